@@ -1,0 +1,154 @@
+/* A cluster as clusterplan plans on it and clusterprobe writes it: nodes of devices, joined by network
+ * levels.
+ *
+ * All quantities are in SI base units. Strings and arrays belong to the arena the cluster was read into. */
+#ifndef CLUSTERPLAN_CLUSTER_H
+#define CLUSTERPLAN_CLUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "common/kernel_constants.h"
+#include "common/precision.h"
+
+enum { CLUSTER_MAX_LEVELS = 8 };
+
+enum cluster_source_kind { SOURCE_DATASHEET, SOURCE_MEASURED };
+
+struct cluster_source {
+    enum cluster_source_kind kind;
+    const char *from;                           /* where the figures stand; NULL when not given */
+    const char *date, *program, *mpi, *command; /* of a measurement; NULL when not given */
+};
+
+struct cluster_node {
+    int64_t devices;                   /* in one node */
+    double host_memory_bytes;          /* 0: unknown */
+    double host_link_bytes_per_second; /* one device to its host's memory, one direction; 0: unknown */
+    double storage_bytes_per_second;   /* what a node writes checkpoints at; 0: unknown */
+    const char *from;                  /* "measured", "base", or NULL for the cluster's source */
+};
+
+struct cluster_device {
+    const char *name;
+    double memory_bytes;   /* what the part has */
+    double reserved_bytes; /* what a framework never gets */
+    double memory_bytes_per_second;
+    double peak_flops[PRECISION_COUNT]; /* dense; 0: the device lacks the format */
+    struct kernel_constants kernels;    /* fitted constants of the matrix-product and attention models */
+    double price_per_second;            /* money units (dollars); 0: unknown */
+    double power_watts;                 /* 0: unknown */
+    double mtbf_seconds;                /* mean time of one device between interruptions; 0: unknown */
+    const char *from;                   /* as in struct cluster_node */
+};
+
+enum collective_operation {
+    COLLECTIVE_ALL_REDUCE,
+    COLLECTIVE_ALL_GATHER,
+    COLLECTIVE_REDUCE_SCATTER,
+    COLLECTIVE_ALL_TO_ALL,
+    COLLECTIVE_SEND_RECEIVE,
+    COLLECTIVE_COUNT
+};
+extern const char *const collective_names[COLLECTIVE_COUNT + 1]; /* "all_reduce" ...; ends with NULL */
+
+/* T = latency + latency_per_member (n-1) + V / (bandwidth (1 - small_group_loss / n)) + ramp sqrt(V / 1 MB)
+ * for n members and bus volume V in bytes (as nccl-tests defines it). */
+struct collective_constants {
+    bool known;
+    double latency_seconds, latency_per_member_seconds;
+    double bandwidth_bytes_per_second; /* bus bandwidth reached by large messages */
+    double small_group_loss;
+    double ramp_seconds;
+    const char *from; /* "measured", "fitted", "base" */
+};
+
+struct network_level {
+    const char *name;
+    int64_t devices;                   /* that one group of the level joins; 0: all */
+    double bandwidth_bytes_per_second; /* of one port, one direction */
+    int64_t ports;                     /* a node has at this level; 0: one a device */
+    double latency_seconds;            /* half a round trip of a small message */
+    double oversubscription;           /* >= 1 */
+    struct collective_constants collectives[COLLECTIVE_COUNT];
+    const char *from;
+};
+
+/* A PCI device of a node class. */
+struct node_part {
+    const char *kind;             /* "gpu" or "nic" */
+    const char *name;             /* "NVIDIA A100-SXM4-80GB", "mlx5_0", "eth0" */
+    const char *pci;              /* "0000:07:00.0"; NULL when it has none */
+    int64_t numa;                 /* nearest NUMA node; -1 unknown */
+    double rate_bytes_per_second; /* NIC port rate; 0 unknown */
+    double memory_bytes;          /* GPU memory; 0 unknown */
+    const char *near; /* of a GPU: its nearest NIC and how near, "mlx5_0 (same switch)"; NULL unknown */
+};
+
+/* What hwloc saw of a group of equal nodes. */
+struct node_class {
+    const char *name;
+    int64_t nodes;
+    const char *cpu;
+    int64_t packages, cores, threads, numa_nodes;
+    double memory_bytes, l3_bytes, l2_bytes;
+    struct node_part *parts;
+    size_t part_count;
+};
+
+struct cluster_host {
+    const char *name;
+    const char *class_name;
+    double
+        bandwidth_factor; /* median of its links over the median of all; 1: as the others; 0: not measured */
+    double latency_factor;
+    const char *note; /* how it deviates; NULL when it doesn't */
+};
+
+/* One figure, with how well it is known. */
+struct measurement {
+    const char *level;   /* name of the network level, or "node" */
+    const char *what;    /* "latency", "bandwidth", "all_reduce" ... */
+    const char *between; /* "host1:0 host2:0", or the group; NULL for the level as a whole */
+    double message_bytes;
+    int64_t members;
+    int64_t count;
+    double median, minimum, maximum,
+        spread; /* seconds, or bytes a second for "bandwidth"; spread: interquartile range */
+};
+
+struct cluster {
+    const char *name;
+    const char *file; /* read from; NULL for one made in memory */
+    struct cluster_source source;
+    int64_t nodes; /* how many there are; 0: as many as asked */
+    struct cluster_node node;
+    struct cluster_device device;
+    struct network_level levels[CLUSTER_MAX_LEVELS]; /* from the device outwards; the last joins all */
+    size_t level_count;
+    struct cluster_host *hosts;
+    size_t host_count;
+    struct node_class *classes;
+    size_t class_count;
+    struct measurement *measurements;
+    size_t measurement_count;
+    const char *matrix_file; /* CSV with the pair matrix beside the cluster file; NULL when there is none */
+};
+
+/* Reads a cluster file, whole or not at all; checks that its levels nest, ports and peaks make sense. */
+bool cluster_read(const char *path, struct arena *arena, struct cluster *cluster, struct error *error);
+
+/* Writes it beside `path` and renames, so that a full disk or a signal leaves what was there. What
+ * cluster_read reads back is the same struct (but for `file`). */
+bool cluster_write(const struct cluster *cluster, const char *path, struct error *error);
+
+/* Devices there are: nodes times devices a node; 0 when as many as asked. */
+int64_t cluster_devices(const struct cluster *cluster);
+
+/* The level that joins a group of `span` consecutive devices: the first whose group is at least as large. */
+size_t cluster_level_of_span(const struct cluster *cluster, int64_t span);
+
+#endif

@@ -1,0 +1,34 @@
+/* What went wrong, and where.
+ *
+ * The function that finds an error describes it here and returns false; its callers pass that on;
+ * only a program's main prints it. Plain data: the caller owns it, nothing is allocated. */
+#ifndef CLUSTERPLAN_ERROR_H
+#define CLUSTERPLAN_ERROR_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct error {
+    char file[512];        /* as the user named it; empty when no file is to blame */
+    unsigned line, column; /* from 1; 0 when unknown */
+    char what[1024];       /* one sentence, no full stop, no newline */
+    char hint[512];        /* what to do about it, such as the nearest known key; may be empty */
+    char source_line[512]; /* the text of the line to blame, for the caret; may be empty */
+};
+
+/* Describes an error without a place. Always returns false, so that callers can return it. */
+bool error_set(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds advice to an error already described. Always returns false. */
+bool error_hint(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "file:line:column: error: what", then the line with a caret under the column, then the hint.
+ * Control characters in what the user gave are shown as '?', so a binary file can't garble a terminal. */
+void error_print(const struct error *error, FILE *stream);
+
+/* The candidate nearest to `word` by edit distance (insert, delete, replace, swap of neighbours), or NULL
+ * where none is near enough to be what was meant (more than a third of its letters differ). `candidates` ends
+ * with NULL. */
+const char *error_nearest(const char *word, const char *const *candidates);
+
+#endif

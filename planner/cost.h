@@ -1,0 +1,50 @@
+/* What one step of a layout costs: compute, communication and pipeline put together. */
+#ifndef CLUSTERPLAN_COST_H
+#define CLUSTERPLAN_COST_H
+
+#include <stdbool.h>
+
+#include "common/cluster.h"
+#include "planner/explain.h"
+#include "planner/layout.h"
+#include "planner/memory.h"
+#include "planner/model.h"
+#include "planner/training.h"
+
+/* Exposed seconds of the slowest path; the parts add up to `seconds`. */
+struct step_cost {
+    double seconds;
+    double compute; /* forward and backward without recompute, host and launch time included */
+    double recompute;
+    double tp, ep, cp, pp, dp; /* exposed communication */
+    double bubble;
+    double optimizer;
+};
+
+/* One problem: what many layouts are costed for. Holds the per-layer costs already reckoned, so it is not
+ * const and not shared between threads. */
+struct cost_context;
+
+struct cost_context *cost_context_create(struct arena *arena, const struct model *model,
+                                         const struct cluster *cluster, const struct training *training);
+
+/* The layout must be valid (layout_valid) for the context's model and training. With `simulate` the pipeline
+ * is played event by event, else closed form. */
+void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
+                   struct step_cost *cost, struct explain *explain);
+
+/* Model FLOPs utilisation of a step. */
+double cost_mfu(const struct model *model, const struct cluster *cluster, const struct training *training,
+                const struct layout *layout, double step_seconds);
+
+/* A whole training: steps, days with interruptions (Daly's optimal checkpoint interval), cost, energy. */
+struct training_cost {
+    double tokens, steps, days, device_hours, cost; /* cost 0: no price known */
+    double
+        goodput; /* share of the time that is not lost to checkpoints and restarts; 1 when no MTBF is known */
+    double energy_joules; /* 0: unknown */
+};
+void cost_training(const struct model *model, const struct cluster *cluster, const struct training *training,
+                   const struct layout *layout, double step_seconds, struct training_cost *cost);
+
+#endif

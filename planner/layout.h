@@ -1,0 +1,117 @@
+/* How a training job is split over devices. tp cp dp pp = devices; ep etp expert-dp pp = devices. */
+#ifndef CLUSTERPLAN_LAYOUT_H
+#define CLUSTERPLAN_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "common/fields.h"
+#include "planner/model.h"
+
+enum recompute { RECOMPUTE_NONE, RECOMPUTE_SELECTIVE, RECOMPUTE_FULL, RECOMPUTE_COUNT };
+enum schedule {
+    SCHEDULE_1F1B,
+    SCHEDULE_INTERLEAVED,
+    SCHEDULE_GPIPE,
+    SCHEDULE_ZB_1P,
+    SCHEDULE_ZB_2P,
+    SCHEDULE_DUALPIPE,
+    SCHEDULE_COUNT
+};
+/* Which dimension's neighbours are nearest in the device order after tp and cp; pp outermost is Megatron's
+ * default. */
+enum rank_order { ORDER_TP_CP_DP_PP, ORDER_TP_CP_PP_DP, ORDER_COUNT };
+
+extern const char *const recompute_names[]; /* "none" "selective" "full", NULL */
+extern const char *const schedule_names[]; /* "1f1b" "interleaved" "gpipe" "zb-1p" "zb-2p" "dualpipe", NULL */
+extern const char *const rank_order_names[]; /* "tp-cp-dp-pp" "tp-cp-pp-dp", NULL */
+
+struct layout_overlap {
+    bool tp, dp, pp;
+}; /* hidden behind compute as far as that reaches */
+
+struct layout {
+    int64_t tp, pp, vpp, cp, ep, etp, dp;
+    int64_t micro_batch; /* sequences */
+    bool sequence_parallel;
+    int64_t zero;       /* stage 0..3 */
+    int64_t zero_group; /* devices that share one shard; 0: all of dp x cp */
+    enum recompute recompute;
+    enum schedule schedule;
+    enum rank_order order;
+    struct layout_overlap overlap;
+    bool offload; /* optimizer states in host memory */
+};
+
+/* The keys of a layout, for what is given and what is free. */
+enum layout_key {
+    LAYOUT_TP,
+    LAYOUT_PP,
+    LAYOUT_VPP,
+    LAYOUT_CP,
+    LAYOUT_EP,
+    LAYOUT_ETP,
+    LAYOUT_DP,
+    LAYOUT_MICRO_BATCH,
+    LAYOUT_SEQUENCE_PARALLEL,
+    LAYOUT_ZERO,
+    LAYOUT_ZERO_GROUP,
+    LAYOUT_RECOMPUTE,
+    LAYOUT_SCHEDULE,
+    LAYOUT_ORDER,
+    LAYOUT_OVERLAP_TP,
+    LAYOUT_OVERLAP_DP,
+    LAYOUT_OVERLAP_PP,
+    LAYOUT_OFFLOAD,
+    LAYOUT_KEY_COUNT
+};
+extern const char
+    *const layout_key_names[LAYOUT_KEY_COUNT + 1]; /* "tp" ... "overlap.tp" ...; ends with NULL */
+
+enum { LAYOUT_MAX_CHOICES = 32 };
+
+/* What the user fixed: for each key the allowed values (as integers, enums and bools too), in rising order;
+ * count 0: free. */
+struct layout_request {
+    struct {
+        size_t count;
+        int64_t values[LAYOUT_MAX_CHOICES];
+    } keys[LAYOUT_KEY_COUNT];
+};
+
+/* Reads "tp=8 pp=16 overlap.tp=true" as --layout gives it; an error names the column and the nearest key. A
+ * key may list choices: "tp=4,8". */
+bool layout_request_parse(const char *text, struct layout_request *request, struct error *error);
+
+/* Reads a run file's `layout:` or a session's `search:` mapping (a value or a list a key). */
+bool layout_request_read(const struct fields_reader *reader, const struct yaml_node *node,
+                         struct layout_request *request);
+
+/* True when the request allows `value` for `key`. */
+bool layout_request_allows(const struct layout_request *request, enum layout_key key, int64_t value);
+
+int64_t layout_get(const struct layout *layout, enum layout_key key);
+void layout_set(struct layout *layout, enum layout_key key, int64_t value);
+
+/* "tp=8 pp=16 ep=16 dp=12 micro_batch=1 ..." with all keys that matter for it. Returns `buffer`. */
+char *layout_format(const struct layout *layout, char *buffer, size_t size);
+
+int64_t layout_devices(const struct layout *layout);
+int64_t layout_expert_dp(const struct layout *layout); /* tp cp dp / (ep etp) */
+int64_t layout_micro_batches(const struct layout *layout,
+                             int64_t global_batch); /* a pipeline passes in a step */
+
+/* False, with the reason in `why` (short: "heads 84 not divisible by tp 16"), when the model can't be split
+ * so or the batch not be dealt so. */
+bool layout_valid(const struct layout *layout, const struct model *model, int64_t sequence,
+                  int64_t global_batch, char *why, size_t why_size);
+
+/* Layers on virtual stage `chunk` (0..pp vpp - 1, in the order a token meets them). Where pp x vpp doesn't
+ * divide the layers: if it divides layers + 2, embedding and loss count as a layer each; else filled from the
+ * front, the rest on the last. */
+int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk);
+
+#endif

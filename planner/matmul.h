@@ -1,0 +1,35 @@
+/* Time of matrix products on one device. */
+#ifndef CLUSTERPLAN_MATMUL_H
+#define CLUSTERPLAN_MATMUL_H
+
+#include <stdint.h>
+
+#include "common/cluster.h"
+
+enum matmul_pass {
+    MATMUL_FORWARD,        /* y = x w */
+    MATMUL_DATA_GRADIENT,  /* dx = dy w' */
+    MATMUL_WEIGHT_GRADIENT /* dw += x' dy, summed in fp32 */
+};
+
+/* Result m x n, inner k, one product; of a forward product m is tokens. The shape is that of the pass itself:
+ * the weight gradient of a forward (m, n, k) is (k, n, m). */
+struct matmul {
+    int64_t m, n, k;
+    int64_t batch; /* equal independent products in one kernel (unfused attention); 1 otherwise */
+    enum precision precision;
+    enum matmul_pass pass;
+};
+
+/* Seconds, launch included. A device without constants is reckoned with a reference device's, scaled by peak.
+ */
+double matmul_seconds(const struct cluster_device *device, const struct matmul *matmul);
+
+/* Grouped expert products: `groups` weights of n x k, `m` rows in all of them together. */
+double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *matmul,
+                              int64_t groups);
+
+/* True when the constants are this device's own and not scaled from another's. */
+bool matmul_is_fitted(const struct cluster_device *device, enum precision precision);
+
+#endif

@@ -1,0 +1,45 @@
+/* Peak memory of a training step on one device, by component, stage and moment. */
+#ifndef CLUSTERPLAN_MEMORY_H
+#define CLUSTERPLAN_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "planner/explain.h"
+#include "planner/layout.h"
+#include "planner/training.h"
+
+struct cluster;
+
+/* Terms, in bytes, of the fullest device at its peak; they add up to per_device_bytes. */
+struct memory_use {
+    double per_device_bytes;
+    double capacity_bytes; /* of the device; the layout fits when per_device <= capacity */
+    double weights_bytes, gradients_bytes, optimizer_bytes;
+    double activations_bytes; /* kept from forward to backward */
+    double buffers_bytes; /* live at the peak moment only: logits, gathered weights, all-to-all, workspaces */
+    double reserved_bytes; /* context, communicators, allocator overhead and margin */
+    double
+        allocated_bytes; /* what the framework's allocator hands out at the peak: per_device less reserved */
+    int64_t stage;       /* pipeline stage it happens on */
+    const char *moment;  /* "forward of the last layer", "logits backward", ... */
+    double host_bytes_per_device; /* kept in host memory by offload */
+};
+
+/* Closed form, no allocation: cheap enough to reject layouts before they are costed. */
+void memory_estimate(const struct model *model, const struct cluster *cluster,
+                     const struct training *training, const struct layout *layout, struct memory_use *use,
+                     struct explain *explain);
+
+/* Parameters that one device of pipeline stage `stage` holds (before ZeRO), dense and routed experts' apart.
+ */
+struct stage_parameters {
+    double dense, expert;
+};
+void memory_stage_parameters(const struct model *model, const struct layout *layout, int64_t stage,
+                             struct stage_parameters *parameters);
+
+/* Micro-batches (in chunk passes for vpp > 1) whose activations stage `stage` holds at once. */
+int64_t memory_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage);
+
+#endif

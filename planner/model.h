@@ -1,0 +1,93 @@
+/* A transformer as its training sees it: shape, parameters, FLOPs.
+ *
+ * Read from a model file, a Hugging Face config.json as it comes, or derived from a parameter count alone. */
+#ifndef CLUSTERPLAN_MODEL_H
+#define CLUSTERPLAN_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "common/fields.h"
+
+struct model_experts {
+    int64_t count; /* 0: a dense model */
+    int64_t top_k;
+    int64_t ffn_hidden;        /* of one expert */
+    int64_t shared;            /* experts every token passes */
+    int64_t shared_ffn_hidden; /* of one of them; default ffn_hidden */
+    bool shared_gate;          /* a sigmoid gate on the shared expert's output (Qwen2-MoE) */
+    int64_t first_dense_layers;
+    int64_t every;          /* each how manieth layer is a MoE layer; default 1 */
+    double capacity_factor; /* 0: dropless */
+};
+
+struct model_mla {       /* multi-head latent attention; kv_lora_rank 0: not used */
+    int64_t q_lora_rank; /* 0: queries straight from the hidden state */
+    int64_t kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim;
+};
+
+enum model_norm { NORM_LAYERNORM, NORM_RMSNORM };
+
+struct model {
+    const char *name;
+    const char *file; /* read from; NULL for one made in memory */
+    int64_t layers, hidden, heads;
+    int64_t kv_heads;   /* default heads */
+    int64_t head_dim;   /* default hidden / heads */
+    int64_t ffn_hidden; /* of dense layers; default 4 hidden */
+    bool gated;         /* SwiGLU: three products instead of two */
+    int64_t vocab;
+    bool vocab_assumed; /* not in the file: 51200 taken */
+    bool tied_embeddings;
+    int64_t sequence;          /* the model's own; training may use another */
+    int64_t learned_positions; /* rows of a learned position table; 0: none */
+    enum model_norm norm;      /* default: rmsnorm when gated, else layernorm */
+    bool linear_bias;          /* on every linear layer; default: !gated */
+    bool qkv_bias;             /* on query, key and value alone (Qwen2); default linear_bias */
+    bool qk_norm;              /* norm on each head's query and key (Qwen3) */
+    struct model_experts experts;
+    struct model_mla mla;
+    int64_t mtp_layers;     /* extra next-token layers (DeepSeek-V3) */
+    bool shape_derived;     /* from `parameters:` alone */
+    const char *derivation; /* how, in one sentence; NULL unless shape_derived */
+};
+
+/* Parameters of one layer by how parallelism splits them. */
+struct layer_parameters {
+    double attention_split;      /* over tp */
+    double attention_replicated; /* MLA's down projections, qk norms */
+    double norms;                /* replicated */
+    double mlp_split;            /* the dense MLP, or the shared experts, over tp */
+    double router;               /* replicated */
+    double expert;               /* one routed expert, over etp */
+    double experts;              /* how many routed experts; 0 in a dense layer */
+};
+
+struct model_counts {
+    double parameters;        /* all, without mtp_layers' */
+    double active_parameters; /* of a token: top_k of the experts, everything else */
+    double mtp_parameters;
+    double embedding_parameters; /* the table(s): once when tied */
+    double attention_parameters; /* of all layers */
+    double
+        flops_per_token; /* forward and backward, attention counted in full, no recompute: MFU's numerator */
+    double attention_flops_per_token; /* the quadratic part of it */
+};
+
+/* Reads `path` (model file or config.json; told apart by content) and checks it. */
+bool model_read(const char *path, struct arena *arena, struct model *model, struct error *error);
+
+/* Reads the mapping under `model:`, as run files hold it in line. */
+bool model_read_node(const struct fields_reader *reader, const struct yaml_node *node, struct model *model);
+
+/* True when layer `index` (from 0) has routed experts. */
+bool model_layer_has_experts(const struct model *model, int64_t index);
+int64_t model_expert_layers(const struct model *model);
+
+void model_layer_parameters(const struct model *model, bool with_experts,
+                            struct layer_parameters *parameters);
+void model_count(const struct model *model, int64_t sequence, struct model_counts *counts);
+
+#endif

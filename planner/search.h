@@ -1,0 +1,62 @@
+/* The best layouts of a problem, from the whole space. */
+#ifndef CLUSTERPLAN_SEARCH_H
+#define CLUSTERPLAN_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "planner/cost.h"
+
+struct search_problem {
+    const struct model *model;
+    const struct cluster *cluster;
+    struct training training;
+    struct layout_request request;
+    int64_t devices;
+    size_t top;                                 /* how many plans to keep */
+    bool exhaustive;                            /* no bound removes a layout */
+    bool alike;                                 /* runners-up may differ in the micro-batch alone */
+    void (*progress)(void *data, double share); /* called now and then; may be NULL */
+    void *progress_data;
+};
+
+struct plan {
+    const struct model *model;
+    const struct cluster *cluster;
+    struct training training;
+    int64_t devices, nodes;
+    struct layout layout;
+    struct memory_use memory;
+    struct step_cost step;
+    double mfu;
+    struct training_cost total; /* all 0 when no tokens were asked */
+};
+
+/* The best layout that was refused, and what refused it. */
+struct near_miss {
+    bool found;
+    struct layout layout;
+    struct memory_use memory;
+    const char *bound; /* "memory", "divisibility" ... */
+    char why[256];     /* "12.3 GiB over the device's 80 GB" */
+};
+
+struct search_result {
+    struct plan *plans; /* best first, owned by the arena */
+    size_t plan_count;
+    int64_t layouts, evaluated, pruned, feasible;
+    double seconds;
+    struct near_miss nearest; /* set when nothing fits */
+};
+
+/* False with the error set only for problems that can't be posed (no divisor split at all); nothing fitting
+ * is a result with plan_count 0. */
+bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
+                struct error *error);
+
+/* One layout costed in full, the pipeline simulated; `explain` may be NULL. */
+void search_evaluate(const struct search_problem *problem, const struct layout *layout, struct arena *arena,
+                     struct plan *plan, struct explain *explain);
+
+#endif

@@ -1,0 +1,29 @@
+/* Software stacks: which kernels are fused, what is overlapped, who holds the optimizer. */
+#ifndef CLUSTERPLAN_STACK_H
+#define CLUSTERPLAN_STACK_H
+
+#include <stdbool.h>
+
+struct stack {
+    const char *name;
+    const char *what;                        /* one line for people */
+    bool fused_attention;                    /* flash attention is the default */
+    bool fused_gradient_accumulation;        /* weight gradients add to fp32 in the product */
+    bool overlap_tp, overlap_dp, overlap_pp; /* defaults of `overlap` */
+    bool transformer_engine;                 /* persistent dummy gradients and workspaces, fused loss */
+    bool fully_sharded;                      /* ZeRO-3 by FSDP */
+    double gradient_bytes_fp16, gradient_bytes_bf16; /* a parameter's gradient */
+    /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
+    double traffic_factor;                     /* of element-wise memory traffic as counted */
+    double layer_floor_seconds;                /* the host can't launch a layer's forward faster */
+    double exposed_tp, exposed_dp, exposed_cp; /* share of overlapped communication that still shows */
+    double step_seconds;                       /* a step's fixed cost: logging, scalars, data */
+};
+
+extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md lists them */
+
+/* NULL when there is no such stack. */
+const struct stack *stack_find(const char *name);
+const struct stack *stack_default(void); /* megatron-core */
+
+#endif

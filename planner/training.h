@@ -1,0 +1,22 @@
+/* What is trained on: batch, sequence, number format, software. */
+#ifndef CLUSTERPLAN_TRAINING_H
+#define CLUSTERPLAN_TRAINING_H
+
+#include <stdint.h>
+
+#include "common/precision.h"
+#include "planner/stack.h"
+
+enum attention_kernel { ATTENTION_FLASH, ATTENTION_UNFUSED };
+extern const char *const attention_kernel_names[]; /* "flash" "unfused", NULL */
+
+struct training {
+    int64_t sequence;     /* tokens */
+    int64_t global_batch; /* sequences a step */
+    double tokens;        /* of the whole training; 0: not asked */
+    enum precision precision;
+    enum attention_kernel attention;
+    const struct stack *stack;
+};
+
+#endif

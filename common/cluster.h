@@ -22,6 +22,7 @@ struct cluster_source {
     enum cluster_source_kind kind;
     const char *from;                           /* where the figures stand; NULL when not given */
     const char *date, *program, *mpi, *command; /* of a measurement; NULL when not given */
+    const char *note; /* what to know before trusting it: "oversubscribed ..."; NULL when nothing */
 };
 
 struct cluster_node {
@@ -102,6 +103,8 @@ struct node_class {
 struct cluster_host {
     const char *name;
     const char *class_name;
+    /* Groups it belongs to, from the outermost level inwards: "rack1/switch3"; NULL unknown. */
+    const char *place;
     double
         bandwidth_factor; /* median of its links over the median of all; 1: as the others; 0: not measured */
     double latency_factor;

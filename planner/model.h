@@ -18,8 +18,9 @@ struct model_experts {
     int64_t shared;            /* experts every token passes */
     int64_t shared_ffn_hidden; /* of one of them; default ffn_hidden */
     bool shared_gate;          /* a sigmoid gate on the shared expert's output (Qwen2-MoE) */
+    bool router_bias; /* a bias of the router (gpt-oss), or the correction of its scores (DeepSeek-V3) */
     int64_t first_dense_layers;
-    int64_t every;          /* each how manieth layer is a MoE layer; default 1 */
+    int64_t every;          /* of each so many layers behind those, the last has experts; default 1 */
     double capacity_factor; /* 0: dropless */
 };
 
@@ -35,7 +36,7 @@ struct model {
     const char *file; /* read from; NULL for one made in memory */
     int64_t layers, hidden, heads;
     int64_t kv_heads;   /* default heads */
-    int64_t head_dim;   /* default hidden / heads */
+    int64_t head_dim;   /* default hidden / heads; of a query with MLA */
     int64_t ffn_hidden; /* of dense layers; default 4 hidden */
     bool gated;         /* SwiGLU: three products instead of two */
     int64_t vocab;
@@ -44,9 +45,12 @@ struct model {
     int64_t sequence;          /* the model's own; training may use another */
     int64_t learned_positions; /* rows of a learned position table; 0: none */
     enum model_norm norm;      /* default: rmsnorm when gated, else layernorm */
-    bool linear_bias;          /* on every linear layer; default: !gated */
-    bool qkv_bias;             /* on query, key and value alone (Qwen2); default linear_bias */
+    bool linear_bias;          /* on the MLP's products and on the experts'; default: !gated */
+    bool qkv_bias;             /* on query, key and value (Qwen2); default linear_bias */
+    bool output_bias;          /* on the attention's output projection; default linear_bias */
     bool qk_norm;              /* norm on each head's query and key (Qwen3) */
+    bool post_norms;           /* norms behind attention and MLP too (Grok-1) */
+    bool attention_sinks;      /* a learned logit for each head's softmax (gpt-oss) */
     struct model_experts experts;
     struct model_mla mla;
     int64_t mtp_layers;     /* extra next-token layers (DeepSeek-V3) */
@@ -57,22 +61,22 @@ struct model {
 /* Parameters of one layer by how parallelism splits them. */
 struct layer_parameters {
     double attention_split;      /* over tp */
-    double attention_replicated; /* MLA's down projections, qk norms */
-    double norms;                /* replicated */
+    double attention_replicated; /* MLA's down projections, qk norms, the output projection's bias */
+    double norms;                /* replicated, with the bias of the MLP's last product */
     double mlp_split;            /* the dense MLP, or the shared experts, over tp */
-    double router;               /* replicated */
+    double router;               /* replicated, with the shared experts' gate */
     double expert;               /* one routed expert, over etp */
     double experts;              /* how many routed experts; 0 in a dense layer */
 };
 
 struct model_counts {
-    double parameters;        /* all, without mtp_layers' */
-    double active_parameters; /* of a token: top_k of the experts, everything else */
-    double mtp_parameters;
-    double embedding_parameters; /* the table(s): once when tied */
-    double attention_parameters; /* of all layers */
-    double
-        flops_per_token; /* forward and backward, attention counted in full, no recompute: MFU's numerator */
+    double parameters;           /* all, without mtp_layers' */
+    double active_parameters;    /* of a token: top_k of the experts, everything else */
+    double mtp_parameters;       /* of mtp_layers, without the embedding and logits they share */
+    double embedding_parameters; /* the table(s): once when tied; learned positions apart */
+    double attention_parameters; /* of all layers, biases and qk norms included */
+    /* Forward and backward, attention counted in full, no recompute, mtp_layers included: MFU's numerator. */
+    double flops_per_token;
     double attention_flops_per_token; /* the quadratic part of it */
 };
 

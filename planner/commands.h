@@ -1,0 +1,31 @@
+#ifndef CLUSTERPLAN_COMMANDS_H
+#define CLUSTERPLAN_COMMANDS_H
+
+#include "common/error.h"
+#include "common/options.h"
+
+/* X(verb, one line for `clusterplan --help`), in the order the help shows them. */
+#define COMMANDS(X)
+
+enum exit_code { EXIT_RESULT = 0, EXIT_NO_RESULT = 1, EXIT_USAGE = 2 };
+
+/* Does the verb with the arguments after it (argv[0] is the verb) and returns the exit code. `--help` is one
+ * of every verb's options. Results go to stdout, all else to stderr. */
+#define COMMAND_DECLARE(verb, summary) int cmd_##verb(int argc, char **argv);
+COMMANDS(COMMAND_DECLARE)
+
+/* What `clusterplan help <verb>` says. */
+struct command_help {
+    const char *usage;                  /* "clusterplan plan --model F --cluster F [options]" */
+    const char *about;                  /* a paragraph or two, wrapped by hand at 100 columns */
+    const struct option_entry *options; /* may be NULL */
+    const char *examples;               /* command lines that work, one a line; each line ends with \n */
+};
+
+/* Prints the help on stdout and returns EXIT_RESULT. */
+int command_print_help(const struct command_help *help);
+
+/* Prints the error on stderr, and returns EXIT_USAGE. */
+int command_fail(const struct error *error);
+
+#endif

@@ -1,0 +1,164 @@
+#include "common/error.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    SHOWN_COLUMNS = 96,    /* of a source line; with what goes before it fits a terminal of 100 */
+    COLUMNS_BEFORE = 60,   /* kept in front of the caret when the line has to be cut */
+    LONGEST_WORD = 63,     /* that error_nearest compares; no key is longer */
+    PARTS_THAT_DIFFER = 3, /* one letter in so many may differ */
+    UTF8_LONGEST = 4
+};
+
+bool error_set(struct error *error, const char *format, ...) {
+    va_list arguments;
+
+    memset(error, 0, sizeof *error);
+    va_start(arguments, format);
+    vsnprintf(error->what, sizeof error->what, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool error_hint(struct error *error, const char *format, ...) {
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(error->hint, sizeof error->hint, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* Bytes of the printable UTF-8 character at `text`, or 0 where it is a control character or no UTF-8. */
+static size_t printable_length(const char *text) {
+    unsigned char first = (unsigned char)text[0];
+    size_t length;
+
+    if (first < 0x80)
+        return first < 0x20 || first == 0x7f ? 0 : 1;
+    if (first >= 0xc2 && first < 0xe0)
+        length = 2;
+    else if (first >= 0xe0 && first < 0xf0)
+        length = 3;
+    else if (first >= 0xf0 && first < 0xf5)
+        length = UTF8_LONGEST;
+    else
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if (((unsigned char)text[i] & 0xc0) != 0x80)
+            return 0;
+    /* U+0080 to U+009f are control characters too. */
+    return first == 0xc2 && (unsigned char)text[1] < 0xa0 ? 0 : length;
+}
+
+/* Bytes of the character at `text`, which isn't the end; at least 1. */
+static size_t character_length(const char *text) {
+    size_t length = printable_length(text);
+
+    return length == 0 ? 1 : length;
+}
+
+static void print_clean(const char *text, size_t characters, FILE *stream) {
+    for (; *text != '\0' && characters > 0; characters--) {
+        size_t length = printable_length(text);
+
+        if (length == 0)
+            fputc(*text == '\t' ? ' ' : '?', stream);
+        else
+            fwrite(text, 1, length, stream);
+        text += character_length(text);
+    }
+}
+
+static void print_source_line(const struct error *error, FILE *stream) {
+    const char *text = error->source_line;
+    unsigned caret = error->column;
+
+    if (text[0] == '\0')
+        return;
+    if (caret > COLUMNS_BEFORE + 1)
+        for (unsigned skip = error->column - COLUMNS_BEFORE - 1; skip > 0 && *text != '\0'; skip--, caret--)
+            text += character_length(text);
+    fputs("  ", stream);
+    print_clean(text, SHOWN_COLUMNS, stream);
+    if (caret > 0)
+        fprintf(stream, "\n  %*s^", (int)caret - 1, "");
+    fputc('\n', stream);
+}
+
+void error_print(const struct error *error, FILE *stream) {
+    if (error->file[0] != '\0') {
+        print_clean(error->file, sizeof error->file, stream);
+        if (error->line > 0)
+            fprintf(stream, ":%u", error->line);
+        if (error->line > 0 && error->column > 0)
+            fprintf(stream, ":%u", error->column);
+        fputs(": ", stream);
+    }
+    fputs("error: ", stream);
+    print_clean(error->what, sizeof error->what, stream);
+    fputc('\n', stream);
+    print_source_line(error, stream);
+    if (error->hint[0] != '\0') {
+        fputs("hint: ", stream);
+        print_clean(error->hint, sizeof error->hint, stream);
+        fputc('\n', stream);
+    }
+}
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static bool same_letter(char a, char b) {
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Optimal string alignment distance, three rows of the usual table; a letter's case doesn't count. */
+static size_t edit_distance(const char *a, size_t a_length, const char *b, size_t b_length) {
+    size_t rows[3][LONGEST_WORD + 1];
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= b_length; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t *oldest = before;
+
+        before = above;
+        above = row;
+        row = oldest;
+        row[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            size_t replaced = above[j - 1] + (same_letter(a[i - 1], b[j - 1]) ? 0 : 1);
+
+            row[j] = least(replaced, least(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
+                row[j] = least(row[j], before[j - 2] + 1);
+        }
+    }
+    return row[b_length];
+}
+
+const char *error_nearest(const char *word, const char *const *candidates) {
+    const char *nearest = NULL;
+    size_t length = strlen(word), smallest = SIZE_MAX;
+
+    if (length == 0 || length > LONGEST_WORD)
+        return NULL;
+    for (; *candidates != NULL; candidates++) {
+        size_t candidate_length = strlen(*candidates), distance;
+
+        if (candidate_length > LONGEST_WORD)
+            continue;
+        distance = edit_distance(word, length, *candidates, candidate_length);
+        if (distance < smallest &&
+            distance * PARTS_THAT_DIFFER <= (length > candidate_length ? length : candidate_length)) {
+            smallest = distance;
+            nearest = *candidates;
+        }
+    }
+    return nearest;
+}

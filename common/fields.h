@@ -12,10 +12,11 @@
 #include "common/yaml_tree.h"
 
 enum field_type {
-    FIELD_TEXT,    /* const char *, copied into the arena; any scalar */
+    FIELD_TEXT,    /* const char *, copied into the arena; any scalar but null */
     FIELD_BOOL,    /* bool: true or false (yes/no/on/off too) */
     FIELD_INTEGER, /* int64_t; minimum..maximum inclusive; accepts 1e6 and UNIT_COUNT suffixes when whole */
-    FIELD_NUMBER,  /* double in base units of `unit`; minimum..maximum inclusive; never NaN or infinite */
+    FIELD_NUMBER,  /* double in base units of `unit`; minimum..maximum inclusive; never NaN or infinite; with
+                      its  unit it may stand in quotes, as JSON needs it */
     FIELD_CHOICE,  /* int: the index of the word in `choices` */
     FIELD_CUSTOM   /* `read` decides */
 };
@@ -32,7 +33,8 @@ struct field {
     enum field_type type;
     size_t offset;     /* of the member in the struct */
     bool required;     /* else the struct keeps what it held */
-    bool none_allowed; /* FIELD_NUMBER, FIELD_INTEGER: "none" and null are read as 0 */
+    bool none_allowed; /* FIELD_NUMBER, FIELD_INTEGER: "none" and null are read as 0; FIELD_TEXT: null keeps
+                          what was there */
     bool positive;     /* FIELD_NUMBER: 0 itself is refused */
     enum unit unit;
     double minimum, maximum;    /* both 0: from 0 to 1e30 (FIELD_NUMBER) or to 2^53 (FIELD_INTEGER) */

@@ -1,0 +1,207 @@
+#include "common/fields.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { LONGEST_LIST = 400 }; /* characters of a list of names in a hint */
+
+static const double largest_number = 1e30;    /* nothing this program reckons with comes near */
+static const double largest_integer = 0x1p53; /* beyond, a double skips integers */
+
+static bool value_error(const struct fields_reader *reader, const struct yaml_node *node,
+                        const struct field *field, const char *what) {
+    return yaml_error(reader->document, node, reader->error, "%s: %s", field->key, what);
+}
+
+/* "a, b, c", cut where there is no more room. */
+static void list_names(const char *const *names, char *list, size_t size) {
+    size_t used = 0;
+
+    list[0] = '\0';
+    for (; *names != NULL && used < size; names++)
+        used += (size_t)snprintf(list + used, size - used, "%s%s", used == 0 ? "" : ", ", *names);
+}
+
+/* A hint: the name that was meant, else all there are. */
+static void hint_names(struct error *error, const char *word, const char *const *names, const char *what) {
+    const char *nearest = error_nearest(word, names);
+    char list[LONGEST_LIST];
+
+    if (nearest != NULL) {
+        error_hint(error, "did you mean \"%s\"?", nearest);
+        return;
+    }
+    list_names(names, list, sizeof list);
+    error_hint(error, "%s: %s", what, list);
+}
+
+static bool is_scalar(const struct fields_reader *reader, const struct yaml_node *node,
+                      const struct field *field) {
+    if (node->kind == YAML_SCALAR)
+        return true;
+    return value_error(reader, node, field,
+                       node->kind == YAML_MAPPING ? "a single value was expected, not a mapping"
+                                                  : "a single value was expected, not a list");
+}
+
+static bool read_text(const struct fields_reader *reader, const struct yaml_node *node,
+                      const struct field *field, const char **target) {
+    if (yaml_is_null(node)) {
+        if (field->none_allowed)
+            return true;
+        return value_error(reader, node, field, "a text was expected, and nothing is given");
+    }
+    *target = arena_copy_string(reader->arena, node->text);
+    return true;
+}
+
+static bool read_bool(const struct fields_reader *reader, const struct yaml_node *node,
+                      const struct field *field, bool *target) {
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+
+    for (size_t i = 0; !node->quoted && i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(node->text, words[i]) == 0) {
+            *target = i % 2 == 1;
+            return true;
+        }
+    return value_error(reader, node, field, "true or false was expected");
+}
+
+static bool ends_in_digit(const char *text) {
+    size_t length = strlen(text);
+
+    return length > 0 && strchr("0123456789.", text[length - 1]) != NULL;
+}
+
+static bool out_of_range(const struct fields_reader *reader, const struct yaml_node *node,
+                         const struct field *field, double value, double minimum, double maximum) {
+    char least[64], most[64], what[256];
+
+    units_format(minimum, field->unit, least, sizeof least);
+    units_format(maximum, field->unit, most, sizeof most);
+    if (field->minimum == 0 && field->maximum == 0)
+        snprintf(what, sizeof what, "%s is %s", node->text, value < 0 ? "negative" : "too large");
+    else
+        snprintf(what, sizeof what, "%s is not between %s and %s", node->text, least, most);
+    return value_error(reader, node, field, what);
+}
+
+/* Reads and checks a number; whole ones take counts' suffixes when the field names no unit. */
+static bool read_number(const struct fields_reader *reader, const struct yaml_node *node,
+                        const struct field *field, double *target) {
+    bool whole = field->type == FIELD_INTEGER, default_range = field->minimum == 0 && field->maximum == 0;
+    double minimum = field->minimum, maximum = field->maximum, value;
+    enum unit unit = whole && field->unit == UNIT_NONE ? UNIT_COUNT : field->unit;
+    char why[256];
+
+    if (field->none_allowed && (yaml_is_null(node) || (!node->quoted && strcmp(node->text, "none") == 0))) {
+        *target = 0;
+        return true;
+    }
+    if (yaml_is_null(node))
+        return value_error(reader, node, field, "a number was expected, and nothing is given");
+    /* JSON can't give a unit without quotes; a bare number has no need of them. */
+    if (node->quoted && (unit == UNIT_NONE || ends_in_digit(node->text)))
+        return value_error(reader, node, field, "a number was expected, not a text in quotes");
+    if (!units_parse(node->text, unit, &value, why, sizeof why))
+        return value_error(reader, node, field, why);
+    if (default_range)
+        maximum = whole ? largest_integer : largest_number;
+    if (value < minimum || value > maximum)
+        return out_of_range(reader, node, field, value, minimum, maximum);
+    if (field->positive && value <= 0)
+        return value_error(reader, node, field, "must be above zero");
+    if (whole && rint(value) != value)
+        return value_error(reader, node, field, "a whole number was expected");
+    *target = value;
+    return true;
+}
+
+static bool read_choice(const struct fields_reader *reader, const struct yaml_node *node,
+                        const struct field *field, int *target) {
+    for (int i = 0; field->choices[i] != NULL; i++)
+        if (strcmp(field->choices[i], node->text) == 0) {
+            *target = i;
+            return true;
+        }
+    yaml_error(reader->document, node, reader->error, "%s: unknown value \"%.80s\"", field->key, node->text);
+    hint_names(reader->error, node->text, field->choices, "it takes");
+    return false;
+}
+
+bool fields_read_value(const struct fields_reader *reader, const struct yaml_node *node,
+                       const struct field *field, void *target) {
+    double number;
+
+    if (field->type == FIELD_CUSTOM)
+        return field->read(reader, node, target);
+    if (!is_scalar(reader, node, field))
+        return false;
+    switch (field->type) {
+    case FIELD_TEXT:
+        return read_text(reader, node, field, target);
+    case FIELD_BOOL:
+        return read_bool(reader, node, field, target);
+    case FIELD_INTEGER:
+        if (!read_number(reader, node, field, &number))
+            return false;
+        *(int64_t *)target = (int64_t)number;
+        return true;
+    case FIELD_NUMBER:
+        return read_number(reader, node, field, target);
+    case FIELD_CHOICE:
+        return read_choice(reader, node, field, target);
+    case FIELD_CUSTOM:
+        break;
+    }
+    return false;
+}
+
+static const struct field *field_find(const struct field *fields, const char *key) {
+    for (; fields->key != NULL; fields++)
+        if (strcmp(fields->key, key) == 0)
+            return fields;
+    return NULL;
+}
+
+static bool unknown_key(const struct fields_reader *reader, const struct yaml_node *key,
+                        const struct field *fields, const char *where) {
+    const char **names;
+    size_t count = 0;
+
+    while (fields[count].key != NULL)
+        count++;
+    names = ARENA_ARRAY(reader->arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        names[i] = fields[i].key;
+    yaml_error(reader->document, key, reader->error, "unknown key \"%.80s\" in %s", key->text, where);
+    hint_names(reader->error, key->text, names, "known keys");
+    return false;
+}
+
+bool fields_read(const struct fields_reader *reader, const struct yaml_node *node, const struct field *fields,
+                 const char *where, void *target) {
+    char *members = target;
+
+    if (node->kind != YAML_MAPPING)
+        return yaml_error(reader->document, node, reader->error, "%s must be a mapping of keys to values",
+                          where);
+    for (const struct yaml_node *member = node->children; member != NULL; member = member->next) {
+        const struct field *field = field_find(fields, member->key->text);
+
+        if (field == NULL)
+            return unknown_key(reader, member->key, fields, where);
+        if (!fields_read_value(reader, member, field, members + field->offset))
+            return false;
+        if (field->present_offset != 0)
+            *(bool *)(members + field->present_offset) = true;
+    }
+    for (const struct field *field = fields; field->key != NULL; field++)
+        if (field->required && yaml_get(node, field->key) == NULL)
+            return yaml_error(reader->document, node, reader->error, "%s lacks the key \"%s\"", where,
+                              field->key);
+    return true;
+}

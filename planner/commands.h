@@ -1,3 +1,6 @@
+/* The verbs of clusterplan.
+ *
+ * To add one: write planner/cmd_<verb>.c and one line here. */
 #ifndef CLUSTERPLAN_COMMANDS_H
 #define CLUSTERPLAN_COMMANDS_H
 

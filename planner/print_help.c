@@ -11,9 +11,3 @@ int command_print_help(const struct command_help *help) {
     printf("\nExamples:\n%s", help->examples);
     return EXIT_RESULT;
 }
-
-int command_fail(const struct error *error) {
-    fflush(stdout);
-    error_print(error, stderr);
-    return EXIT_USAGE;
-}

@@ -107,8 +107,11 @@ static size_t fitting_bytes(const char *text, size_t width) {
 /* Prints `text` from the column the cursor is in; further lines start at `indent`. */
 static void print_wrapped(const char *text, size_t indent, size_t width, FILE *stream) {
     for (;;) {
-        size_t bytes = fitting_bytes(text, width);
-        fprintf(stream, "%.*s\n", (int)bytes, text);
+        size_t bytes = fitting_bytes(text, width), shown = bytes;
+        while (shown > 0 && text[shown - 1] == ' ') {
+            shown--;
+        }
+        fprintf(stream, "%.*s\n", (int)shown, text);
         text += bytes;
         text += strspn(text, " ");
         if (!*text) {

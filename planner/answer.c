@@ -1,0 +1,114 @@
+#include "planner/answer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* No training holds less of a parameter than 2 bytes of weight and 2 of gradient; with the optimizer's fp32
+ * weight and two moments on the device it is 16. Both may be spread over all devices. */
+#define LEAST_BYTES_PER_PARAMETER           4.0
+#define LEAST_BYTES_PER_PARAMETER_ON_DEVICE 16.0
+
+enum { MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256 };
+
+static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
+                         struct search_result *result, struct error *error) {
+    problem->search.devices = devices;
+    if (!search_run(&problem->search, problem->arena, result, error)) {
+        return false;
+    }
+    answer->layouts += result->layouts;
+    answer->evaluated += result->evaluated;
+    answer->pruned += result->pruned;
+    answer->feasible += result->feasible;
+    answer->seconds += result->seconds;
+    answer->nearest = result->nearest;
+    answer->nearest_devices = devices;
+    return true;
+}
+
+static void take_plans(struct answer *answer, const struct search_result *result, size_t most) {
+    for (size_t i = 0; i < result->plan_count && i < most; i++) {
+        answer->plans[answer->plan_count++] = &result->plans[i];
+    }
+}
+
+/* Doubles, but stops at a full node and at the end of the range. */
+static int64_t next_count(int64_t devices, int64_t to, int64_t per_node) {
+    int64_t next = devices < per_node && devices * 2 > per_node ? per_node : devices * 2;
+    return next < to ? next : to;
+}
+
+static int compare_by_time(const void *left, const void *right) {
+    const struct plan *const *a = left, *const *b = right;
+    return ((*a)->step.seconds > (*b)->step.seconds) - ((*a)->step.seconds < (*b)->step.seconds);
+}
+
+static bool search_range(struct problem *problem, struct answer *answer, struct error *error) {
+    int64_t from = problem->devices_from, to = problem->devices_to, per_node = problem->cluster.node.devices;
+    problem_set_devices(problem, from, to);
+    for (int64_t devices = from;; devices = next_count(devices, to, per_node)) {
+        struct search_result result;
+        if (!search_count(problem, devices, answer, &result, error)) {
+            return false;
+        }
+        take_plans(answer, &result, 1);
+        if (devices == to) {
+            break;
+        }
+    }
+    qsort(answer->plans, answer->plan_count, sizeof *answer->plans, compare_by_time);
+    return true;
+}
+
+static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
+    struct search_result result;
+    problem_set_devices(problem, problem->devices_from, problem->devices_from);
+    if (!search_count(problem, problem->devices_from, answer, &result, error)) {
+        return false;
+    }
+    take_plans(answer, &result, problem->search.top);
+    return true;
+}
+
+/* A count of nodes below which nothing can fit. */
+static int64_t fewest_nodes_bound(const struct problem *problem) {
+    bool offload = layout_request_allows(&problem->search.request, LAYOUT_OFFLOAD, 1);
+    double bytes = problem->counts.parameters *
+                   (offload ? LEAST_BYTES_PER_PARAMETER : LEAST_BYTES_PER_PARAMETER_ON_DEVICE);
+    const struct cluster *cluster = &problem->cluster;
+    double node_bytes = (double)cluster->node.devices * cluster->device.memory_bytes;
+    return (int64_t)fmax(ceil(bytes / node_bytes), 1);
+}
+
+static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
+    int64_t per_node = problem->cluster.node.devices, first = fewest_nodes_bound(problem);
+    int64_t last = first + MAX_FEWEST_TRIES - 1;
+    for (int64_t nodes = first; nodes <= last; nodes++) {
+        int64_t devices = nodes * per_node;
+        struct search_result result;
+        problem_set_devices(problem, devices, devices);
+        /* A count that no layout splits is one to pass by. */
+        if (search_count(problem, devices, answer, &result, error) && result.plan_count > 0) {
+            take_plans(answer, &result, problem->search.top);
+            problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on (--devices)",
+                         devices);
+            return true;
+        }
+    }
+    problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)",
+                 first * per_node, last * per_node);
+    return true;
+}
+
+bool answer_find(struct problem *problem, struct answer *answer, struct error *error) {
+    memset(answer, 0, sizeof *answer);
+    size_t room = problem->search.top > MAX_COUNTS ? problem->search.top : MAX_COUNTS;
+    answer->plans = ARENA_ARRAY(problem->arena, const struct plan *, room);
+    answer->range = problem->devices_from != problem->devices_to;
+    if (!problem->devices_from) {
+        return search_fewest(problem, answer, error);
+    }
+    return answer->range ? search_range(problem, answer, error) : search_one(problem, answer, error);
+}

@@ -1,0 +1,22 @@
+/* The answer to a problem: the best plans for one device count, for each of a range, or for the fewest that a
+ * model fits on. */
+#ifndef CLUSTERPLAN_ANSWER_H
+#define CLUSTERPLAN_ANSWER_H
+
+#include "planner/problem.h"
+
+struct answer {
+    const struct plan **plans; /* best first: the search's ranking, or of a range the fastest of each count */
+    size_t plan_count;         /* 0: nothing fits */
+    bool range;
+    int64_t layouts, evaluated, pruned, feasible; /* sums over all searches */
+    double seconds;
+    struct near_miss nearest; /* on the largest count, when nothing fits */
+    int64_t nearest_devices;
+};
+
+/* Searches each device count the problem asks, from the smallest doubling to the largest. With none asked:
+ * the fewest nodes on which something fits, which it notes. Everything belongs to the problem's arena. */
+bool answer_find(struct problem *problem, struct answer *answer, struct error *error);
+
+#endif

@@ -1,0 +1,9 @@
+#include <stdio.h>
+
+#include "planner/commands.h"
+
+int command_fail(const struct error *error) {
+    fflush(stdout);
+    error_print(error, stderr);
+    return EXIT_USAGE;
+}

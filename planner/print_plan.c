@@ -1,0 +1,327 @@
+#include "planner/print_plan.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/print_layout.h"
+
+enum { TEXT = 512, QUANTITY = 32, INDENT = 2 };
+
+/* One side of the panel: a label, a value, its share of the whole, and where it stands in the whole. The two
+ * sides, their indentation and the gap between them take PRINT_WIDTH columns. */
+enum { LABEL_WIDTH = 11, VALUE_WIDTH = 8, SHARE_WIDTH = 5, BAR_WIDTH = 19, PANEL_GAP = 4 };
+enum { PANEL_WIDTH = LABEL_WIDTH + 1 + VALUE_WIDTH + 1 + SHARE_WIDTH + 2 + BAR_WIDTH };
+
+struct part {
+    const char *label;
+    double value;
+    enum print_colour colour;
+};
+
+struct panel {
+    const char *title;
+    enum unit unit;
+    double whole; /* what a full bar stands for */
+    struct part parts[12];
+    size_t count;
+};
+
+static const char *quantity(struct arena *arena, double value, enum unit unit) {
+    char text[QUANTITY];
+    return arena_copy_string(arena, units_format(value, unit, text, sizeof text));
+}
+
+/* Three significant digits, but no more than one behind the point. */
+static const char *percent(struct arena *arena, double share) {
+    double value = share * 100;
+    if (value > 0 && value < 0.1) {
+        return "<0.1 %";
+    }
+    return arena_print(arena, value < 99.95 ? "%.1f %%" : "%.0f %%", value);
+}
+
+/* Whole percent, as narrow as SHARE_WIDTH. */
+static const char *whole_percent(struct arena *arena, double share) {
+    double value = round(share * 100);
+    return value < 1 ? "<1 %" : arena_print(arena, "%.0f %%", fmin(value, 999));
+}
+
+/* 24576 as "24,576". */
+static const char *count(struct arena *arena, int64_t number) {
+    char digits[QUANTITY], grouped[2 * QUANTITY];
+    size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRId64, number), out = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-') {
+            grouped[out++] = ',';
+        }
+        grouped[out++] = digits[i];
+    }
+    grouped[out] = '\0';
+    return arena_copy_string(arena, grouped);
+}
+
+static const char *plural(int64_t number) {
+    return number == 1 ? "" : "s";
+}
+
+static void add_part(struct panel *panel, const char *label, double value, enum print_colour colour) {
+    if (value > 0) {
+        panel->parts[panel->count++] = (struct part){label, value, colour};
+    }
+}
+
+static struct panel memory_panel(const struct memory_use *memory, struct arena *arena) {
+    struct panel panel = {
+        .title = arena_print(arena, "Memory a device: %s of %s, %s",
+                             quantity(arena, memory->per_device_bytes, UNIT_BYTES),
+                             quantity(arena, memory->capacity_bytes, UNIT_BYTES),
+                             percent(arena, memory->per_device_bytes / memory->capacity_bytes)),
+        .unit = UNIT_BYTES,
+        .whole = fmax(memory->capacity_bytes, memory->per_device_bytes),
+    };
+    add_part(&panel, "weights", memory->weights_bytes, BLUE);
+    add_part(&panel, "gradients", memory->gradients_bytes, CYAN);
+    add_part(&panel, "optimizer", memory->optimizer_bytes, MAGENTA);
+    add_part(&panel, "activations", memory->activations_bytes, YELLOW);
+    add_part(&panel, "buffers", memory->buffers_bytes, GREEN);
+    add_part(&panel, "reserved", memory->reserved_bytes, RED);
+    add_part(&panel, "free", memory->capacity_bytes - memory->per_device_bytes, DIM);
+    return panel;
+}
+
+static struct panel step_panel(const struct plan *plan, struct arena *arena) {
+    const struct step_cost *step = &plan->step;
+    struct panel panel = {
+        .title = arena_print(arena, "Step: %s, %s MFU", quantity(arena, step->seconds, UNIT_SECONDS),
+                             percent(arena, plan->mfu)),
+        .unit = UNIT_SECONDS,
+        .whole = step->seconds,
+    };
+    add_part(&panel, "compute", step->compute, GREEN);
+    add_part(&panel, "recompute", step->recompute, CYAN);
+    add_part(&panel, "tp", step->tp, YELLOW);
+    add_part(&panel, "ep", step->ep, YELLOW);
+    add_part(&panel, "cp", step->cp, YELLOW);
+    add_part(&panel, "pp", step->pp, YELLOW);
+    add_part(&panel, "bubble", step->bubble, RED);
+    add_part(&panel, "dp", step->dp, YELLOW);
+    add_part(&panel, "optimizer", step->optimizer, MAGENTA);
+    return panel;
+}
+
+/* One line of a panel; `line` 0 is the title. Returns the columns it took, 0 where there is no such line. */
+static size_t print_panel_line(const struct panel *panel, size_t line, const struct print_style *style,
+                               struct arena *arena, FILE *stream) {
+    if (line == 0) {
+        fprintf(stream, "%s%s%s", print_colour(style, BOLD), panel->title, print_colour(style, PLAIN));
+        return print_columns(panel->title);
+    }
+    if (line > panel->count) {
+        return 0;
+    }
+    double before = 0;
+    for (size_t i = 0; i + 1 < line; i++) {
+        before += panel->parts[i].value / panel->whole;
+    }
+    const struct part *part = &panel->parts[line - 1];
+    double share = part->value / panel->whole;
+    fprintf(stream, "%-*s %*s %*s  %s%s%s", LABEL_WIDTH, part->label, VALUE_WIDTH,
+            quantity(arena, part->value, panel->unit), SHARE_WIDTH, whole_percent(arena, share),
+            print_colour(style, part->colour), print_bar(style, before, before + share, BAR_WIDTH, arena),
+            print_colour(style, PLAIN));
+    return PANEL_WIDTH;
+}
+
+/* Two panels side by side; `right` may be NULL. */
+static void print_panels(const struct panel *left, const struct panel *right, const struct print_style *style,
+                         struct arena *arena, FILE *stream) {
+    size_t lines = right && right->count > left->count ? right->count : left->count;
+    for (size_t line = 0; line <= lines; line++) {
+        fprintf(stream, "%*s", INDENT, "");
+        size_t used = print_panel_line(left, line, style, arena, stream);
+        if (right && line <= right->count) {
+            fprintf(stream, "%*s", (int)(PANEL_WIDTH + PANEL_GAP - used), "");
+            print_panel_line(right, line, style, arena, stream);
+        }
+        fputc('\n', stream);
+    }
+}
+
+void print_plan_question(const struct problem *problem, int64_t devices, const struct print_style *style,
+                         struct arena *arena, FILE *stream) {
+    const struct model_counts *counts = &problem->counts;
+    const struct training *training = &problem->search.training;
+    const struct cluster *cluster = &problem->cluster;
+    int64_t nodes = (devices + cluster->node.devices - 1) / cluster->node.devices;
+    double batch_tokens = (double)training->global_batch * (double)training->sequence;
+    const char *active =
+        counts->active_parameters < counts->parameters
+            ? arena_print(arena, ", %s active", quantity(arena, counts->active_parameters, UNIT_COUNT))
+            : "";
+    const char *tokens = training->tokens > 0 ? arena_print(arena, "%s tokens, ",
+                                                            quantity(arena, training->tokens, UNIT_COUNT))
+                                              : "";
+    const struct print_column columns[] = {{NULL, false}, {NULL, false}};
+    struct print_table *table = print_table_create(arena, columns, 2);
+    print_table_add(
+        table,
+        (const char *const[]){"Model", arena_print(arena, "%s: %s parameters%s", problem->model.name,
+                                                   quantity(arena, counts->parameters, UNIT_COUNT), active)});
+    print_table_add(
+        table, (const char *const[]){"Cluster", arena_print(arena, "%s: %s %s in %s node%s", cluster->name,
+                                                            count(arena, devices), cluster->device.name,
+                                                            count(arena, nodes), plural(nodes))});
+    print_table_add(
+        table,
+        (const char *const[]){
+            "Training", arena_print(arena, "%ssequences of %s, %s a step (%s tokens), %s, %s", tokens,
+                                    count(arena, training->sequence), count(arena, training->global_batch),
+                                    quantity(arena, batch_tokens, UNIT_COUNT),
+                                    precision_names[training->precision], training->stack->name)});
+    print_table_print(table, style, 0, stream);
+}
+
+static const char *plan_result(const struct plan *plan, struct arena *arena) {
+    const struct training *training = &plan->training;
+    double rate = (double)training->global_batch * (double)training->sequence / plan->step.seconds;
+    return arena_print(arena, "%s tokens/s, %s a device", quantity(arena, rate, UNIT_COUNT),
+                       quantity(arena, rate / (double)plan->devices, UNIT_COUNT));
+}
+
+static const char *plan_total(const struct plan *plan, struct arena *arena) {
+    const struct training_cost *total = &plan->total;
+    const char *cost =
+        total->cost > 0 ? arena_print(arena, ", %s", quantity(arena, total->cost, UNIT_MONEY)) : "";
+    const char *goodput = total->goodput < 1
+                              ? arena_print(arena, " (%s of it lost to checkpoints and restarts)",
+                                            percent(arena, 1 - total->goodput))
+                              : "";
+    return arena_print(arena, "%.1f days%s, %s steps, %s device hours%s", total->days, goodput,
+                       count(arena, (int64_t)ceil(total->steps)),
+                       quantity(arena, total->device_hours, UNIT_COUNT), cost);
+}
+
+void print_plan_details(const struct plan *plan, const struct print_style *style, struct arena *arena,
+                        FILE *stream) {
+    struct panel memory = memory_panel(&plan->memory, arena), step = step_panel(plan, arena);
+    print_panels(&memory, &step, style, arena, stream);
+    if (plan->memory.moment) {
+        fprintf(stream, "\n  Fullest device: pipeline stage %" PRId64 ", %s\n", plan->memory.stage,
+                plan->memory.moment);
+    }
+    fprintf(stream, "  Rate: %s\n", plan_result(plan, arena));
+    if (plan->training.tokens > 0) {
+        print_paragraph("  In all: ", plan_total(plan, arena), stream);
+    }
+}
+
+void print_plan_layout(const char *title, const struct layout *layout, const struct training *training,
+                       const struct print_style *style, FILE *stream) {
+    char keys[TEXT], words[TEXT];
+    fprintf(stream, "\n%s%s%s\n", print_colour(style, BOLD), title, print_colour(style, PLAIN));
+    print_paragraph("  ", layout_format(layout, keys, sizeof keys), stream);
+    print_paragraph("  ", print_layout_words(layout, training->global_batch, words, sizeof words), stream);
+    fputc('\n', stream);
+}
+
+static void print_runners_up(const struct answer *answer, const struct print_style *style,
+                             struct arena *arena, FILE *stream) {
+    bool totals = answer->plans[0]->training.tokens > 0;
+    const struct print_column columns[] = {{"step", true},
+                                           {"slower", true},
+                                           {"MFU", true},
+                                           {"memory", true},
+                                           {totals ? "days" : "", true},
+                                           {"differs from the best in", false}};
+    struct print_table *table = print_table_create(arena, columns, 6);
+    const struct plan *best = answer->plans[0];
+    for (size_t i = 1; i < answer->plan_count; i++) {
+        const struct plan *plan = answer->plans[i];
+        char difference[TEXT];
+        print_table_add(
+            table, (const char *const[]){
+                       quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                       percent(arena, plan->step.seconds / best->step.seconds - 1), percent(arena, plan->mfu),
+                       quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                       totals ? arena_print(arena, "%.1f", plan->total.days) : "",
+                       print_layout_difference(&best->layout, &plan->layout, difference, sizeof difference)});
+    }
+    fprintf(stream, "\n%sRunners-up%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_table_print(table, style, INDENT, stream);
+}
+
+/* The fastest plan of each count, from the slowest on: how the training scales. */
+static void print_counts(const struct answer *answer, const struct print_style *style, struct arena *arena,
+                         FILE *stream) {
+    bool totals = answer->plans[0]->training.tokens > 0;
+    const struct print_column columns[] = {{"devices", true},
+                                           {"step", true},
+                                           {"MFU", true},
+                                           {"memory", true},
+                                           {totals ? "days" : "", true},
+                                           {totals ? "cost" : "", true},
+                                           {"layout", false}};
+    struct print_table *table = print_table_create(arena, columns, 7);
+    for (size_t i = answer->plan_count; i-- > 0;) {
+        const struct plan *plan = answer->plans[i];
+        char layout[TEXT];
+        print_table_add(
+            table, (const char *const[]){
+                       count(arena, plan->devices), quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                       percent(arena, plan->mfu), quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                       totals ? arena_print(arena, "%.1f", plan->total.days) : "",
+                       plan->total.cost > 0 ? quantity(arena, plan->total.cost, UNIT_MONEY) : "",
+                       layout_format(&plan->layout, layout, sizeof layout)});
+    }
+    fprintf(stream, "\n%sBest of each count of devices%s\n", print_colour(style, BOLD),
+            print_colour(style, PLAIN));
+    print_table_print(table, style, INDENT, stream);
+}
+
+static void print_nearest(const struct near_miss *nearest, const struct training *training,
+                          const struct print_style *style, struct arena *arena, FILE *stream) {
+    print_plan_layout(arena_print(arena, "Nearest layout, refused by %s: %s", nearest->bound, nearest->why),
+                      &nearest->layout, training, style, stream);
+    if (nearest->memory.per_device_bytes > 0) {
+        struct panel memory = memory_panel(&nearest->memory, arena);
+        print_panels(&memory, NULL, style, arena, stream);
+    }
+}
+
+void print_plan_notes(const struct problem *problem, const struct print_style *style, FILE *stream) {
+    fprintf(stream, "\n%sAssumed%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    for (size_t i = 0; i < problem->note_count; i++) {
+        print_paragraph("  - ", problem->notes[i], stream);
+    }
+}
+
+static void print_search(const struct answer *answer, struct arena *arena, FILE *stream) {
+    fprintf(stream, "\nSearched %s layouts in %s: %s fit, %s costed, %s pruned\n",
+            count(arena, answer->layouts), quantity(arena, answer->seconds, UNIT_SECONDS),
+            count(arena, answer->feasible), count(arena, answer->evaluated), count(arena, answer->pruned));
+}
+
+void print_plan_table(const struct problem *problem, const struct answer *answer,
+                      const struct print_style *style, struct arena *arena, FILE *stream) {
+    const struct training *training = &problem->search.training;
+    const struct plan *best = answer->plan_count ? answer->plans[0] : NULL;
+    print_plan_question(problem, best ? best->devices : answer->nearest_devices, style, arena, stream);
+    if (best) {
+        print_plan_layout("Best layout", &best->layout, training, style, stream);
+        print_plan_details(best, style, arena, stream);
+        if (answer->range) {
+            print_counts(answer, style, arena, stream);
+        } else if (answer->plan_count > 1) {
+            print_runners_up(answer, style, arena, stream);
+        }
+    } else {
+        fprintf(stream, "\n%sNothing fits.%s\n", print_colour(style, RED), print_colour(style, PLAIN));
+        if (answer->nearest.found) {
+            print_nearest(&answer->nearest, training, style, arena, stream);
+        }
+    }
+    print_search(answer, arena, stream);
+    print_plan_notes(problem, style, stream);
+}

@@ -1,0 +1,401 @@
+#include "planner/problem.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/catalogue.h"
+#include "common/units.h"
+#include "planner/matmul.h"
+
+/* What a step trains on when nobody says: as large language models of some hundred billion parameters did
+ * (GPT-3 3.2M tokens, arXiv 2005.14165 Table 2.1; Llama 3 405B 4M at first, arXiv 2407.21783 section 3.4.1),
+ * and on many devices as much for each as the largest runs have had (Llama 3 405B: 16M tokens on 16,384 GPUs;
+ * the GPT-4 leak: 60M on 25,000). */
+#define DEFAULT_BATCH_TOKENS            4194304.0
+#define DEFAULT_BATCH_TOKENS_PER_DEVICE 2048.0
+
+/* A batch given in tokens may be rounded this far to one that splits well. */
+#define BATCH_ROUNDING 0.02
+
+/* The default batch: the largest step there is between numbers like 2^k and 3 x 2^k. */
+#define DEFAULT_BATCH_ROUNDING (1.0 / 3)
+
+enum { DEFAULT_TOP = 5, MAX_TOP = 1000, MAX_DEVICES = 16777216, MAX_RANGE = 64 };
+
+struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries) {
+    const struct option_entry options[PROBLEM_OPTIONS] = {
+        {"model", 'm', "F", "model: a shipped name (clusterplan models), a model file, or a config.json",
+         &flags->model, NULL},
+        {"cluster", 'c', "F", "cluster: a shipped name (clusterplan topologies), or a cluster file",
+         &flags->cluster, NULL},
+        {"devices", 'n', "N",
+         "how many, or a range 8..512; default: all that the cluster file says\n"
+         "there are, or else the fewest nodes the model fits on",
+         &flags->devices, NULL},
+        {"sequence", 's', "N", "tokens of a sequence; default: the model's", &flags->sequence, NULL},
+        {"global-batch", 'b', "N",
+         "sequences of a step, or \"60M tokens\"; default: 4M tokens, and on many\n"
+         "devices 2,048 tokens for each",
+         &flags->global_batch, NULL},
+        {"tokens", 't', "N", "tokens of the whole training, such as 13T: gives days and cost", &flags->tokens,
+         NULL},
+        {"precision", 'p', "P", "bf16 (default), fp16, tf32 or fp8", &flags->precision, NULL},
+        {"layout", 'l', "\"K=V ...\"", "fixes keys of the layout: \"tp=8 pp=16\"; \"tp=4,8\" gives a choice",
+         &flags->layout, NULL},
+        {"top", 'k', "K", "how many plans to show; default: 5", &flags->top, NULL},
+        {"stack", 0, "S", "software that runs it; default: megatron-core", &flags->stack, NULL},
+        {"attention", 0, "A", "flash or unfused; default: what the stack does", &flags->attention, NULL},
+        {"exhaustive", 0, NULL, "cost every layout that fits, prune none", NULL, &flags->exhaustive},
+    };
+    memcpy(entries, options, sizeof options);
+    return entries + PROBLEM_OPTIONS;
+}
+
+void problem_note(struct problem *problem, const char *format, ...) {
+    if (problem->note_count == PROBLEM_MAX_NOTES) {
+        return;
+    }
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    problem->notes[problem->note_count++] = arena_copy_string(problem->arena, text);
+}
+
+static bool parse_number(const char *flag, const char *text, enum unit unit, double minimum, double maximum,
+                         double *value, struct error *error) {
+    char why[256];
+    if (!units_parse(text, unit, value, why, sizeof why)) {
+        return error_set(error, "--%s: %s", flag, why);
+    }
+    if (*value < minimum || *value > maximum) {
+        return error_set(error, "--%s takes %.15g to %.15g, not \"%s\"", flag, minimum, maximum, text);
+    }
+    return true;
+}
+
+static bool parse_whole(const char *flag, const char *text, enum unit unit, int64_t maximum, int64_t *value,
+                        struct error *error) {
+    double number;
+    if (!parse_number(flag, text, unit, 1, (double)maximum, &number, error)) {
+        return false;
+    }
+    if (number != floor(number)) {
+        return error_set(error, "--%s takes a whole number, not \"%s\"", flag, text);
+    }
+    *value = (int64_t)number;
+    return true;
+}
+
+/* The index of `text` in `names`, which ends with NULL. */
+static bool parse_choice(const char *flag, const char *text, const char *const *names, int *choice,
+                         struct error *error) {
+    char list[256] = "";
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *choice = i;
+            return true;
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    error_set(error, "--%s takes %s, not \"%s\"", flag, list, text);
+    const char *nearest = error_nearest(text, names);
+    return nearest ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
+}
+
+static bool parse_devices(const char *text, int64_t *from, int64_t *to, struct error *error) {
+    const char *dots = strstr(text, "..");
+    if (!dots) {
+        if (!parse_whole("devices", text, UNIT_COUNT, MAX_DEVICES, from, error)) {
+            return false;
+        }
+        *to = *from;
+        return true;
+    }
+    char first[32];
+    snprintf(first, sizeof first, "%.*s", (int)(dots - text), text);
+    if (!parse_whole("devices", first, UNIT_COUNT, MAX_DEVICES, from, error) ||
+        !parse_whole("devices", dots + 2, UNIT_COUNT, MAX_DEVICES, to, error)) {
+        return false;
+    }
+    if (*from > *to) {
+        return error_set(error, "--devices %s runs backwards", text);
+    }
+    return true;
+}
+
+/* Devices come in whole nodes, or are part of one. */
+static bool check_devices(const struct cluster *cluster, int64_t devices, struct error *error) {
+    int64_t per_node = cluster->node.devices, there = cluster_devices(cluster);
+    if (there && devices > there) {
+        return error_set(error, "--devices: %s has %" PRId64 " devices, not %" PRId64, cluster->name, there,
+                         devices);
+    }
+    if (devices > per_node && devices % per_node != 0) {
+        int64_t nodes = devices / per_node;
+        error_set(error,
+                  "--devices: a node of %s has %" PRId64 " devices, and %" PRId64 " are no whole nodes",
+                  cluster->name, per_node, devices);
+        return error_hint(error, "take %" PRId64 " or %" PRId64, nodes * per_node, (nodes + 1) * per_node);
+    }
+    return true;
+}
+
+/* Devices that a layout fixes all by itself; 0 when it doesn't. */
+static int64_t devices_of_request(const struct layout_request *request) {
+    static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP, LAYOUT_DP};
+    int64_t devices = 1;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (request->keys[keys[i]].count != 1) {
+            return 0;
+        }
+        devices *= request->keys[keys[i]].values[0];
+        if (devices > MAX_DEVICES) {
+            return 0;
+        }
+    }
+    return devices;
+}
+
+static bool read_devices(const struct problem_flags *flags, struct problem *problem, struct error *error) {
+    if (flags->devices) {
+        if (!parse_devices(flags->devices, &problem->devices_from, &problem->devices_to, error)) {
+            return false;
+        }
+        return check_devices(&problem->cluster, problem->devices_from, error) &&
+               check_devices(&problem->cluster, problem->devices_to, error);
+    }
+    int64_t devices = devices_of_request(&problem->search.request);
+    if (devices) {
+        problem_note(problem, "%" PRId64 " devices, as the layout says", devices);
+    } else if ((devices = cluster_devices(&problem->cluster)) != 0) {
+        problem_note(problem, "%" PRId64 " devices, all that %s has", devices, problem->cluster.name);
+    }
+    problem->devices_from = problem->devices_to = devices;
+    return devices == 0 || check_devices(&problem->cluster, devices, error);
+}
+
+static bool read_batch(const char *text, struct problem *problem, struct error *error) {
+    if (!text) {
+        return true;
+    }
+    if (!strstr(text, "token")) {
+        return parse_whole("global-batch", text, UNIT_COUNT, INT32_MAX, &problem->asked_batch, error);
+    }
+    double sequence = (double)problem->search.training.sequence;
+    return parse_number("global-batch", text, UNIT_TOKENS, sequence, 1e15, &problem->asked_batch_tokens,
+                        error);
+}
+
+static bool read_stack(const struct problem_flags *flags, struct training *training, struct error *error) {
+    training->stack = stack_default();
+    if (flags->stack && !(training->stack = stack_find(flags->stack))) {
+        char list[512] = "";
+        const char *names[64] = {NULL};
+        for (size_t i = 0; stacks[i].name && i + 1 < sizeof names / sizeof *names; i++) {
+            names[i] = stacks[i].name;
+            size_t used = strlen(list);
+            snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", stacks[i].name);
+        }
+        error_set(error, "there is no stack \"%s\"; there are %s", flags->stack, list);
+        const char *nearest = error_nearest(flags->stack, names);
+        return nearest ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
+    }
+    training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
+    int choice = 0;
+    if (flags->attention) {
+        if (!parse_choice("attention", flags->attention, attention_kernel_names, &choice, error)) {
+            return false;
+        }
+        training->attention = (enum attention_kernel)choice;
+    }
+    return true;
+}
+
+static bool read_precision(const char *text, struct problem *problem, struct error *error) {
+    int choice = PRECISION_BF16;
+    if (text && !parse_choice("precision", text, precision_names, &choice, error)) {
+        return false;
+    }
+    problem->search.training.precision = (enum precision)choice;
+    const struct cluster_device *device = &problem->cluster.device;
+    if (device->peak_flops[choice] > 0) {
+        return true;
+    }
+    return error_set(error, "the %s of %s gives no peak in %s", device->name, problem->cluster.name,
+                     precision_names[choice]);
+}
+
+static bool read_training(const struct problem_flags *flags, struct problem *problem, struct error *error) {
+    struct training *training = &problem->search.training;
+    training->sequence = problem->model.sequence;
+    if (flags->sequence &&
+        !parse_whole("sequence", flags->sequence, UNIT_TOKENS, INT32_MAX, &training->sequence, error)) {
+        return false;
+    }
+    if (flags->tokens &&
+        !parse_number("tokens", flags->tokens, UNIT_TOKENS, 1, 1e18, &training->tokens, error)) {
+        return false;
+    }
+    return read_batch(flags->global_batch, problem, error) && read_stack(flags, training, error) &&
+           read_precision(flags->precision, problem, error);
+}
+
+static bool read_files(const struct problem_flags *flags, struct problem *problem, struct error *error) {
+    if (!flags->model || !flags->cluster) {
+        bool model_missing = !flags->model;
+        error_set(error, "--%s is missing", model_missing ? "model" : "cluster");
+        return error_hint(error, model_missing
+                                     ? "--model gpt-3, or a file; clusterplan models lists the shipped ones"
+                                     : "--cluster dgx-h100, or a file; clusterplan topologies lists the "
+                                       "shipped ones");
+    }
+    const char *model = catalogue_find(CATALOGUE_MODEL, flags->model, problem->arena, error);
+    if (!model || !model_read(model, problem->arena, &problem->model, error)) {
+        return false;
+    }
+    const char *cluster = catalogue_find(CATALOGUE_TOPOLOGY, flags->cluster, problem->arena, error);
+    return cluster && cluster_read(cluster, problem->arena, &problem->cluster, error);
+}
+
+bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
+                  struct error *error) {
+    memset(problem, 0, sizeof *problem);
+    problem->arena = arena;
+    problem->search.model = &problem->model;
+    problem->search.cluster = &problem->cluster;
+    problem->search.exhaustive = flags->exhaustive;
+    int64_t top = DEFAULT_TOP;
+    if (!read_files(flags, problem, error) || !read_training(flags, problem, error) ||
+        (flags->layout && !layout_request_parse(flags->layout, &problem->search.request, error)) ||
+        (flags->top && !parse_whole("top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
+        !read_devices(flags, problem, error)) {
+        return false;
+    }
+    problem->search.top = (size_t)top;
+    model_count(&problem->model, problem->search.training.sequence, &problem->counts);
+    return true;
+}
+
+/* The multiple of `unit` nearest to `sequences`, at least one. */
+static double nearest_multiple(double sequences, double unit) {
+    return fmax(round(sequences / unit), 1) * unit;
+}
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b) {
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* What the batch should be a multiple of: the data-parallel split times the micro-batch where the layout
+ * fixes them, else what of the device counts is no power of two. */
+static double batch_unit(const struct problem *problem) {
+    const struct layout_request *request = &problem->search.request;
+    if (request->keys[LAYOUT_DP].count == 1) {
+        size_t choices = request->keys[LAYOUT_MICRO_BATCH].count;
+        int64_t micro_batch = choices ? request->keys[LAYOUT_MICRO_BATCH].values[choices - 1] : 1;
+        return (double)request->keys[LAYOUT_DP].values[0] * (double)micro_batch;
+    }
+    int64_t odd[2] = {problem->devices_from, problem->devices_to};
+    for (size_t i = 0; i < 2; i++) {
+        while (odd[i] && odd[i] % 2 == 0) {
+            odd[i] /= 2;
+        }
+    }
+    return odd[0] && odd[1] ? (double)(odd[0] / greatest_common_divisor(odd[0], odd[1])) * (double)odd[1] : 1;
+}
+
+/* Sequences near to `tokens` that many data-parallel splits divide: the unit times as large a power of two as
+ * stays within `rounding`; the nearest whole number where none does. */
+static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
+    double wanted = tokens / (double)problem->search.training.sequence, best = fmax(round(wanted), 1);
+    for (double unit = batch_unit(problem); unit <= 2 * wanted; unit *= 2) {
+        double candidate = nearest_multiple(wanted, unit);
+        if (fabs(candidate - wanted) <= rounding * wanted) {
+            best = candidate;
+        }
+    }
+    return (int64_t)best;
+}
+
+void problem_set_devices(struct problem *problem, int64_t from, int64_t to) {
+    struct training *training = &problem->search.training;
+    problem->devices_from = from;
+    problem->devices_to = to;
+    problem->search.devices = from;
+    if (problem->asked_batch) {
+        training->global_batch = problem->asked_batch;
+    } else if (problem->asked_batch_tokens > 0) {
+        training->global_batch = batch_that_splits(problem, problem->asked_batch_tokens, BATCH_ROUNDING);
+    } else {
+        double tokens = fmax(DEFAULT_BATCH_TOKENS, DEFAULT_BATCH_TOKENS_PER_DEVICE * (double)to);
+        training->global_batch = batch_that_splits(problem, tokens, DEFAULT_BATCH_ROUNDING);
+    }
+}
+
+static void note_batch(struct problem *problem) {
+    const struct training *training = &problem->search.training;
+    char text[32];
+    units_format((double)training->global_batch * (double)training->sequence, UNIT_TOKENS, text, sizeof text);
+    if (problem->asked_batch_tokens > 0) {
+        problem_note(problem, "global batch taken as %" PRId64 " sequences, %s, which split well",
+                     training->global_batch, text);
+    } else if (!problem->asked_batch) {
+        problem_note(problem, "global batch of %" PRId64 " sequences, %s, is the default (--global-batch)",
+                     training->global_batch, text);
+    }
+}
+
+static void note_model(struct problem *problem) {
+    const struct model *model = &problem->model;
+    if (model->shape_derived) {
+        problem_note(problem, "shape derived: %s", model->derivation);
+    }
+    if (model->vocab_assumed) {
+        problem_note(problem, "vocabulary of %" PRId64 " assumed: the model file gives none", model->vocab);
+    }
+    if (model->learned_positions && problem->search.training.sequence > model->learned_positions) {
+        problem_note(problem, "sequence is longer than the %" PRId64 " learned positions of the model",
+                     model->learned_positions);
+    }
+}
+
+static void note_cluster(struct problem *problem) {
+    const struct cluster *cluster = &problem->cluster;
+    bool measured = cluster->source.kind == SOURCE_MEASURED;
+    problem_note(problem, "network %s%s%s", measured ? "measured" : "from the datasheet",
+                 measured && cluster->source.date ? " on " : "",
+                 measured && cluster->source.date ? cluster->source.date : "");
+    if (cluster->device.from && strcmp(cluster->device.from, "base") == 0) {
+        problem_note(problem, "the device is not measured: it is the base's %s", cluster->device.name);
+    }
+    if (!matmul_is_fitted(&cluster->device, problem->search.training.precision)) {
+        problem_note(problem, "no kernel of %s was measured in %s: extrapolated from another device by peak",
+                     cluster->device.name, precision_names[problem->search.training.precision]);
+    }
+    if (problem->search.training.tokens > 0 && cluster->device.price_per_second <= 0) {
+        problem_note(problem, "no cost: the cluster file gives no price");
+    }
+    if (problem->search.training.tokens > 0 && cluster->device.mtbf_seconds <= 0) {
+        problem_note(problem, "days without interruptions: the cluster file gives no mtbf");
+    }
+}
+
+void problem_note_assumptions(struct problem *problem) {
+    const struct training *training = &problem->search.training;
+    note_batch(problem);
+    note_model(problem);
+    problem_note(problem, "stack %s (%s), %s attention", training->stack->name, training->stack->what,
+                 attention_kernel_names[training->attention]);
+    note_cluster(problem);
+}

@@ -1,0 +1,134 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "planner/print_table.h"
+
+static const struct print_style ascii = {false, false}, utf8 = {false, true}, coloured = {true, false};
+
+/* What `table` prints, to be freed. */
+static char *printed(const struct print_table *table, const struct print_style *style, size_t indent) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    print_table_print(table, style, indent, stream);
+    fclose(stream);
+    return text;
+}
+
+static void test_alignment(void **state) {
+    struct arena *arena = *state;
+    const struct print_column columns[] = {{"name", false}, {"step", true}, {"note", false}};
+    struct print_table *table = print_table_create(arena, columns, 3);
+    print_table_add(table, (const char *const[]){"a", "1.5 s", "first"});
+    print_table_add(table, (const char *const[]){"longer", "12 s", NULL});
+    char *text = printed(table, &ascii, 2);
+    assert_string_equal(text, "  name     step  note\n"
+                              "  a       1.5 s  first\n"
+                              "  longer   12 s\n");
+    free(text);
+}
+
+static void test_alignment_counts_characters(void **state) {
+    struct arena *arena = *state;
+    const struct print_column columns[] = {{NULL, false}, {NULL, true}};
+    struct print_table *table = print_table_create(arena, columns, 2);
+    print_table_add(table, (const char *const[]){"M\u00f6bius", "1"});
+    print_table_add(table, (const char *const[]){"Moebius", "2"});
+    char *text = printed(table, &utf8, 0);
+    assert_string_equal(text, "M\u00f6bius   1\nMoebius  2\n");
+    free(text);
+}
+
+static void test_last_column_wraps(void **state) {
+    struct arena *arena = *state;
+    const struct print_column columns[] = {{"key", false}, {"text", false}};
+    struct print_table *table = print_table_create(arena, columns, 2);
+    char words[401] = "";
+    for (int i = 0; i < 80; i++) {
+        strcat(words, i % 10 == 9 ? "word " : "some ");
+    }
+    print_table_add(table, (const char *const[]){"k", words});
+    char *text = printed(table, &ascii, 0);
+    size_t lines = 0, words_seen = 0;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        lines++;
+        assert_true(strlen(line) <= PRINT_WIDTH);
+        assert_true(line[strlen(line) - 1] != ' ');
+        for (const char *w = line; (w = strstr(w, "some")); w++) {
+            words_seen++;
+        }
+    }
+    assert_int_equal(lines, 1 + 5); /* 95 columns are left: 19 words of five columns a line */
+    assert_int_equal(words_seen, 72);
+    free(text);
+}
+
+static void test_a_word_longer_than_the_line_is_cut(void **state) {
+    struct arena *arena = *state;
+    const struct print_column columns[] = {{NULL, false}};
+    struct print_table *table = print_table_create(arena, columns, 1);
+    char word[151];
+    memset(word, 'x', 150);
+    word[150] = '\0';
+    print_table_add(table, (const char *const[]){word});
+    char *text = printed(table, &ascii, 0);
+    assert_int_equal(strcspn(text, "\n"), 100);
+    assert_int_equal(strlen(text), 150 + 2);
+    free(text);
+}
+
+static void test_bar(void **state) {
+    struct arena *arena = *state;
+    assert_string_equal(print_bar(&ascii, 0, 0.5, 10, arena), "#####.....");
+    assert_string_equal(print_bar(&ascii, 0.5, 0.8, 10, arena), ".....###..");
+    assert_string_equal(print_bar(&ascii, 0.5, 0.5, 10, arena), "..........");
+    assert_string_equal(print_bar(&ascii, 0.2, 0.2001, 10, arena), "..#.......");
+    assert_string_equal(print_bar(&ascii, 1, 1.0001, 10, arena), ".........#");
+    assert_string_equal(print_bar(&ascii, -3, 7, 10, arena), "##########");
+    assert_string_equal(print_bar(&utf8, 0, 0.5, 4, arena), "\u2588\u2588\u2591\u2591");
+}
+
+static void test_colour_is_not_counted(void **state) {
+    (void)state;
+    assert_string_equal(print_colour(&ascii, RED), "");
+    assert_string_equal(print_colour(&coloured, RED), "\x1b[31m");
+    assert_int_equal(print_columns("\x1b[31mred\x1b[0m"), 3);
+}
+
+static void test_style_of_a_file_is_plain(void **state) {
+    (void)state;
+    FILE *stream = tmpfile();
+    assert_non_null(stream);
+    assert_false(print_style_of(stream).colour);
+    fclose(stream);
+}
+
+static int create(void **state) {
+    *state = arena_create();
+    return 0;
+}
+
+static int destroy(void **state) {
+    arena_destroy(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_alignment, create, destroy),
+        cmocka_unit_test_setup_teardown(test_alignment_counts_characters, create, destroy),
+        cmocka_unit_test_setup_teardown(test_last_column_wraps, create, destroy),
+        cmocka_unit_test_setup_teardown(test_a_word_longer_than_the_line_is_cut, create, destroy),
+        cmocka_unit_test_setup_teardown(test_bar, create, destroy),
+        cmocka_unit_test(test_colour_is_not_counted),
+        cmocka_unit_test(test_style_of_a_file_is_plain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

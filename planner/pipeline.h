@@ -1,7 +1,12 @@
-/* Time of a pipeline schedule. */
+/* Time of a pipeline schedule.
+ *
+ * A transfer between stages holds up the receiver: each pass that receives costs hop_seconds more.
+ * Sources: 1F1B and interleaving arXiv 2104.04473, GPipe arXiv 1811.06965, zero bubble arXiv 2401.10241
+ * (Table 2), DualPipe arXiv 2412.19437 (Table 2) and its published step order. */
 #ifndef CLUSTERPLAN_PIPELINE_H
 #define CLUSTERPLAN_PIPELINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/arena.h"
@@ -9,7 +14,7 @@
 
 struct pipeline {
     enum schedule schedule;
-    int64_t stages, chunks; /* pp, vpp */
+    int64_t stages, chunks; /* pp, vpp; only the interleaved schedule has more than one chunk */
     int64_t micro_batches;
     /* By virtual stage (chunk-major as a token meets them, stages x chunks of them), seconds a micro-batch:
      */
@@ -21,13 +26,16 @@ struct pipeline {
 };
 
 struct pipeline_time {
-    double seconds;        /* from the first forward to the last backward */
+    double seconds;        /* from the first forward to the last backward; zb-2p: the longest of the stages'
+                              own spans, since its optimizer step waits for nobody */
     double busy_seconds;   /* of the busiest stage */
     double bubble_seconds; /* seconds - busy, hops apart */
-    double hop_seconds;    /* exposed transfers on the critical path */
+    double hop_seconds;    /* exposed transfers of the busiest stage */
+    int64_t stage;         /* the busiest */
 };
 
-/* By closed form; equal to the simulation where the stages are equal and hops are free. */
+/* By closed form; equal to the simulation where the stages are equal and hops are free (interleaved and
+ * DualPipe: and the micro-batches fill whole rounds; zero-bubble: and W <= B, W <= F <= B + W or so). */
 void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time);
 
 /* By playing the schedule event by event. `arena` holds the working space. */

@@ -12,9 +12,12 @@ struct stack {
     bool overlap_tp, overlap_dp, overlap_pp; /* defaults of `overlap` */
     bool transformer_engine;                 /* persistent dummy gradients and workspaces, fused loss */
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
+    bool sharded_reduction;       /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
+    bool deduplicated_all_to_all; /* a token crosses to a node once, however many of its experts sit there */
     double gradient_bytes_fp16, gradient_bytes_bf16; /* a parameter's gradient */
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
     double traffic_factor;                     /* of element-wise memory traffic as counted */
+    double attention_rate;                     /* flash attention: share of the kernel model's speed */
     double layer_floor_seconds;                /* the host can't launch a layer's forward faster */
     double exposed_tp, exposed_dp, exposed_cp; /* share of overlapped communication that still shows */
     double step_seconds;                       /* a step's fixed cost: logging, scalars, data */

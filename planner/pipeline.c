@@ -1,0 +1,87 @@
+#include "planner/pipeline.h"
+
+#include <math.h>
+
+/* Work of one device for one micro-batch. */
+struct work {
+    double forward, input, weight;
+};
+
+static double work_sum(const struct work *work) {
+    return work->forward + work->input + work->weight;
+}
+
+/* DualPipe runs two directions: a device has stage d of the one and stage p-1-d of the other, each for half
+ * of the micro-batches. */
+static struct work device_work(const struct pipeline *pipeline, int64_t device) {
+    struct work work = {0};
+    for (int64_t chunk = 0; chunk < pipeline->chunks; chunk++) {
+        int64_t stage = chunk * pipeline->stages + device;
+        work.forward += pipeline->forward_seconds[stage];
+        work.input += pipeline->backward_input_seconds[stage];
+        work.weight += pipeline->backward_weight_seconds[stage];
+    }
+    if (pipeline->schedule == SCHEDULE_DUALPIPE) {
+        int64_t other = pipeline->stages - 1 - device;
+        work.forward = 0.5 * (work.forward + pipeline->forward_seconds[other]);
+        work.input = 0.5 * (work.input + pipeline->backward_input_seconds[other]);
+        work.weight = 0.5 * (work.weight + pipeline->backward_weight_seconds[other]);
+    }
+    return work;
+}
+
+/* Idle time of a device when `average` is what one of the other stages does for a micro-batch. */
+static double bubble(const struct pipeline *pipeline, const struct work *average) {
+    double stages = (double)pipeline->stages, micro_batches = (double)pipeline->micro_batches;
+    double f = average->forward, b = average->input, w = average->weight;
+    switch (pipeline->schedule) {
+    case SCHEDULE_INTERLEAVED: {
+        double rounds =
+            ceil(micro_batches / stages); /* a round that isn't full takes as long as a full one */
+        return (stages - 1) * (f + b + w) / (double)pipeline->chunks +
+               (rounds * stages - micro_batches) * (f + b + w);
+    }
+    case SCHEDULE_ZB_1P: {
+        double deferred = fmin(micro_batches, stages) - 1; /* weight gradients left to the end */
+        return fmax((stages - 1) * (f + b) - deferred * w, (stages - 1) * fmax(f, b));
+    }
+    case SCHEDULE_ZB_2P: {
+        double deferred = fmin(micro_batches, 2 * stages - 1) - 1;
+        return fmax((stages - 1) * (f + b) - deferred * w, (stages - 1) * fmax(0, b - f));
+    }
+    case SCHEDULE_DUALPIPE:
+        return fmax(0, (stages / 2 - 1) * (f + 2 * b - w));
+    case SCHEDULE_1F1B:
+    case SCHEDULE_GPIPE:
+    case SCHEDULE_COUNT:
+        break;
+    }
+    return (stages - 1) * (f + b + w);
+}
+
+void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time) {
+    struct work total = {0}, busiest = {0};
+    *time = (struct pipeline_time){0};
+    for (int64_t device = 0; device < pipeline->stages; device++) {
+        struct work work = device_work(pipeline, device);
+        total.forward += work.forward;
+        total.input += work.input;
+        total.weight += work.weight;
+        if (device == 0 || work_sum(&work) > work_sum(&busiest)) {
+            busiest = work;
+            time->stage = device;
+        }
+    }
+    time->busy_seconds = (double)pipeline->micro_batches * work_sum(&busiest);
+    if (pipeline->stages > 1) {
+        double others = (double)(pipeline->stages - 1);
+        struct work average = {.forward = (total.forward - busiest.forward) / others,
+                               .input = (total.input - busiest.input) / others,
+                               .weight = (total.weight - busiest.weight) / others};
+        time->bubble_seconds = bubble(pipeline, &average);
+        /* A micro-batch arrives twice at each chunk; filling and draining crosses every stage once. */
+        time->hop_seconds =
+            2 * pipeline->hop_seconds * ((double)(pipeline->micro_batches * pipeline->chunks) + others);
+    }
+    time->seconds = time->busy_seconds + time->bubble_seconds + time->hop_seconds;
+}

@@ -1,0 +1,106 @@
+#include "planner/stack.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
+ * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures are starting values
+ * of the findings until bench/fit_stacks refits them; docs/accuracy.md has the errors they give. */
+const struct stack stacks[] = {
+    {
+        .name = "megatron-2021",
+        .what = "Megatron-LM of 2021: unfused attention, gradients accumulated by a kernel of their own",
+        .gradient_bytes_fp16 = 2,
+        .gradient_bytes_bf16 = 4,
+        .traffic_factor = 0.87,
+        .attention_rate = 1,
+        .layer_floor_seconds = 0.935e-3,
+        .step_seconds = 8e-3,
+    },
+    {
+        .name = "megatron-2022",
+        .what = "Megatron-LM of 2022: unfused attention, gradients accumulated in fp32 by the product",
+        .fused_gradient_accumulation = true,
+        .gradient_bytes_fp16 = 4,
+        .gradient_bytes_bf16 = 4,
+        .traffic_factor = 0.87,
+        .attention_rate = 1,
+        .layer_floor_seconds = 0.935e-3,
+        .step_seconds = 8e-3,
+    },
+    {
+        .name = "megatron-deepspeed",
+        .what = "Megatron-DeepSpeed: unfused attention, ZeRO by DeepSpeed, nothing overlapped",
+        .gradient_bytes_fp16 = 2,
+        .gradient_bytes_bf16 = 4,
+        .traffic_factor = 0.87,
+        .attention_rate = 1,
+        .layer_floor_seconds = 0.935e-3,
+        .step_seconds = 8e-3,
+    },
+    {
+        .name = "megatron-core",
+        .what =
+            "Megatron-Core with Transformer Engine: flash attention, distributed optimizer, all overlapped",
+        .fused_attention = true,
+        .fused_gradient_accumulation = true,
+        .overlap_tp = true,
+        .overlap_dp = true,
+        .overlap_pp = true,
+        .transformer_engine = true,
+        .sharded_reduction = true,
+        .deduplicated_all_to_all = true,
+        .gradient_bytes_fp16 = 4,
+        .gradient_bytes_bf16 = 4,
+        .traffic_factor = 1.12,
+        .attention_rate = 1,
+        .layer_floor_seconds = 0.2e-3,
+        .exposed_tp = 0.21,
+        .exposed_dp = 0.23,
+        .exposed_cp = 0.53,
+        .step_seconds = 10e-3,
+    },
+    {
+        .name = "fsdp",
+        .what = "PyTorch FSDP: parameters, gradients and optimizer sharded, gathered a layer at a time",
+        .fused_attention = true,
+        .overlap_dp = true,
+        .fully_sharded = true,
+        .sharded_reduction = true,
+        .gradient_bytes_fp16 = 2,
+        .gradient_bytes_bf16 = 2,
+        .traffic_factor = 1.15,
+        .attention_rate = 0.7,
+        .layer_floor_seconds = 0.2e-3,
+        .exposed_dp = 0.9,
+        .step_seconds = 10e-3,
+    },
+    {
+        .name = "internevo",
+        .what = "InternEvo: flash attention, ZeRO-1 in groups, gradients overlapped",
+        .fused_attention = true,
+        .overlap_dp = true,
+        .gradient_bytes_fp16 = 2,
+        .gradient_bytes_bf16 = 2,
+        .traffic_factor = 1.12,
+        .attention_rate = 0.8,
+        .layer_floor_seconds = 0.2e-3,
+        .exposed_tp = 0.21,
+        .exposed_dp = 0.23,
+        .exposed_cp = 0.53,
+        .step_seconds = 10e-3,
+    },
+    {.name = NULL},
+};
+
+const struct stack *stack_find(const char *name) {
+    for (const struct stack *stack = stacks; stack->name != NULL; stack++) {
+        if (strcmp(stack->name, name) == 0)
+            return stack;
+    }
+    return NULL;
+}
+
+const struct stack *stack_default(void) {
+    return stack_find("megatron-core");
+}

@@ -1,0 +1,176 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "planner/pipeline.h"
+
+enum { MAX_STAGES = 512 };
+
+static void assert_near(double a, double b, double tolerance) {
+    if (fabs(a - b) > tolerance)
+        print_message("%.9g is not %.9g\n", a, b);
+    assert_true(fabs(a - b) <= tolerance);
+}
+
+static double forward[MAX_STAGES], input[MAX_STAGES], weight[MAX_STAGES];
+
+static struct pipeline equal_stages(enum schedule schedule, int64_t stages, int64_t chunks,
+                                    int64_t micro_batches, double f, double b, double w) {
+    for (int64_t i = 0; i < stages * chunks; i++) {
+        forward[i] = f / (double)chunks;
+        input[i] = b / (double)chunks;
+        weight[i] = w / (double)chunks;
+    }
+    return (struct pipeline){.schedule = schedule,
+                             .stages = stages,
+                             .chunks = chunks,
+                             .micro_batches = micro_batches,
+                             .forward_seconds = forward,
+                             .backward_input_seconds = input,
+                             .backward_weight_seconds = weight};
+}
+
+static struct pipeline_time simulated(const struct pipeline *pipeline) {
+    struct arena *arena = arena_create();
+    struct pipeline_time time;
+    pipeline_simulate(pipeline, arena, &time);
+    arena_destroy(arena);
+    assert_near(time.seconds, time.busy_seconds + time.bubble_seconds + time.hop_seconds, 1e-9);
+    return time;
+}
+
+static void check_equal(const struct pipeline *pipeline) {
+    struct pipeline_time closed;
+    pipeline_closed_form(pipeline, &closed);
+    assert_near(closed.seconds, closed.busy_seconds + closed.bubble_seconds + closed.hop_seconds, 1e-9);
+    struct pipeline_time played = simulated(pipeline);
+    if (fabs(closed.seconds - played.seconds) > 1e-6)
+        print_message("%s pp %ld vpp %ld m %ld: closed %.6f played %.6f\n",
+                      schedule_names[pipeline->schedule], (long)pipeline->stages, (long)pipeline->chunks,
+                      (long)pipeline->micro_batches, closed.seconds, played.seconds);
+    assert_near(closed.seconds, played.seconds, 1e-6);
+}
+
+static void known_results(void **state) {
+    (void)state;
+    struct pipeline_time time;
+    /* arXiv 2104.04473: bubble (p-1)/m of the ideal time, 1/v of that when interleaved. */
+    struct pipeline pipeline = equal_stages(SCHEDULE_1F1B, 4, 1, 8, 1, 1, 1);
+    pipeline_closed_form(&pipeline, &time);
+    assert_near(time.bubble_seconds / time.busy_seconds, 3.0 / 8, 1e-12);
+    pipeline = equal_stages(SCHEDULE_INTERLEAVED, 4, 2, 8, 1, 1, 1);
+    assert_near(simulated(&pipeline).bubble_seconds / 24, 3.0 / 16, 1e-12);
+    /* arXiv 2401.10241, Table 2: (p-1)(F+B-W), and nothing with F = B = W. */
+    pipeline = equal_stages(SCHEDULE_ZB_1P, 4, 1, 12, 3, 4, 2);
+    assert_near(simulated(&pipeline).bubble_seconds, 3 * 5, 1e-12);
+    pipeline = equal_stages(SCHEDULE_ZB_2P, 4, 1, 12, 1, 1, 1);
+    assert_near(simulated(&pipeline).bubble_seconds, 0, 1e-12);
+    /* arXiv 2412.19437, Table 2: (p/2-1)(F&B + B - 3W) with B the whole backward. */
+    pipeline = equal_stages(SCHEDULE_DUALPIPE, 8, 1, 20, 1, 1, 1);
+    assert_near(simulated(&pipeline).bubble_seconds, 3 * (3 + 2 - 3), 1e-12);
+}
+
+static void closed_form_is_the_simulation(void **state) {
+    (void)state;
+    static const double work[][3] = {{1, 1, 1}, {1.5, 2, 1}, {1, 1.3, 0.9}, {2, 4, 2}};
+    for (size_t k = 0; k < sizeof work / sizeof work[0]; k++) {
+        double f = work[k][0], b = work[k][1], w = work[k][2];
+        for (int64_t stages = 1; stages <= 16; stages++) {
+            for (int64_t m = 1; m <= 40; m += m < 6 ? 1 : 7) {
+                struct pipeline pipeline = equal_stages(SCHEDULE_1F1B, stages, 1, m, f, b, w);
+                check_equal(&pipeline);
+                pipeline.schedule = SCHEDULE_GPIPE;
+                check_equal(&pipeline);
+                for (int64_t chunks = 2; chunks <= 5; chunks++) {
+                    pipeline = equal_stages(SCHEDULE_INTERLEAVED, stages, chunks, m, f, b, w);
+                    check_equal(&pipeline);
+                }
+            }
+            for (int64_t m = stages; m <= 4 * stages; m += 3) {
+                struct pipeline pipeline = equal_stages(SCHEDULE_ZB_1P, stages, 1, m, f, b, w);
+                check_equal(&pipeline);
+                pipeline.schedule = SCHEDULE_ZB_2P;
+                if (m >= 2 * stages - 1)
+                    check_equal(&pipeline);
+            }
+        }
+    }
+}
+
+static void dualpipe_is_the_simulation(void **state) {
+    (void)state;
+    for (int64_t stages = 2; stages <= 16; stages += 2) {
+        for (int64_t m = 2 * stages; m <= 5 * stages; m += 2) {
+            struct pipeline pipeline = equal_stages(SCHEDULE_DUALPIPE, stages, 1, m, 1, 1, 1);
+            check_equal(&pipeline);
+        }
+    }
+}
+
+/* A slow last stage sets the pace: m of its passes, and the way there and back through the others. */
+static void uneven_stages(void **state) {
+    (void)state;
+    struct pipeline pipeline = equal_stages(SCHEDULE_1F1B, 4, 1, 16, 1, 1, 1);
+    forward[3] = 2;
+    struct pipeline_time closed;
+    pipeline_closed_form(&pipeline, &closed);
+    assert_int_equal(closed.stage, 3);
+    assert_near(closed.seconds, 16 * 4 + 3 * 3, 1e-12);
+    assert_near(simulated(&pipeline).seconds, 16 * 4 + 3 * 3, 1e-12);
+}
+
+static void hops_cost_time(void **state) {
+    (void)state;
+    struct pipeline pipeline = equal_stages(SCHEDULE_1F1B, 4, 1, 16, 1, 1, 1);
+    double without = simulated(&pipeline).seconds;
+    pipeline.hop_seconds = 0.25;
+    struct pipeline_time closed, played = simulated(&pipeline);
+    pipeline_closed_form(&pipeline, &closed);
+    assert_true(played.seconds >= without + 2 * 16 * 0.25);
+    assert_true(fabs(closed.seconds / played.seconds - 1) < 0.05);
+    pipeline = equal_stages(SCHEDULE_1F1B, 1, 1, 16, 1, 1, 1);
+    pipeline.hop_seconds = 0.25;
+    assert_near(simulated(&pipeline).seconds, 48, 1e-12);
+}
+
+/* No schedule beats the work of its busiest stage, and a longer pass never shortens it. */
+static void bounds(void **state) {
+    (void)state;
+    uint64_t random = 12345;
+    for (int trial = 0; trial < 300; trial++) {
+        static const enum schedule schedules[] = {SCHEDULE_1F1B,  SCHEDULE_INTERLEAVED, SCHEDULE_GPIPE,
+                                                  SCHEDULE_ZB_1P, SCHEDULE_ZB_2P,       SCHEDULE_DUALPIPE};
+        enum schedule schedule = schedules[trial % 6];
+        int64_t chunks = schedule == SCHEDULE_INTERLEAVED ? 3 : 1;
+        struct pipeline pipeline = equal_stages(schedule, 6, chunks, 18, 1, 1, 1);
+        for (int64_t i = 0; i < 6 * chunks; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            forward[i] = 0.5 + (double)(random >> 40) / 16777216.0;
+            weight[i] = 0.5 * forward[i];
+        }
+        struct pipeline_time before = simulated(&pipeline), closed;
+        pipeline_closed_form(&pipeline, &closed);
+        assert_true(before.bubble_seconds > -1e-9 && closed.bubble_seconds > -1e-9);
+        forward[trial % 6] += 0.7;
+        assert_true(simulated(&pipeline).seconds >= before.seconds - 1e-9);
+        struct pipeline_time longer;
+        pipeline_closed_form(&pipeline, &longer);
+        assert_true(longer.seconds >= closed.seconds - 1e-9);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_results),
+        cmocka_unit_test(closed_form_is_the_simulation),
+        cmocka_unit_test(dualpipe_is_the_simulation),
+        cmocka_unit_test(uneven_stages),
+        cmocka_unit_test(hops_cost_time),
+        cmocka_unit_test(bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

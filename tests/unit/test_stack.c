@@ -1,0 +1,48 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "planner/stack.h"
+
+static void finds_by_name(void **state) {
+    (void)state;
+    assert_non_null(stack_find("megatron-2021"));
+    assert_string_equal(stack_find("fsdp")->name, "fsdp");
+    assert_null(stack_find("Megatron-Core"));
+    assert_null(stack_find(""));
+    assert_string_equal(stack_default()->name, "megatron-core");
+}
+
+/* What the names promise. */
+static void differ_in_what_is_fused(void **state) {
+    (void)state;
+    assert_false(stack_find("megatron-2021")->fused_gradient_accumulation);
+    assert_true(stack_find("megatron-2022")->fused_gradient_accumulation);
+    assert_true(stack_find("megatron-core")->fused_attention);
+    assert_true(stack_find("fsdp")->fully_sharded);
+    assert_false(stack_find("internevo")->fully_sharded);
+}
+
+static void shares_are_shares(void **state) {
+    (void)state;
+    for (const struct stack *stack = stacks; stack->name != NULL; stack++) {
+        assert_non_null(stack->what);
+        assert_true(stack->exposed_tp >= 0 && stack->exposed_tp <= 1);
+        assert_true(stack->exposed_dp >= 0 && stack->exposed_dp <= 1);
+        assert_true(stack->exposed_cp >= 0 && stack->exposed_cp <= 1);
+        assert_true(stack->attention_rate > 0 && stack->traffic_factor > 0);
+        assert_true(stack->gradient_bytes_fp16 >= 2 && stack->gradient_bytes_bf16 >= 2);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_by_name),
+        cmocka_unit_test(differ_in_what_is_fused),
+        cmocka_unit_test(shares_are_shares),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

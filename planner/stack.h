@@ -18,6 +18,7 @@ struct stack {
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
     double traffic_factor;                     /* of element-wise memory traffic as counted */
     double attention_rate;                     /* flash attention: share of the kernel model's speed */
+    double routing_factor;                     /* of routing and permutation traffic as counted */
     double layer_floor_seconds;                /* the host can't launch a layer's forward faster */
     double exposed_tp, exposed_dp, exposed_cp; /* share of overlapped communication that still shows */
     double step_seconds;                       /* a step's fixed cost: logging, scalars, data */

@@ -49,9 +49,9 @@ static void check_equal(const struct pipeline *pipeline) {
     assert_near(closed.seconds, closed.busy_seconds + closed.bubble_seconds + closed.hop_seconds, 1e-9);
     struct pipeline_time played = simulated(pipeline);
     if (fabs(closed.seconds - played.seconds) > 1e-6)
-        print_message("%s pp %ld vpp %ld m %ld: closed %.6f played %.6f\n",
-                      schedule_names[pipeline->schedule], (long)pipeline->stages, (long)pipeline->chunks,
-                      (long)pipeline->micro_batches, closed.seconds, played.seconds);
+        print_message("schedule %d pp %ld vpp %ld m %ld: closed %.6f played %.6f\n", (int)pipeline->schedule,
+                      (long)pipeline->stages, (long)pipeline->chunks, (long)pipeline->micro_batches,
+                      closed.seconds, played.seconds);
     assert_near(closed.seconds, played.seconds, 1e-6);
 }
 

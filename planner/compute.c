@@ -1,0 +1,295 @@
+/* Products and attention of a layer. The rest, memory traffic, is in compute_traffic.c. */
+#include "planner/compute_parts.h"
+
+#include <math.h>
+#include <stddef.h>
+
+/* A backward pass reads and writes so much more than the forward pass of an element-wise kernel: a norm reads
+ * two tensors and writes one where forward reads one, a gate reads three and writes two. Counted over the
+ * kernels of a layer. */
+const double BACKWARD_TRAFFIC = 1.7;
+
+static int64_t at_least_one(int64_t value) {
+    return value > 0 ? value : 1;
+}
+
+void compute_work_init(struct compute_work *work, const struct compute_problem *problem,
+                       struct compute_time *time, struct explain *explain) {
+    const struct layout *layout = problem->layout;
+    *time = (struct compute_time){0};
+    *work = (struct compute_work){.problem = problem, .time = time, .explain = explain};
+    work->tokens = at_least_one(layout->micro_batch * problem->training->sequence / layout->cp);
+    work->share = layout->sequence_parallel ? (double)layout->tp : 1;
+    work->device = *problem->device;
+    /* The kernel data of fp8 quantise their left operand in kernels of their own; a training stack casts
+     * where the operand is made, which add_product counts as traffic. */
+    work->device.kernels.matmul[PRECISION_FP8].operand_seconds = 0;
+    work->half = problem->training->precision == PRECISION_FP16 ? PRECISION_FP16 : PRECISION_BF16;
+}
+
+double compute_traffic_seconds(const struct cluster_device *device, double bytes) {
+    /* Reached by streaming kernels where the device's own share isn't known: BabelStream on A100 and H100
+     * gives 0.87 to 0.93. */
+    static const double STREAMING_SHARE = 0.88;
+    double share =
+        device->kernels.memory_efficiency > 0 ? device->kernels.memory_efficiency : STREAMING_SHARE;
+    return bytes / (device->memory_bytes_per_second * share);
+}
+
+/* Bytes a weight's gradient moves where accumulation is a kernel of its own: reads the product's 16-bit
+ * result and the sum, writes the sum. Fully sharded stacks reduce each gradient at once instead. */
+static double accumulation_bytes(const struct training *training) {
+    const struct stack *stack = training->stack;
+    if (stack->fused_gradient_accumulation || stack->fully_sharded)
+        return 0;
+    return 2 + 2 * (training->precision == PRECISION_FP16 ? stack->gradient_bytes_fp16
+                                                          : stack->gradient_bytes_bf16);
+}
+
+static double product_seconds(const struct compute_work *work, const struct matmul *matmul, int64_t groups) {
+    if (groups > 1)
+        return matmul_grouped_seconds(&work->device, matmul, groups);
+    return matmul_seconds(&work->device, matmul);
+}
+
+/* Reading 16 bits and writing fp8 twice, as it is and transposed for the backward pass. */
+static double cast_seconds(const struct compute_work *work, enum precision precision, double elements) {
+    static const double CAST_BYTES = 4;
+    if (precision != PRECISION_FP8 || work->problem->device->peak_flops[PRECISION_FP8] <= 0)
+        return 0;
+    return compute_traffic_seconds(&work->device, CAST_BYTES * elements);
+}
+
+void compute_add_product(struct compute_work *work, const char *label, const struct product *product) {
+    int64_t m = product->rows, n = product->outputs, k = product->inputs,
+            groups = at_least_one(product->groups);
+    enum precision precision = product->half ? work->half : work->problem->training->precision;
+    struct matmul forward = {m, n, k, 1, precision, MATMUL_FORWARD};
+    struct matmul input = {m, k, n, 1, precision, MATMUL_DATA_GRADIENT};
+    struct matmul weight = {k, n, m, 1, precision, MATMUL_WEIGHT_GRADIENT};
+    double weights = (double)(n * k * groups);
+    double forward_seconds =
+        product_seconds(work, &forward, groups) + cast_seconds(work, precision, (double)m * (double)k);
+    double input_seconds =
+        product_seconds(work, &input, groups) + cast_seconds(work, precision, (double)m * (double)n);
+    double weight_seconds =
+        product_seconds(work, &weight, groups) +
+        compute_traffic_seconds(&work->device, weights * accumulation_bytes(work->problem->training));
+
+    work->time->forward += forward_seconds;
+    work->time->backward_input += input_seconds;
+    work->time->backward_weight += weight_seconds;
+    if (product->split) {
+        work->time->split_products_forward += forward_seconds;
+        work->time->split_products_backward += input_seconds + weight_seconds;
+    }
+    double flops = 2 * (double)m * (double)n * (double)k;
+    explain_add(work->explain, label, forward_seconds + input_seconds + weight_seconds, UNIT_SECONDS,
+                "m %lld n %lld k %lld%s %s: forward %.4g, data gradient %.4g, weight gradient %.4g TFLOP/s",
+                (long long)m, (long long)n, (long long)k, groups > 1 ? ", grouped," : "",
+                precision_names[precision], flops / forward_seconds / 1e12, flops / input_seconds / 1e12,
+                flops / weight_seconds / 1e12);
+}
+
+void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
+                         double backward_bytes) {
+    double forward = compute_traffic_seconds(&work->device, forward_bytes);
+    double backward = compute_traffic_seconds(&work->device, backward_bytes);
+    work->time->forward += forward;
+    work->time->backward_input += backward;
+    explain_add(work->explain, label, forward + backward, UNIT_SECONDS,
+                "%.4g MB forward, %.4g MB backward at %.4g GB/s", forward_bytes / 1e6, backward_bytes / 1e6,
+                work->device.memory_bytes_per_second / 1e9);
+}
+
+static void add_flash_attention(struct compute_work *work, struct attention *attention) {
+    double rate = work->problem->training->stack->attention_rate;
+    attention->backward = false;
+    double forward = attention_seconds(&work->device, attention) / rate;
+    attention->backward = true;
+    double backward = attention_seconds(&work->device, attention) / rate;
+    attention->backward = false;
+    double flops = attention_flops(attention);
+    work->time->forward += forward;
+    work->time->attention += forward;
+    work->time->backward_input += backward;
+    explain_add(work->explain, "flash attention", forward + backward, UNIT_SECONDS,
+                "batch %lld heads %lld of %lld: forward %.4g, backward %.4g causal TFLOP/s",
+                (long long)attention->batch, (long long)attention->heads, (long long)attention->qk_head_dim,
+                flops / forward / 1e12, 2.5 * flops / backward / 1e12);
+}
+
+/* Scores and context as batched products over the whole square, softmax, mask and dropout as traffic. */
+static void add_unfused_attention(struct compute_work *work, const struct attention *attention) {
+    /* A score of 16 bits, forward: written by the product, read and written by the softmax with its mask,
+     * read and written by dropout with a byte of mask, read by the product. Backward: gradients the same way
+     * back, with the kept results read once more. */
+    static const double FORWARD_BYTES = 13, BACKWARD_BYTES = 17;
+    int64_t rows = attention->sequence / attention->query_split, keys = attention->sequence;
+    int64_t batch = attention->batch * attention->heads;
+    struct matmul scores = {rows, keys, attention->qk_head_dim, batch, work->half, MATMUL_FORWARD};
+    struct matmul context = {rows, attention->v_head_dim, keys, batch, work->half, MATMUL_FORWARD};
+    double products = matmul_seconds(&work->device, &scores) + matmul_seconds(&work->device, &context);
+    double square = (double)batch * (double)rows * (double)keys;
+    double factor = work->problem->training->stack->traffic_factor;
+    double traffic = compute_traffic_seconds(&work->device, factor * FORWARD_BYTES * square);
+    double traffic_back = compute_traffic_seconds(&work->device, factor * BACKWARD_BYTES * square);
+
+    work->time->forward += products + traffic;
+    work->time->attention += products + traffic;
+    work->time->backward_input += 2 * products + traffic_back;
+    explain_add(work->explain, "unfused attention", 3 * products + traffic + traffic_back, UNIT_SECONDS,
+                "%lld products of %lld x %lld x %lld at %.4g TFLOP/s; softmax, mask, dropout %.4g s",
+                (long long)(2 * batch), (long long)rows, (long long)keys, (long long)attention->qk_head_dim,
+                4 * square * (double)attention->qk_head_dim / products / 1e12, traffic + traffic_back);
+}
+
+static void add_attention_core(struct compute_work *work) {
+    const struct compute_problem *problem = work->problem;
+    const struct model *model = problem->model;
+    const struct layout *layout = problem->layout;
+    struct attention attention = {.batch = layout->micro_batch,
+                                  .sequence = problem->training->sequence,
+                                  .query_split = layout->cp,
+                                  .heads = at_least_one(model->heads / layout->tp),
+                                  .kv_heads = at_least_one(model->kv_heads / layout->tp),
+                                  .qk_head_dim = model->head_dim,
+                                  .v_head_dim = model->head_dim};
+    if (model->mla.kv_lora_rank > 0) {
+        attention.kv_heads = attention.heads;
+        attention.qk_head_dim = model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim;
+        attention.v_head_dim = model->mla.v_head_dim;
+    }
+    if (problem->training->attention == ATTENTION_FLASH)
+        add_flash_attention(work, &attention);
+    else
+        add_unfused_attention(work, &attention);
+}
+
+/* Multi-head latent attention: queries, keys and values through low ranks (arXiv 2405.04434). The products
+ * into the low ranks aren't split by tp. */
+static void add_latent_projections(struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    const struct model_mla *mla = &model->mla;
+    int64_t heads = at_least_one(model->heads / work->problem->layout->tp);
+    int64_t query = heads * (mla->qk_nope_head_dim + mla->qk_rope_head_dim);
+    int64_t rows = work->tokens;
+    if (mla->q_lora_rank > 0) {
+        compute_add_product(
+            work, "query down",
+            &(struct product){.rows = rows, .outputs = mla->q_lora_rank, .inputs = model->hidden});
+        compute_add_product(work, "query up",
+                            &(struct product){.rows = rows, .outputs = query, .inputs = mla->q_lora_rank});
+    } else
+        compute_add_product(work, "query",
+                            &(struct product){.rows = rows, .outputs = query, .inputs = model->hidden});
+    compute_add_product(work, "key-value down",
+                        &(struct product){.rows = rows,
+                                          .outputs = mla->kv_lora_rank + mla->qk_rope_head_dim,
+                                          .inputs = model->hidden});
+    compute_add_product(work, "key-value up",
+                        &(struct product){.rows = rows,
+                                          .outputs = heads * (mla->qk_nope_head_dim + mla->v_head_dim),
+                                          .inputs = mla->kv_lora_rank});
+    compute_add_product(
+        work, "attention output",
+        &(struct product){
+            .rows = rows, .outputs = model->hidden, .inputs = heads * mla->v_head_dim, .split = true});
+}
+
+static void add_attention(struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    int64_t tp = work->problem->layout->tp;
+    if (model->mla.kv_lora_rank > 0) {
+        add_latent_projections(work);
+    } else {
+        int64_t query = at_least_one(model->heads / tp) * model->head_dim;
+        int64_t kv = at_least_one(model->kv_heads / tp) * model->head_dim;
+        compute_add_product(
+            work, "query, key, value",
+            &(struct product){
+                .rows = work->tokens, .outputs = query + 2 * kv, .inputs = model->hidden, .split = true});
+        compute_add_product(
+            work, "attention output",
+            &(struct product){
+                .rows = work->tokens, .outputs = model->hidden, .inputs = query, .split = true});
+    }
+    add_attention_core(work);
+}
+
+static void add_mlp(struct compute_work *work, const char *in, const char *out, int64_t ffn) {
+    const struct model *model = work->problem->model;
+    int64_t split = at_least_one(ffn / work->problem->layout->tp);
+    compute_add_product(work, in,
+                        &(struct product){.rows = work->tokens,
+                                          .outputs = model->gated ? 2 * split : split,
+                                          .inputs = model->hidden,
+                                          .split = true});
+    compute_add_product(
+        work, out,
+        &(struct product){.rows = work->tokens, .outputs = model->hidden, .inputs = split, .split = true});
+}
+
+double compute_expert_rows(const struct model *model, const struct training *training,
+                           const struct layout *layout) {
+    const struct model_experts *experts = &model->experts;
+    double tokens = (double)(layout->micro_batch * training->sequence) / (double)layout->cp /
+                    (layout->sequence_parallel ? (double)layout->tp : 1);
+    double rows = tokens * (double)experts->top_k * (double)layout->etp;
+    if (experts->capacity_factor > 0)
+        return rows * experts->capacity_factor;
+    return layout->ep > 1 ? rows * MOE_IMBALANCE : rows;
+}
+
+static void add_experts(struct compute_work *work) {
+    const struct compute_problem *problem = work->problem;
+    const struct model_experts *experts = &problem->model->experts;
+    int64_t hidden = problem->model->hidden;
+    int64_t rows =
+        at_least_one((int64_t)compute_expert_rows(problem->model, problem->training, problem->layout));
+    int64_t groups = at_least_one(experts->count / problem->layout->ep);
+    int64_t ffn = at_least_one(experts->ffn_hidden / problem->layout->etp);
+    compute_add_product(work, "router",
+                        &(struct product){.rows = at_least_one((int64_t)((double)work->tokens / work->share)),
+                                          .outputs = experts->count,
+                                          .inputs = hidden,
+                                          .half = true});
+    compute_add_product(work, "experts in",
+                        &(struct product){.rows = rows,
+                                          .outputs = problem->model->gated ? 2 * ffn : ffn,
+                                          .inputs = hidden,
+                                          .groups = groups});
+    compute_add_product(work, "experts out",
+                        &(struct product){.rows = rows, .outputs = hidden, .inputs = ffn, .groups = groups});
+    if (experts->shared > 0)
+        add_mlp(work, "shared experts in", "shared experts out",
+                experts->shared * experts->shared_ffn_hidden);
+}
+
+void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,
+                   struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    explain_open(explain, with_experts ? "compute of an expert layer" : "compute of a dense layer");
+    add_attention(&work);
+    if (with_experts)
+        add_experts(&work);
+    else
+        add_mlp(&work, "MLP in", "MLP out", problem->model->ffn_hidden);
+    compute_layer_traffic(&work, with_experts);
+    explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
+                  "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
+                  time->backward_input + time->backward_weight);
+}
+
+void compute_mtp_join(const struct compute_problem *problem, struct compute_time *time,
+                      struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    int64_t hidden = problem->model->hidden;
+    compute_add_product(&work, "join of embedding and state",
+                        &(struct product){.rows = work.tokens,
+                                          .outputs = at_least_one(hidden / problem->layout->tp),
+                                          .inputs = 2 * hidden,
+                                          .half = true});
+}

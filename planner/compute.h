@@ -1,0 +1,57 @@
+/* Compute time of a layer, and of what stands before the first and behind the last, for one micro-batch on
+ * one device. Communication is planner/communication.h's.
+ *
+ * Products and fused attention come from the kernel models; all else is memory traffic. */
+#ifndef CLUSTERPLAN_COMPUTE_H
+#define CLUSTERPLAN_COMPUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cluster.h"
+#include "planner/explain.h"
+#include "planner/layout.h"
+#include "planner/model.h"
+#include "planner/training.h"
+
+struct compute_problem {
+    const struct model *model;
+    const struct cluster_device *device;
+    const struct training *training;
+    const struct layout *layout; /* tp, cp, ep, etp, micro_batch and sequence_parallel alone matter */
+};
+
+/* Seconds of one micro-batch. */
+struct compute_time {
+    double forward;
+    double backward_input;         /* all of the backward pass but: */
+    double backward_weight;        /* weight gradients and their accumulation */
+    double attention;              /* of forward: the attention core, which selective recompute repeats */
+    double split_products_forward; /* products that tp collectives can hide behind */
+    double split_products_backward;
+};
+
+/* A transformer layer. */
+void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,
+                   struct explain *explain);
+
+/* The embedding of the first stage. */
+void compute_embedding(const struct compute_problem *problem, struct compute_time *time,
+                       struct explain *explain);
+
+/* Final norm, logits and loss of the last stage. */
+void compute_head(const struct compute_problem *problem, struct compute_time *time, struct explain *explain);
+
+/* What a further prediction (model.mtp_layers) adds to its layer and its head: the product that joins hidden
+ * state and embedding. */
+void compute_mtp_join(const struct compute_problem *problem, struct compute_time *time,
+                      struct explain *explain);
+
+/* Rows that one device's experts work on for a micro-batch, all experts together, the fullest device's. */
+double compute_expert_rows(const struct model *model, const struct training *training,
+                           const struct layout *layout);
+
+/* Seconds that `bytes` of streaming memory traffic take. */
+double compute_traffic_seconds(const struct cluster_device *device, double bytes);
+
+#endif

@@ -1,0 +1,42 @@
+/* What compute.c and compute_traffic.c share. Internal to the compute model. */
+#ifndef CLUSTERPLAN_COMPUTE_PARTS_H
+#define CLUSTERPLAN_COMPUTE_PARTS_H
+
+#include "planner/attention.h"
+#include "planner/compute.h"
+#include "planner/matmul.h"
+
+/* Rows of the fullest device's experts over the average. 1.1 stands for a router that a loss or a bias keeps
+ * balanced; 1 would be forced balance. Unbalanced ones go to 1.2 and beyond (docs/accuracy.md). */
+static const double MOE_IMBALANCE = 1.1;
+
+extern const double BACKWARD_TRAFFIC;
+
+struct compute_work {
+    const struct compute_problem *problem;
+    struct cluster_device device;
+    int64_t tokens;      /* of a micro-batch on one device, before sequence parallelism */
+    double share;        /* devices that sequence parallelism deals the tokens to; 1 without it */
+    enum precision half; /* the 16-bit format beside fp8 */
+    struct compute_time *time;
+    struct explain *explain;
+};
+
+/* A linear layer's product, forward and backward. */
+struct product {
+    int64_t rows, outputs, inputs;
+    int64_t groups; /* of experts; 0 or 1: a plain product */
+    bool half;      /* stays in 16 bits when the rest is fp8 */
+    bool split;     /* stands beside a tp collective */
+};
+
+void compute_work_init(struct compute_work *work, const struct compute_problem *problem,
+                       struct compute_time *time, struct explain *explain);
+void compute_add_product(struct compute_work *work, const char *label, const struct product *product);
+void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
+                         double backward_bytes);
+
+/* Everything of a layer but products and attention. */
+void compute_layer_traffic(struct compute_work *work, bool with_experts);
+
+#endif

@@ -1,0 +1,96 @@
+/* Memory-bound work: norms, residuals, dropout, activations, routing, embedding, loss. All tensors in
+ * 16 bits unless said otherwise; bytes are counted kernel by kernel. */
+#include "planner/compute_parts.h"
+
+#include <stddef.h>
+
+/* Two norms (read 2, write 2 bytes an element) and two residual additions with bias and dropout (read two
+ * tensors, write one and a mask). */
+static const double NORM_AND_RESIDUAL_BYTES = 2 * 4 + 2 * 7;
+/* Activation: reads one (gated: two) and writes one. */
+static const double ACTIVATION_BYTES = 4, GATED_ACTIVATION_BYTES = 6;
+/* Rotary embedding or the split into heads: reads and writes query, key and value. */
+static const double HEAD_BYTES = 4;
+/* Embedding: reads a row of the table, writes it, adds positions, drops out. */
+static const double EMBEDDING_BYTES = 8, EMBEDDING_BACKWARD_BYTES = 8;
+/* Loss on a logit. Fused: the product's write is read for maximum and sum, and read and overwritten by the
+ * gradient. Unfused: cast to fp32 (2 + 4), maximum (4), subtraction (8), exponential and sum (12); backward:
+ * division and one-hot (8 + 8), cast (6). */
+static const double FUSED_LOSS_BYTES = 4, FUSED_LOSS_BACKWARD_BYTES = 4;
+static const double LOSS_BYTES = 30, LOSS_BACKWARD_BYTES = 22;
+/* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
+static const double ROUTER_BYTES = 24;
+
+static double activation_bytes(const struct compute_work *work) {
+    return work->problem->model->gated ? GATED_ACTIVATION_BYTES : ACTIVATION_BYTES;
+}
+
+static double query_key_value(const struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    double tp = (double)work->problem->layout->tp;
+    if (model->mla.kv_lora_rank > 0)
+        return (double)model->heads *
+               (double)(3 * model->mla.qk_nope_head_dim + 2 * model->mla.qk_rope_head_dim) / tp;
+    return (double)((model->heads + 2 * model->kv_heads) * model->head_dim) / tp;
+}
+
+/* Tokens are sorted by expert before they are sent, again on arrival, and both undone on the way back: each
+ * time a row is read and written. */
+static void add_routing(struct compute_work *work) {
+    const struct compute_problem *problem = work->problem;
+    const struct model_experts *experts = &problem->model->experts;
+    double hidden = (double)problem->model->hidden;
+    double rows = compute_expert_rows(problem->model, problem->training, problem->layout);
+    double sorts = problem->layout->ep > 1 && experts->count > problem->layout->ep ? 4 : 2;
+    double factor = problem->training->stack->routing_factor;
+    double ffn = (double)experts->ffn_hidden / (double)problem->layout->etp;
+    double routing = factor * (sorts * 4 * hidden * rows +
+                               ROUTER_BYTES * (double)experts->count * (double)work->tokens / work->share);
+    double activation = problem->training->stack->traffic_factor * activation_bytes(work) * ffn * rows;
+    compute_add_traffic(work, "routing", routing, routing);
+    compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
+}
+
+void compute_layer_traffic(struct compute_work *work, bool with_experts) {
+    const struct model *model = work->problem->model;
+    double tokens = (double)work->tokens, tp = (double)work->problem->layout->tp;
+    double bytes =
+        NORM_AND_RESIDUAL_BYTES * (double)model->hidden / work->share + HEAD_BYTES * query_key_value(work);
+    double ffn = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
+                              : (double)model->ffn_hidden;
+    bytes += activation_bytes(work) * ffn / tp;
+    bytes *= tokens * work->problem->training->stack->traffic_factor;
+    compute_add_traffic(work, "norms, residuals, activation", bytes, BACKWARD_TRAFFIC * bytes);
+    if (with_experts)
+        add_routing(work);
+}
+
+void compute_embedding(const struct compute_problem *problem, struct compute_time *time,
+                       struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    double elements = (double)work.tokens * (double)problem->model->hidden;
+    compute_add_traffic(&work, "embedding", EMBEDDING_BYTES * elements, EMBEDDING_BACKWARD_BYTES * elements);
+}
+
+void compute_head(const struct compute_problem *problem, struct compute_time *time, struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    const struct model *model = problem->model;
+    bool fused = problem->training->stack->transformer_engine;
+    int64_t vocabulary = (model->vocab + problem->layout->tp - 1) / problem->layout->tp;
+    double logits = (double)work.tokens * (double)vocabulary;
+    double norm = 4 * (double)work.tokens * (double)model->hidden / work.share;
+    explain_open(explain, "head and loss");
+    compute_add_product(&work, "logits",
+                        &(struct product){.rows = work.tokens,
+                                          .outputs = vocabulary,
+                                          .inputs = model->hidden,
+                                          .half = true,
+                                          .split = true});
+    compute_add_traffic(&work, "final norm and loss", norm + (fused ? FUSED_LOSS_BYTES : LOSS_BYTES) * logits,
+                        BACKWARD_TRAFFIC * norm +
+                            (fused ? FUSED_LOSS_BACKWARD_BYTES : LOSS_BACKWARD_BYTES) * logits);
+    explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
+                  "%lld vocabulary entries a device", (long long)vocabulary);
+}

@@ -16,7 +16,7 @@ enum field_type {
     FIELD_BOOL,    /* bool: true or false (yes/no/on/off too) */
     FIELD_INTEGER, /* int64_t; minimum..maximum inclusive; accepts 1e6 and UNIT_COUNT suffixes when whole */
     FIELD_NUMBER,  /* double in base units of `unit`; minimum..maximum inclusive; never NaN or infinite; with
-                      its  unit it may stand in quotes, as JSON needs it */
+                      its unit it may stand in quotes, as JSON needs it */
     FIELD_CHOICE,  /* int: the index of the word in `choices` */
     FIELD_CUSTOM   /* `read` decides */
 };

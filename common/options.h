@@ -14,7 +14,7 @@ struct option_entry {
     char letter;          /* 'o'; 0: none */
     const char *argument; /* "N" as the help shows it; NULL: a flag */
     const char *help;     /* may hold newlines */
-    const char **value;   /* of an option with an argument: set to it; given twice is an error */
+    const char **value;   /* of an option with an argument: NULL before, set to it; given twice is an error */
     bool *flag;           /* of a flag: set true */
 };
 

@@ -72,10 +72,10 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
     append(buffer, size, "; %" PRId64 " micro-batch%s of %" PRId64 " sequence%s", micro_batches,
            micro_batches == 1 ? "" : "es", layout->micro_batch, layout->micro_batch == 1 ? "" : "s");
     if (layout->pp > 1) {
-        append(buffer, size, " through a %s pipeline", schedule_names[layout->schedule]);
+        append(buffer, size, " through the pipeline (%s)", schedule_names[layout->schedule]);
     }
     if (layout->vpp > 1) {
-        append(buffer, size, " of %" PRId64 " chunks a stage", layout->vpp);
+        append(buffer, size, ", %" PRId64 " chunks a stage", layout->vpp);
     }
     static const char *const sharded[] = {"", "optimizer", "optimizer and gradients",
                                           "optimizer, gradients and weights"};
@@ -86,6 +86,22 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
     append(buffer, size, "; %s recompute", layout->recompute ? recompute_names[layout->recompute] : "no");
     if (layout->offload) {
         append(buffer, size, "; optimizer in host memory");
+    }
+    return buffer;
+}
+
+char *print_layout_short(const struct layout *layout, char *buffer, size_t size) {
+    *buffer = '\0';
+    for (int i = 0; i < LAYOUT_KEY_COUNT; i++) {
+        enum layout_key key = (enum layout_key)i;
+        int64_t value = layout_get(layout, key),
+                plain = key == LAYOUT_ZERO || key == LAYOUT_RECOMPUTE ? 0 : 1;
+        bool split = key <= LAYOUT_MICRO_BATCH || key == LAYOUT_ZERO || key == LAYOUT_RECOMPUTE;
+        char text[32];
+        if (split && value != plain) {
+            append(buffer, size, "%s%s=%s", *buffer ? " " : "", layout_key_names[i],
+                   print_layout_value(key, value, text, sizeof text));
+        }
     }
     return buffer;
 }

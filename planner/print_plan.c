@@ -194,10 +194,9 @@ static const char *plan_total(const struct plan *plan, struct arena *arena) {
     const struct training_cost *total = &plan->total;
     const char *cost =
         total->cost > 0 ? arena_print(arena, ", %s", quantity(arena, total->cost, UNIT_MONEY)) : "";
-    const char *goodput = total->goodput < 1
-                              ? arena_print(arena, " (%s of it lost to checkpoints and restarts)",
-                                            percent(arena, 1 - total->goodput))
-                              : "";
+    const char *goodput = total->goodput < 1 ? arena_print(arena, " (%s lost to interruptions)",
+                                                           percent(arena, 1 - total->goodput))
+                                             : "";
     return arena_print(arena, "%.1f days%s, %s steps, %s device hours%s", total->days, goodput,
                        count(arena, (int64_t)ceil(total->steps)),
                        quantity(arena, total->device_hours, UNIT_COUNT), cost);
@@ -273,7 +272,7 @@ static void print_counts(const struct answer *answer, const struct print_style *
                        percent(arena, plan->mfu), quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
                        totals ? arena_print(arena, "%.1f", plan->total.days) : "",
                        plan->total.cost > 0 ? quantity(arena, plan->total.cost, UNIT_MONEY) : "",
-                       layout_format(&plan->layout, layout, sizeof layout)});
+                       print_layout_short(&plan->layout, layout, sizeof layout)});
     }
     fprintf(stream, "\n%sBest of each count of devices%s\n", print_colour(style, BOLD),
             print_colour(style, PLAIN));

@@ -21,8 +21,10 @@ struct memory_use {
     double reserved_bytes; /* context, communicators, allocator overhead and margin */
     double
         allocated_bytes; /* what the framework's allocator hands out at the peak: per_device less reserved */
-    int64_t stage;       /* pipeline stage it happens on */
-    const char *moment;  /* "forward of the last layer", "logits backward", ... */
+    double allocator_bytes; /* allocated, and what the allocator takes beyond by fragmentation */
+    double device_bytes;    /* allocator, context and communicators: what the device has in use; no margin */
+    int64_t stage;          /* pipeline stage it happens on */
+    const char *moment;     /* "forward of the last layer", "logits backward", ... */
     double host_bytes_per_device; /* kept in host memory by offload */
 };
 

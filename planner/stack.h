@@ -15,6 +15,8 @@ struct stack {
     bool sharded_reduction;       /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
     bool deduplicated_all_to_all; /* a token crosses to a node once, however many of its experts sit there */
     double gradient_bytes_fp16, gradient_bytes_bf16; /* a parameter's gradient */
+    bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
+    double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
     double traffic_factor;                     /* of element-wise memory traffic as counted */
     double attention_rate;                     /* flash attention: share of the kernel model's speed */

@@ -1,0 +1,252 @@
+/* Peak memory: the stages and moments that can be the worst, and what stands beside the framework's
+ * allocator.
+ *
+ * A stage's memory is  static + kept activations + buffers:
+ *   static   weights, gradients and optimizer states (memory_static.c)
+ *   kept     sum over its chunks of passes in flight x layers x bytes a layer (memory_activations.c)
+ *   buffers  what persists after the first backward pass, and the most that any one moment needs besides. */
+#include "planner/memory.h"
+
+#include "common/cluster.h"
+#include "planner/memory_parts.h"
+
+static const double HALF_BYTES = 2;
+
+/* cuBLAS workspaces that Transformer Engine holds: 32 MiB each from Hopper on, 4 MiB before; two, and one for
+ * each of four streams of grouped products (transformer_engine/pytorch/cpp_extensions/gemm.py). */
+static const double WORKSPACE_BYTES = 32 << 20, OLD_WORKSPACE_BYTES = 4 << 20;
+static const double WORKSPACES = 2, GROUPED_WORKSPACES = 4;
+
+/* Share of the allocated bytes that PyTorch's caching allocator takes beyond them at the peak. */
+static const double FRAGMENTATION = 0.05;
+/* What is held against the device beyond the prediction of all it has in use. */
+static const double MARGIN = 0.07;
+
+struct stage_memory {
+    int64_t stage;
+    double weights, gradients, optimizer, kept, buffers;
+    const char *moment;
+};
+
+static double stage_total(const struct stage_memory *memory) {
+    return memory->weights + memory->gradients + memory->optimizer + memory->kept + memory->buffers;
+}
+
+static void stage_static(const struct memory_parts *parts, const struct chunk_layers *layers,
+                         struct stage_memory *memory) {
+    double dense = 0, expert = 0, linear;
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
+        dense += (double)layers->count[kind] * parts->dense_parameters[kind];
+        expert += (double)layers->count[kind] * parts->expert_parameters[kind];
+    }
+    linear = dense + expert;
+    dense += memory_vocabulary_parameters(parts, memory->stage);
+    memory->weights = dense * parts->dense_bytes.weights + expert * parts->expert_bytes.weights +
+                      linear * parts->linear_copy_bytes;
+    memory->gradients = dense * parts->dense_bytes.gradients + expert * parts->expert_bytes.gradients;
+    memory->optimizer = dense * parts->dense_bytes.optimizer + expert * parts->expert_bytes.optimizer;
+}
+
+/* Activations of all passes in flight. `pass`: of one pass of the stage's first chunk. */
+static double stage_kept(const struct memory_parts *parts, int64_t stage, double *pass) {
+    const struct layout *layout = parts->layout;
+    int64_t chunks = memory_stage_chunks(layout);
+    double hidden_bytes = HALF_BYTES * (double)parts->model->hidden * parts->tokens / parts->sequence_share;
+    double kept = 0;
+
+    for (int64_t chunk = 0; chunk < chunks; chunk++) {
+        int64_t virtual_stage = memory_virtual_stage(layout, stage, chunk);
+        struct chunk_layers layers;
+        double bytes = 0;
+        memory_chunk_layers(parts, virtual_stage, &layers);
+        for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+            bytes += (double)layers.count[kind] * parts->activations[kind].kept;
+        /* Dropout behind the embedding keeps a mask of a byte; stacks before Megatron-Core keep a chunk's
+         * output, which later ones free once it is sent. */
+        if (virtual_stage == 0 && !parts->model->gated && !parts->training->stack->fully_sharded)
+            bytes += hidden_bytes / HALF_BYTES;
+        if (virtual_stage != layout->pp * layout->vpp - 1 && !parts->training->stack->transformer_engine)
+            bytes += hidden_bytes;
+        if (chunk == 0)
+            *pass = bytes;
+        kept += bytes * (double)memory_chunk_in_flight(layout, parts->micro_batches, stage, chunk);
+    }
+    return kept;
+}
+
+/* PyTorch's pipeline makes room for every micro-batch's input and output gradient beforehand, and the last
+ * stage holds all logits until the step's end (torch.distributed.pipelining stage.py). */
+static double pipeline_buffers(const struct memory_parts *parts, bool head) {
+    double hidden_bytes = HALF_BYTES * (double)parts->model->hidden * parts->tokens / parts->sequence_share;
+    double buffers = 2 * hidden_bytes * (double)parts->layout->vpp;
+    if (!parts->training->stack->fully_sharded || parts->layout->pp == 1)
+        return 0;
+    if (head)
+        buffers += HALF_BYTES * parts->vocabulary * parts->tokens;
+    return buffers * (double)parts->micro_batches;
+}
+
+static double persistent_buffers(const struct memory_parts *parts, const struct cluster *cluster,
+                                 const struct chunk_layers *layers, bool head) {
+    const struct stack *stack = parts->training->stack;
+    double bytes = memory_dummy_gradients(parts, layers, head) + pipeline_buffers(parts, head);
+    if (stack->transformer_engine) {
+        bool recent = cluster->device.peak_flops[PRECISION_FP8] > 0;
+        bytes += (WORKSPACES + (layers->count[LAYER_EXPERTS] > 0 ? GROUPED_WORKSPACES : 0)) *
+                 (recent ? WORKSPACE_BYTES : OLD_WORKSPACE_BYTES);
+    }
+    /* The head gathers its input from all of tp into a buffer that stays. */
+    if (head && parts->sequence_share > 1)
+        bytes += HALF_BYTES * (double)parts->model->hidden * parts->tokens;
+    return bytes;
+}
+
+struct moment {
+    double bytes;
+    const char *name;
+};
+
+static void worst(struct moment *moment, double bytes, const char *name) {
+    if (bytes > moment->bytes)
+        *moment = (struct moment){bytes, name};
+}
+
+/* Live at once besides what persists and what is kept; the largest of the moments that can be the peak. */
+static struct moment worst_moment(const struct memory_parts *parts, const struct chunk_layers *layers,
+                                  int64_t stage, double pass) {
+    const struct layout *layout = parts->layout;
+    bool whole_layer = layout->recompute == RECOMPUTE_FULL || parts->training->stack->fully_sharded;
+    double gathered = memory_gather_bytes(parts, layers);
+    double hidden = (double)parts->model->hidden;
+    struct moment moment = {0, "forward"};
+
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
+        const struct layer_activations *layer = &parts->activations[kind];
+        double again = layer->whole - layer->kept; /* what recompute brings back */
+        double before_attention = whole_layer ? again : 0;
+        if (layers->count[kind] == 0)
+            continue;
+        worst(&moment, before_attention + layer->mlp_backward + gathered, "backward of the last MLP");
+        worst(&moment, before_attention + layer->combine + gathered, "combination of expert outputs");
+        if (layer->scores_backward > 0)
+            worst(&moment, again - layer->mlp + layer->scores_backward + gathered,
+                  "backward of the last attention");
+    }
+    if (memory_has_head(layout, stage))
+        worst(&moment, memory_logits_bytes(parts) + memory_head_gather_bytes(parts),
+              "backward of the logits");
+    if (memory_has_embedding(layout, stage))
+        worst(&moment, HALF_BYTES * hidden * (parts->vocabulary + parts->tokens) - pass,
+              "backward of the embedding");
+    return moment;
+}
+
+static void stage_memory(const struct memory_parts *parts, const struct cluster *cluster, int64_t stage,
+                         struct stage_memory *memory) {
+    struct chunk_layers layers;
+    struct moment moment;
+    double pass = 0;
+
+    memory->stage = stage;
+    memory_layers_of_stage(parts, stage, &layers);
+    stage_static(parts, &layers, memory);
+    memory->kept = stage_kept(parts, stage, &pass);
+    moment = worst_moment(parts, &layers, stage, pass);
+    memory->moment = moment.name;
+    memory->buffers =
+        moment.bytes + persistent_buffers(parts, cluster, &layers, memory_has_head(parts->layout, stage));
+}
+
+/* The stages that can be the fullest. From the first on, stages hold ever fewer micro-batches (or as many)
+ * and, once the first dense layers are passed, equal layers: so those up to there, and the last with its
+ * head, are enough. Where MoE layers alternate with dense ones, all are looked at. */
+static int64_t stages_to_check(const struct memory_parts *parts) {
+    const struct layout *layout = parts->layout;
+    int64_t dense = parts->model->experts.count > 0 ? parts->model->experts.first_dense_layers : 0;
+    int64_t per_stage = parts->chunk_layers > 0 ? parts->chunk_layers : 1;
+    int64_t count = 2 + (dense + per_stage - 1) / per_stage;
+    if (!parts->uniform || count > layout->pp)
+        return layout->pp;
+    return count;
+}
+
+static void fullest_stage(const struct memory_parts *parts, const struct cluster *cluster,
+                          struct stage_memory *fullest) {
+    int64_t last = parts->layout->pp - 1, count = stages_to_check(parts);
+    stage_memory(parts, cluster, last, fullest);
+    for (int64_t stage = 0; stage < count && stage < last; stage++) {
+        struct stage_memory memory;
+        stage_memory(parts, cluster, stage, &memory);
+        if (stage_total(&memory) > stage_total(fullest))
+            *fullest = memory;
+    }
+}
+
+static void explain_memory(const struct memory_parts *parts, const struct memory_use *use,
+                           struct explain *explain) {
+    const struct layout *layout = parts->layout;
+    struct stage_parameters held;
+    struct chunk_layers layers;
+    memory_stage_parameters(parts->model, layout, use->stage, &held);
+    memory_layers_of_stage(parts, use->stage, &layers);
+
+    explain_open(explain, "memory");
+    explain_add(explain, "weights", use->weights_bytes, UNIT_BYTES,
+                "%.4g dense parameters x %.3g B, %.4g of experts x %.3g B", held.dense,
+                parts->dense_bytes.weights + parts->linear_copy_bytes, held.expert,
+                parts->expert_bytes.weights + parts->linear_copy_bytes);
+    explain_add(explain, "gradients", use->gradients_bytes, UNIT_BYTES, "%.3g B and %.3g B a parameter",
+                parts->dense_bytes.gradients, parts->expert_bytes.gradients);
+    explain_add(explain, "optimizer", use->optimizer_bytes, UNIT_BYTES,
+                "%.3g B and %.3g B a parameter, ZeRO %d%s", parts->dense_bytes.optimizer,
+                parts->expert_bytes.optimizer, (int)layout->zero, layout->offload ? ", on the host" : "");
+    explain_open(explain, "activations");
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+        if (layers.count[kind] > 0)
+            explain_add(explain, kind == LAYER_DENSE ? "a dense layer" : "a MoE layer",
+                        parts->activations[kind].kept, UNIT_BYTES, "%lld of them on stage %lld",
+                        (long long)layers.count[kind], (long long)use->stage);
+    explain_close(explain, use->activations_bytes, UNIT_BYTES, "%lld passes in flight, recompute %s",
+                  (long long)memory_in_flight(layout, parts->micro_batches, use->stage),
+                  recompute_names[layout->recompute]);
+    explain_add(explain, "buffers", use->buffers_bytes, UNIT_BYTES, "at the %s", use->moment);
+    explain_open(explain, "reserved");
+    explain_add(explain, "allocator", use->allocator_bytes - use->allocated_bytes, UNIT_BYTES,
+                "fragmentation, %.3g of allocated", FRAGMENTATION);
+    explain_add(explain, "context and communicators", use->device_bytes - use->allocator_bytes, UNIT_BYTES,
+                NULL);
+    explain_add(explain, "margin", use->per_device_bytes - use->device_bytes, UNIT_BYTES,
+                "%.3g of all in use", MARGIN);
+    explain_close(explain, use->reserved_bytes, UNIT_BYTES, NULL);
+    explain_close(explain, use->per_device_bytes, UNIT_BYTES, "stage %lld of %lld, at the %s",
+                  (long long)use->stage, (long long)layout->pp, use->moment);
+}
+
+void memory_estimate(const struct model *model, const struct cluster *cluster,
+                     const struct training *training, const struct layout *layout, struct memory_use *use,
+                     struct explain *explain) {
+    struct memory_parts parts;
+    struct stage_memory fullest;
+
+    memory_parts_init(&parts, model, training, layout);
+    if (layout->offload)
+        parts.dense_bytes.optimizer = parts.expert_bytes.optimizer = 0;
+    fullest_stage(&parts, cluster, &fullest);
+    *use = (struct memory_use){
+        .capacity_bytes = cluster->device.memory_bytes,
+        .weights_bytes = fullest.weights,
+        .gradients_bytes = fullest.gradients,
+        .optimizer_bytes = fullest.optimizer,
+        .activations_bytes = fullest.kept,
+        .buffers_bytes = fullest.buffers,
+        .stage = fullest.stage,
+        .moment = fullest.moment,
+        .allocated_bytes = stage_total(&fullest),
+    };
+    use->allocator_bytes = use->allocated_bytes * (1 + FRAGMENTATION) + memory_bucket_bytes(&parts);
+    use->device_bytes = use->allocator_bytes + cluster->device.reserved_bytes;
+    use->per_device_bytes = use->device_bytes * (1 + MARGIN);
+    use->reserved_bytes = use->per_device_bytes - use->allocated_bytes;
+    if (explain != NULL)
+        explain_memory(&parts, use, explain);
+}

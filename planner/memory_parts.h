@@ -1,0 +1,78 @@
+/* What memory.c puts together: the parts of a device's memory, reckoned once for a layout and used for each
+ * of its pipeline stages. Internal to the memory model. All bytes are of one device. */
+#ifndef CLUSTERPLAN_MEMORY_PARTS_H
+#define CLUSTERPLAN_MEMORY_PARTS_H
+
+#include "planner/memory.h"
+
+enum layer_kind { LAYER_DENSE, LAYER_EXPERTS, LAYER_KIND_COUNT };
+
+/* Activations of one layer and one micro-batch. */
+struct layer_activations {
+    double kept;            /* from its forward to its backward, under the layout's recompute mode */
+    double whole;           /* the same without recompute: what one layer holds while it is recomputed */
+    double mlp;             /* the MLP's share of `whole` */
+    double mlp_backward;    /* live besides `whole` in the MLP's backward pass */
+    double scores_backward; /* live in the backward pass of unfused attention, the MLP's share being gone */
+    double combine;         /* live besides what is kept when experts' outputs are combined in forward */
+};
+
+/* A chunk of the pipeline: how many layers of each kind a virtual stage runs. */
+struct chunk_layers {
+    int64_t count[LAYER_KIND_COUNT];
+};
+
+/* Bytes a parameter takes. */
+struct parameter_bytes {
+    double weights, gradients, optimizer;
+};
+
+struct memory_parts {
+    const struct model *model;
+    const struct training *training;
+    const struct layout *layout;
+    int64_t micro_batches;
+    double tokens;         /* of one micro-batch on one device, before sequence parallelism */
+    double sequence_share; /* devices that sequence parallelism deals the tokens to; 1 without it */
+    double vocabulary;     /* rows of the embedding table on one device, padded */
+    struct layer_activations activations[LAYER_KIND_COUNT];
+    double dense_parameters[LAYER_KIND_COUNT], expert_parameters[LAYER_KIND_COUNT]; /* of a layer, a device */
+    struct parameter_bytes dense_bytes, expert_bytes;
+    double linear_copy_bytes; /* further bytes of a linear layer's parameter: fp8 copies */
+    /* Layers of chunk 0, and of each chunk after it until they run out. */
+    int64_t first_chunk_layers, chunk_layers;
+    bool uniform; /* chunks behind the first dense layers have as many layers of each kind */
+};
+
+void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,
+                       const struct layout *layout);
+
+/* memory_static.c */
+void memory_static_init(struct memory_parts *parts);
+void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers);
+/* What DualPipe and interleaving give a stage: how many chunks, and which virtual stage each is. */
+int64_t memory_stage_chunks(const struct layout *layout);
+int64_t memory_virtual_stage(const struct layout *layout, int64_t stage, int64_t chunk);
+bool memory_has_embedding(const struct layout *layout, int64_t stage);
+bool memory_has_head(const struct layout *layout, int64_t stage);
+void memory_layers_of_stage(const struct memory_parts *parts, int64_t stage, struct chunk_layers *layers);
+/* Parameters of embedding table, head and what else only the first or last stage holds. */
+double memory_vocabulary_parameters(const struct memory_parts *parts, int64_t stage);
+/* Gathered weights and gradients of the largest layer on the stage that ZeRO-2 and 3 need at a time. */
+double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers);
+double memory_head_gather_bytes(const struct memory_parts *parts);
+/* Flat buffers that gradients are summed and weights gathered in, one of each. They come when activations are
+ * gone, but the allocator can't make them out of the smaller pieces those leave, so they add to what it
+ * holds, not to what is allocated at the peak. */
+double memory_bucket_bytes(const struct memory_parts *parts);
+/* Gradients that Transformer Engine keeps one of for each distinct shape of weight on the stage. */
+double memory_dummy_gradients(const struct memory_parts *parts, const struct chunk_layers *layers, bool head);
+
+/* memory_activations.c */
+void memory_activations_init(struct memory_parts *parts);
+double memory_logits_bytes(const struct memory_parts *parts);
+/* Passes of chunk `chunk` (0 .. vpp - 1; for DualPipe 0: the stage's own, 1: the mirrored one) in flight. */
+int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage,
+                               int64_t chunk);
+
+#endif

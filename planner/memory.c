@@ -28,8 +28,9 @@ struct stage_memory {
     const char *moment;
 };
 
-static double stage_total(const struct stage_memory *memory) {
-    return memory->weights + memory->gradients + memory->optimizer + memory->kept + memory->buffers;
+static double stage_total(const struct memory_parts *parts, const struct stage_memory *memory) {
+    double optimizer = parts->layout->offload ? 0 : memory->optimizer;
+    return memory->weights + memory->gradients + optimizer + memory->kept + memory->buffers;
 }
 
 static void stage_static(const struct memory_parts *parts, const struct chunk_layers *layers,
@@ -177,7 +178,7 @@ static void fullest_stage(const struct memory_parts *parts, const struct cluster
     for (int64_t stage = 0; stage < count && stage < last; stage++) {
         struct stage_memory memory;
         stage_memory(parts, cluster, stage, &memory);
-        if (stage_total(&memory) > stage_total(fullest))
+        if (stage_total(parts, &memory) > stage_total(parts, fullest))
             *fullest = memory;
     }
 }
@@ -222,31 +223,45 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
                   (long long)use->stage, (long long)layout->pp, use->moment);
 }
 
+static void use_of_stage(const struct memory_parts *parts, const struct cluster *cluster,
+                         const struct stage_memory *stage, struct memory_use *use) {
+    *use = (struct memory_use){
+        .capacity_bytes = cluster->device.memory_bytes,
+        .weights_bytes = stage->weights,
+        .gradients_bytes = stage->gradients,
+        .optimizer_bytes = parts->layout->offload ? 0 : stage->optimizer,
+        .activations_bytes = stage->kept,
+        .buffers_bytes = stage->buffers,
+        .stage = stage->stage,
+        .moment = stage->moment,
+        .host_bytes_per_device = parts->layout->offload ? stage->optimizer : 0,
+    };
+    use->allocated_bytes = use->weights_bytes + use->gradients_bytes + use->optimizer_bytes +
+                           use->activations_bytes + use->buffers_bytes;
+    use->allocator_bytes = use->allocated_bytes * (1 + FRAGMENTATION) + memory_bucket_bytes(parts);
+    use->device_bytes = use->allocator_bytes + cluster->device.reserved_bytes;
+    use->per_device_bytes = use->device_bytes * (1 + MARGIN);
+    use->reserved_bytes = use->per_device_bytes - use->allocated_bytes;
+}
+
+void memory_estimate_stage(const struct model *model, const struct cluster *cluster,
+                           const struct training *training, const struct layout *layout, int64_t stage,
+                           struct memory_use *use) {
+    struct memory_parts parts;
+    struct stage_memory memory;
+    memory_parts_init(&parts, model, training, layout);
+    stage_memory(&parts, cluster, stage, &memory);
+    use_of_stage(&parts, cluster, &memory, use);
+}
+
 void memory_estimate(const struct model *model, const struct cluster *cluster,
                      const struct training *training, const struct layout *layout, struct memory_use *use,
                      struct explain *explain) {
     struct memory_parts parts;
     struct stage_memory fullest;
-
     memory_parts_init(&parts, model, training, layout);
-    if (layout->offload)
-        parts.dense_bytes.optimizer = parts.expert_bytes.optimizer = 0;
     fullest_stage(&parts, cluster, &fullest);
-    *use = (struct memory_use){
-        .capacity_bytes = cluster->device.memory_bytes,
-        .weights_bytes = fullest.weights,
-        .gradients_bytes = fullest.gradients,
-        .optimizer_bytes = fullest.optimizer,
-        .activations_bytes = fullest.kept,
-        .buffers_bytes = fullest.buffers,
-        .stage = fullest.stage,
-        .moment = fullest.moment,
-        .allocated_bytes = stage_total(&fullest),
-    };
-    use->allocator_bytes = use->allocated_bytes * (1 + FRAGMENTATION) + memory_bucket_bytes(&parts);
-    use->device_bytes = use->allocator_bytes + cluster->device.reserved_bytes;
-    use->per_device_bytes = use->device_bytes * (1 + MARGIN);
-    use->reserved_bytes = use->per_device_bytes - use->allocated_bytes;
+    use_of_stage(&parts, cluster, &fullest, use);
     if (explain != NULL)
         explain_memory(&parts, use, explain);
 }

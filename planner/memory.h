@@ -33,6 +33,11 @@ void memory_estimate(const struct model *model, const struct cluster *cluster,
                      const struct training *training, const struct layout *layout, struct memory_use *use,
                      struct explain *explain);
 
+/* The same of one pipeline stage, fullest or not. */
+void memory_estimate_stage(const struct model *model, const struct cluster *cluster,
+                           const struct training *training, const struct layout *layout, int64_t stage,
+                           struct memory_use *use);
+
 /* Parameters that one device of pipeline stage `stage` holds (before ZeRO), dense and routed experts' apart.
  */
 struct stage_parameters {

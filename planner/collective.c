@@ -1,0 +1,316 @@
+#include "planner/collective.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A group's members sit in units: the device itself, then the groups that each level joins (a node, the nodes
+ * under a switch, ...). A level is crossed when the group has members in more than one of its units. The
+ * slowest level crossed bounds the bandwidth, each adds its latency. docs/cost-model.md, "Collectives". */
+
+/* What a level without constants of its own gives. */
+static const double inside_node_share =
+    0.83; /* of the link, one node: fits on A100 and H100 (0.78 to 0.87) */
+static const double between_nodes_share =
+    0.90;                                   /* of the ports: published 0.82 (NDR) to 0.97 (8 x 100 GB/s) */
+static const double all_to_all_share = 0.8; /* of that: many messages at once share switches unevenly */
+/* NCCL 2.28 src/graph/tuning.cc, baseLatencies and hwLatencies: a ring's start, and a network step of ring
+ * and tree in the protocol of small messages (LL), without the wire. */
+static const double launch_seconds = 6.6e-6;
+static const double ring_network_seconds = 2.7e-6;
+static const double tree_network_seconds = 5.0e-6;
+static const double tree_share = 0.92;      /* the same file: of a ring's bandwidth */
+static const double peer_seconds = 0.15e-6; /* all-to-all, another peer: fits on A100 and H100 */
+/* From small to large messages NCCL goes over to protocols and chunks of higher latency. As for a pipeline of
+ * optimal chunks that costs a multiple of sqrt(latency x transfer time), until the last protocol is reached.
+ */
+static const double ramp_share = 1.5;
+static const double ramp_limit = 4; /* times the latency */
+static const double ramp_unit_bytes = 1e6;
+
+/* One crossed level, seen from the group. */
+struct crossing {
+    const struct network_level *level;
+    const struct collective_constants *constants; /* NULL: none for this operation */
+    bool outside_node;
+    int64_t members_inside; /* the group's, in a unit that the level joins */
+    int64_t members;        /* in one group of the level */
+    double unit_bandwidth;  /* that all the groups' members in a unit share */
+    double group_bandwidth; /* this group's part of it */
+};
+
+struct path {
+    struct crossing crossings[CLUSTER_MAX_LEVELS];
+    size_t count;
+};
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b) {
+    while (b != 0) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static int64_t largest(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* The group's members in a unit of `devices`. Where groups and units don't divide each other some group
+ * straddles units: what each surely has together is the common divisor. */
+static int64_t members_in(const struct rank_group *group, int64_t devices) {
+    int64_t together = greatest_common_divisor(devices, group->size * group->stride);
+    return largest(1, together / group->stride);
+}
+
+/* Groups that have members in a unit of `devices` and leave it. */
+static int64_t groups_sharing(const struct rank_group *group, int64_t devices) {
+    int64_t interleaved = devices < group->stride ? devices : group->stride;
+    bool straddles = devices > 1 && (group->size * group->stride) % devices != 0;
+    return straddles ? 2 * interleaved : interleaved;
+}
+
+/* What leaves a unit of `unit_devices` at this level, one direction. Constants hold for a group of whole
+ * nodes (inside a node: for the group itself); ports belong to a node. */
+static double unit_bandwidth(const struct cluster *cluster, const struct crossing *crossing,
+                             int64_t unit_devices) {
+    const struct network_level *level = crossing->level;
+    double nodes = (double)unit_devices / (double)cluster->node.devices;
+    if (crossing->constants)
+        return crossing->constants->bandwidth_bytes_per_second * fmax(1, nodes);
+    double ports = level->ports > 0 ? (double)level->ports : (double)cluster->node.devices;
+    double share = crossing->outside_node ? between_nodes_share : inside_node_share;
+    double oversubscription = fmax(1, level->oversubscription);
+    return level->bandwidth_bytes_per_second * ports * nodes * share / oversubscription;
+}
+
+static void find_path(const struct cluster *cluster, const struct collective *collective, struct path *path) {
+    const struct rank_group *group = &collective->group;
+    int64_t inside = 1, unit_devices = 1;
+    path->count = 0;
+    for (size_t i = 0; i < cluster->level_count && inside < group->size; i++) {
+        const struct network_level *level = &cluster->levels[i];
+        bool last = i + 1 == cluster->level_count || level->devices == 0;
+        int64_t members = last ? group->size : largest(inside, members_in(group, level->devices));
+        if (members > inside) {
+            const struct collective_constants *constants = &level->collectives[collective->operation];
+            struct crossing *crossing = &path->crossings[path->count++];
+            *crossing = (struct crossing){.level = level,
+                                          .constants = constants->known ? constants : NULL,
+                                          .outside_node = unit_devices >= cluster->node.devices && i > 0,
+                                          .members_inside = inside,
+                                          .members = members};
+            crossing->unit_bandwidth = unit_bandwidth(cluster, crossing, unit_devices);
+            crossing->group_bandwidth =
+                crossing->unit_bandwidth / (double)groups_sharing(group, unit_devices);
+        }
+        inside = members;
+        unit_devices = level->devices;
+    }
+}
+
+static const struct crossing *outermost(const struct path *path) {
+    return &path->crossings[path->count - 1];
+}
+
+static double ceil_divide(int64_t a, int64_t b) {
+    return (double)((a + b - 1) / b);
+}
+
+/* Constants hold for groups of every size: small groups reach less. */
+static double at_size(const struct crossing *crossing, double bandwidth) {
+    if (!crossing->constants)
+        return bandwidth;
+    return bandwidth * (1 - crossing->constants->small_group_loss / (double)crossing->members);
+}
+
+/* What a ring through all members carries: the least of the levels it crosses. */
+static double ring_bandwidth(const struct path *path) {
+    double least = HUGE_VAL;
+    for (size_t i = 0; i < path->count; i++)
+        least = fmin(least, at_size(&path->crossings[i], path->crossings[i].group_bandwidth));
+    return least;
+}
+
+/* A tree passes each byte over each of its edges once per direction, N - 1 edges for N nodes: over two nodes
+ * that is half of what a ring needs for each node's ports. From three nodes on NCCL counts it like a ring. */
+static double tree_bandwidth(const struct path *path, int64_t members) {
+    double least = HUGE_VAL;
+    for (size_t i = 0; i < path->count; i++) {
+        const struct crossing *crossing = &path->crossings[i];
+        double bandwidth = at_size(crossing, crossing->group_bandwidth);
+        if (crossing->outside_node && crossing == outermost(path) && !crossing->constants &&
+            crossing->members == 2 * crossing->members_inside)
+            bandwidth *= 2 * (1 - 1 / (double)members);
+        else if (crossing->outside_node && !crossing->constants)
+            bandwidth *= tree_share;
+        least = fmin(least, bandwidth);
+    }
+    return least;
+}
+
+/* What one rank sends: the part of its data that leaves a unit goes over the part of the unit's bandwidth
+ * that this rank has. Constants already say what a rank reaches while all of them send. */
+static double pairwise_bandwidth(const struct path *path, enum collective_operation operation,
+                                 int64_t members) {
+    double least = HUGE_VAL;
+    for (size_t i = 0; i < path->count; i++) {
+        const struct crossing *crossing = &path->crossings[i];
+        double bandwidth = crossing->group_bandwidth;
+        if (crossing->constants) {
+            bandwidth = at_size(crossing, crossing->constants->bandwidth_bytes_per_second);
+        } else if (operation == COLLECTIVE_ALL_TO_ALL) {
+            double inside = (double)crossing->members_inside;
+            bandwidth *= ((double)members - 1) / ((double)members - inside) / inside;
+            if (crossing->outside_node)
+                bandwidth *= all_to_all_share;
+        }
+        least = fmin(least, bandwidth);
+    }
+    return least;
+}
+
+static double level_step_seconds(const struct crossing *crossing, double network_seconds) {
+    return crossing->level->latency_seconds + (crossing->outside_node ? network_seconds : 0);
+}
+
+/* A small message goes round the ring: members - 1 steps, of which one less than the number of units cross a
+ * level. `passes` is 2 for an all-reduce, whose constants count both. */
+static double ring_latency(const struct path *path, int64_t members, double passes) {
+    const struct collective_constants *first = path->crossings[0].constants;
+    double seconds = first ? first->latency_seconds : launch_seconds;
+    for (size_t i = 0; i < path->count; i++) {
+        const struct crossing *crossing = &path->crossings[i];
+        double steps =
+            ceil_divide(members, crossing->members_inside) - ceil_divide(members, crossing->members);
+        if (i + 1 == path->count)
+            steps = ceil_divide(members, crossing->members_inside) - 1;
+        seconds += crossing->constants && !crossing->outside_node
+                       ? steps * crossing->constants->latency_per_member_seconds
+                       : passes * steps * level_step_seconds(crossing, ring_network_seconds);
+    }
+    return seconds;
+}
+
+/* A chain inside the nodes, a binary tree over them, up and down. */
+static double tree_latency(const struct path *path) {
+    const struct collective_constants *first = path->crossings[0].constants;
+    double seconds = first ? first->latency_seconds : launch_seconds;
+    for (size_t i = 0; i < path->count; i++) {
+        const struct crossing *crossing = &path->crossings[i];
+        double units = ceil_divide(crossing->members, crossing->members_inside);
+        if (crossing->outside_node)
+            seconds += 2 * ceil(log2(units)) * level_step_seconds(crossing, tree_network_seconds);
+        else if (crossing->constants)
+            seconds += (units - 1) * crossing->constants->latency_per_member_seconds;
+        else
+            seconds += 2 * (units - 1) * level_step_seconds(crossing, 0);
+    }
+    return seconds;
+}
+
+static double peers_latency(const struct path *path, int64_t members) {
+    const struct collective_constants *first = path->crossings[0].constants;
+    double seconds = first ? first->latency_seconds : launch_seconds;
+    double per_peer = first ? first->latency_per_member_seconds : peer_seconds;
+    if (!first || outermost(path)->outside_node)
+        seconds += level_step_seconds(outermost(path), tree_network_seconds);
+    return seconds + per_peer * (double)(members - 1);
+}
+
+/* Without constants for the operation: latency, transfer, and what lies between small and large messages. */
+static double general_seconds(double volume, double latency, double bandwidth) {
+    double transfer = volume / bandwidth;
+    return latency + transfer + fmin(ramp_share * sqrt(latency * transfer), ramp_limit * latency);
+}
+
+/* By the constants of the outermost level, for the whole group. */
+static double fitted_seconds(const struct path *path, int64_t members, double volume,
+                             struct collective_estimate *estimate) {
+    const struct crossing *crossing = outermost(path);
+    const struct collective_constants *c = crossing->constants;
+    double sharing = at_size(crossing, c->bandwidth_bytes_per_second) / estimate->bandwidth_bytes_per_second;
+    estimate->latency_seconds = c->latency_seconds + c->latency_per_member_seconds * (double)(members - 1);
+    return estimate->latency_seconds + volume / estimate->bandwidth_bytes_per_second +
+           c->ramp_seconds * sqrt(fmax(1, sharing) * volume / ramp_unit_bytes);
+}
+
+static void estimate_all_reduce(const struct path *path, int64_t members, double volume,
+                                struct collective_estimate *estimate) {
+    double latency = ring_latency(path, members, 2), bandwidth = ring_bandwidth(path);
+    estimate->seconds = general_seconds(volume, latency, bandwidth);
+    estimate->latency_seconds = latency;
+    estimate->bandwidth_bytes_per_second = bandwidth;
+    if (!outermost(path)->outside_node)
+        return;
+    latency = tree_latency(path);
+    bandwidth = tree_bandwidth(path, members);
+    double seconds = general_seconds(volume, latency, bandwidth);
+    if (seconds < estimate->seconds)
+        *estimate = (struct collective_estimate){
+            .seconds = seconds, .latency_seconds = latency, .bandwidth_bytes_per_second = bandwidth};
+}
+
+static void estimate_path(const struct path *path, const struct collective *collective,
+                          struct collective_estimate *estimate) {
+    int64_t members = collective->group.size;
+    double volume = collective_bus_bytes(collective);
+    enum collective_operation operation = collective->operation;
+    bool pairwise = operation == COLLECTIVE_ALL_TO_ALL || operation == COLLECTIVE_SEND_RECEIVE;
+    if (operation == COLLECTIVE_ALL_REDUCE && !outermost(path)->constants) {
+        estimate_all_reduce(path, members, volume, estimate);
+        return;
+    }
+    double bandwidth = pairwise ? pairwise_bandwidth(path, operation, members) : ring_bandwidth(path);
+    estimate->bandwidth_bytes_per_second = bandwidth;
+    if (outermost(path)->constants) {
+        estimate->seconds = fitted_seconds(path, members, volume, estimate);
+        return;
+    }
+    estimate->latency_seconds = pairwise ? peers_latency(path, members) : ring_latency(path, members, 1);
+    estimate->seconds = general_seconds(volume, estimate->latency_seconds, bandwidth);
+}
+
+static const char *origin(const struct cluster *cluster, const struct crossing *crossing) {
+    if (crossing->constants)
+        return crossing->constants->from ? crossing->constants->from : "fitted";
+    if (crossing->level->from)
+        return crossing->level->from;
+    return cluster->source.kind == SOURCE_MEASURED ? "measured" : "datasheet";
+}
+
+void collective_estimate(const struct cluster *cluster, const struct collective *collective,
+                         struct collective_estimate *estimate) {
+    *estimate = (struct collective_estimate){.level = "", .from = ""};
+    if (collective->group.size <= 1 || !(collective->bytes > 0))
+        return;
+    struct path path;
+    find_path(cluster, collective, &path);
+    if (path.count == 0)
+        return;
+    estimate_path(&path, collective, estimate);
+    estimate->level = outermost(&path)->level->name;
+    estimate->from = origin(cluster, outermost(&path));
+}
+
+double collective_seconds(const struct cluster *cluster, const struct collective *collective) {
+    struct collective_estimate estimate;
+    collective_estimate(cluster, collective, &estimate);
+    return estimate.seconds;
+}
+
+double collective_bus_bytes(const struct collective *collective) {
+    int64_t members = collective->group.size;
+    if (members <= 1)
+        return 0;
+    double share = (double)(members - 1) / (double)members;
+    switch (collective->operation) {
+    case COLLECTIVE_ALL_REDUCE:
+        return 2 * share * collective->bytes;
+    case COLLECTIVE_SEND_RECEIVE:
+        return collective->bytes;
+    default:
+        return share * collective->bytes;
+    }
+}

@@ -1,0 +1,189 @@
+#include "planner/matmul.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "planner/reference_device.h"
+
+/* Two forms. A100's kernels show their waves: the product is cut into tiles, each multiprocessor takes tiles
+ * in turn, and a last wave that is not full costs as much as a full one. H100's kernels (persistent, clusters
+ * of thread blocks) show hardly any: their time is smooth in m, n and k. docs/cost-model.md, "Matrix
+ * products". */
+
+static const double default_memory_efficiency = 0.85; /* of the datasheet's bandwidth, streaming */
+static const int64_t reference_tile = 128;            /* edge of the tile that constants are given for */
+static const int64_t split_least_inner = 1024;        /* cuBLAS splits the inner dimension no finer */
+static const double accumulate_bytes = 8;   /* fp32 read and written, an element of a weight's gradient */
+static const double accumulate_share = 0.5; /* of it, that the product doesn't hide */
+
+struct tile {
+    int64_t rows, columns;
+};
+static const struct tile tiles[] = {{256, 128}, {128, 256}, {128, 128}, {64, 64}};
+static const int64_t splits[] = {1, 2, 3, 4, 5, 6, 8};
+
+static int64_t ceil_divide(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+static double element_bytes(enum precision precision) {
+    return precision == PRECISION_FP8 ? 1 : precision == PRECISION_TF32 ? 4 : 2;
+}
+
+static double memory_rate(const struct cluster_device *device) {
+    double efficiency = device->kernels.memory_efficiency;
+    return device->memory_bytes_per_second * (efficiency > 0 ? efficiency : default_memory_efficiency);
+}
+
+/* Constants for `precision`: the device's own; else of its other 16-bit format; else NULL. */
+static const struct matmul_constants *own_constants(const struct cluster_device *device,
+                                                    enum precision precision) {
+    const struct matmul_constants *all = device->kernels.matmul;
+    if (all[precision].known)
+        return &all[precision];
+    if (precision == PRECISION_FP16 && all[PRECISION_BF16].known)
+        return &all[PRECISION_BF16];
+    if (precision == PRECISION_BF16 && all[PRECISION_FP16].known)
+        return &all[PRECISION_FP16];
+    return NULL;
+}
+
+/* Rates follow the peak of the format, traffic the memory; what takes a fixed time keeps it. */
+static struct matmul_constants scale(const struct matmul_constants *constants, double peak_ratio,
+                                     double memory_ratio) {
+    struct matmul_constants scaled = *constants;
+    scaled.flops_per_second *= peak_ratio;
+    scaled.throttle_flops *= peak_ratio;
+    scaled.output_seconds /= peak_ratio;
+    scaled.operand_seconds /= memory_ratio;
+    return scaled;
+}
+
+static struct matmul_constants constants_for(const struct cluster_device *device, enum precision precision) {
+    const struct matmul_constants *own = own_constants(device, precision);
+    if (own)
+        return *own;
+    const struct cluster_device *from = &reference_device;
+    enum precision of = precision;
+    if (precision == PRECISION_TF32) {
+        of = PRECISION_BF16;
+        if (own_constants(device, of))
+            from = device;
+    }
+    return scale(own_constants(from, of), device->peak_flops[precision] / from->peak_flops[of],
+                 device->memory_bytes_per_second / from->memory_bytes_per_second);
+}
+
+static double throttled(const struct matmul_constants *c, double seconds, double flops) {
+    return seconds * (1 + c->throttle * flops / (flops + c->throttle_flops));
+}
+
+/* Tiles of one size, the inner dimension split in `split` parts that are summed afterwards. */
+static double tiled_try(const struct matmul_constants *c, const struct matmul *p, const struct tile *tile,
+                        int64_t split, int64_t multiprocessors, double memory_bytes_per_second) {
+    int64_t count = ceil_divide(p->m, tile->rows) * ceil_divide(p->n, tile->columns) * p->batch * split;
+    double area = (double)(tile->rows * tile->columns) / (double)(reference_tile * reference_tile);
+    double units = (double)ceil_divide(count, multiprocessors) * area;
+    if (units > 2) /* a multiprocessor works on two 128x128 tiles' worth at a time */
+        units = 2 * ceil(units / 2);
+    double edge = 1 + c->tile_edge * (1 / (double)tile->rows + 1 / (double)tile->columns);
+    double flops = 2.0 * (double)(tile->rows * tile->columns) * (double)ceil_divide(p->k, split);
+    double loop = flops * (double)multiprocessors / c->flops_per_second * edge;
+    double seconds = units / area * (loop + c->tile_seconds * area);
+    if (split > 1)
+        seconds += c->split_traffic * accumulate_bytes * (double)p->m * (double)p->n *
+                       (double)(p->batch * split) / memory_bytes_per_second +
+                   c->tile_seconds;
+    return seconds;
+}
+
+static double tiled_seconds(const struct matmul_constants *c, const struct matmul *p, int64_t multiprocessors,
+                            double memory_bytes_per_second) {
+    double best = HUGE_VAL;
+    for (size_t t = 0; t < sizeof tiles / sizeof *tiles; t++) {
+        for (size_t s = 0; s < sizeof splits / sizeof *splits; s++) {
+            if (splits[s] > 1 && p->k < splits[s] * split_least_inner)
+                break;
+            double seconds = tiled_try(c, p, &tiles[t], splits[s], multiprocessors, memory_bytes_per_second);
+            best = fmin(best, seconds);
+        }
+    }
+    return best;
+}
+
+static double smooth_seconds(const struct matmul_constants *c, const struct matmul *p, double flops,
+                             int64_t multiprocessors) {
+    double results = (double)p->m * (double)p->n * (double)p->batch;
+    double seconds = throttled(c, flops / c->flops_per_second, flops) + c->output_seconds * results;
+    int64_t busy = ceil_divide(p->m, reference_tile) * ceil_divide(p->n, reference_tile) * p->batch;
+    if (busy < multiprocessors) {
+        double tile_flops = 2.0 * (double)(reference_tile * reference_tile) * (double)p->k;
+        seconds += c->idle_share * (double)(multiprocessors - busy) * tile_flops / c->flops_per_second;
+    }
+    return seconds;
+}
+
+/* The arithmetic alone: no launch, no memory bound. */
+static double compute_seconds(const struct cluster_device *device, const struct matmul_constants *c,
+                              const struct matmul *p) {
+    int64_t multiprocessors = device->kernels.multiprocessors;
+    if (multiprocessors == 0)
+        multiprocessors = reference_device.kernels.multiprocessors;
+    double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch;
+    if (c->form == MATMUL_SMOOTH)
+        return smooth_seconds(c, p, flops, multiprocessors);
+    return throttled(c, tiled_seconds(c, p, multiprocessors, device->memory_bytes_per_second), flops);
+}
+
+static bool is_empty(const struct matmul *p) {
+    return p->m <= 0 || p->n <= 0 || p->k <= 0 || p->batch <= 0;
+}
+
+double matmul_seconds(const struct cluster_device *device, const struct matmul *p) {
+    if (is_empty(p))
+        return 0;
+    if (device->peak_flops[p->precision] <= 0)
+        return HUGE_VAL;
+    const struct matmul_constants c = constants_for(device, p->precision);
+    double m = (double)p->m, n = (double)p->n, k = (double)p->k, batch = (double)p->batch;
+    bool accumulates = p->pass == MATMUL_WEIGHT_GRADIENT;
+    double operands = (m * k + k * n) * batch * element_bytes(p->precision);
+    double results = m * n * batch * (accumulates ? accumulate_bytes : 2);
+    double rate = memory_rate(device);
+    double seconds = compute_seconds(device, &c, p);
+    if (accumulates)
+        seconds += accumulate_share * results / rate;
+    return c.launch_seconds + fmax(seconds, (operands + results) / rate) + c.operand_seconds * m * k * batch;
+}
+
+double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *p, int64_t groups) {
+    if (is_empty(p) || groups <= 0)
+        return 0;
+    if (device->peak_flops[p->precision] <= 0)
+        return HUGE_VAL;
+    const struct kernel_constants *kernels = &device->kernels;
+    const struct matmul_constants c = constants_for(device, p->precision);
+    double share = kernels->grouped_rate > 0 ? kernels->grouped_rate : reference_device.kernels.grouped_rate;
+    double launch = kernels->grouped_launch_seconds > 0 ? kernels->grouped_launch_seconds
+                                                        : reference_device.kernels.grouped_launch_seconds;
+    double m = (double)p->m, n = (double)p->n, k = (double)p->k, weights = (double)groups;
+    double element = element_bytes(p->precision), rate = memory_rate(device);
+    struct matmul dense = *p;
+    double bytes, seconds;
+    if (p->pass == MATMUL_WEIGHT_GRADIENT) { /* each group its own result, the rows are the inner dimension */
+        dense.batch = groups;
+        dense.k = ceil_divide(p->k, groups);
+        double results = m * n * weights * accumulate_bytes;
+        bytes = (m + n) * k * element + results;
+        seconds = compute_seconds(device, &c, &dense) / share + accumulate_share * results / rate;
+    } else {
+        bytes = (m * k + n * k * weights) * element + m * n * 2;
+        seconds = compute_seconds(device, &c, &dense) / share;
+    }
+    return launch + fmax(seconds, bytes / rate) + c.operand_seconds * m * k;
+}
+
+bool matmul_is_fitted(const struct cluster_device *device, enum precision precision) {
+    return own_constants(device, precision) != NULL;
+}

@@ -1,0 +1,47 @@
+#include "planner/reference_device.h"
+
+/* Fitted by `clusterplan calibrate` on the H100-SXM5-80GB rows of the ai-dynamo/aiconfigurator database
+ * (Apache-2.0); docs/cost-model.md gives the errors. Peaks and memory: NVIDIA H100 datasheet. */
+const struct cluster_device reference_device = {
+    .name = "H100-SXM5-80GB",
+    .memory_bytes = 80e9,
+    .memory_bytes_per_second = 3350e9,
+    .peak_flops = {[PRECISION_BF16] = 989.4e12,
+                   [PRECISION_FP16] = 989.4e12,
+                   [PRECISION_TF32] = 494.7e12,
+                   [PRECISION_FP8] = 1978.9e12},
+    .kernels =
+        {
+            .multiprocessors = 132,
+            .memory_efficiency = 0.85,
+            .matmul =
+                {
+                    [PRECISION_BF16] = {.known = true,
+                                        .form = MATMUL_SMOOTH,
+                                        .launch_seconds = 2.91e-6,
+                                        .flops_per_second = 820e12,
+                                        .throttle = 0.148,
+                                        .throttle_flops = 400e9,
+                                        .output_seconds = 0.434e-12,
+                                        .idle_share = 0.186},
+                    [PRECISION_FP8] = {.known = true,
+                                       .form = MATMUL_SMOOTH,
+                                       .launch_seconds = 12.1e-6,
+                                       .flops_per_second = 1530e12,
+                                       .throttle = 0.05,
+                                       .throttle_flops = 400e9,
+                                       .output_seconds = 0.56e-12,
+                                       .operand_seconds = 3.49e-12},
+                },
+            .attention = {.known = true,
+                          .launch_seconds = 17.5e-6,
+                          .flops_per_second = 542e12,
+                          .diagonal_tokens = 496,
+                          .longest_row_share = 0.84,
+                          .backward_launch_seconds = 25e-6,
+                          .backward_flops_per_second = 430e12},
+            .grouped_rate = 0.9,
+            .grouped_launch_seconds = 27e-6,
+            .from = "aiconfigurator, H100-SXM5-80GB",
+        },
+};

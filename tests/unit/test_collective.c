@@ -1,0 +1,245 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "planner/collective.h"
+
+/* Two nodes of 8 A100, NVLink as fitted, and 4 x 12.5 GB/s ports a node (AWS p4de). */
+static struct cluster p4de(void) {
+    struct cluster cluster = {
+        .name = "p4de",
+        .node = {.devices = 8},
+        .level_count = 2,
+        .levels =
+            {{.name = "nvlink", .devices = 8, .bandwidth_bytes_per_second = 300e9, .latency_seconds = 2e-6},
+             {.name = "efa",
+              .bandwidth_bytes_per_second = 12.5e9,
+              .ports = 4,
+              .latency_seconds = 80e-6,
+              .oversubscription = 1}},
+    };
+    cluster.levels[0].collectives[COLLECTIVE_ALL_REDUCE] =
+        (struct collective_constants){.known = true,
+                                      .latency_seconds = 8e-6,
+                                      .latency_per_member_seconds = 1.8e-6,
+                                      .bandwidth_bytes_per_second = 252e9,
+                                      .small_group_loss = 0.257,
+                                      .ramp_seconds = 11e-6,
+                                      .from = "fitted"};
+    return cluster;
+}
+
+/* Nodes of 8 devices with a port each; 4 nodes under a leaf, 4 leaves. */
+static struct cluster three_levels(void) {
+    return (struct cluster){
+        .name = "three",
+        .node = {.devices = 8},
+        .level_count = 3,
+        .levels =
+            {{.name = "nvlink", .devices = 8, .bandwidth_bytes_per_second = 300e9, .latency_seconds = 2e-6},
+             {.name = "leaf", .devices = 32, .bandwidth_bytes_per_second = 25e9, .latency_seconds = 5e-6},
+             {.name = "spine",
+              .bandwidth_bytes_per_second = 25e9,
+              .latency_seconds = 9e-6,
+              .oversubscription = 1}},
+    };
+}
+
+static struct collective collective(enum collective_operation operation, double bytes, int64_t size,
+                                    int64_t stride) {
+    return (struct collective){.operation = operation, .bytes = bytes, .group = {size, stride}};
+}
+
+static double seconds(const struct cluster *cluster, enum collective_operation operation, double bytes,
+                      int64_t size, int64_t stride) {
+    struct collective c = collective(operation, bytes, size, stride);
+    return collective_seconds(cluster, &c);
+}
+
+static double bandwidth(const struct cluster *cluster, enum collective_operation operation, int64_t size,
+                        int64_t stride) {
+    struct collective c = collective(operation, 1e9, size, stride);
+    struct collective_estimate estimate;
+    collective_estimate(cluster, &c, &estimate);
+    return estimate.bandwidth_bytes_per_second;
+}
+
+static void assert_near(double value, double expected, double tolerance) {
+    if (!(fabs(value / expected - 1) <= tolerance))
+        fail_msg("%g is not within %g of %g", value, tolerance, expected);
+}
+
+static void bus_volume_is_that_of_nccl_tests(void **state) {
+    (void)state;
+    struct collective c = collective(COLLECTIVE_ALL_REDUCE, 8e6, 8, 1);
+    assert_near(collective_bus_bytes(&c), 14e6, 1e-12);
+    c.operation = COLLECTIVE_ALL_GATHER;
+    assert_near(collective_bus_bytes(&c), 7e6, 1e-12);
+    c = collective(COLLECTIVE_SEND_RECEIVE, 8e6, 2, 1);
+    assert_near(collective_bus_bytes(&c), 8e6, 1e-12);
+}
+
+static void a_group_of_one_and_no_bytes_are_free(void **state) {
+    (void)state;
+    struct cluster cluster = p4de();
+    for (int op = 0; op < COLLECTIVE_COUNT; op++) {
+        assert_true(seconds(&cluster, (enum collective_operation)op, 1e9, 1, 1) == 0);
+        assert_true(seconds(&cluster, (enum collective_operation)op, 0, 8, 1) == 0);
+    }
+}
+
+/* nccl-tests on 8 A100: 512 MiB all-reduce at 213 GB/s bus bandwidth (aiconfigurator database). */
+static void one_node_follows_its_constants(void **state) {
+    (void)state;
+    struct cluster cluster = p4de();
+    double expected = 512 * 1048576.0 * 1.75 / 213e9;
+    assert_near(seconds(&cluster, COLLECTIVE_ALL_REDUCE, 512 * 1048576.0, 8, 1), expected, 0.06);
+}
+
+/* nccl-tests on 2 p4de nodes, as published by AWS: 1 MiB 309 us, 16 MiB 1192 us, 64 MiB 2.64 ms, 1 GiB 26.2
+ * ms. */
+static void two_nodes_all_reduce_as_measured(void **state) {
+    (void)state;
+    struct cluster cluster = p4de();
+    assert_near(seconds(&cluster, COLLECTIVE_ALL_REDUCE, 1048576.0, 16, 1), 309e-6, 0.2);
+    assert_near(seconds(&cluster, COLLECTIVE_ALL_REDUCE, 16 * 1048576.0, 16, 1), 1192e-6, 0.2);
+    assert_near(seconds(&cluster, COLLECTIVE_ALL_REDUCE, 64 * 1048576.0, 16, 1), 2.64e-3, 0.1);
+    assert_near(seconds(&cluster, COLLECTIVE_ALL_REDUCE, 1024 * 1048576.0, 16, 1), 26.2e-3, 0.1);
+}
+
+static void groups_share_the_ports_of_a_node(void **state) {
+    (void)state;
+    struct cluster cluster = three_levels();
+    double whole = bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 16, 1);
+    assert_near(whole, 8 * 25e9 * 0.9, 1e-9);
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 8, 2), whole / 2, 1e-9);
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 2, 8), whole / 8, 1e-9);
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 2, 16), whole / 8, 1e-9);
+}
+
+static void oversubscription_counts_where_all_members_cross_it(void **state) {
+    (void)state;
+    struct cluster cluster = three_levels();
+    double leaf = bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 4, 8);
+    double near_ring = bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 16, 8);
+    double far_ring = bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 4, 32);
+    assert_near(near_ring, leaf, 1e-9);
+    assert_near(far_ring, leaf, 1e-9);
+    cluster.levels[2].oversubscription = 4;
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 16, 8), near_ring, 1e-9); /* one edge a leaf */
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 4, 32), far_ring / 4, 1e-9);
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 4, 8), leaf, 1e-9); /* stays under a leaf */
+}
+
+/* Of 16 ranks on 2 nodes, 8 of 15 parts of what a rank sends to others leave the node, over a port a rank. */
+static void all_to_all_counts_what_stays_in_the_node(void **state) {
+    (void)state;
+    struct cluster cluster = three_levels();
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_TO_ALL, 16, 1), 25e9 * 0.9 * 0.8 * 15 / 8, 1e-9);
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_TO_ALL, 2, 8), 25e9 * 0.9 * 0.8, 1e-9);
+}
+
+static void send_receive_takes_the_level_that_joins_both(void **state) {
+    (void)state;
+    struct cluster cluster = three_levels();
+    struct collective c = collective(COLLECTIVE_SEND_RECEIVE, 1e6, 2, 4);
+    struct collective_estimate estimate;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(estimate.level, "nvlink");
+    c.group.stride = 8;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(estimate.level, "leaf");
+    assert_string_equal(estimate.from, "datasheet");
+    assert_near(estimate.bandwidth_bytes_per_second, 25e9 * 0.9, 1e-9);
+    c.group.stride = 32;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(estimate.level, "spine");
+}
+
+/* 3 does not divide 8: some group has members in two nodes. */
+static void a_straddling_group_pays_the_outer_level(void **state) {
+    (void)state;
+    struct cluster cluster = three_levels();
+    struct collective c = collective(COLLECTIVE_ALL_GATHER, 1e6, 3, 1);
+    struct collective_estimate estimate;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(estimate.level, "spine");
+}
+
+static void measured_constants_of_an_outer_level_count(void **state) {
+    (void)state;
+    struct cluster cluster = p4de();
+    cluster.levels[1].collectives[COLLECTIVE_ALL_GATHER] = (struct collective_constants){
+        .known = true, .latency_seconds = 100e-6, .bandwidth_bytes_per_second = 40e9, .from = "measured"};
+    struct collective c = collective(COLLECTIVE_ALL_GATHER, 16e6, 16, 1);
+    struct collective_estimate estimate;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(estimate.from, "measured");
+    assert_near(estimate.seconds, 100e-6 + 15e6 / 40e9, 1e-9);
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 2, 8), 5e9, 1e-9); /* 8 groups share a node */
+}
+
+static const int64_t groups[][2] = {{2, 1},  {4, 1}, {8, 1},  {16, 1}, {32, 1}, {128, 1}, {2, 4},  {4, 4},
+                                    {16, 4}, {2, 8}, {4, 8},  {16, 8}, {2, 16}, {2, 32},  {4, 32}, {3, 1},
+                                    {6, 2},  {5, 3}, {12, 8}, {96, 1}, {2, 64}, {7, 5}};
+static const double sizes[] = {1, 1e3, 1e5, 1e6, 3e7, 1e9, 1e12};
+
+/* More bandwidth, more ports, less latency, less oversubscription, fewer bytes: never a longer time. */
+static void better_networks_never_cost_more(void **state) {
+    (void)state;
+    for (int op = 0; op < COLLECTIVE_COUNT; op++)
+        for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+                for (size_t level = 0; level < 3; level++) {
+                    enum collective_operation operation = (enum collective_operation)op;
+                    struct cluster cluster = three_levels();
+                    cluster.levels[2].oversubscription = 2;
+                    double before = seconds(&cluster, operation, sizes[s], groups[g][0], groups[g][1]);
+                    assert_true(before > 0 && isfinite(before));
+                    assert_true(before <=
+                                seconds(&cluster, operation, sizes[s] * 1.1, groups[g][0], groups[g][1]));
+                    cluster.levels[level].bandwidth_bytes_per_second *= 1.5;
+                    double wider = seconds(&cluster, operation, sizes[s], groups[g][0], groups[g][1]);
+                    assert_true(wider <= before);
+                    cluster.levels[level].ports = 16;
+                    assert_true(seconds(&cluster, operation, sizes[s], groups[g][0], groups[g][1]) <= wider);
+                    cluster = three_levels();
+                    cluster.levels[2].oversubscription = 2;
+                    cluster.levels[level].latency_seconds /= 2;
+                    assert_true(seconds(&cluster, operation, sizes[s], groups[g][0], groups[g][1]) <= before);
+                    cluster.levels[2].oversubscription = 1;
+                    assert_true(seconds(&cluster, operation, sizes[s], groups[g][0], groups[g][1]) <= before);
+                }
+}
+
+/* For small messages a tree over many nodes beats a ring: time grows with the logarithm of the nodes. */
+static void small_all_reduces_go_by_tree(void **state) {
+    (void)state;
+    struct cluster cluster = three_levels();
+    double few = seconds(&cluster, COLLECTIVE_ALL_REDUCE, 1024, 32, 1);
+    double many = seconds(&cluster, COLLECTIVE_ALL_REDUCE, 1024, 8192, 1);
+    assert_true(many > few);
+    assert_true(many < 20 * few);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bus_volume_is_that_of_nccl_tests),
+        cmocka_unit_test(a_group_of_one_and_no_bytes_are_free),
+        cmocka_unit_test(one_node_follows_its_constants),
+        cmocka_unit_test(two_nodes_all_reduce_as_measured),
+        cmocka_unit_test(groups_share_the_ports_of_a_node),
+        cmocka_unit_test(oversubscription_counts_where_all_members_cross_it),
+        cmocka_unit_test(all_to_all_counts_what_stays_in_the_node),
+        cmocka_unit_test(send_receive_takes_the_level_that_joins_both),
+        cmocka_unit_test(a_straddling_group_pays_the_outer_level),
+        cmocka_unit_test(measured_constants_of_an_outer_level_count),
+        cmocka_unit_test(better_networks_never_cost_more),
+        cmocka_unit_test(small_all_reduces_go_by_tree),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "planner/matmul.h"
+#include "planner/reference_device.h"
+
+/* As topologies/dgx-a100-80g.yaml. */
+static const struct cluster_device a100 = {
+    .name = "A100-SXM4-80GB",
+    .memory_bytes_per_second = 2039e9,
+    .peak_flops = {[PRECISION_BF16] = 312e12, [PRECISION_FP16] = 312e12, [PRECISION_TF32] = 156e12},
+    .kernels = {.multiprocessors = 108,
+                .memory_efficiency = 0.85,
+                .matmul = {[PRECISION_BF16] = {.known = true,
+                                               .form = MATMUL_TILED,
+                                               .launch_seconds = 3.52e-6,
+                                               .flops_per_second = 406e12,
+                                               .throttle = 0.170,
+                                               .throttle_flops = 793e9,
+                                               .tile_edge = 28.8,
+                                               .tile_seconds = 2.25e-6,
+                                               .split_traffic = 0.71}}},
+};
+
+static double seconds(const struct cluster_device *device, int64_t m, int64_t n, int64_t k,
+                      enum precision precision) {
+    struct matmul matmul = {.m = m, .n = n, .k = k, .batch = 1, .precision = precision};
+    return matmul_seconds(device, &matmul);
+}
+
+static void assert_near(double value, double expected, double tolerance) {
+    if (!(fabs(value / expected - 1) <= tolerance))
+        fail_msg("%g is not within %g of %g", value, tolerance, expected);
+}
+
+/* Measured times of the aiconfigurator database. */
+static void a100_as_measured(void **state) {
+    (void)state;
+    assert_near(seconds(&a100, 8192, 65536, 4096, PRECISION_BF16), 16.70e-3, 0.05);
+    assert_near(seconds(&a100, 8192, 65536, 7168, PRECISION_BF16), 30.11e-3, 0.04);
+}
+
+static void fp16_takes_the_constants_of_bf16(void **state) {
+    (void)state;
+    double bf16 = seconds(&a100, 4096, 4096, 4096, PRECISION_BF16);
+    assert_true(seconds(&a100, 4096, 4096, 4096, PRECISION_FP16) == bf16);
+    assert_true(matmul_is_fitted(&a100, PRECISION_FP16));
+    assert_false(matmul_is_fitted(&a100, PRECISION_TF32));
+}
+
+static void tf32_goes_by_its_peak(void **state) {
+    (void)state;
+    double ratio =
+        seconds(&a100, 8192, 8192, 8192, PRECISION_TF32) / seconds(&a100, 8192, 8192, 8192, PRECISION_BF16);
+    assert_near(ratio, 2, 0.15);
+}
+
+static void a_device_without_constants_is_scaled_by_peak(void **state) {
+    (void)state;
+    struct cluster_device twice = {.name = "twice",
+                                   .memory_bytes_per_second = 2 * reference_device.memory_bytes_per_second,
+                                   .peak_flops = {[PRECISION_BF16] = 2 * 989.4e12}};
+    assert_false(matmul_is_fitted(&twice, PRECISION_BF16));
+    double expected = seconds(&reference_device, 8192, 8192, 8192, PRECISION_BF16) / 2;
+    assert_near(seconds(&twice, 8192, 8192, 8192, PRECISION_BF16), expected, 0.06);
+    assert_true(isinf(seconds(&twice, 8192, 8192, 8192, PRECISION_FP8)));
+}
+
+/* A thin product reads its weights: 2 n k bytes at what the memory gives. */
+static void thin_products_are_bound_by_memory(void **state) {
+    (void)state;
+    double expected = 2.0 * 16384 * 16384 / (0.85 * 2039e9) + 3.52e-6;
+    assert_near(seconds(&a100, 1, 16384, 16384, PRECISION_BF16), expected, 0.02);
+}
+
+static void sizes_at_both_ends_are_finite(void **state) {
+    (void)state;
+    const struct cluster_device *devices[] = {&a100, &reference_device};
+    for (size_t d = 0; d < 2; d++) {
+        assert_true(seconds(devices[d], 0, 8, 8, PRECISION_BF16) == 0);
+        double least = seconds(devices[d], 1, 1, 1, PRECISION_BF16);
+        assert_true(least > 1e-6 && least < 20e-6);
+        int64_t m = 1 << 30, n = 1 << 20, k = 1 << 20;
+        double flops = 2.0 * (double)m * (double)n * (double)k;
+        double rate = flops / seconds(devices[d], m, n, k, PRECISION_BF16);
+        assert_true(rate > 0.6 * devices[d]->peak_flops[PRECISION_BF16]);
+        assert_true(rate < devices[d]->peak_flops[PRECISION_BF16]);
+    }
+}
+
+/* A larger product never takes less time, but for the noise of tiles that fit it better. */
+static void larger_products_take_longer(void **state) {
+    (void)state;
+    for (int64_t size = 64; size <= 16384; size *= 2) {
+        assert_true(seconds(&a100, size, 4096, 4096, PRECISION_BF16) <=
+                    seconds(&a100, 2 * size, 4096, 4096, PRECISION_BF16));
+        assert_true(seconds(&reference_device, 4096, size, 4096, PRECISION_FP8) <=
+                    seconds(&reference_device, 4096, 2 * size, 4096, PRECISION_FP8));
+    }
+}
+
+static void a_batch_costs_less_than_its_products(void **state) {
+    (void)state;
+    struct matmul matmul = {.m = 2048, .n = 2048, .k = 128, .batch = 96, .precision = PRECISION_BF16};
+    double together = matmul_seconds(&a100, &matmul);
+    matmul.batch = 1;
+    assert_true(together < 96 * matmul_seconds(&a100, &matmul));
+    assert_true(together > 96 * 2.0 * 2048 * 2048 * 128 / 312e12);
+}
+
+/* SimuMax, A100-PCIe: weight gradients summed in fp32 take 1.05 of the forward product in the median. */
+static void weight_gradients_pay_for_fp32(void **state) {
+    (void)state;
+    struct matmul forward = {.m = 8192, .n = 8192, .k = 8192, .batch = 1, .precision = PRECISION_BF16};
+    struct matmul gradient = forward;
+    gradient.m = 8192;
+    gradient.k = 8192;
+    gradient.pass = MATMUL_WEIGHT_GRADIENT;
+    double ratio = matmul_seconds(&a100, &gradient) / matmul_seconds(&a100, &forward);
+    assert_true(ratio > 1.0 && ratio < 1.25);
+}
+
+static void many_experts_read_many_weights(void **state) {
+    (void)state;
+    struct matmul matmul = {.m = 4096, .n = 4096, .k = 4096, .batch = 1, .precision = PRECISION_BF16};
+    double one = matmul_grouped_seconds(&reference_device, &matmul, 1);
+    double many = matmul_grouped_seconds(&reference_device, &matmul, 256);
+    assert_true(one > seconds(&reference_device, 4096, 4096, 4096, PRECISION_BF16));
+    assert_true(many > 256 * 2.0 * 4096 * 4096 / 3350e9);
+    assert_true(many < 2 * 256 * 2.0 * 4096 * 4096 / 3350e9);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a100_as_measured),
+        cmocka_unit_test(fp16_takes_the_constants_of_bf16),
+        cmocka_unit_test(tf32_goes_by_its_peak),
+        cmocka_unit_test(a_device_without_constants_is_scaled_by_peak),
+        cmocka_unit_test(thin_products_are_bound_by_memory),
+        cmocka_unit_test(sizes_at_both_ends_are_finite),
+        cmocka_unit_test(larger_products_take_longer),
+        cmocka_unit_test(a_batch_costs_less_than_its_products),
+        cmocka_unit_test(weight_gradients_pay_for_fp32),
+        cmocka_unit_test(many_experts_read_many_weights),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -78,10 +78,11 @@ static bool ends_in_digit(const char *text) {
 
 static bool out_of_range(const struct fields_reader *reader, const struct yaml_node *node,
                          const struct field *field, double value, double minimum, double maximum) {
+    enum unit unit = field->type == FIELD_INTEGER && field->unit == UNIT_NONE ? UNIT_COUNT : field->unit;
     char least[64], most[64], what[256];
 
-    units_format(minimum, field->unit, least, sizeof least);
-    units_format(maximum, field->unit, most, sizeof most);
+    units_format(minimum, unit, least, sizeof least);
+    units_format(maximum, unit, most, sizeof most);
     if (field->minimum == 0 && field->maximum == 0)
         snprintf(what, sizeof what, "%s is %s", node->text, value < 0 ? "negative" : "too large");
     else

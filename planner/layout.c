@@ -92,17 +92,16 @@ void layout_set(struct layout *layout, enum layout_key key, int64_t value) {
                                            [LAYOUT_OVERLAP_DP] = &layout->overlap.dp,
                                            [LAYOUT_OVERLAP_PP] = &layout->overlap.pp,
                                            [LAYOUT_OFFLOAD] = &layout->offload};
-    if (key == LAYOUT_RECOMPUTE) {
+    if (key == LAYOUT_RECOMPUTE)
         layout->recompute = (enum recompute)value;
-    } else if (key == LAYOUT_SCHEDULE) {
+    else if (key == LAYOUT_SCHEDULE)
         layout->schedule = (enum schedule)value;
-    } else if (key == LAYOUT_ORDER) {
+    else if (key == LAYOUT_ORDER)
         layout->order = (enum rank_order)value;
-    } else if (numbers[key] != NULL) {
+    else if (numbers[key] != NULL)
         *numbers[key] = value;
-    } else if (flags[key] != NULL) {
+    else if (flags[key] != NULL)
         *flags[key] = value != 0;
-    }
 }
 
 int64_t layout_devices(const struct layout *layout) {
@@ -120,18 +119,16 @@ int64_t layout_micro_batches(const struct layout *layout, int64_t global_batch) 
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk) {
     const int64_t chunks = product(layout->pp, layout->vpp), layers = model->layers;
     const int64_t last = chunks - 1;
-    if (layers % chunks == 0) {
+    if (layers % chunks == 0)
         return layers / chunks;
-    }
     if ((layers + END_LAYERS) % chunks == 0) {
         const int64_t each = (layers + END_LAYERS) / chunks;
         return each - (chunk == 0) - (chunk == last);
     }
     const int64_t full = layers / chunks + 1;
     const int64_t rest = layers - product(full, last);
-    if (rest > 0) {
+    if (rest > 0)
         return chunk == last ? rest : full;
-    }
     /* So many full ones leave nothing for the last: as even as can be, the longer ones in front. */
     return chunk < layers % chunks ? full : full - 1;
 }
@@ -157,9 +154,8 @@ static bool refuse(const struct reason *reason, const char *format, ...) {
 
 static bool divides(int64_t divisor, int64_t value, const char *value_name, const char *divisor_name,
                     const struct reason *reason) {
-    if (value % divisor == 0) {
+    if (value % divisor == 0)
         return true;
-    }
     return refuse(reason, "%s %lld not divisible by %s %lld", value_name, (long long)value, divisor_name,
                   (long long)divisor);
 }
@@ -169,16 +165,13 @@ static bool check_range(const struct layout *layout, const struct reason *reason
                                                LAYOUT_EP, LAYOUT_ETP, LAYOUT_DP,  LAYOUT_MICRO_BATCH};
     for (size_t i = 0; i < sizeof positive / sizeof positive[0]; i++) {
         const int64_t value = layout_get(layout, positive[i]);
-        if (value < 1) {
+        if (value < 1)
             return refuse(reason, "%s %lld is not positive", layout_key_names[positive[i]], (long long)value);
-        }
     }
-    if (layout->zero < 0 || layout->zero > MAX_ZERO) {
+    if (layout->zero < 0 || layout->zero > MAX_ZERO)
         return refuse(reason, "zero %lld is not a stage from 0 to 3", (long long)layout->zero);
-    }
-    if (layout->zero_group < 0) {
+    if (layout->zero_group < 0)
         return refuse(reason, "zero_group %lld is negative", (long long)layout->zero_group);
-    }
     return true;
 }
 
@@ -188,24 +181,20 @@ static bool has_dense_mlp(const struct model *model) {
 
 static bool check_tp(const struct layout *layout, const struct model *model, const struct reason *reason) {
     const int64_t tp = layout->tp;
-    if (!divides(tp, model->heads, "heads", "tp", reason)) {
+    if (!divides(tp, model->heads, "heads", "tp", reason))
         return false;
-    }
     /* Where there are fewer key-value heads than ranks, Megatron copies them; latent attention has none. */
     if (model->mla.kv_lora_rank == 0 && model->kv_heads % tp != 0 && tp % model->kv_heads != 0) {
         return refuse(reason, "kv_heads %lld and tp %lld do not divide each other",
                       (long long)model->kv_heads, (long long)tp);
     }
-    if (has_dense_mlp(model) && !divides(tp, model->ffn_hidden, "ffn_hidden", "tp", reason)) {
+    if (has_dense_mlp(model) && !divides(tp, model->ffn_hidden, "ffn_hidden", "tp", reason))
         return false;
-    }
     if (model->experts.shared > 0 &&
-        !divides(tp, model->experts.shared_ffn_hidden, "shared experts' ffn_hidden", "tp", reason)) {
+        !divides(tp, model->experts.shared_ffn_hidden, "shared experts' ffn_hidden", "tp", reason))
         return false;
-    }
-    if (layout->sequence_parallel && tp == 1) {
+    if (layout->sequence_parallel && tp == 1)
         return refuse(reason, "sequence_parallel needs tp above 1");
-    }
     return true;
 }
 
@@ -226,9 +215,8 @@ static bool check_experts(const struct layout *layout, const struct model *model
 
 static bool check_sequence(const struct layout *layout, int64_t sequence, const struct reason *reason) {
     const int64_t chunks = layout->cp > 1 ? product(CP_CHUNKS_A_RANK, layout->cp) : 1;
-    if (!divides(chunks, sequence, "sequence", "2 cp", reason)) {
+    if (!divides(chunks, sequence, "sequence", "2 cp", reason))
         return false;
-    }
     return !layout->sequence_parallel ||
            divides(layout->tp, sequence / layout->cp, "sequence / cp", "tp", reason);
 }
@@ -237,29 +225,23 @@ static bool check_pipeline(const struct layout *layout, const struct model *mode
                            const struct reason *reason) {
     const int64_t pp = layout->pp, chunks = product(pp, layout->vpp);
     const char *schedule = schedule_names[layout->schedule];
-    if (layout->schedule != SCHEDULE_1F1B && pp == 1) {
+    if (layout->schedule != SCHEDULE_1F1B && pp == 1)
         return refuse(reason, "schedule %s needs pp above 1", schedule);
-    }
     if (layout->schedule == SCHEDULE_INTERLEAVED) {
-        if (layout->vpp == 1) {
+        if (layout->vpp == 1)
             return refuse(reason, "schedule interleaved needs vpp above 1");
-        }
-        if (!divides(pp, micro_batches, "interleaved: micro-batches", "pp", reason)) {
+        if (!divides(pp, micro_batches, "interleaved: micro-batches", "pp", reason))
             return false;
-        }
     } else if (layout->vpp > 1) {
         return refuse(reason, "vpp %lld needs schedule interleaved, not %s", (long long)layout->vpp,
                       schedule);
     }
     if (layout->schedule == SCHEDULE_DUALPIPE) {
         if (!divides(DUALPIPE_DIRECTIONS, pp, "dualpipe: pp", "the directions", reason) ||
-            !divides(DUALPIPE_DIRECTIONS, micro_batches, "dualpipe: micro-batches", "the directions",
-                     reason)) {
+            !divides(DUALPIPE_DIRECTIONS, micro_batches, "dualpipe: micro-batches", "the directions", reason))
             return false;
-        }
-        if (micro_batches / DUALPIPE_DIRECTIONS < pp) {
+        if (micro_batches / DUALPIPE_DIRECTIONS < pp)
             return refuse(reason, "dualpipe needs 2 pp micro-batches, not %lld", (long long)micro_batches);
-        }
     }
     if (chunks > model->layers && chunks != model->layers + END_LAYERS) {
         return refuse(reason, "pp x vpp %lld is more than the %lld layers", (long long)chunks,
@@ -275,9 +257,8 @@ static bool check_zero(const struct layout *layout, const struct reason *reason)
                       (long long)layout->pp);
     }
     if (layout->zero_group > 0) {
-        if (layout->zero == 0) {
+        if (layout->zero == 0)
             return refuse(reason, "zero_group %lld needs zero 1 to 3", (long long)layout->zero_group);
-        }
         return divides(layout->zero_group, product(layout->dp, layout->cp), "dp x cp", "zero_group", reason);
     }
     return true;
@@ -287,16 +268,13 @@ bool layout_valid(const struct layout *layout, const struct model *model, int64_
                   int64_t global_batch, char *why, size_t why_size) {
     const struct reason reason = {why, why_size};
     if (!check_range(layout, &reason) || !check_tp(layout, model, &reason) ||
-        !check_experts(layout, model, &reason) || !check_sequence(layout, sequence, &reason)) {
+        !check_experts(layout, model, &reason) || !check_sequence(layout, sequence, &reason))
         return false;
-    }
     if (!divides(product(layout->dp, layout->micro_batch), global_batch, "global_batch", "dp x micro_batch",
-                 &reason)) {
+                 &reason))
         return false;
-    }
     const int64_t micro_batches = layout_micro_batches(layout, global_batch);
-    if (micro_batches < 1) {
+    if (micro_batches < 1)
         return refuse(&reason, "global_batch %lld is not positive", (long long)global_batch);
-    }
     return check_pipeline(layout, model, micro_batches, &reason) && check_zero(layout, &reason);
 }

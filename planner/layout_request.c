@@ -55,15 +55,13 @@ static bool read_value(const struct fields_reader *reader, const struct yaml_nod
     int choice = 0;
     switch (field.type) {
     case FIELD_BOOL:
-        if (!fields_read_value(reader, node, &field, &flag)) {
+        if (!fields_read_value(reader, node, &field, &flag))
             return false;
-        }
         *value = flag;
         return true;
     case FIELD_CHOICE:
-        if (!fields_read_value(reader, node, &field, &choice)) {
+        if (!fields_read_value(reader, node, &field, &choice))
             return false;
-        }
         *value = choice;
         return true;
     default:
@@ -76,12 +74,10 @@ static bool add_value(const struct fields_reader *reader, const struct yaml_node
                       int64_t value, struct layout_request *request) {
     int64_t *values = request->keys[key].values;
     size_t count = request->keys[key].count, place = 0;
-    while (place < count && values[place] < value) {
+    while (place < count && values[place] < value)
         place++;
-    }
-    if (place < count && values[place] == value) {
+    if (place < count && values[place] == value)
         return true;
-    }
     if (count == LAYOUT_MAX_CHOICES) {
         return yaml_error(reader->document, node, reader->error, "'%s' has more than %d choices",
                           layout_key_names[key], LAYOUT_MAX_CHOICES);
@@ -101,52 +97,44 @@ static bool read_choice(const struct fields_reader *reader, const struct yaml_no
 /* LAYOUT_KEY_COUNT when there is no such key. */
 static enum layout_key find_key(const char *name) {
     enum layout_key key = LAYOUT_TP;
-    while (key < LAYOUT_KEY_COUNT && strcmp(layout_key_names[key], name) != 0) {
+    while (key < LAYOUT_KEY_COUNT && strcmp(layout_key_names[key], name) != 0)
         key++;
-    }
     return key;
 }
 
 static bool unknown_key(const struct fields_reader *reader, const struct yaml_node *node, const char *name) {
     const char *nearest = error_nearest(name, layout_key_names);
     yaml_error(reader->document, node, reader->error, "'%s' is not a key of a layout", name);
-    if (nearest != NULL) {
+    if (nearest != NULL)
         error_hint(reader->error, "did you mean '%s'?", nearest);
-    }
     return false;
 }
 
 static bool read_choices(const struct fields_reader *reader, const struct yaml_node *node, const char *name,
                          struct layout_request *request) {
     const enum layout_key key = find_key(name);
-    if (key == LAYOUT_KEY_COUNT) {
+    if (key == LAYOUT_KEY_COUNT)
         return unknown_key(reader, node->key, name);
-    }
-    if (node->kind == YAML_SCALAR) {
+    if (node->kind == YAML_SCALAR)
         return read_choice(reader, node, key, request);
-    }
     if (node->kind == YAML_MAPPING || node->children == NULL) {
         return yaml_error(reader->document, node, reader->error, "'%s' must be a value or a list of values",
                           name);
     }
-    for (const struct yaml_node *item = node->children; item != NULL; item = item->next) {
-        if (!read_choice(reader, item, key, request)) {
+    for (const struct yaml_node *item = node->children; item != NULL; item = item->next)
+        if (!read_choice(reader, item, key, request))
             return false;
-        }
-    }
     return true;
 }
 
 bool layout_request_read(const struct fields_reader *reader, const struct yaml_node *node,
                          struct layout_request *request) {
-    if (node->kind != YAML_MAPPING) {
+    if (node->kind != YAML_MAPPING)
         return yaml_error(reader->document, node, reader->error, "a layout must be a mapping");
-    }
     for (const struct yaml_node *member = node->children; member != NULL; member = member->next) {
         if (strcmp(member->key->text, "overlap") != 0) {
-            if (!read_choices(reader, member, member->key->text, request)) {
+            if (!read_choices(reader, member, member->key->text, request))
                 return false;
-            }
             continue;
         }
         if (member->kind != YAML_MAPPING) {
@@ -156,9 +144,8 @@ bool layout_request_read(const struct fields_reader *reader, const struct yaml_n
         for (const struct yaml_node *part = member->children; part != NULL; part = part->next) {
             char name[64];
             snprintf(name, sizeof name, "overlap.%s", part->key->text);
-            if (!read_choices(reader, part, name, request)) {
+            if (!read_choices(reader, part, name, request))
                 return false;
-            }
         }
     }
     return true;
@@ -178,30 +165,24 @@ static bool parse_pair(const struct fields_reader *reader, const char *text, siz
     memcpy(pair, text, length);
     pair[length] = '\0';
     char *equals = strchr(pair, '=');
-    if (equals == NULL) {
+    if (equals == NULL)
         return yaml_error(reader->document, &node, reader->error, "'%s' is not key=value", pair);
-    }
     *equals = '\0';
     const enum layout_key key = find_key(pair);
-    if (key == LAYOUT_KEY_COUNT) {
+    if (key == LAYOUT_KEY_COUNT)
         return unknown_key(reader, &node, pair);
-    }
-    if (request->keys[key].count > 0) {
+    if (request->keys[key].count > 0)
         return yaml_error(reader->document, &node, reader->error, "'%s' is given twice", pair);
-    }
     for (char *value = equals + 1; value != NULL;) {
         char *comma = strchr(value, ',');
-        if (comma != NULL) {
+        if (comma != NULL)
             *comma = '\0';
-        }
         node.text = value;
         node.column = (unsigned)(offset + (size_t)(value - pair)) + 1;
-        if (*value == '\0') {
+        if (*value == '\0')
             return yaml_error(reader->document, &node, reader->error, "'%s' lacks a value", pair);
-        }
-        if (!read_choice(reader, &node, key, request)) {
+        if (!read_choice(reader, &node, key, request))
             return false;
-        }
         value = comma != NULL ? comma + 1 : NULL;
     }
     return true;
@@ -210,15 +191,13 @@ static bool parse_pair(const struct fields_reader *reader, const char *text, siz
 bool layout_request_parse(const char *text, struct layout_request *request, struct error *error) {
     const struct yaml_document document = {.file = "--layout", .text = text, .size = strlen(text)};
     const struct fields_reader reader = {&document, NULL, error};
-    if (document.size >= UINT_MAX) {
+    if (document.size >= UINT_MAX)
         return error_set(error, "--layout is too long");
-    }
     size_t offset = strspn(text, blanks);
     while (text[offset] != '\0') {
         const size_t length = strcspn(text + offset, blanks);
-        if (!parse_pair(&reader, text + offset, length, offset, request)) {
+        if (!parse_pair(&reader, text + offset, length, offset, request))
             return false;
-        }
         offset += length;
         offset += strspn(text + offset, blanks);
     }
@@ -226,14 +205,11 @@ bool layout_request_parse(const char *text, struct layout_request *request, stru
 }
 
 bool layout_request_allows(const struct layout_request *request, enum layout_key key, int64_t value) {
-    if (request->keys[key].count == 0) {
+    if (request->keys[key].count == 0)
         return true;
-    }
-    for (size_t i = 0; i < request->keys[key].count; i++) {
-        if (request->keys[key].values[i] == value) {
+    for (size_t i = 0; i < request->keys[key].count; i++)
+        if (request->keys[key].values[i] == value)
             return true;
-        }
-    }
     return false;
 }
 
@@ -268,13 +244,11 @@ static bool key_matters(const struct layout *layout, enum layout_key key) {
 
 char *layout_format(const struct layout *layout, char *buffer, size_t size) {
     size_t used = 0;
-    if (size > 0) {
+    if (size > 0)
         buffer[0] = '\0';
-    }
     for (enum layout_key key = LAYOUT_TP; key < LAYOUT_KEY_COUNT && used < size; key++) {
-        if (!key_matters(layout, key)) {
+        if (!key_matters(layout, key))
             continue;
-        }
         const struct field field = key_field(key);
         const int64_t value = layout_get(layout, key);
         const char *blank = used > 0 ? " " : "";

@@ -24,9 +24,8 @@ static double norm_parameters(const struct model *model, int64_t width) {
 
 /* Width of the query and key of one head. */
 static double query_width(const struct model *model) {
-    if (model->mla.kv_lora_rank > 0) {
+    if (model->mla.kv_lora_rank > 0)
         return (double)(model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim);
-    }
     return (double)model->head_dim;
 }
 
@@ -92,15 +91,12 @@ static void attention_parameters(const struct model *model, struct layer_paramet
     } else if (model->qkv_bias) {
         parameters->attention_split += (double)(model->heads + 2 * model->kv_heads) * (double)model->head_dim;
     }
-    if (model->attention_sinks) {
+    if (model->attention_sinks)
         parameters->attention_split += (double)model->heads;
-    }
-    if (model->output_bias) {
+    if (model->output_bias)
         parameters->attention_replicated += (double)model->hidden;
-    }
-    if (model->qk_norm) {
+    if (model->qk_norm)
         parameters->attention_replicated += 2 * norm_parameters(model, model->head_dim);
-    }
 }
 
 static void expert_parameters(const struct model *model, struct layer_parameters *parameters) {
@@ -110,12 +106,10 @@ static void expert_parameters(const struct model *model, struct layer_parameters
                                       mlp_split_bias(model, experts->shared_ffn_hidden));
     parameters->norms += shared * mlp_output_bias(model);
     parameters->router = (double)model->hidden * (double)experts->count;
-    if (experts->router_bias) {
+    if (experts->router_bias)
         parameters->router += (double)experts->count;
-    }
-    if (experts->shared_gate) {
+    if (experts->shared_gate)
         parameters->router += (double)model->hidden;
-    }
     parameters->experts = (double)experts->count;
     parameters->expert = mlp_weights(model, experts->ffn_hidden) +
                          mlp_split_bias(model, experts->ffn_hidden) + mlp_output_bias(model);
@@ -137,17 +131,15 @@ void model_layer_parameters(const struct model *model, bool with_experts,
 
 bool model_layer_has_experts(const struct model *model, int64_t index) {
     const struct model_experts *experts = &model->experts;
-    if (experts->count == 0 || index < experts->first_dense_layers) {
+    if (experts->count == 0 || index < experts->first_dense_layers)
         return false;
-    }
     return (index - experts->first_dense_layers + 1) % experts->every == 0;
 }
 
 int64_t model_expert_layers(const struct model *model) {
     const struct model_experts *experts = &model->experts;
-    if (experts->count == 0 || model->layers <= experts->first_dense_layers) {
+    if (experts->count == 0 || model->layers <= experts->first_dense_layers)
         return 0;
-    }
     return (model->layers - experts->first_dense_layers) / experts->every;
 }
 
@@ -155,16 +147,14 @@ int64_t model_expert_layers(const struct model *model) {
 static double active_weights(const struct model *model, bool with_experts) {
     const struct attention_weights attention = attention_weights(model);
     double weights = attention.split + attention.replicated;
-    if (!with_experts) {
+    if (!with_experts)
         return weights + mlp_weights(model, model->ffn_hidden);
-    }
     const struct model_experts *experts = &model->experts;
     weights += (double)experts->top_k * mlp_weights(model, experts->ffn_hidden);
     weights += (double)experts->shared * mlp_weights(model, experts->shared_ffn_hidden);
     weights += (double)model->hidden * (double)experts->count;
-    if (experts->shared_gate) {
+    if (experts->shared_gate)
         weights += (double)model->hidden;
-    }
     return weights;
 }
 
@@ -191,9 +181,8 @@ static void count_flops(const struct model *model, int64_t sequence, struct mode
 void model_count(const struct model *model, int64_t sequence, struct model_counts *counts) {
     struct layer_parameters dense, expert = {0};
     model_layer_parameters(model, false, &dense);
-    if (model->experts.count > 0) {
+    if (model->experts.count > 0)
         model_layer_parameters(model, true, &expert);
-    }
     const double expert_layers = (double)model_expert_layers(model);
     const double dense_layers = (double)model->layers - expert_layers;
     const double hidden = (double)model->hidden;

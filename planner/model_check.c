@@ -21,16 +21,14 @@ static bool problem_set(struct model_problem *problem, const char *key, const ch
 }
 
 static void default_to(int64_t *member, int64_t value) {
-    if (*member == 0) {
+    if (*member == 0)
         *member = value;
-    }
 }
 
 static void experts_complete(struct model *model) {
     struct model_experts *experts = &model->experts;
-    if (experts->count == 0) {
+    if (experts->count == 0)
         return;
-    }
     default_to(&experts->ffn_hidden, model->ffn_hidden);
     default_to(&experts->shared_ffn_hidden, experts->ffn_hidden);
     default_to(&experts->every, 1);
@@ -39,9 +37,8 @@ static void experts_complete(struct model *model) {
 static void defaults(struct model_reading *reading) {
     struct model *model = &reading->model;
     default_to(&model->kv_heads, model->heads);
-    if (model->mla.kv_lora_rank > 0) {
+    if (model->mla.kv_lora_rank > 0)
         default_to(&model->head_dim, model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim);
-    }
     default_to(&model->head_dim, model->hidden / model->heads);
     default_to(&model->ffn_hidden, FFN_WIDENING * model->hidden);
     default_to(&model->sequence, MODEL_DEFAULT_SEQUENCE);
@@ -51,39 +48,32 @@ static void defaults(struct model_reading *reading) {
     }
     /* The plain MLP is GPT's, with its LayerNorm, biases and tied embedding; the gated one Llama's, without.
      */
-    if (reading->has_norm) {
+    if (reading->has_norm)
         model->norm = reading->norm == NORM_LAYERNORM ? NORM_LAYERNORM : NORM_RMSNORM;
-    } else {
+    else
         model->norm = model->gated ? NORM_RMSNORM : NORM_LAYERNORM;
-    }
-    if (!reading->has_linear_bias) {
+    if (!reading->has_linear_bias)
         model->linear_bias = !model->gated;
-    }
-    if (!reading->has_qkv_bias) {
+    if (!reading->has_qkv_bias)
         model->qkv_bias = model->linear_bias;
-    }
-    if (!reading->has_output_bias) {
+    if (!reading->has_output_bias)
         model->output_bias = model->linear_bias;
-    }
-    if (!reading->has_tied_embeddings) {
+    if (!reading->has_tied_embeddings)
         model->tied_embeddings = !model->gated;
-    }
     experts_complete(model);
 }
 
 static bool experts_check(const struct model *model, struct model_problem *problem) {
     const struct model_experts *experts = &model->experts;
     const long long count = experts->count;
-    if (experts->count == 0) {
+    if (experts->count == 0)
         return true;
-    }
     if (experts->top_k > experts->count) {
         return problem_set(problem, "experts.top_k", "top_k %lld is more than the %lld experts there are",
                            (long long)experts->top_k, count);
     }
-    if (experts->shared_gate && experts->shared == 0) {
+    if (experts->shared_gate && experts->shared == 0)
         return problem_set(problem, "experts.shared_gate", "shared_gate needs shared experts");
-    }
     if (model_expert_layers(model) == 0) {
         return problem_set(
             problem, "experts", "none of the %lld layers has experts (first_dense_layers %lld, every %lld)",

@@ -49,12 +49,10 @@ static double width(double parameters, double layers, double vocab) {
 
 /* What hidden is rounded to: heads in eights where the model is large enough. */
 static double width_unit(double hidden) {
-    if (hidden < SMALL_HIDDEN) {
+    if (hidden < SMALL_HIDDEN)
         return SMALL_HEAD_DIM;
-    }
-    if (hidden < LARGE_HIDDEN) {
+    if (hidden < LARGE_HIDDEN)
         return TP * SMALL_HEAD_DIM;
-    }
     return fmax(TP * HEAD_DIM, exp2(floor(log2(hidden / UNITS_A_WIDTH))));
 }
 

@@ -126,16 +126,12 @@ static bool is_text(const struct yaml_node *node, const char *text) {
 static const struct architecture *find_architecture(const struct yaml_node *root) {
     const struct yaml_node *classes = yaml_get(root, "architectures");
     const struct yaml_node *first = classes != NULL ? classes->children : NULL;
-    for (const struct architecture *candidate = known; candidate->class_name != NULL; candidate++) {
-        if (is_text(first, candidate->class_name)) {
+    for (const struct architecture *candidate = known; candidate->class_name != NULL; candidate++)
+        if (is_text(first, candidate->class_name))
             return candidate;
-        }
-    }
-    for (const struct architecture *candidate = known; candidate->class_name != NULL; candidate++) {
-        if (is_text(yaml_get(root, "model_type"), candidate->model_type)) {
+    for (const struct architecture *candidate = known; candidate->class_name != NULL; candidate++)
+        if (is_text(yaml_get(root, "model_type"), candidate->model_type))
             return candidate;
-        }
-    }
     return NULL;
 }
 
@@ -159,33 +155,27 @@ static bool read_keys(const struct fields_reader *reader, const struct yaml_node
                       struct config *config) {
     for (const struct config_key *key = keys; key->field.key != NULL; key++) {
         const struct yaml_node *node = yaml_get(root, key->field.key);
-        if (node == NULL || yaml_is_null(node)) {
+        if (node == NULL || yaml_is_null(node))
             continue;
-        }
-        if (!fields_read_value(reader, node, &key->field, config)) {
+        if (!fields_read_value(reader, node, &key->field, config))
             return false;
-        }
-        if (key->field.present_offset != 0) {
+        if (key->field.present_offset != 0)
             *(bool *)((char *)config + key->field.present_offset) = true;
-        }
     }
     return true;
 }
 
 static bool require(const struct fields_reader *reader, const struct yaml_node *root, const char *model_key,
                     int64_t value) {
-    if (value > 0) {
+    if (value > 0)
         return true;
-    }
     const char *missing = NULL;
     for (const struct config_key *key = keys; key->field.key != NULL; key++) {
-        if (strcmp(key->model_key != NULL ? key->model_key : "", model_key) != 0) {
+        if (strcmp(key->model_key != NULL ? key->model_key : "", model_key) != 0)
             continue;
-        }
         const struct yaml_node *node = yaml_get(root, key->field.key);
-        if (node != NULL) {
+        if (node != NULL)
             return yaml_error(reader->document, node, reader->error, "%s must be positive", key->field.key);
-        }
         missing = missing != NULL ? missing : key->field.key;
     }
     return yaml_error(reader->document, root, reader->error, "%s is missing", missing);
@@ -214,16 +204,14 @@ static bool check_required(const struct fields_reader *reader, const struct yaml
 static bool read_dense_list(const struct fields_reader *reader, const struct yaml_node *root,
                             struct config *config) {
     const struct yaml_node *list = yaml_get(root, "mlp_only_layers");
-    if (list == NULL || yaml_is_null(list)) {
+    if (list == NULL || yaml_is_null(list))
         return true;
-    }
     static const struct field index = {
         .key = "mlp_only_layers", .type = FIELD_INTEGER, .offset = 0, .maximum = MODEL_MAX_LAYERS};
     for (const struct yaml_node *item = list->children; item != NULL; item = item->next) {
         int64_t layer = 0;
-        if (!fields_read_value(reader, item, &index, &layer)) {
+        if (!fields_read_value(reader, item, &index, &layer))
             return false;
-        }
         if (layer != config->first_dense || config->sparse_step > 1) {
             return yaml_error(reader->document, item, reader->error,
                               "only the first layers, in order, can be without experts");
@@ -235,9 +223,8 @@ static bool read_dense_list(const struct fields_reader *reader, const struct yam
 
 static void set_experts(const struct architecture *architecture, const struct config *config,
                         struct model_experts *experts) {
-    if ((architecture->traits & EXPERTS) == 0 || config->experts == 0) {
+    if ((architecture->traits & EXPERTS) == 0 || config->experts == 0)
         return;
-    }
     const bool wide = (architecture->traits & EXPERTS_WIDE) != 0;
     experts->count = config->experts;
     experts->top_k = config->top_k;
@@ -289,18 +276,16 @@ static void set_reading(const struct architecture *architecture, const struct co
 static const struct yaml_node *blamed(const struct yaml_node *root, const char *model_key) {
     for (const struct config_key *key = keys; key->field.key != NULL; key++) {
         const struct yaml_node *node = yaml_get(root, key->field.key);
-        if (node != NULL && key->model_key != NULL && strcmp(key->model_key, model_key) == 0) {
+        if (node != NULL && key->model_key != NULL && strcmp(key->model_key, model_key) == 0)
             return node;
-        }
     }
     return root;
 }
 
 static const char *name_of(const struct fields_reader *reader, const struct architecture *architecture,
                            const struct config *config, const struct model *model) {
-    if (config->path != NULL && config->path[0] != '\0') {
+    if (config->path != NULL && config->path[0] != '\0')
         return config->path;
-    }
     struct model_counts counts;
     char size[32];
     model_count(model, model->sequence, &counts);
@@ -311,14 +296,12 @@ static const char *name_of(const struct fields_reader *reader, const struct arch
 bool model_read_config(const struct fields_reader *reader, const struct yaml_node *root,
                        struct model *model) {
     const struct architecture *architecture = find_architecture(root);
-    if (architecture == NULL) {
+    if (architecture == NULL)
         return fail_unknown(reader, root);
-    }
     struct config config = {0};
     if (!read_keys(reader, root, &config) || !check_required(reader, root, architecture, &config) ||
-        !read_dense_list(reader, root, &config)) {
+        !read_dense_list(reader, root, &config))
         return false;
-    }
     if (config.layer_freq > 1) {
         return yaml_error(reader->document, yaml_get(root, "moe_layer_freq"), reader->error,
                           "moe_layer_freq other than 1 is not supported");
@@ -326,9 +309,8 @@ bool model_read_config(const struct fields_reader *reader, const struct yaml_nod
     struct model_reading reading = {0};
     struct model_problem problem;
     set_reading(architecture, &config, &reading);
-    if (!model_complete(&reading, &problem)) {
+    if (!model_complete(&reading, &problem))
         return yaml_error(reader->document, blamed(root, problem.key), reader->error, "%s", problem.why);
-    }
     *model = reading.model;
     model->name = name_of(reader, architecture, &config, model);
     return true;

@@ -109,9 +109,8 @@ static const struct yaml_node *blamed(const struct yaml_node *node, const char *
     }
     char first[64];
     const size_t length = (size_t)(dot - key);
-    if (length >= sizeof first) {
+    if (length >= sizeof first)
         return node;
-    }
     memcpy(first, key, length);
     first[length] = '\0';
     const struct yaml_node *member = yaml_get(node, first);
@@ -130,18 +129,16 @@ static bool read_size(const struct fields_reader *reader, const struct yaml_node
         }
     }
     struct size_reading reading = {.model = {.sequence = MODEL_DEFAULT_SEQUENCE}};
-    if (!fields_read(reader, node, size_fields, "model", &reading)) {
+    if (!fields_read(reader, node, size_fields, "model", &reading))
         return false;
-    }
     *model = reading.model;
     if (model->vocab == 0) {
         model->vocab = MODEL_DEFAULT_VOCAB;
         model->vocab_assumed = true;
     }
     struct model_problem problem;
-    if (!model_derive(reading.parameters, reader->arena, model, &problem)) {
+    if (!model_derive(reading.parameters, reader->arena, model, &problem))
         return yaml_error(reader->document, blamed(node, problem.key), reader->error, "%s", problem.why);
-    }
     return true;
 }
 
@@ -149,24 +146,20 @@ static bool read_shape(const struct fields_reader *reader, const struct yaml_nod
                        struct model *model) {
     struct model_reading reading = {0};
     struct model_problem problem;
-    if (!fields_read(reader, node, shape_fields, "model", &reading)) {
+    if (!fields_read(reader, node, shape_fields, "model", &reading))
         return false;
-    }
-    if (!model_complete(&reading, &problem)) {
+    if (!model_complete(&reading, &problem))
         return yaml_error(reader->document, blamed(node, problem.key), reader->error, "%s", problem.why);
-    }
     *model = reading.model;
     return true;
 }
 
 bool model_read_node(const struct fields_reader *reader, const struct yaml_node *node, struct model *model) {
     const bool size_alone = yaml_get(node, "parameters") != NULL;
-    if (!(size_alone ? read_size(reader, node, model) : read_shape(reader, node, model))) {
+    if (!(size_alone ? read_size(reader, node, model) : read_shape(reader, node, model)))
         return false;
-    }
-    if (model->name == NULL) {
+    if (model->name == NULL)
         model->name = "unnamed model";
-    }
     return true;
 }
 
@@ -177,9 +170,8 @@ static bool read_model_member(const struct fields_reader *reader, const struct y
 
 bool model_read(const char *path, struct arena *arena, struct model *model, struct error *error) {
     struct yaml_document document;
-    if (!yaml_read_file(path, arena, &document, error)) {
+    if (!yaml_read_file(path, arena, &document, error))
         return false;
-    }
     const struct fields_reader reader = {&document, arena, error};
     const struct yaml_node *root = document.root;
     struct model reading = {0};
@@ -194,9 +186,8 @@ bool model_read(const char *path, struct arena *arena, struct model *model, stru
             {.key = NULL}};
         read = fields_read(&reader, root, fields, "model file", &reading);
     }
-    if (!read) {
+    if (!read)
         return false;
-    }
     *model = reading;
     model->file = arena_copy_string(arena, path);
     return true;

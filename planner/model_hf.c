@@ -157,7 +157,7 @@ static bool read_keys(const struct fields_reader *reader, const struct yaml_node
         const struct yaml_node *node = yaml_get(root, key->field.key);
         if (node == NULL || yaml_is_null(node))
             continue;
-        if (!fields_read_value(reader, node, &key->field, config))
+        if (!fields_read_value(reader, node, &key->field, (char *)config + key->field.offset))
             return false;
         if (key->field.present_offset != 0)
             *(bool *)((char *)config + key->field.present_offset) = true;

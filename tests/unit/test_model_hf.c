@@ -1,0 +1,197 @@
+/* Hugging Face configurations. Each fixture holds the published values that shape the model, as its
+ * config.json has them; each count is that of the published checkpoint's parameters. */
+#include "tests/unit/model_text.h"
+
+static void assert_counts(const char *text, int64_t parameters) {
+    struct arena *arena = arena_create();
+    struct model_counts counts;
+    const struct model model = model_of(text, arena);
+    model_count(&model, model.sequence, &counts);
+    assert_int_equal((int64_t)counts.parameters, parameters);
+    arena_destroy(arena);
+}
+
+static void gpt2(void **state) {
+    (void)state;
+    assert_counts(
+        "{\"activation_function\": \"gelu_new\", \"architectures\": [\"GPT2LMHeadModel\"],"
+        " \"layer_norm_epsilon\": 1e-05, \"model_type\": \"gpt2\", \"n_ctx\": 1024, \"n_embd\": 768,"
+        " \"n_head\": 12, \"n_layer\": 12, \"n_positions\": 1024, \"n_inner\": null,"
+        " \"task_specific_params\": {\"text-generation\": {\"do_sample\": true}}, \"vocab_size\": 50257}",
+        124439808);
+    assert_counts("{\"model_type\": \"gpt2\", \"n_embd\": 1600, \"n_head\": 25, \"n_layer\": 48,"
+                  " \"n_positions\": 1024, \"vocab_size\": 50257}",
+                  1557611200); /* GPT-2 XL */
+}
+
+static void llama(void **state) {
+    (void)state;
+    assert_counts(
+        "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"hidden_size\": 4096,"
+        " \"intermediate_size\": 14336, \"max_position_embeddings\": 8192, \"num_attention_heads\": 32,"
+        " \"num_hidden_layers\": 32, \"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-05,"
+        " \"rope_scaling\": null, \"tie_word_embeddings\": false, \"vocab_size\": 128256}",
+        8030261248); /* Llama 3 8B */
+    assert_counts("{\"model_type\": \"llama\", \"hidden_size\": 4096, \"intermediate_size\": 11008,"
+                  " \"num_attention_heads\": 32, \"num_hidden_layers\": 32, \"vocab_size\": 32000}",
+                  6738415616); /* LLaMA 7B; older files leave out what is default */
+    assert_counts("{\"model_type\": \"llama\", \"hidden_size\": 2048, \"intermediate_size\": 8192,"
+                  " \"num_attention_heads\": 32, \"num_hidden_layers\": 16, \"num_key_value_heads\": 8,"
+                  " \"head_dim\": 64, \"tie_word_embeddings\": true, \"vocab_size\": 128256}",
+                  1235814400); /* Llama 3.2 1B */
+}
+
+static void mistral_and_mixtral(void **state) {
+    (void)state;
+    assert_counts("{\"model_type\": \"mistral\", \"hidden_size\": 4096, \"intermediate_size\": 14336,"
+                  " \"num_attention_heads\": 32, \"num_hidden_layers\": 32, \"num_key_value_heads\": 8,"
+                  " \"sliding_window\": 4096, \"tie_word_embeddings\": false, \"vocab_size\": 32000}",
+                  7241732096);
+    assert_counts("{\"model_type\": \"mixtral\", \"hidden_size\": 4096, \"intermediate_size\": 14336,"
+                  " \"num_attention_heads\": 32, \"num_hidden_layers\": 32, \"num_key_value_heads\": 8,"
+                  " \"num_experts_per_tok\": 2, \"num_local_experts\": 8, \"tie_word_embeddings\": false,"
+                  " \"vocab_size\": 32000}",
+                  46702792704);
+}
+
+static void qwen(void **state) {
+    (void)state;
+    assert_counts("{\"model_type\": \"qwen2\", \"hidden_size\": 3584, \"intermediate_size\": 18944,"
+                  " \"num_attention_heads\": 28, \"num_hidden_layers\": 28, \"num_key_value_heads\": 4,"
+                  " \"tie_word_embeddings\": false, \"vocab_size\": 152064}",
+                  7615616512); /* Qwen2.5 7B */
+    assert_counts(
+        "{\"model_type\": \"qwen3\", \"attention_bias\": false, \"head_dim\": 128, \"hidden_size\": 4096,"
+        " \"intermediate_size\": 12288, \"num_attention_heads\": 32, \"num_hidden_layers\": 36,"
+        " \"num_key_value_heads\": 8, \"tie_word_embeddings\": false, \"vocab_size\": 151936}",
+        8190735360); /* Qwen3 8B */
+    assert_counts(
+        "{\"model_type\": \"qwen2_moe\", \"decoder_sparse_step\": 1, \"hidden_size\": 2048,"
+        " \"intermediate_size\": 5632, \"moe_intermediate_size\": 1408, \"num_attention_heads\": 16,"
+        " \"num_experts\": 60, \"num_experts_per_tok\": 4, \"num_hidden_layers\": 24,"
+        " \"num_key_value_heads\": 16, \"shared_expert_intermediate_size\": 5632,"
+        " \"tie_word_embeddings\": false, \"vocab_size\": 151936}",
+        14315784192); /* Qwen1.5 MoE A2.7B */
+    assert_counts("{\"model_type\": \"qwen3_moe\", \"decoder_sparse_step\": 1, \"head_dim\": 128,"
+                  " \"hidden_size\": 2048, \"intermediate_size\": 6144, \"mlp_only_layers\": [],"
+                  " \"moe_intermediate_size\": 768, \"num_attention_heads\": 32, \"num_experts\": 128,"
+                  " \"num_experts_per_tok\": 8, \"num_hidden_layers\": 48, \"num_key_value_heads\": 4,"
+                  " \"tie_word_embeddings\": false, \"vocab_size\": 151936}",
+                  30532122624); /* Qwen3 30B-A3B */
+}
+
+#define DEEPSEEK_V3                                                                                          \
+    "{\"architectures\": [\"DeepseekV3ForCausalLM\"], \"model_type\": \"deepseek_v3\",\n"                    \
+    " \"attention_bias\": false, \"first_k_dense_replace\": 3, \"hidden_size\": 7168,\n"                     \
+    " \"intermediate_size\": 18432, \"kv_lora_rank\": 512, \"max_position_embeddings\": 163840,\n"           \
+    " \"moe_intermediate_size\": 2048, \"moe_layer_freq\": 1, \"n_routed_experts\": 256,\n"                  \
+    " \"n_shared_experts\": 1, \"num_attention_heads\": 128, \"num_experts_per_tok\": 8,\n"                  \
+    " \"num_hidden_layers\": 61, \"num_key_value_heads\": 128, \"num_nextn_predict_layers\": 1,\n"           \
+    " \"q_lora_rank\": 1536, \"qk_nope_head_dim\": 128, \"qk_rope_head_dim\": 64,\n"                         \
+    " \"quantization_config\": {\"weight_block_size\": [128, 128]}, \"tie_word_embeddings\": false,\n"       \
+    " \"v_head_dim\": 128, \"vocab_size\": 129280}"
+
+static void deepseek(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    assert_counts(DEEPSEEK_V3, 671026419200);
+    const struct model model = model_of(DEEPSEEK_V3, arena);
+    assert_int_equal(model.mtp_layers, 1);
+    assert_int_equal(model.experts.first_dense_layers, 3);
+    arena_destroy(arena);
+    assert_counts("{\"model_type\": \"deepseek_v2\", \"first_k_dense_replace\": 1, \"hidden_size\": 5120,"
+                  " \"intermediate_size\": 12288, \"kv_lora_rank\": 512, \"moe_intermediate_size\": 1536,"
+                  " \"moe_layer_freq\": 1, \"n_routed_experts\": 160, \"n_shared_experts\": 2,"
+                  " \"num_attention_heads\": 128, \"num_experts_per_tok\": 6, \"num_hidden_layers\": 60,"
+                  " \"num_key_value_heads\": 128, \"q_lora_rank\": 1536, \"qk_nope_head_dim\": 128,"
+                  " \"qk_rope_head_dim\": 64, \"v_head_dim\": 128, \"vocab_size\": 102400}",
+                  235741434880);
+    assert_counts("{\"model_type\": \"deepseek_v2\", \"first_k_dense_replace\": 1, \"hidden_size\": 2048,"
+                  " \"intermediate_size\": 10944, \"kv_lora_rank\": 512, \"moe_intermediate_size\": 1408,"
+                  " \"n_routed_experts\": 64, \"n_shared_experts\": 2, \"num_attention_heads\": 16,"
+                  " \"num_experts_per_tok\": 6, \"num_hidden_layers\": 27, \"num_key_value_heads\": 16,"
+                  " \"q_lora_rank\": null, \"qk_nope_head_dim\": 128, \"qk_rope_head_dim\": 64,"
+                  " \"v_head_dim\": 128, \"vocab_size\": 102400}",
+                  15706484224); /* V2 Lite */
+}
+
+#define GPT_OSS(layers, experts)                                                                             \
+    "{\"architectures\": [\"GptOssForCausalLM\"], \"model_type\": \"gpt_oss\", \"attention_bias\": true,"    \
+    " \"experts_per_token\": 4, \"head_dim\": 64, \"hidden_size\": 2880, \"intermediate_size\": 2880,"       \
+    " \"layer_types\": [\"sliding_attention\", \"full_attention\"], \"num_attention_heads\": 64,"            \
+    " \"num_experts_per_tok\": 4, \"num_hidden_layers\": " layers ", \"num_key_value_heads\": 8,"            \
+    " \"num_local_experts\": " experts ", \"sliding_window\": 128, \"tie_word_embeddings\": false,"          \
+    " \"vocab_size\": 201088}"
+
+static void gpt_oss(void **state) {
+    (void)state;
+    assert_counts(GPT_OSS("36", "128"), 116829156672);
+    assert_counts(GPT_OSS("24", "32"), 20914757184);
+}
+
+/* No exact count was published for Grok-1 ("314B"); by hand: attention 2 x 6144 x (6144 + 1024), eight gated
+ * experts, the router and four norms a layer; the table once. */
+static void grok(void **state) {
+    const int64_t layer =
+        INT64_C(2) * 6144 * (6144 + 1024) + INT64_C(8) * 3 * 6144 * 32768 + 6144 * 8 + 4 * 6144;
+    (void)state;
+    assert_counts("{\"architectures\": [\"Grok1ModelForCausalLM\"], \"model_type\": \"grok-1\","
+                  " \"hidden_size\": 6144, \"intermediate_size\": 32768, \"max_position_embeddings\": 8192,"
+                  " \"num_attention_heads\": 48, \"num_experts\": 8, \"num_experts_per_tok\": 2,"
+                  " \"num_hidden_layers\": 64, \"num_key_value_heads\": 8, \"vocab_size\": 131072}",
+                  64 * layer + INT64_C(131072) * 6144 + 6144);
+}
+
+static void the_file_or_the_size_gives_the_name(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    const char *fields = " \"n_embd\": 768, \"n_head\": 12, \"n_layer\": 12, \"vocab_size\": 50257}";
+    struct model model = model_of(
+        arena_print(arena, "{\"model_type\": \"gpt2\", \"_name_or_path\": \"mine\",%s", fields), arena);
+    assert_string_equal(model.name, "mine");
+    model = model_of(arena_print(arena, "{\"model_type\": \"gpt2\",%s", fields), arena);
+    assert_non_null(strstr(model.name, "gpt2 12"));
+    arena_destroy(arena);
+}
+
+static void mistakes_are_pointed_at(void **state) {
+    struct arena *arena = arena_create();
+    struct model model;
+    struct error error;
+    (void)state;
+    assert_refused("{\n \"model_type\": \"mamba\",\n \"hidden_size\": 1}",
+                   "2:16: the architecture 'mamba' is not known");
+    assert_false(read_text("{\"architectures\": [\"MambaForCausalLM\"]}", arena, &model, &error));
+    assert_non_null(strstr(error.hint, "known are gpt2, llama, mistral"));
+    assert_refused("{\"model_type\": \"llama\", \"hidden_size\": 64}", "1:1: num_hidden_layers is missing");
+    assert_refused("{\"model_type\": \"llama\", \"hidden_size\": 64, \"num_hidden_layers\": 2,\n"
+                   " \"num_attention_heads\": 7, \"intermediate_size\": 128, \"vocab_size\": 100}",
+                   "2:25: heads 7 does not divide hidden 64, and head_dim is not given");
+    assert_refused("{\"model_type\": \"llama\", \"hidden_size\": 64, \"num_hidden_layers\": 0}",
+                   "1:65: num_hidden_layers must be positive");
+    assert_refused("{\"model_type\": \"mixtral\", \"hidden_size\": 64, \"num_hidden_layers\": 2,\n"
+                   " \"num_attention_heads\": 8, \"intermediate_size\": 128, \"vocab_size\": 100,\n"
+                   " \"num_local_experts\": 4, \"num_experts_per_tok\": 5}",
+                   "3:49: top_k 5 is more than the 4 experts there are");
+    assert_refused("{\"model_type\": \"qwen3_moe\", \"hidden_size\": 64, \"num_hidden_layers\": 4,\n"
+                   " \"num_attention_heads\": 8, \"intermediate_size\": 128, \"vocab_size\": 100,\n"
+                   " \"num_experts\": 4, \"num_experts_per_tok\": 2, \"moe_intermediate_size\": 32,\n"
+                   " \"mlp_only_layers\": [0, 2]}",
+                   "4:25: only the first layers, in order, can be without experts");
+    arena_destroy(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gpt2),
+        cmocka_unit_test(llama),
+        cmocka_unit_test(mistral_and_mixtral),
+        cmocka_unit_test(qwen),
+        cmocka_unit_test(deepseek),
+        cmocka_unit_test(gpt_oss),
+        cmocka_unit_test(grok),
+        cmocka_unit_test(the_file_or_the_size_gives_the_name),
+        cmocka_unit_test(mistakes_are_pointed_at),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

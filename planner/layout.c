@@ -251,11 +251,8 @@ static bool check_pipeline(const struct layout *layout, const struct model *mode
 }
 
 static bool check_zero(const struct layout *layout, const struct reason *reason) {
-    if (layout->zero >= 2 && layout->pp > 1) {
-        /* DeepSpeed refuses it: every micro-batch would gather or scatter again. */
-        return refuse(reason, "zero %lld does not go with pp %lld", (long long)layout->zero,
-                      (long long)layout->pp);
-    }
+    /* ZeRO 2 and 3 in a pipeline depend on the software: FSDP does it, DeepSpeed refuses. The search knows.
+     */
     if (layout->zero_group > 0) {
         if (layout->zero == 0)
             return refuse(reason, "zero_group %lld needs zero 1 to 3", (long long)layout->zero_group);

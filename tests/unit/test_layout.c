@@ -107,7 +107,6 @@ static void mistakes_are_named(void **state) {
         {LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED, "schedule interleaved needs vpp above 1"},
         {LAYOUT_PP, 97, "pp x vpp 97 is more than the 96 layers"},
         {LAYOUT_ZERO, 4, "zero 4 is not a stage from 0 to 3"},
-        {LAYOUT_ZERO, 2, "zero 2 does not go with pp 4"},
         {LAYOUT_ZERO_GROUP, 3, "dp x cp 4 not divisible by zero_group 3"},
         {LAYOUT_TP, INT64_MAX, "heads 96 not divisible by tp 9223372036854775807"},
         {LAYOUT_DP, INT64_MAX, "global_batch 1536 not divisible by dp x micro_batch 9223372036854775807"},

@@ -94,7 +94,7 @@ static bool out_of_range(const struct fields_reader *reader, const struct yaml_n
 static bool read_number(const struct fields_reader *reader, const struct yaml_node *node,
                         const struct field *field, double *target) {
     bool whole = field->type == FIELD_INTEGER, default_range = field->minimum == 0 && field->maximum == 0;
-    double minimum = field->minimum, maximum = field->maximum, value;
+    double minimum = field->minimum, maximum = field->maximum, value = 0;
     enum unit unit = whole && field->unit == UNIT_NONE ? UNIT_COUNT : field->unit;
     char why[256];
 

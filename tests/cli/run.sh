@@ -1,0 +1,17 @@
+#!/bin/bash
+# Commands and what they print, a folder each (tests/cases.sh says what is in it): stdout is exactly the file
+# `expected`, stderr `expected-stderr` where there is one and else empty, the exit code 0.
+# usage: run.sh [--regenerate] BUILD_FOLDER [CASE...]
+here=$(realpath "$(dirname "$0")")
+. "$here/../cases.sh"
+
+check() {
+    compare "$scratch/out" "$here/$case/expected" "stdout"
+    if [ -f "$here/$case/expected-stderr" ]; then
+        compare "$scratch/err" "$here/$case/expected-stderr" "stderr"
+    elif [ -s "$scratch/err" ]; then
+        fail "stderr isn't empty: $(head -c 400 "$scratch/err")"
+    fi
+}
+
+check_cases 0 check

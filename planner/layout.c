@@ -133,6 +133,20 @@ int64_t layout_chunk_layers(const struct layout *layout, const struct model *mod
     return chunk < layers % chunks ? full : full - 1;
 }
 
+int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk) {
+    const int64_t chunks = product(layout->pp, layout->vpp), layers = model->layers;
+    if (chunk >= chunks)
+        return layers;
+    if (layers % chunks == 0)
+        return chunk * (layers / chunks);
+    if ((layers + END_LAYERS) % chunks == 0)
+        return chunk * ((layers + END_LAYERS) / chunks) - (chunk > 0);
+    const int64_t full = layers / chunks + 1, longer = layers % chunks;
+    if (layers - product(full, chunks - 1) > 0)
+        return chunk * full;
+    return chunk * (full - 1) + (chunk < longer ? chunk : longer);
+}
+
 /* Where a refused layout says why. */
 struct reason {
     char *text;

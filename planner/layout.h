@@ -114,4 +114,7 @@ bool layout_valid(const struct layout *layout, const struct model *model, int64_
  * front, the rest on the last. */
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk);
 
+/* Layers on all virtual stages before `chunk`. */
+int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk);
+
 #endif

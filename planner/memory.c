@@ -159,14 +159,18 @@ static void stage_memory(const struct memory_parts *parts, const struct cluster 
 }
 
 /* The stages that can be the fullest. From the first on, stages hold ever fewer micro-batches (or as many)
- * and, once the first dense layers are passed, equal layers: so those up to there, and the last with its
- * head, are enough. Where MoE layers alternate with dense ones, all are looked at. */
+ * and, once the first dense layers are passed, layers of the same kinds and ever fewer of them: so those up
+ * to there, and the last with its head, are enough. Where MoE layers alternate with dense ones unevenly, and
+ * where DualPipe pairs stages, all are looked at. */
 static int64_t stages_to_check(const struct memory_parts *parts) {
     const struct layout *layout = parts->layout;
-    int64_t dense = parts->model->experts.count > 0 ? parts->model->experts.first_dense_layers : 0;
-    int64_t per_stage = parts->chunk_layers > 0 ? parts->chunk_layers : 1;
-    int64_t count = 2 + (dense + per_stage - 1) / per_stage;
-    if (!parts->uniform || count > layout->pp)
+    const struct model_experts *experts = &parts->model->experts;
+    int64_t dense = experts->count > 0 ? experts->first_dense_layers : 0;
+    int64_t per_stage = layout->pp > 1 ? layout_chunk_layers(layout, parts->model, 1) : 1;
+    int64_t count = per_stage > 0 ? 2 + (dense + per_stage - 1) / per_stage : layout->pp;
+    bool uniform = experts->count == 0 || experts->every <= 1 ||
+                   parts->model->layers % (layout->pp * layout->vpp * experts->every) == 0;
+    if (!uniform || layout->schedule == SCHEDULE_DUALPIPE || count > layout->pp)
         return layout->pp;
     return count;
 }

@@ -251,5 +251,6 @@ void memory_parts_init(struct memory_parts *parts, const struct model *model, co
     parts->tokens = (double)layout->micro_batch * (double)training->sequence / (double)layout->cp;
     parts->sequence_share = layout->sequence_parallel ? (double)layout->tp : 1;
     memory_static_init(parts);
+    memory_sharding_init(parts);
     memory_activations_init(parts);
 }

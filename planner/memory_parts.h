@@ -39,16 +39,14 @@ struct memory_parts {
     double dense_parameters[LAYER_KIND_COUNT], expert_parameters[LAYER_KIND_COUNT]; /* of a layer, a device */
     struct parameter_bytes dense_bytes, expert_bytes;
     double linear_copy_bytes; /* further bytes of a linear layer's parameter: fp8 copies */
-    /* Layers of chunk 0, and of each chunk after it until they run out. */
-    int64_t first_chunk_layers, chunk_layers;
-    bool uniform; /* chunks behind the first dense layers have as many layers of each kind */
 };
 
 void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,
                        const struct layout *layout);
 
 /* memory_static.c */
-void memory_static_init(struct memory_parts *parts);
+void memory_static_init(struct memory_parts *parts);   /* vocabulary, parameters of layers */
+void memory_sharding_init(struct memory_parts *parts); /* bytes a parameter: ZeRO, precision, schedule */
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers);
 /* What DualPipe and interleaving give a stage: how many chunks, and which virtual stage each is. */
 int64_t memory_stage_chunks(const struct layout *layout);

@@ -24,10 +24,9 @@ static double minimum(double a, double b) {
     return a < b ? a : b;
 }
 
-/* A parameter's bytes where `shards` devices share its states.
- * FSDP keeps the parameter itself in fp32 and gathers it in half precision: as long as a pipeline has other
- * micro-batches to run (PyTorch reshard_after_forward off), or ZeRO-2 keeps weights for the backward pass,
- * the gathered copy stays. */
+/* A parameter's bytes where `shards` devices share its states. In a pipeline, gradients and gathered weights
+ * stay whole from the first micro-batch to the last (PyTorch reshard_after_forward off); the weights of
+ * FSDP's ZeRO-2 do everywhere. FSDP keeps the parameter itself in fp32 and gathers it in half precision. */
 static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, double shards) {
     const struct training *training = parts->training;
     const struct layout *layout = parts->layout;
@@ -53,9 +52,9 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
         bytes.gradients += HALF_BYTES;
     if (layout->zero >= 1)
         bytes.optimizer /= shards;
-    if (layout->zero >= 2)
+    if (layout->zero >= 2 && layout->pp == 1)
         bytes.gradients /= shards;
-    if (layout->zero >= 3)
+    if (layout->zero >= 3 && layout->pp == 1)
         bytes.weights /= shards;
     return bytes;
 }
@@ -68,14 +67,6 @@ static double shards_of(const struct layout *layout, int64_t replicas) {
     return (double)group;
 }
 
-static void chunk_split(struct memory_parts *parts) {
-    const struct layout *layout = parts->layout;
-    int64_t every = parts->model->experts.every;
-    parts->first_chunk_layers = layout_chunk_layers(layout, parts->model, 0);
-    parts->chunk_layers = layout->pp * layout->vpp > 1 ? layout_chunk_layers(layout, parts->model, 1) : 0;
-    parts->uniform = parts->model->experts.count == 0 || every <= 1 || parts->chunk_layers % every == 0;
-}
-
 void memory_static_init(struct memory_parts *parts) {
     const struct model *model = parts->model;
     const struct layout *layout = parts->layout;
@@ -83,7 +74,6 @@ void memory_static_init(struct memory_parts *parts) {
     double tp = (double)layout->tp;
 
     parts->vocabulary = (double)((model->vocab + padded - 1) / padded * VOCABULARY_PADDING);
-    chunk_split(parts);
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         struct layer_parameters layer = {0};
         bool experts = kind == LAYER_EXPERTS;
@@ -94,24 +84,15 @@ void memory_static_init(struct memory_parts *parts) {
         parts->expert_parameters[kind] =
             layer.expert * layer.experts / (double)layout->ep / (double)layout->etp;
     }
-    parts->dense_bytes = sharded_bytes(parts, shards_of(layout, layout->dp * layout->cp));
-    parts->expert_bytes = sharded_bytes(parts, shards_of(layout, layout_expert_dp(layout)));
-    parts->linear_copy_bytes =
-        parts->training->precision == PRECISION_FP8 && parts->training->stack->transformer_engine
-            ? FP8_COPY_BYTES
-            : 0;
 }
 
-/* Layers before virtual stage `chunk`: the first may differ, those after it are equal until none are left. */
-static int64_t layers_before(const struct memory_parts *parts, int64_t chunk) {
-    int64_t layers = parts->model->layers;
-    int64_t before;
-    if (chunk == 0)
-        return 0;
-    if (chunk >= parts->layout->pp * parts->layout->vpp)
-        return layers;
-    before = parts->first_chunk_layers + (chunk - 1) * parts->chunk_layers;
-    return before < layers ? before : layers;
+void memory_sharding_init(struct memory_parts *parts) {
+    const struct layout *layout = parts->layout;
+    const struct training *training = parts->training;
+    bool fp8 = training->precision == PRECISION_FP8 && training->stack->transformer_engine;
+    parts->dense_bytes = sharded_bytes(parts, shards_of(layout, layout->dp * layout->cp));
+    parts->expert_bytes = sharded_bytes(parts, shards_of(layout, layout_expert_dp(layout)));
+    parts->linear_copy_bytes = fp8 ? FP8_COPY_BYTES : 0;
 }
 
 /* Of each `every` layers behind the first dense ones the last has experts (model_layer_has_experts). */
@@ -124,7 +105,8 @@ static int64_t expert_layers_before(const struct memory_parts *parts, int64_t la
 }
 
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers) {
-    int64_t begin = layers_before(parts, chunk), end = layers_before(parts, chunk + 1);
+    int64_t begin = layout_layers_before(parts->layout, parts->model, chunk);
+    int64_t end = layout_layers_before(parts->layout, parts->model, chunk + 1);
     int64_t experts = expert_layers_before(parts, end) - expert_layers_before(parts, begin);
     layers->count[LAYER_EXPERTS] = experts;
     layers->count[LAYER_DENSE] = end - begin - experts;
@@ -212,7 +194,6 @@ void memory_stage_parameters(const struct model *model, const struct layout *lay
 
 double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {
     const struct layout *layout = parts->layout;
-    bool sharded_stack = parts->training->stack->fully_sharded;
     double largest = 0, bytes = 0;
     if (layout->zero < 2 || layout_devices(layout) == layout->tp * layout->pp)
         return 0;
@@ -222,7 +203,7 @@ double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_
             largest = parameters;
     }
     bytes = HALF_BYTES * largest; /* the layer's whole gradient before it is scattered */
-    if (layout->zero >= 3 && !(sharded_stack && layout->pp > 1))
+    if (layout->zero >= 3 && layout->pp == 1)
         bytes += 2 * HALF_BYTES * largest; /* the layer at work and the next, fetched ahead */
     return bytes;
 }

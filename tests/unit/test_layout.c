@@ -174,11 +174,13 @@ static void assert_layers(int64_t layers, int64_t pp, int64_t vpp, const char *e
     for (int64_t chunk = 0; chunk < pp * vpp; chunk++) {
         const int64_t count = layout_chunk_layers(&layout, &model, chunk);
         assert_true(count >= 0);
+        assert_int_equal(layout_layers_before(&layout, &model, chunk), sum);
         sum += count;
         used += (size_t)snprintf(found + used, sizeof found - used, "%s%lld", chunk > 0 ? " " : "",
                                  (long long)count);
     }
     assert_int_equal(sum, layers);
+    assert_int_equal(layout_layers_before(&layout, &model, pp * vpp), layers);
     if (expected != NULL)
         assert_string_equal(found, expected);
 }

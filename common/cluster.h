@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "common/kernel_constants.h"
 #include "common/precision.h"
+#include "common/units.h"
 
 enum { CLUSTER_MAX_LEVELS = 8 };
 
@@ -140,6 +141,9 @@ struct cluster {
     size_t measurement_count;
     const char *matrix_file; /* CSV with the pair matrix beside the cluster file; NULL when there is none */
 };
+
+/* What a measurement of `what` counts in: UNIT_BYTES_PER_SECOND for every bandwidth, else UNIT_SECONDS. */
+enum unit measurement_unit(const char *what);
 
 /* Reads a cluster file, whole or not at all; checks that its levels nest, ports and peaks make sense. */
 bool cluster_read(const char *path, struct arena *arena, struct cluster *cluster, struct error *error);

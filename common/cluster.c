@@ -1,0 +1,23 @@
+#include "common/cluster.h"
+
+#include <string.h>
+
+const char *const collective_names[COLLECTIVE_COUNT + 1] = {"all_reduce", "all_gather",   "reduce_scatter",
+                                                            "all_to_all", "send_receive", NULL};
+
+int64_t cluster_devices(const struct cluster *cluster) {
+    return cluster->nodes * cluster->node.devices;
+}
+
+size_t cluster_level_of_span(const struct cluster *cluster, int64_t span) {
+    size_t last = cluster->level_count > 0 ? cluster->level_count - 1 : 0;
+
+    for (size_t i = 0; i < last; i++)
+        if (cluster->levels[i].devices >= span)
+            return i;
+    return last;
+}
+
+enum unit measurement_unit(const char *what) {
+    return strstr(what, "bandwidth") != NULL ? UNIT_BYTES_PER_SECOND : UNIT_SECONDS;
+}

@@ -1,0 +1,597 @@
+/* Cluster files: what is written reads back the same, and what makes no sense is refused at its line. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "common/cluster.h"
+#include "common/cluster_fields.h"
+
+/* A folder of its own for each test, and the arena its clusters live in. */
+struct scratch {
+    struct arena *arena;
+    char folder[64];
+    char path[128];
+};
+
+static int setup(void **state) {
+    struct scratch *scratch = calloc(1, sizeof *scratch);
+
+    assert_non_null(scratch);
+    scratch->arena = arena_create();
+    snprintf(scratch->folder, sizeof scratch->folder, "/tmp/test_cluster.XXXXXX");
+    assert_non_null(mkdtemp(scratch->folder));
+    snprintf(scratch->path, sizeof scratch->path, "%s/c.yaml", scratch->folder);
+    *state = scratch;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct scratch *scratch = *state;
+
+    unlink(scratch->path);
+    assert_int_equal(rmdir(scratch->folder), 0); /* no temporary file is left behind */
+    arena_destroy(scratch->arena);
+    free(scratch);
+    return 0;
+}
+
+static void same_text(const char *found, const char *wanted) {
+    if (wanted == NULL)
+        assert_null(found);
+    else
+        assert_string_equal(found, wanted);
+}
+
+static struct collective_constants collective_filled(double seed) {
+    return (struct collective_constants){.known = true,
+                                         .latency_seconds = 1e-6 * seed,
+                                         .latency_per_member_seconds = 0.91e-6 * seed,
+                                         .bandwidth_bytes_per_second = 256e9 / 3 * seed,
+                                         .small_group_loss = 0.646 / seed,
+                                         .ramp_seconds = 12.5e-6 / 7 * seed,
+                                         .from = "fitted"};
+}
+
+static struct matmul_constants matmul_filled(double seed) {
+    return (struct matmul_constants){.known = true,
+                                     .form = seed > 1 ? MATMUL_SMOOTH : MATMUL_TILED,
+                                     .launch_seconds = 3.52e-6 * seed,
+                                     .flops_per_second = 406e12 / 3 * seed,
+                                     .throttle = 0.17 * seed,
+                                     .throttle_flops = 793e9 * seed,
+                                     .tile_edge = 28.8 * seed,
+                                     .tile_seconds = 2.25e-6 * seed,
+                                     .split_traffic = 0.71 * seed,
+                                     .output_seconds = 0.434e-12 * seed,
+                                     .idle_share = 0.19 * seed,
+                                     .operand_seconds = 3.49e-12 * seed};
+}
+
+static struct node_part parts[] = {
+    {.kind = "gpu",
+     .name = "NVIDIA A100-SXM4-80GB",
+     .pci = "0000:07:00.0",
+     .numa = 3,
+     .memory_bytes = 80e9,
+     .near = "mlx5_0 (same switch)"},
+    {.kind = "nic", .name = "eth0", .numa = -1, .rate_bytes_per_second = 25e9 / 3},
+    {.kind = "nic", .name = "mlx5_0", .numa = 0},
+};
+
+static struct node_class classes[] = {
+    {.name = "node-a",
+     .nodes = 3,
+     .cpu = "AMD EPYC 7742 \"Rome\": 64 cores",
+     .packages = 2,
+     .cores = 128,
+     .threads = 256,
+     .numa_nodes = 8,
+     .memory_bytes = 2.16e12,
+     .l3_bytes = 16777216,
+     .l2_bytes = 524288,
+     .parts = parts,
+     .part_count = 3},
+    {.name = "null", .nodes = 1},
+};
+
+static struct cluster_host hosts[] = {
+    {.name = "node1",
+     .class_name = "node-a",
+     .place = "rack1/switch3",
+     .bandwidth_factor = 1.0 / 3,
+     .latency_factor = 1.1,
+     .note = "slow: 33 % of the others\nsecond line \xc3\xa9"},
+    {.name = "12", .class_name = "null"},
+};
+
+static struct measurement measurements[] = {
+    {.level = "nvlink",
+     .what = "latency",
+     .between = "node1:0 node1:1",
+     .message_bytes = 8,
+     .members = 2,
+     .count = 101,
+     .median = 1.0 / 3e5,
+     .minimum = 3.1e-6,
+     .maximum = 9.7e-6,
+     .spread = 0.1e-6},
+    {.level = "node",
+     .what = "bandwidth",
+     .message_bytes = 1048576,
+     .members = 4,
+     .count = 7,
+     .median = 25e9 / 7,
+     .minimum = 3e9,
+     .maximum = 4e9,
+     .spread = 1e8 / 3},
+};
+
+/* Every field differs from its default and from its neighbours. */
+static void fill(struct cluster *cluster) {
+    *cluster = (struct cluster){
+        .name = "measured: yes",
+        .source = {.kind = SOURCE_MEASURED,
+                   .from = "a test",
+                   .date = "2024-01-02",
+                   .program = "clusterprobe 0.1",
+                   .mpi = "Open MPI 4.1.4",
+                   .command = "mpirun -np 4 clusterprobe -o c.yaml # 'all'",
+                   .note = "oversubscribed: 2 ranks a core"},
+        .nodes = 4,
+        .node = {.devices = 8,
+                 .host_memory_bytes = 2e12,
+                 .host_link_bytes_per_second = 25e9,
+                 .storage_bytes_per_second = 10e9 / 3,
+                 .from = "measured"},
+        .device = {.name = "A100",
+                   .memory_bytes = 80e9,
+                   .reserved_bytes = 2e9 / 3,
+                   .memory_bytes_per_second = 2039e9,
+                   .peak_flops = {312e12, 311e12, 156e12, 1e15 / 3},
+                   .price_per_second = 1.0 / 3600,
+                   .power_watts = 400,
+                   .mtbf_seconds = 180e6,
+                   .from = "base"},
+        .level_count = 3,
+        .levels = {{.name = "nvlink",
+                    .devices = 4,
+                    .bandwidth_bytes_per_second = 300e9,
+                    .latency_seconds = 2e-6,
+                    .oversubscription = 1,
+                    .from = "base"},
+                   {.name = "leaf",
+                    .devices = 16,
+                    .bandwidth_bytes_per_second = 25e9 / 3,
+                    .ports = 4,
+                    .latency_seconds = 1e-5 / 3,
+                    .oversubscription = 1.5,
+                    .from = "measured"},
+                   {.name = "spine",
+                    .devices = 0,
+                    .bandwidth_bytes_per_second = 24e9,
+                    .ports = 2,
+                    .latency_seconds = 9e-6,
+                    .oversubscription = 2}},
+        .hosts = hosts,
+        .host_count = 2,
+        .classes = classes,
+        .class_count = 2,
+        .measurements = measurements,
+        .measurement_count = 2,
+        .matrix_file = "c-pairs.csv",
+    };
+    for (size_t i = 0; i < COLLECTIVE_COUNT; i++)
+        cluster->levels[0].collectives[i] = collective_filled((double)(i + 1));
+    cluster->levels[1].collectives[COLLECTIVE_SEND_RECEIVE] = collective_filled(9);
+    cluster->levels[1].collectives[COLLECTIVE_SEND_RECEIVE].small_group_loss = -0.5;
+    cluster->device.kernels = (struct kernel_constants){.multiprocessors = 108,
+                                                        .memory_efficiency = 0.85,
+                                                        .attention = {.known = true,
+                                                                      .launch_seconds = 13e-6,
+                                                                      .flops_per_second = 154e12,
+                                                                      .diagonal_tokens = 308,
+                                                                      .longest_row_share = 0.47,
+                                                                      .backward_launch_seconds = 165e-6,
+                                                                      .backward_flops_per_second = 160e12},
+                                                        .grouped_rate = 0.97,
+                                                        .grouped_launch_seconds = 27e-6,
+                                                        .from = "kernel data"};
+    for (size_t i = 0; i < PRECISION_COUNT; i++)
+        cluster->device.kernels.matmul[i] = matmul_filled((double)(i + 1));
+}
+
+static void same_collective(const struct collective_constants *found,
+                            const struct collective_constants *wanted) {
+    assert_int_equal(found->known, wanted->known);
+    assert_same_double(found->latency_seconds, wanted->latency_seconds);
+    assert_same_double(found->latency_per_member_seconds, wanted->latency_per_member_seconds);
+    assert_same_double(found->bandwidth_bytes_per_second, wanted->bandwidth_bytes_per_second);
+    assert_same_double(found->small_group_loss, wanted->small_group_loss);
+    assert_same_double(found->ramp_seconds, wanted->ramp_seconds);
+    same_text(found->from, wanted->from);
+}
+
+static void same_matmul(const struct matmul_constants *found, const struct matmul_constants *wanted) {
+    assert_int_equal(found->known, wanted->known);
+    assert_int_equal(found->form, wanted->form);
+    assert_same_double(found->launch_seconds, wanted->launch_seconds);
+    assert_same_double(found->flops_per_second, wanted->flops_per_second);
+    assert_same_double(found->throttle, wanted->throttle);
+    assert_same_double(found->throttle_flops, wanted->throttle_flops);
+    assert_same_double(found->tile_edge, wanted->tile_edge);
+    assert_same_double(found->tile_seconds, wanted->tile_seconds);
+    assert_same_double(found->split_traffic, wanted->split_traffic);
+    assert_same_double(found->output_seconds, wanted->output_seconds);
+    assert_same_double(found->idle_share, wanted->idle_share);
+    assert_same_double(found->operand_seconds, wanted->operand_seconds);
+}
+
+static void same_kernels(const struct kernel_constants *found, const struct kernel_constants *wanted) {
+    assert_int_equal(found->multiprocessors, wanted->multiprocessors);
+    assert_same_double(found->memory_efficiency, wanted->memory_efficiency);
+    for (size_t i = 0; i < PRECISION_COUNT; i++)
+        same_matmul(&found->matmul[i], &wanted->matmul[i]);
+    assert_int_equal(found->attention.known, wanted->attention.known);
+    assert_same_double(found->attention.launch_seconds, wanted->attention.launch_seconds);
+    assert_same_double(found->attention.flops_per_second, wanted->attention.flops_per_second);
+    assert_same_double(found->attention.diagonal_tokens, wanted->attention.diagonal_tokens);
+    assert_same_double(found->attention.longest_row_share, wanted->attention.longest_row_share);
+    assert_same_double(found->attention.backward_launch_seconds, wanted->attention.backward_launch_seconds);
+    assert_same_double(found->attention.backward_flops_per_second,
+                       wanted->attention.backward_flops_per_second);
+    assert_same_double(found->grouped_rate, wanted->grouped_rate);
+    assert_same_double(found->grouped_launch_seconds, wanted->grouped_launch_seconds);
+    same_text(found->from, wanted->from);
+}
+
+static void same_source(const struct cluster_source *found, const struct cluster_source *wanted) {
+    assert_int_equal(found->kind, wanted->kind);
+    same_text(found->from, wanted->from);
+    same_text(found->date, wanted->date);
+    same_text(found->program, wanted->program);
+    same_text(found->mpi, wanted->mpi);
+    same_text(found->command, wanted->command);
+    same_text(found->note, wanted->note);
+}
+
+static void same_node_and_device(const struct cluster *found, const struct cluster *wanted) {
+    assert_int_equal(found->node.devices, wanted->node.devices);
+    assert_same_double(found->node.host_memory_bytes, wanted->node.host_memory_bytes);
+    assert_same_double(found->node.host_link_bytes_per_second, wanted->node.host_link_bytes_per_second);
+    assert_same_double(found->node.storage_bytes_per_second, wanted->node.storage_bytes_per_second);
+    same_text(found->node.from, wanted->node.from);
+    same_text(found->device.name, wanted->device.name);
+    assert_same_double(found->device.memory_bytes, wanted->device.memory_bytes);
+    assert_same_double(found->device.reserved_bytes, wanted->device.reserved_bytes);
+    assert_same_double(found->device.memory_bytes_per_second, wanted->device.memory_bytes_per_second);
+    for (size_t i = 0; i < PRECISION_COUNT; i++)
+        assert_same_double(found->device.peak_flops[i], wanted->device.peak_flops[i]);
+    assert_same_double(found->device.price_per_second, wanted->device.price_per_second);
+    assert_same_double(found->device.power_watts, wanted->device.power_watts);
+    assert_same_double(found->device.mtbf_seconds, wanted->device.mtbf_seconds);
+    same_text(found->device.from, wanted->device.from);
+    same_kernels(&found->device.kernels, &wanted->device.kernels);
+}
+
+static void same_levels(const struct cluster *found, const struct cluster *wanted) {
+    assert_int_equal(found->level_count, wanted->level_count);
+    for (size_t i = 0; i < wanted->level_count; i++) {
+        const struct network_level *a = &found->levels[i], *b = &wanted->levels[i];
+
+        same_text(a->name, b->name);
+        assert_int_equal(a->devices, b->devices);
+        assert_same_double(a->bandwidth_bytes_per_second, b->bandwidth_bytes_per_second);
+        assert_int_equal(a->ports, b->ports);
+        assert_same_double(a->latency_seconds, b->latency_seconds);
+        assert_same_double(a->oversubscription, b->oversubscription);
+        same_text(a->from, b->from);
+        for (size_t j = 0; j < COLLECTIVE_COUNT; j++)
+            same_collective(&a->collectives[j], &b->collectives[j]);
+    }
+}
+
+static void same_classes(const struct cluster *found, const struct cluster *wanted) {
+    assert_int_equal(found->class_count, wanted->class_count);
+    for (size_t i = 0; i < wanted->class_count; i++) {
+        const struct node_class *a = &found->classes[i], *b = &wanted->classes[i];
+
+        same_text(a->name, b->name);
+        assert_int_equal(a->nodes, b->nodes);
+        same_text(a->cpu, b->cpu);
+        assert_int_equal(a->packages, b->packages);
+        assert_int_equal(a->cores, b->cores);
+        assert_int_equal(a->threads, b->threads);
+        assert_int_equal(a->numa_nodes, b->numa_nodes);
+        assert_same_double(a->memory_bytes, b->memory_bytes);
+        assert_same_double(a->l3_bytes, b->l3_bytes);
+        assert_same_double(a->l2_bytes, b->l2_bytes);
+        assert_int_equal(a->part_count, b->part_count);
+        for (size_t j = 0; j < b->part_count; j++) {
+            same_text(a->parts[j].kind, b->parts[j].kind);
+            same_text(a->parts[j].name, b->parts[j].name);
+            same_text(a->parts[j].pci, b->parts[j].pci);
+            assert_int_equal(a->parts[j].numa, b->parts[j].numa);
+            assert_same_double(a->parts[j].rate_bytes_per_second, b->parts[j].rate_bytes_per_second);
+            assert_same_double(a->parts[j].memory_bytes, b->parts[j].memory_bytes);
+            same_text(a->parts[j].near, b->parts[j].near);
+        }
+    }
+}
+
+static void same_measurements(const struct cluster *found, const struct cluster *wanted) {
+    assert_int_equal(found->measurement_count, wanted->measurement_count);
+    for (size_t i = 0; i < wanted->measurement_count; i++) {
+        const struct measurement *a = &found->measurements[i], *b = &wanted->measurements[i];
+
+        same_text(a->level, b->level);
+        same_text(a->what, b->what);
+        same_text(a->between, b->between);
+        assert_same_double(a->message_bytes, b->message_bytes);
+        assert_int_equal(a->members, b->members);
+        assert_int_equal(a->count, b->count);
+        assert_same_double(a->median, b->median);
+        assert_same_double(a->minimum, b->minimum);
+        assert_same_double(a->maximum, b->maximum);
+        assert_same_double(a->spread, b->spread);
+    }
+}
+
+static void same_cluster(const struct cluster *found, const struct cluster *wanted) {
+    same_text(found->name, wanted->name);
+    same_source(&found->source, &wanted->source);
+    assert_int_equal(found->nodes, wanted->nodes);
+    same_node_and_device(found, wanted);
+    same_levels(found, wanted);
+    assert_int_equal(found->host_count, wanted->host_count);
+    for (size_t i = 0; i < wanted->host_count; i++) {
+        same_text(found->hosts[i].name, wanted->hosts[i].name);
+        same_text(found->hosts[i].class_name, wanted->hosts[i].class_name);
+        same_text(found->hosts[i].place, wanted->hosts[i].place);
+        assert_same_double(found->hosts[i].bandwidth_factor, wanted->hosts[i].bandwidth_factor);
+        assert_same_double(found->hosts[i].latency_factor, wanted->hosts[i].latency_factor);
+        same_text(found->hosts[i].note, wanted->hosts[i].note);
+    }
+    same_classes(found, wanted);
+    same_measurements(found, wanted);
+    same_text(found->matrix_file, wanted->matrix_file);
+}
+
+static void must(bool done, const struct error *error) {
+    if (!done)
+        fail_msg("line %u: %s (%s)", error->line, error->what, error->hint);
+}
+
+static void written_reads_back_the_same(void **state) {
+    struct scratch *scratch = *state;
+    struct cluster wanted, found;
+    struct error error = {0};
+
+    fill(&wanted);
+    must(cluster_write(&wanted, scratch->path, &error), &error);
+    must(cluster_read(scratch->path, scratch->arena, &found, &error), &error);
+    same_cluster(&found, &wanted);
+    assert_string_equal(found.file, scratch->path);
+    /* and once more, from what was read */
+    must(cluster_write(&found, scratch->path, &error), &error);
+    must(cluster_read(scratch->path, scratch->arena, &found, &error), &error);
+    same_cluster(&found, &wanted);
+}
+
+static const char *const smallest =
+    "cluster:\n"
+    "  name: small\n"
+    "  source: {kind: datasheet}\n"
+    "  node: {devices: 8}\n"
+    "  device: {name: X, memory: 80 GB, memory_bandwidth: 2 TB/s, peak: {bf16: "
+    "312 TFLOP/s, fp8: none}}\n"
+    "  network:\n"
+    "  - {name: nvlink, devices: 8, bandwidth: 300 GB/s, latency: 2 us}\n"
+    "  - {name: spine, devices: all, bandwidth: 25 GB/s, latency: 5 us}\n";
+
+static void write_file(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void what_is_left_out_has_its_default(void **state) {
+    struct scratch *scratch = *state;
+    struct cluster cluster, again;
+    struct error error = {0};
+
+    write_file(scratch->path, smallest);
+    must(cluster_read(scratch->path, scratch->arena, &cluster, &error), &error);
+    assert_int_equal(cluster.nodes, 0);
+    assert_int_equal(cluster_devices(&cluster), 0);
+    assert_int_equal(cluster.levels[1].ports, 0);
+    assert_int_equal(cluster.levels[1].devices, 0);
+    assert_same_double(cluster.levels[1].oversubscription, 1);
+    assert_same_double(cluster.device.peak_flops[PRECISION_BF16], 312e12);
+    assert_same_double(cluster.device.peak_flops[PRECISION_FP8], 0);
+    assert_same_double(cluster.device.peak_flops[PRECISION_TF32], 0);
+    assert_false(cluster.device.kernels.matmul[PRECISION_BF16].known);
+    must(cluster_write(&cluster, scratch->path, &error), &error);
+    must(cluster_read(scratch->path, scratch->arena, &again, &error), &error);
+    same_cluster(&again, &cluster);
+}
+
+static void levels_of_spans(void **state) {
+    struct cluster cluster;
+
+    (void)state;
+    fill(&cluster);
+    assert_int_equal(cluster_devices(&cluster), 32);
+    assert_int_equal(cluster_level_of_span(&cluster, 1), 0);
+    assert_int_equal(cluster_level_of_span(&cluster, 4), 0);
+    assert_int_equal(cluster_level_of_span(&cluster, 5), 1);
+    assert_int_equal(cluster_level_of_span(&cluster, 16), 1);
+    assert_int_equal(cluster_level_of_span(&cluster, 17), 2);
+    assert_int_equal(cluster_level_of_span(&cluster, 1000000), 2);
+}
+
+/* The tables spell the names of the enumerations out. */
+static void tables_name_all(void **state) {
+    (void)state;
+    for (size_t i = 0; i < PRECISION_COUNT; i++) {
+        assert_string_equal(peak_fields[i].key, precision_names[i]);
+        assert_int_equal(peak_fields[i].offset, i * sizeof(double));
+    }
+    assert_null(peak_fields[PRECISION_COUNT].key);
+    for (size_t i = 0; i < COLLECTIVE_COUNT; i++) {
+        assert_string_equal(collectives_fields[i].key, collective_names[i]);
+        assert_int_equal(collectives_fields[i].offset, i * sizeof(struct collective_constants));
+    }
+    assert_null(collectives_fields[COLLECTIVE_COUNT].key);
+}
+
+/* `smallest` with one piece of text replaced. */
+struct mistake {
+    const char *old, *new;
+    unsigned line;
+    const char *what; /* part of the message */
+};
+
+static const struct mistake mistakes[] = {
+    {"devices: all", "devices: 16", 8, "devices: all"},
+    {"nvlink, devices: 8", "nvlink, devices: all", 7, "only the last"},
+    {"nvlink, devices: 8", "nvlink, devices: 12", 7, "12"},
+    {"nvlink, devices: 8", "nvlink, devices: 0", 7, "devices"},
+    {"nvlink, devices: 8", "nvlink, devices: 1.5", 7, "devices"},
+    {"name: spine", "name: nvlink", 8, "two levels"},
+    {"bandwidth: 25 GB/s", "bandwidth: 0", 8, "bandwidth"},
+    {"bandwidth: 25 GB/s", "bandwidth: -1 GB/s", 8, "bandwidth"},
+    {"bandwidth: 25 GB/s", "bandwidth: 25 GB", 8, "GB"},
+    {"latency: 5 us", "latency: 5 us, oversubscription: 0.5", 8, "oversubscription"},
+    {"latency: 5 us", "latency: 5 us, ports: 3", 8, "3 ports"},
+    {"latency: 5 us", "latency: 5 us, ports: 0", 8, "ports"},
+    {"latency: 5 us", "latency: 5 us, latncy: 5 us", 8, "latncy"},
+    {"latency: 5 us", "latency: 5 us, collectives: {allreduce: {bandwidth: 1 GB/s}}", 8, "allreduce"},
+    {"latency: 5 us", "latency: 5 us, collectives: {all_reduce: {latency: 1 us}}", 8, "bandwidth"},
+    {"latency: 5 us", "latency: 5 us, collectives: {all_reduce: {bandwidth: 1 GB/s, small_group_loss: 1}}", 8,
+     "small_group_loss"},
+    {"peak: {bf16: 312 TFLOP/s, fp8: none}", "peak: {bf16: none, fp8: none}", 5, "no number format"},
+    {"peak: {bf16: 312 TFLOP/s, fp8: none}", "peak: {bf17: 312 TFLOP/s}", 5, "bf17"},
+    {"fp8: none}", "fp8: none}, matmul: {fp8: {form: smooth, rate: 1 TFLOP/s}}", 5, "no peak"},
+    {"fp8: none}", "fp8: none}, matmul: {bf16: {form: round, rate: 1 TFLOP/s}}", 5, "round"},
+    {"memory: 80 GB", "memory: 80 GB, reserved: 80 GB", 5, "reserved"},
+    {"memory: 80 GB", "memory: 0", 5, "memory"},
+    {"kind: datasheet", "kind: guess", 3, "guess"},
+    {"  name: small\n", "  nodes: 1\n", 2, "name"},
+    {"  name: small\n", "  name: small\n  nodes: 0\n", 3, "nodes"},
+    {"  network:\n", "  hosts: [{name: a}, {name: b}]\n  nodes: 1\n  network:\n", 6, "2 hosts"},
+    {"  network:\n", "  hosts: [{name: a, class: b}]\n  network:\n", 6, "class is named b"},
+    {"  network:\n", "  classes: [{name: a, nodes: 2}]\n  nodes: 1\n  network:\n", 6, "2 nodes"},
+    {"  network:\n", "  hosts: {name: a}\n  network:\n", 6, "list"},
+    {"cluster:\n", "cluster:\n  clusters: 1\n", 2, "clusters"},
+};
+
+static void mistakes_are_refused_at_their_line(void **state) {
+    struct scratch *scratch = *state;
+
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        const struct mistake *mistake = &mistakes[i];
+        const char *at = strstr(smallest, mistake->old);
+        struct cluster cluster = {.name = "untouched"};
+        struct error error = {0};
+
+        assert_non_null(at);
+        write_file(scratch->path, arena_print(scratch->arena, "%.*s%s%s", (int)(at - smallest), smallest,
+                                              mistake->new, at + strlen(mistake->old)));
+        if (cluster_read(scratch->path, scratch->arena, &cluster, &error))
+            fail_msg("\"%s\" was taken", mistake->new);
+        if (strstr(error.what, mistake->what) == NULL || error.line != mistake->line)
+            fail_msg("\"%s\": line %u: %s", mistake->new, error.line, error.what);
+        assert_string_equal(cluster.name, "untouched");
+        assert_string_equal(error.file, scratch->path);
+    }
+}
+
+static void nesting_of_levels(void **state) {
+    struct scratch *scratch = *state;
+    struct cluster cluster;
+    struct error error = {0};
+
+    fill(&cluster);
+    cluster.levels[1].devices = 8 * 5;
+    cluster.levels[0].devices = 16; /* two nodes share a switch; 40 isn't made of them */
+    must(cluster_write(&cluster, scratch->path, &error), &error);
+    assert_false(cluster_read(scratch->path, scratch->arena, &cluster, &error));
+    assert_non_null(strstr(error.what, "group of 40 devices"));
+}
+
+/* /dev/full takes nothing: the old file stays as it was. */
+static void full_disk_leaves_the_old_file(void **state) {
+    struct scratch *scratch = *state;
+    struct cluster cluster, found;
+    struct error error = {0};
+    struct stat status;
+
+    fill(&cluster);
+    assert_false(cluster_write(&cluster, "/dev/full", &error));
+    assert_non_null(strstr(error.what, strerror(ENOSPC)));
+    assert_int_equal(stat("/dev/full", &status), 0);
+    assert_true(S_ISCHR(status.st_mode)); /* not replaced by a file */
+
+    must(cluster_write(&cluster, scratch->path, &error), &error);
+    cluster.hosts[0].note = "\xff\xfe"; /* can't be written */
+    assert_false(cluster_write(&cluster, scratch->path, &error));
+    assert_non_null(strstr(error.what, "UTF-8"));
+    cluster.hosts[0].note = "slow: 33 % of the others\nsecond line \xc3\xa9";
+    must(cluster_read(scratch->path, scratch->arena, &found, &error), &error);
+    same_cluster(&found, &cluster);
+}
+
+static void unwritable_paths(void **state) {
+    struct scratch *scratch = *state;
+    struct cluster cluster;
+    struct error error = {0};
+
+    fill(&cluster);
+    assert_false(cluster_write(&cluster, "/nowhere/at/all.yaml", &error));
+    assert_non_null(strstr(error.what, strerror(ENOENT)));
+    assert_false(cluster_write(&cluster, scratch->folder, &error));
+    assert_non_null(strstr(error.what, strerror(EISDIR)));
+    cluster.device.price_per_second = nan("");
+    assert_false(cluster_write(&cluster, scratch->path, &error));
+    assert_non_null(strstr(error.what, "isn't a number"));
+}
+
+static void symbolic_link_stays(void **state) {
+    struct scratch *scratch = *state;
+    char *link_path = arena_print(scratch->arena, "%s/link.yaml", scratch->folder);
+    struct cluster cluster;
+    struct error error = {0};
+    struct stat status;
+
+    fill(&cluster);
+    write_file(scratch->path, "old\n");
+    assert_int_equal(symlink(scratch->path, link_path), 0);
+    must(cluster_write(&cluster, link_path, &error), &error);
+    assert_int_equal(lstat(link_path, &status), 0);
+    assert_true(S_ISLNK(status.st_mode));
+    must(cluster_read(scratch->path, scratch->arena, &cluster, &error), &error);
+    unlink(link_path);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(written_reads_back_the_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_left_out_has_its_default, setup, teardown),
+        cmocka_unit_test(levels_of_spans),
+        cmocka_unit_test(tables_name_all),
+        cmocka_unit_test_setup_teardown(mistakes_are_refused_at_their_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(nesting_of_levels, setup, teardown),
+        cmocka_unit_test_setup_teardown(full_disk_leaves_the_old_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(unwritable_paths, setup, teardown),
+        cmocka_unit_test_setup_teardown(symbolic_link_stays, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

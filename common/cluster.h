@@ -75,6 +75,7 @@ struct network_level {
     int64_t ports;                     /* a node has at this level; 0: one a device */
     double latency_seconds;            /* half a round trip of a small message */
     double oversubscription;           /* >= 1 */
+    double efficiency; /* share of the bandwidth that collectives of large messages reach; 0: unknown */
     struct collective_constants collectives[COLLECTIVE_COUNT];
     const char *from;
 };

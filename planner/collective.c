@@ -8,7 +8,7 @@
  * under a switch, ...). A level is crossed when the group has members in more than one of its units. The
  * slowest level crossed bounds the bandwidth, each adds its latency. docs/cost-model.md, "Collectives". */
 
-/* What a level without constants of its own gives. */
+/* What a level without constants or an efficiency of its own gives. */
 static const double inside_node_share =
     0.83; /* of the link, one node: fits on A100 and H100 (0.78 to 0.87) */
 static const double between_nodes_share =
@@ -80,7 +80,9 @@ static double unit_bandwidth(const struct cluster *cluster, const struct crossin
     if (crossing->constants)
         return crossing->constants->bandwidth_bytes_per_second * fmax(1, nodes);
     double ports = level->ports > 0 ? (double)level->ports : (double)cluster->node.devices;
-    double share = crossing->outside_node ? between_nodes_share : inside_node_share;
+    double share = level->efficiency > 0    ? level->efficiency
+                   : crossing->outside_node ? between_nodes_share
+                                            : inside_node_share;
     double oversubscription = fmax(1, level->oversubscription);
     return level->bandwidth_bytes_per_second * ports * nodes * share / oversubscription;
 }

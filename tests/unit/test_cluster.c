@@ -170,6 +170,7 @@ static void fill(struct cluster *cluster) {
                     .ports = 4,
                     .latency_seconds = 1e-5 / 3,
                     .oversubscription = 1.5,
+                    .efficiency = 0.85 / 3,
                     .from = "measured"},
                    {.name = "spine",
                     .devices = 0,
@@ -289,6 +290,7 @@ static void same_levels(const struct cluster *found, const struct cluster *wante
         assert_int_equal(a->ports, b->ports);
         assert_same_double(a->latency_seconds, b->latency_seconds);
         assert_same_double(a->oversubscription, b->oversubscription);
+        assert_same_double(a->efficiency, b->efficiency);
         same_text(a->from, b->from);
         for (size_t j = 0; j < COLLECTIVE_COUNT; j++)
             same_collective(&a->collectives[j], &b->collectives[j]);
@@ -469,6 +471,7 @@ static const struct mistake mistakes[] = {
     {"bandwidth: 25 GB/s", "bandwidth: -1 GB/s", 8, "bandwidth"},
     {"bandwidth: 25 GB/s", "bandwidth: 25 GB", 8, "GB"},
     {"latency: 5 us", "latency: 5 us, oversubscription: 0.5", 8, "oversubscription"},
+    {"latency: 5 us", "latency: 5 us, efficiency: 1.1", 8, "efficiency"},
     {"latency: 5 us", "latency: 5 us, ports: 3", 8, "3 ports"},
     {"latency: 5 us", "latency: 5 us, ports: 0", 8, "ports"},
     {"latency: 5 us", "latency: 5 us, latncy: 5 us", 8, "latncy"},

@@ -25,12 +25,14 @@ struct matmul_constants {
     double operand_seconds;          /* smooth: an element of the left operand (quantising it) */
 };
 
+/* Fused attention; planner/attention.c has the form. */
 struct attention_constants {
     bool known;
     double launch_seconds;
-    double flops_per_second;  /* forward, causal flops */
-    double diagonal_tokens;   /* waste at the diagonal and per row */
-    double longest_row_share; /* one multiprocessor walking the longest row */
+    double flops_per_second;  /* forward, of causal flops, long sequences and wide heads */
+    double diagonal_tokens;   /* waste at the diagonal and per row, at head size 128 */
+    double longest_row_share; /* of the time of the longest row of tiles, that shows at the end */
+    double softmax_dims;      /* the softmax costs as much as so many more elements of a head */
     double backward_launch_seconds, backward_flops_per_second; /* of 2.5 times the forward's flops */
 };
 
@@ -39,8 +41,9 @@ struct kernel_constants {
     double memory_efficiency; /* reached share of the memory bandwidth, streaming */
     struct matmul_constants matmul[PRECISION_COUNT];
     struct attention_constants attention; /* of 16-bit formats */
-    double grouped_rate;                  /* grouped expert products: share of the dense rate */
-    double grouped_launch_seconds;
+    /* Grouped expert products: rate as a share of the dense product's over all rows; launch of one group's
+     * product; share of the lesser of arithmetic and traffic that the greater doesn't hide. */
+    double grouped_rate, grouped_launch_seconds, grouped_exposed;
     const char *from; /* where fitted, or "scaled from H100"; NULL: no constants given */
 };
 

@@ -4,14 +4,19 @@
 
 #include "planner/reference_device.h"
 
-/* A tile of queries: one multiprocessor walks its row of keys. docs/cost-model.md, "Attention". */
+/* A tile of queries walks its row of keys on one multiprocessor. docs/cost-model.md, "Attention". */
 static const double query_tile = 128;
 static const double backward_flops = 2.5; /* of the forward's: five products instead of two */
-static const double default_memory_efficiency =
-    0.64; /* of the datasheet's bandwidth that the kernels reach */
+/* Share of the datasheet's memory bandwidth that the kernels reach: fitted on A100 (0.64) and H100 (0.64). */
+static const double memory_share = 0.64;
+static const double diagonal_head_dim = 128; /* that diagonal_tokens is given for */
+/* Rate of heads wider than 128 (192 for keys, 128 for values), as a share: SimuMax on A100-PCIe and B200
+ * gives 0.87 and 0.90 forward, 0.80 and 0.77 backward. */
+static const double wide_forward_rate = 0.88, wide_backward_rate = 0.78;
+static const int64_t wide_head_dim = 128;
 
 struct rates {
-    double launch, flops_per_second, longest_row_share, diagonal_tokens;
+    double launch, flops_per_second, longest_row_share, diagonal_tokens, softmax_dims;
 };
 
 static struct rates rates_for(const struct cluster_device *device, bool backward) {
@@ -27,6 +32,7 @@ static struct rates rates_for(const struct cluster_device *device, bool backward
         .flops_per_second = ratio * (backward ? own->backward_flops_per_second : own->flops_per_second),
         .longest_row_share = own->longest_row_share,
         .diagonal_tokens = own->diagonal_tokens,
+        .softmax_dims = own->softmax_dims,
     };
 }
 
@@ -43,15 +49,21 @@ double attention_seconds(const struct cluster_device *device, const struct atten
     struct rates r = rates_for(device, a->backward);
     if (r.flops_per_second <= 0)
         return HUGE_VAL;
-    double sequence = (double)a->sequence, batch = (double)a->batch, split = (double)a->query_split;
+    double flops = attention_flops(a), sequence = (double)a->sequence, split = (double)a->query_split;
+    double rate = r.flops_per_second;
+    if (a->qk_head_dim > wide_head_dim)
+        rate *= a->backward ? wide_backward_rate : wide_forward_rate;
     double dims = (double)(a->qk_head_dim + a->v_head_dim);
-    double products = attention_flops(a) * (1 + r.diagonal_tokens * split / sequence) / r.flops_per_second;
-    int64_t multiprocessors = device->kernels.multiprocessors ? device->kernels.multiprocessors
-                                                              : reference_device.kernels.multiprocessors;
-    double row = 2 * query_tile * sequence * dims * (a->backward ? backward_flops : 1) /
-                 (r.flops_per_second / (double)multiprocessors);
-    double elements = batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
-    double traffic =
-        2 * elements * (a->backward ? 2 : 1) / (device->memory_bytes_per_second * default_memory_efficiency);
-    return r.launch + traffic + fmax(products, r.longest_row_share * row);
+    double with_softmax = 1 + 2 * r.softmax_dims / dims;
+    double diagonal = 2 * diagonal_head_dim / dims * r.diagonal_tokens * split / sequence;
+    double products = flops * (with_softmax + diagonal) / rate;
+    int64_t multiprocessors = device->kernels.multiprocessors > 0 ? device->kernels.multiprocessors
+                                                                  : reference_device.kernels.multiprocessors;
+    double row_flops = 2 * query_tile * sequence * dims * (a->backward ? backward_flops : 1);
+    double row = row_flops * with_softmax * (double)multiprocessors / rate;
+    double elements = (double)a->batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
+    double bytes = 2 * elements * (a->backward ? 2 : 1);
+    /* Context parallelism takes the keys part by part, a kernel each. */
+    return r.launch * split + bytes / (device->memory_bytes_per_second * memory_share) +
+           fmax(products + r.longest_row_share * row, row);
 }

@@ -14,8 +14,10 @@
 static const double default_memory_efficiency = 0.85; /* of the datasheet's bandwidth, streaming */
 static const int64_t reference_tile = 128;            /* edge of the tile that constants are given for */
 static const int64_t split_least_inner = 1024;        /* cuBLAS splits the inner dimension no finer */
-static const double accumulate_bytes = 8;   /* fp32 read and written, an element of a weight's gradient */
-static const double accumulate_share = 0.5; /* of it, that the product doesn't hide */
+static const double result_bytes = 2;
+static const double accumulate_bytes = 8; /* fp32 read and written, an element of a weight's gradient */
+/* Of it, that a dense product doesn't hide: 0.4 by SimuMax's pairs of the same layer, A100-PCIe and B200. */
+static const double accumulate_share = 0.4;
 
 struct tile {
     int64_t rows, columns;
@@ -60,6 +62,16 @@ static struct matmul_constants scale(const struct matmul_constants *constants, d
     return scaled;
 }
 
+/* What a device reaches of its peak in 16-bit products holds for its fp8 too, by the reference's measure. */
+static double relative_efficiency(const struct cluster_device *device) {
+    const struct matmul_constants *own = own_constants(device, PRECISION_BF16);
+    const struct matmul_constants *reference = own_constants(&reference_device, PRECISION_BF16);
+    if (!own || own->form != reference->form || device->peak_flops[PRECISION_BF16] <= 0)
+        return 1;
+    return own->flops_per_second / device->peak_flops[PRECISION_BF16] *
+           reference_device.peak_flops[PRECISION_BF16] / reference->flops_per_second;
+}
+
 static struct matmul_constants constants_for(const struct cluster_device *device, enum precision precision) {
     const struct matmul_constants *own = own_constants(device, precision);
     if (own)
@@ -71,7 +83,10 @@ static struct matmul_constants constants_for(const struct cluster_device *device
         if (own_constants(device, of))
             from = device;
     }
-    return scale(own_constants(from, of), device->peak_flops[precision] / from->peak_flops[of],
+    double ratio = device->peak_flops[precision] / from->peak_flops[of];
+    if (precision == PRECISION_FP8)
+        ratio *= relative_efficiency(device);
+    return scale(own_constants(from, of), ratio,
                  device->memory_bytes_per_second / from->memory_bytes_per_second);
 }
 
@@ -149,7 +164,7 @@ double matmul_seconds(const struct cluster_device *device, const struct matmul *
     double m = (double)p->m, n = (double)p->n, k = (double)p->k, batch = (double)p->batch;
     bool accumulates = p->pass == MATMUL_WEIGHT_GRADIENT;
     double operands = (m * k + k * n) * batch * element_bytes(p->precision);
-    double results = m * n * batch * (accumulates ? accumulate_bytes : 2);
+    double results = m * n * batch * (accumulates ? accumulate_bytes : result_bytes);
     double rate = memory_rate(device);
     double seconds = compute_seconds(device, &c, p);
     if (accumulates)
@@ -157,31 +172,31 @@ double matmul_seconds(const struct cluster_device *device, const struct matmul *
     return c.launch_seconds + fmax(seconds, (operands + results) / rate) + c.operand_seconds * m * k * batch;
 }
 
+static const struct kernel_constants *grouped_constants(const struct cluster_device *device) {
+    return device->kernels.grouped_rate > 0 ? &device->kernels : &reference_device.kernels;
+}
+
 double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *p, int64_t groups) {
     if (is_empty(p) || groups <= 0)
         return 0;
     if (device->peak_flops[p->precision] <= 0)
         return HUGE_VAL;
-    const struct kernel_constants *kernels = &device->kernels;
+    const struct kernel_constants *grouped = grouped_constants(device);
     const struct matmul_constants c = constants_for(device, p->precision);
-    double share = kernels->grouped_rate > 0 ? kernels->grouped_rate : reference_device.kernels.grouped_rate;
-    double launch = kernels->grouped_launch_seconds > 0 ? kernels->grouped_launch_seconds
-                                                        : reference_device.kernels.grouped_launch_seconds;
     double m = (double)p->m, n = (double)p->n, k = (double)p->k, weights = (double)groups;
-    double element = element_bytes(p->precision), rate = memory_rate(device);
     struct matmul dense = *p;
-    double bytes, seconds;
-    if (p->pass == MATMUL_WEIGHT_GRADIENT) { /* each group its own result, the rows are the inner dimension */
+    double operands = m * k + n * k * weights, results = m * n * result_bytes;
+    if (p->pass == MATMUL_WEIGHT_GRADIENT) { /* a result for each group, the rows are the inner dimension */
         dense.batch = groups;
         dense.k = ceil_divide(p->k, groups);
-        double results = m * n * weights * accumulate_bytes;
-        bytes = (m + n) * k * element + results;
-        seconds = compute_seconds(device, &c, &dense) / share + accumulate_share * results / rate;
-    } else {
-        bytes = (m * k + n * k * weights) * element + m * n * 2;
-        seconds = compute_seconds(device, &c, &dense) / share;
+        operands = (m + n) * k;
+        results = m * n * weights * accumulate_bytes;
     }
-    return launch + fmax(seconds, bytes / rate) + c.operand_seconds * m * k;
+    double arithmetic = compute_seconds(device, &c, &dense) / grouped->grouped_rate;
+    double traffic = (operands * element_bytes(p->precision) + results) / memory_rate(device);
+    double seconds = fmax(arithmetic, traffic) + grouped->grouped_exposed * fmin(arithmetic, traffic);
+    return c.launch_seconds + fmax(seconds, weights * grouped->grouped_launch_seconds) +
+           c.operand_seconds * m * k;
 }
 
 bool matmul_is_fitted(const struct cluster_device *device, enum precision precision) {

@@ -21,11 +21,12 @@ struct matmul {
     enum matmul_pass pass;
 };
 
-/* Seconds, launch included. A device without constants is reckoned with a reference device's, scaled by peak.
- */
+/* Seconds, launch included; 0 for an empty product, infinite where the device lacks the format. A device
+ * without constants is reckoned with a reference device's, scaled by peak. */
 double matmul_seconds(const struct cluster_device *device, const struct matmul *matmul);
 
-/* Grouped expert products: `groups` weights of n x k, `m` rows in all of them together. */
+/* Grouped expert products: `groups` weights of n x k, `m` rows in all of them together. Of a weight gradient
+ * the rows are `k`, and each group has its own m x n result. */
 double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *matmul,
                               int64_t groups);
 

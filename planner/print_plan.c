@@ -7,7 +7,7 @@
 
 #include "planner/print_layout.h"
 
-enum { TEXT = 512, QUANTITY = 32, INDENT = 2 };
+enum { TEXT = 512, QUANTITY = 32, INDENT = 2, MILLION = 1000000 };
 
 /* One side of the panel: a label, a value, its share of the whole, and where it stands in the whole. The two
  * sides, their indentation and the gap between them take PRINT_WIDTH columns. */
@@ -60,6 +60,11 @@ static const char *count(struct arena *arena, int64_t number) {
     }
     grouped[out] = '\0';
     return arena_copy_string(arena, grouped);
+}
+
+/* A number of things: in full as long as that is short. */
+static const char *amount(struct arena *arena, double number) {
+    return number < MILLION ? count(arena, llround(number)) : quantity(arena, number, UNIT_COUNT);
 }
 
 static const char *plural(int64_t number) {
@@ -174,20 +179,19 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
                                                             count(arena, devices), cluster->device.name,
                                                             count(arena, nodes), plural(nodes))});
     print_table_add(
-        table,
-        (const char *const[]){
-            "Training", arena_print(arena, "%ssequences of %s, %s a step (%s tokens), %s, %s", tokens,
-                                    count(arena, training->sequence), count(arena, training->global_batch),
-                                    quantity(arena, batch_tokens, UNIT_COUNT),
-                                    precision_names[training->precision], training->stack->name)});
+        table, (const char *const[]){
+                   "Training", arena_print(arena, "%ssequences of %s, %s a step (%s tokens), %s, %s", tokens,
+                                           count(arena, training->sequence),
+                                           count(arena, training->global_batch), amount(arena, batch_tokens),
+                                           precision_names[training->precision], training->stack->name)});
     print_table_print(table, style, 0, stream);
 }
 
 static const char *plan_result(const struct plan *plan, struct arena *arena) {
     const struct training *training = &plan->training;
     double rate = (double)training->global_batch * (double)training->sequence / plan->step.seconds;
-    return arena_print(arena, "%s tokens/s, %s a device", quantity(arena, rate, UNIT_COUNT),
-                       quantity(arena, rate / (double)plan->devices, UNIT_COUNT));
+    return arena_print(arena, "%s tokens/s, %s a device", amount(arena, rate),
+                       amount(arena, rate / (double)plan->devices));
 }
 
 static const char *plan_total(const struct plan *plan, struct arena *arena) {
@@ -198,8 +202,7 @@ static const char *plan_total(const struct plan *plan, struct arena *arena) {
                                                            percent(arena, 1 - total->goodput))
                                              : "";
     return arena_print(arena, "%.1f days%s, %s steps, %s device hours%s", total->days, goodput,
-                       count(arena, (int64_t)ceil(total->steps)),
-                       quantity(arena, total->device_hours, UNIT_COUNT), cost);
+                       count(arena, (int64_t)ceil(total->steps)), amount(arena, total->device_hours), cost);
 }
 
 void print_plan_details(const struct plan *plan, const struct print_style *style, struct arena *arena,

@@ -135,7 +135,7 @@ static bool read_choice(const struct fields_reader *reader, const struct yaml_no
 
 bool fields_read_value(const struct fields_reader *reader, const struct yaml_node *node,
                        const struct field *field, void *target) {
-    double number;
+    double number = 0;
 
     if (field->type == FIELD_CUSTOM)
         return field->read(reader, node, target);

@@ -18,11 +18,11 @@ struct step_cost {
     double recompute;
     double tp, ep, cp, pp, dp; /* exposed communication */
     double bubble;
-    double optimizer;
+    double optimizer; /* its memory traffic (and host link), and what a step costs in any case */
 };
 
 /* One problem: what many layouts are costed for. Holds the per-layer costs already reckoned, so it is not
- * const and not shared between threads. */
+ * const and not shared between threads. A layout whose parts are known is costed without allocation. */
 struct cost_context;
 
 struct cost_context *cost_context_create(struct arena *arena, const struct model *model,

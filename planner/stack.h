@@ -22,6 +22,7 @@ struct stack {
     double attention_rate;                     /* flash attention: share of the kernel model's speed */
     double routing_factor;                     /* of routing and permutation traffic as counted */
     double layer_floor_seconds;                /* the host can't launch a layer's forward faster */
+    double expert_floor_seconds;               /* more of it for a layer with routed experts */
     double exposed_tp, exposed_dp, exposed_cp; /* share of overlapped communication that still shows */
     double step_seconds;                       /* a step's fixed cost: logging, scalars, data */
 };

@@ -1,0 +1,217 @@
+#include "planner/communication.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static const double HALF_BYTES = 2; /* activations travel in 16 bits */
+
+void communication_groups_of(const struct layout *layout, struct communication_groups *groups) {
+    int64_t inner = layout->tp * layout->cp, experts = layout->ep * layout->etp;
+    int64_t between = layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 1;
+    *groups = (struct communication_groups){
+        .tp = {layout->tp, 1},
+        .cp = {layout->cp, layout->tp},
+        .dp = {layout->dp * layout->cp, layout->tp * between},
+        .etp = {layout->etp, 1},
+        .ep = {layout->ep, layout->etp * (experts > inner ? between : 1)},
+        .expert_dp = {layout_expert_dp(layout), experts * between},
+        .hop = {2, between > 1 ? inner : inner * layout->dp},
+    };
+}
+
+double communication_exposed(double communication, double window, double share) {
+    double hidden = fmin(communication, window);
+    return communication - hidden + share * hidden;
+}
+
+/* Seconds of `count` equal collectives, with the figures behind them. */
+static double add_collective(const struct communication_problem *problem, struct explain *explain,
+                             const char *label, double count, const struct collective *collective) {
+    if (collective->group.size <= 1 || collective->bytes <= 0 || count <= 0)
+        return 0;
+    if (explain == NULL)
+        return count * collective_seconds(problem->cluster, collective);
+    struct collective_estimate estimate;
+    collective_estimate(problem->cluster, collective, &estimate);
+    explain_add(
+        explain, label, count * estimate.seconds, UNIT_SECONDS,
+        "%g x %s of %.4g MB over %lld ranks %lld apart, level %s: %.4g GB/s bus, latency %.3g us (%s)", count,
+        collective_names[collective->operation], collective->bytes / 1e6, (long long)collective->group.size,
+        (long long)collective->group.stride, estimate.level, estimate.bandwidth_bytes_per_second / 1e9,
+        estimate.latency_seconds * 1e6, estimate.from);
+    return count * collective_seconds(problem->cluster, collective);
+}
+
+static double tokens_of(const struct communication_problem *problem) {
+    const struct layout *layout = problem->layout;
+    return (double)(layout->micro_batch * problem->training->sequence) / (double)layout->cp;
+}
+
+static double hidden_bytes(const struct communication_problem *problem) {
+    return HALF_BYTES * tokens_of(problem) * (double)problem->model->hidden;
+}
+
+/* Blocks split over tp begin with the whole input and end with a sum: an all-reduce at each end, or an
+ * all-gather and a reduce-scatter under sequence parallelism (arXiv 2205.05198, section 4.2.2). That gathers
+ * its input once more in the backward pass, behind the data gradient. */
+static void add_tensor_parallel(const struct communication_problem *problem, bool with_experts,
+                                const struct compute_time *compute, struct communication_time *time,
+                                struct explain *explain) {
+    const struct layout *layout = problem->layout;
+    const struct stack *stack = problem->training->stack;
+    struct communication_groups groups;
+    communication_groups_of(layout, &groups);
+    struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
+    double forward, again = 0;
+    if (!layout->sequence_parallel)
+        forward = add_collective(problem, explain, "tp, each pass", 2, &collective);
+    else {
+        /* Routed experts take their tokens by the ep exchange instead. */
+        double blocks = with_experts && problem->model->experts.shared == 0 ? 1 : 2;
+        collective.operation = COLLECTIVE_ALL_GATHER;
+        again = add_collective(problem, NULL, NULL, blocks, &collective);
+        forward = add_collective(problem, explain, "tp gather, each pass", blocks, &collective);
+        collective.operation = COLLECTIVE_REDUCE_SCATTER;
+        forward += add_collective(problem, explain, "tp scatter, each pass", blocks, &collective);
+    }
+    double backward = forward;
+    if (layout->overlap.tp) {
+        forward = communication_exposed(forward, compute->split_products_forward, stack->exposed_tp);
+        backward = communication_exposed(backward, compute->split_products_backward, stack->exposed_tp);
+    }
+    /* Half of the backward products are data gradients. */
+    backward += communication_exposed(again, compute->split_products_backward / 2, stack->exposed_tp);
+    time->tp_forward = forward;
+    time->tp_backward = backward;
+}
+
+/* Context parallelism: keys and values go round the ring behind the attention of the blocks already there
+ * (arXiv 2310.01889), or all-to-all deals heads for tokens (arXiv 2309.14509). The cheaper is taken. */
+static void add_context_parallel(const struct communication_problem *problem,
+                                 const struct compute_time *compute, struct communication_time *time,
+                                 struct explain *explain) {
+    const struct layout *layout = problem->layout;
+    const struct model *model = problem->model;
+    if (layout->cp <= 1)
+        return;
+    struct communication_groups groups;
+    communication_groups_of(layout, &groups);
+    double token = HALF_BYTES * tokens_of(problem) / (double)layout->tp;
+    double query = (double)(model->heads * model->head_dim);
+    double kv = 2 * (double)(model->kv_heads * model->head_dim);
+    if (model->mla.kv_lora_rank > 0) {
+        query = (double)(model->heads * (model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim));
+        kv = query + (double)(model->heads * model->mla.v_head_dim);
+    }
+    struct collective ring = {COLLECTIVE_ALL_GATHER, token * kv * (double)layout->cp, groups.cp};
+    struct collective deal = {COLLECTIVE_ALL_TO_ALL, token * (2 * query + kv) / 4, groups.cp};
+    double ring_forward = add_collective(problem, explain, "cp ring, forward", 1, &ring);
+    double deal_forward = add_collective(problem, explain, "or cp all-to-all, each pass", 4, &deal);
+    double share = problem->training->stack->exposed_cp;
+    double window = compute->attention;
+    double ring_exposed = communication_exposed(ring_forward, window, share);
+    /* Backward: keys and values once more and their gradients; attention takes 2.5 times the forward's. */
+    double ring_backward = communication_exposed(2 * ring_forward, 2.5 * window, share);
+    bool ring_is_cheaper = ring_exposed + ring_backward < 2 * deal_forward;
+    time->cp_forward = ring_is_cheaper ? ring_exposed : deal_forward;
+    time->cp_backward = ring_is_cheaper ? ring_backward : deal_forward;
+}
+
+/* Copies of a token that the all-to-all carries. A stack that deduplicates sends one to each node that has
+ * any of the token's experts, and deals it out there: nn (1 - (1 - 1/nn)^k) of nn nodes. */
+static double copies_of_token(const struct communication_problem *problem, const struct rank_group *group) {
+    double top_k = (double)problem->model->experts.top_k;
+    int64_t node = problem->cluster->level_count > 1 && problem->cluster->levels[0].devices > 0
+                       ? problem->cluster->levels[0].devices
+                       : problem->cluster->node.devices;
+    int64_t span = group->size * group->stride;
+    if (!problem->training->stack->deduplicated_all_to_all || span <= node)
+        return top_k;
+    double nodes = (double)((span + node - 1) / node);
+    return nodes * (1 - pow(1 - 1 / nodes, top_k));
+}
+
+static void add_expert_parallel(const struct communication_problem *problem, struct communication_time *time,
+                                struct explain *explain) {
+    struct communication_groups groups;
+    communication_groups_of(problem->layout, &groups);
+    const struct model *model = problem->model;
+    double rows = compute_expert_rows(model, problem->training, problem->layout);
+    double row_bytes = HALF_BYTES * (double)model->hidden;
+    double sent = rows / (double)problem->layout->etp * copies_of_token(problem, &groups.ep) /
+                  (double)model->experts.top_k;
+    struct collective exchange = {COLLECTIVE_ALL_TO_ALL, sent * row_bytes, groups.ep};
+    struct collective gather = {COLLECTIVE_ALL_GATHER, rows * row_bytes, groups.etp};
+    struct collective scatter = {COLLECTIVE_REDUCE_SCATTER, rows * row_bytes, groups.etp};
+    double seconds = add_collective(problem, explain, "ep all-to-all, each pass", 2, &exchange) +
+                     add_collective(problem, explain, "etp gather, each pass", 1, &gather) +
+                     add_collective(problem, explain, "etp scatter, each pass", 1, &scatter);
+    time->ep_forward = time->ep_backward = seconds;
+}
+
+void communication_layer(const struct communication_problem *problem, bool with_experts,
+                         const struct compute_time *compute, struct communication_time *time,
+                         struct explain *explain) {
+    *time = (struct communication_time){0};
+    explain_open(explain,
+                 with_experts ? "communication of an expert layer" : "communication of a dense layer");
+    add_tensor_parallel(problem, with_experts, compute, time, explain);
+    add_context_parallel(problem, compute, time, explain);
+    if (with_experts)
+        add_expert_parallel(problem, time, explain);
+    explain_close(explain,
+                  time->tp_forward + time->tp_backward + time->cp_forward + time->cp_backward +
+                      time->ep_forward + time->ep_backward,
+                  UNIT_SECONDS, "exposed, a micro-batch: tp %.4g s, cp %.4g s, ep %.4g s",
+                  time->tp_forward + time->tp_backward, time->cp_forward + time->cp_backward,
+                  time->ep_forward + time->ep_backward);
+}
+
+void communication_embedding(const struct communication_problem *problem, struct communication_time *time,
+                             struct explain *explain) {
+    struct communication_groups groups;
+    communication_groups_of(problem->layout, &groups);
+    *time = (struct communication_time){0};
+    struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
+    if (problem->layout->sequence_parallel) {
+        collective.operation = COLLECTIVE_ALL_GATHER;
+        time->tp_backward = add_collective(problem, explain, "embedding gather", 1, &collective);
+        collective.operation = COLLECTIVE_REDUCE_SCATTER;
+    }
+    time->tp_forward = add_collective(problem, explain, "embedding sum", 1, &collective);
+}
+
+/* The loss needs the maximum, the sum and the target's logit of each token, in fp32. */
+void communication_head(const struct communication_problem *problem, struct communication_time *time,
+                        struct explain *explain) {
+    struct communication_groups groups;
+    communication_groups_of(problem->layout, &groups);
+    *time = (struct communication_time){0};
+    struct collective loss = {COLLECTIVE_ALL_REDUCE, 4 * tokens_of(problem), groups.tp};
+    time->tp_forward = add_collective(problem, explain, "loss sums", 3, &loss);
+    struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
+    if (problem->layout->sequence_parallel) {
+        collective.operation = COLLECTIVE_ALL_GATHER;
+        time->tp_forward += add_collective(problem, explain, "head gather", 1, &collective);
+        collective.operation = COLLECTIVE_REDUCE_SCATTER;
+    }
+    time->tp_backward = add_collective(problem, explain, "head input gradient", 1, &collective);
+}
+
+double communication_hop_seconds(const struct communication_problem *problem) {
+    const struct layout *layout = problem->layout;
+    if (layout->pp <= 1)
+        return 0;
+    struct communication_groups groups;
+    communication_groups_of(layout, &groups);
+    /* Each tp rank sends its part; without sequence parallelism they gather the whole on the other side
+     * (arXiv 2104.04473, section 4.1). */
+    struct collective send = {COLLECTIVE_SEND_RECEIVE, hidden_bytes(problem) / (double)layout->tp,
+                              groups.hop};
+    double seconds = collective_seconds(problem->cluster, &send);
+    if (!layout->sequence_parallel && layout->tp > 1) {
+        struct collective gather = {COLLECTIVE_ALL_GATHER, hidden_bytes(problem), groups.tp};
+        seconds += collective_seconds(problem->cluster, &gather);
+    }
+    return seconds;
+}

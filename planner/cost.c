@@ -1,0 +1,314 @@
+/* A step is put together from parts that many layouts share (cost_parts.h): blocks make stages, stages a
+ * pipeline, and what data parallelism adds is hidden behind the last micro-batch as far as it fits. */
+#include "planner/cost.h"
+
+#include <math.h>
+
+#include "planner/cost_parts.h"
+#include "planner/pipeline.h"
+
+/* The host launches a backward pass's kernels in so many times what a forward pass takes: more of them, and
+ * autograd between. Fitted with the floors. */
+static const double BACKWARD_FLOOR = 1.6;
+/* Gradients and parameters can hide behind this share of a stage's pass: the first bucket has to be full
+ * before it goes, the last has nothing left to hide behind. */
+static const double OVERLAP_WINDOW = 0.9;
+/* The slowest of many nodes sets the pace; a step grows by this share each time they double. */
+static const double STRAGGLER_SHARE = 0.0075;
+
+/* One micro-batch through a block or a stage. The first four are what a pipeline plays, the rest where the
+ * same seconds went. */
+struct pass_cost {
+    double forward, backward_input, backward_weight;
+    double compute, recompute, tp, cp, ep, dp;
+};
+
+static void add_pass(struct pass_cost *sum, const struct pass_cost *pass, double count) {
+    sum->forward += count * pass->forward;
+    sum->backward_input += count * pass->backward_input;
+    sum->backward_weight += count * pass->backward_weight;
+    sum->compute += count * pass->compute;
+    sum->recompute += count * pass->recompute;
+    sum->tp += count * pass->tp;
+    sum->cp += count * pass->cp;
+    sum->ep += count * pass->ep;
+    sum->dp += count * pass->dp;
+}
+
+static bool fully_sharded(const struct cost_context *context, const struct layout *layout) {
+    return layout->zero >= 3 || (context->training.stack->fully_sharded && layout->zero >= 2);
+}
+
+/* What ZeRO-3 sends for a layer and micro-batch: its parameters before each pass, its gradients behind the
+ * backward one. ZeRO-2, and ZeRO-3 in a pipeline, keep the parameters gathered through the step. */
+static void add_sharding(const struct cost_context *context, const struct layout *layout, double gather,
+                         double scatter, struct pass_cost *pass) {
+    bool kept = layout->zero == 2 || layout->pp > 1;
+    double share = layout->overlap.dp ? context->training.stack->exposed_dp : 1;
+    double window = layout->overlap.dp ? 1 : 0;
+    double before = kept ? 0 : communication_exposed(gather, window * pass->forward, share);
+    double behind = communication_exposed((kept ? 0 : gather) + (layout->pp > 1 ? 0 : scatter),
+                                          window * (pass->backward_input + pass->backward_weight), share);
+    pass->forward += before;
+    pass->backward_input += behind;
+    pass->dp += before + behind;
+}
+
+/* Forward, backward and recompute of a block; `floor` is the host's for the forward pass. */
+static struct pass_cost block_pass(const struct block_cost *block, enum recompute recompute, double floor) {
+    const struct compute_time *compute = &block->compute;
+    const struct communication_time *communication = &block->communication;
+    double sent = communication->tp_forward + communication->cp_forward + communication->ep_forward;
+    double sent_back = communication->tp_backward + communication->cp_backward + communication->ep_backward;
+    double forward = fmax(compute->forward + sent, floor);
+    double backward =
+        fmax(compute->backward_input + compute->backward_weight + sent_back, floor * BACKWARD_FLOOR);
+    struct pass_cost pass = {
+        .forward = forward,
+        .backward_input = backward - compute->backward_weight,
+        .backward_weight = compute->backward_weight,
+        .compute = forward - sent + backward - sent_back,
+        .tp = communication->tp_forward + communication->tp_backward,
+        .cp = communication->cp_forward + communication->cp_backward,
+        .ep = communication->ep_forward + communication->ep_backward,
+    };
+    if (recompute == RECOMPUTE_FULL) {
+        pass.backward_input += forward;
+        pass.recompute = forward - sent;
+        pass.tp += communication->tp_forward;
+        pass.cp += communication->cp_forward;
+        pass.ep += communication->ep_forward;
+    } else if (recompute == RECOMPUTE_SELECTIVE) {
+        pass.backward_input += compute->attention;
+        pass.recompute = compute->attention;
+    }
+    return pass;
+}
+
+/* DualPipe runs one micro-batch's forward beside another's backward, so that the experts' exchange of each
+ * hides behind the compute of the other (arXiv 2412.19437, section 3.2.1). */
+static void hide_exchange(struct pass_cost *pass) {
+    double work = pass->compute + pass->recompute;
+    double hidden = pass->ep - communication_exposed(pass->ep, work, 0);
+    if (pass->ep <= 0)
+        return;
+    double total = pass->forward + pass->backward_input;
+    pass->forward -= hidden * pass->forward / total;
+    pass->backward_input -= hidden * pass->backward_input / total;
+    pass->ep -= hidden;
+}
+
+/* The blocks of a layout, each for one micro-batch. */
+static void block_passes(const struct cost_context *context, const struct layout *layout,
+                         const struct layer_part *layer, const struct state_part *state,
+                         struct pass_cost *passes) {
+    const struct stack *stack = context->training.stack;
+    double floors[BLOCK_COUNT] = {[BLOCK_DENSE] = stack->layer_floor_seconds,
+                                  [BLOCK_EXPERTS] = stack->layer_floor_seconds + stack->expert_floor_seconds};
+    for (int block = 0; block < BLOCK_COUNT; block++) {
+        bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
+        passes[block] =
+            block_pass(&layer->blocks[block], is_layer ? layout->recompute : RECOMPUTE_NONE, floors[block]);
+        if (layout->schedule == SCHEDULE_DUALPIPE)
+            hide_exchange(&passes[block]);
+        if (fully_sharded(context, layout) && is_layer)
+            add_sharding(context, layout, state->state.layer_gather[block], state->state.layer_scatter[block],
+                         &passes[block]);
+    }
+    if (fully_sharded(context, layout))
+        add_sharding(context, layout, state->state.vocabulary_gather, state->state.vocabulary_scatter,
+                     &passes[BLOCK_HEAD]);
+}
+
+/* All that virtual stage `index` does for a micro-batch. */
+static struct pass_cost stage_pass(const struct cost_context *context, const struct layout *layout,
+                                   const struct stage_layers *stages, const struct pass_cost *passes,
+                                   int64_t index) {
+    struct pass_cost pass = {0};
+    add_pass(&pass, &passes[BLOCK_DENSE], (double)stages->dense[index]);
+    add_pass(&pass, &passes[BLOCK_EXPERTS], (double)stages->experts[index]);
+    if (index == 0)
+        add_pass(&pass, &passes[BLOCK_EMBEDDING], 1);
+    if (index == layout->pp * layout->vpp - 1) {
+        double further = (double)context->model->mtp_layers;
+        enum block kind = context->model->experts.count > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
+        add_pass(&pass, &passes[BLOCK_HEAD], 1 + further);
+        add_pass(&pass, &passes[kind], further);
+        add_pass(&pass, &passes[BLOCK_MTP_JOIN], further);
+    }
+    return pass;
+}
+
+/* A device's share of all its chunks, and of the mirrored stage under DualPipe. */
+static struct pass_cost device_pass(const struct cost_context *context, const struct layout *layout,
+                                    const struct stage_layers *stages, const struct pass_cost *passes,
+                                    int64_t device) {
+    struct pass_cost sum = {0};
+    for (int64_t chunk = 0; chunk < layout->vpp; chunk++) {
+        struct pass_cost pass = stage_pass(context, layout, stages, passes, chunk * layout->pp + device);
+        add_pass(&sum, &pass, 1);
+    }
+    if (layout->schedule == SCHEDULE_DUALPIPE) {
+        struct pass_cost both = {0},
+                         mirrored = stage_pass(context, layout, stages, passes, layout->pp - 1 - device);
+        add_pass(&both, &sum, 0.5);
+        add_pass(&both, &mirrored, 0.5);
+        return both;
+    }
+    return sum;
+}
+
+/* Seconds that gradients and parameters add to the step. They hide behind the last micro-batch's backward and
+ * the first one's forward pass; with chunks, behind as many micro-batches as pass the device meanwhile. */
+static double data_parallel(const struct cost_context *context, const struct layout *layout,
+                            const struct communication_state *state, const struct pass_cost *device,
+                            double micro_batches) {
+    const struct stack *stack = context->training.stack;
+    double chunks = (double)layout->vpp;
+    double passes = (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
+    double window = layout->overlap.dp ? OVERLAP_WINDOW * passes : 0;
+    double share = stack->exposed_dp;
+    double backward = window * (device->backward_input + device->backward_weight);
+    double forward = window * device->forward;
+    if (fully_sharded(context, layout)) {
+        if (layout->pp <= 1)
+            return layout->zero == 2 ? communication_exposed(state->gather, forward, share) : 0;
+        return communication_exposed(state->reduce, backward, share) +
+               communication_exposed(state->gather, forward, share);
+    }
+    double times = layout->zero == 2 ? micro_batches : 1;
+    return times * communication_exposed(state->reduce, backward, share) +
+           communication_exposed(state->gather, forward, share) + state->tied;
+}
+
+static void lay_out_pipeline(struct cost_context *context, const struct layout *layout,
+                             const struct stage_layers *stages, const struct pass_cost *passes,
+                             struct pipeline *pipeline) {
+    for (int64_t i = 0; i < layout->pp * layout->vpp; i++) {
+        struct pass_cost pass = stage_pass(context, layout, stages, passes, i);
+        context->forward[i] = pass.forward;
+        context->backward_input[i] = pass.backward_input;
+        context->backward_weight[i] = pass.backward_weight;
+    }
+    *pipeline =
+        (struct pipeline){.schedule = layout->schedule,
+                          .stages = layout->pp,
+                          .chunks = layout->vpp,
+                          .micro_batches = layout_micro_batches(layout, context->training.global_batch),
+                          .forward_seconds = context->forward,
+                          .backward_input_seconds = context->backward_input,
+                          .backward_weight_seconds = context->backward_weight};
+}
+
+static void scale(struct step_cost *cost, double factor) {
+    cost->compute *= factor;
+    cost->recompute *= factor;
+    cost->tp *= factor;
+    cost->cp *= factor;
+    cost->ep *= factor;
+    cost->pp *= factor;
+    cost->dp *= factor;
+    cost->bubble *= factor;
+}
+
+static double straggler_factor(const struct cost_context *context, const struct layout *layout) {
+    double nodes = (double)layout_devices(layout) / (double)context->cluster->node.devices;
+    return 1 + STRAGGLER_SHARE * log2(fmax(1, nodes));
+}
+
+static void explain_blocks(const struct pass_cost *passes, const struct pass_cost *device,
+                           struct explain *explain) {
+    static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
+                                                   "head and loss", "join of a further prediction"};
+    for (int block = 0; block < BLOCK_COUNT; block++) {
+        const struct pass_cost *pass = &passes[block];
+        double seconds = pass->forward + pass->backward_input + pass->backward_weight;
+        if (seconds > 0)
+            explain_add(
+                explain, names[block], seconds, UNIT_SECONDS,
+                "a micro-batch: forward %.4g s, backward with recompute %.4g s, weight gradients %.4g s",
+                pass->forward, pass->backward_input, pass->backward_weight);
+    }
+    explain_add(explain, "busiest device", device->forward + device->backward_input + device->backward_weight,
+                UNIT_SECONDS, "a micro-batch through its layers: forward %.4g s", device->forward);
+}
+
+static void explain_step(const struct step_cost *cost, const struct pipeline *pipeline, double hop,
+                         double factor, struct explain *explain) {
+    explain_add(explain, "compute", cost->compute, UNIT_SECONDS, "%lld micro-batches",
+                (long long)pipeline->micro_batches);
+    explain_add(explain, "recompute", cost->recompute, UNIT_SECONDS, NULL);
+    explain_add(explain, "tp", cost->tp, UNIT_SECONDS, NULL);
+    explain_add(explain, "cp", cost->cp, UNIT_SECONDS, NULL);
+    explain_add(explain, "ep", cost->ep, UNIT_SECONDS, NULL);
+    explain_add(explain, "pp", cost->pp, UNIT_SECONDS, "%.4g s a hop, %s", hop,
+                pipeline->hop_seconds > 0 || hop <= 0 ? "not hidden" : "hidden but for filling the pipeline");
+    explain_add(explain, "bubble", cost->bubble, UNIT_SECONDS, "%s, %lld stages of %lld chunks",
+                schedule_names[pipeline->schedule], (long long)pipeline->stages, (long long)pipeline->chunks);
+    explain_add(explain, "dp", cost->dp, UNIT_SECONDS, NULL);
+    explain_add(explain, "optimizer", cost->optimizer, UNIT_SECONDS, "and what every step costs");
+    explain_close(explain, cost->seconds, UNIT_SECONDS, "stragglers' factor %.4g in all but the optimizer",
+                  factor);
+}
+
+/* The parts again, with the figures behind them: the same functions, so the same seconds. */
+static void explain_parts(const struct cost_context *context, const struct layout *layout,
+                          struct explain *explain) {
+    struct layer_part layer;
+    struct state_part state;
+    explain_open(explain, "blocks, one micro-batch on one device");
+    cost_layer_reckon(context, layout, &layer, explain);
+    explain_close(explain, 0, UNIT_NONE, NULL);
+    explain_open(explain, "parameters and gradients");
+    cost_state_reckon(context, layout, &state, explain);
+    explain_close(explain, 0, UNIT_NONE, NULL);
+}
+
+void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
+                   struct step_cost *cost, struct explain *explain) {
+    const struct layer_part *layer = cost_layer_part(context, layout);
+    const struct state_part *state = cost_state_part(context, layout);
+    const struct stage_layers *stages = cost_stage_layers(context, layout);
+    struct communication_problem problem = {context->model, context->cluster, &context->training, layout};
+    struct pass_cost passes[BLOCK_COUNT];
+    struct pipeline pipeline;
+    struct pipeline_time time;
+    block_passes(context, layout, layer, state, passes);
+    lay_out_pipeline(context, layout, stages, passes, &pipeline);
+
+    /* Interleaving leaves slack to send in; else each pass waits for its input. */
+    double hop = communication_hop_seconds(&problem);
+    bool hidden = layout->overlap.pp && layout->vpp > 1;
+    pipeline.hop_seconds = hidden ? 0 : hop;
+    if (simulate)
+        pipeline_simulate(&pipeline, context->arena, &time);
+    else
+        pipeline_closed_form(&pipeline, &time);
+
+    double micro_batches = (double)pipeline.micro_batches;
+    struct pass_cost device = device_pass(context, layout, stages, passes, time.stage);
+    double fill = hidden ? 2 * (double)(layout->pp - 1) * hop : 0;
+    *cost = (struct step_cost){
+        .compute = micro_batches * device.compute,
+        .recompute = micro_batches * device.recompute,
+        .tp = micro_batches * device.tp,
+        .cp = micro_batches * device.cp,
+        .ep = micro_batches * device.ep,
+        .pp = time.hop_seconds + fill,
+        .bubble = time.bubble_seconds,
+        .dp =
+            micro_batches * device.dp + data_parallel(context, layout, &state->state, &device, micro_batches),
+        .optimizer = (layout->offload ? state->offloaded_optimizer_seconds : state->optimizer_seconds) +
+                     context->training.stack->step_seconds,
+    };
+    double factor = straggler_factor(context, layout);
+    scale(cost, factor);
+    cost->seconds = cost->compute + cost->recompute + cost->tp + cost->ep + cost->cp + cost->pp + cost->dp +
+                    cost->bubble + cost->optimizer;
+    if (explain == NULL)
+        return;
+    explain_open(explain, "step");
+    explain_parts(context, layout, explain);
+    explain_blocks(passes, &device, explain);
+    explain_step(cost, &pipeline, hop, factor, explain);
+}

@@ -1,0 +1,219 @@
+#include "planner/cost_parts.h"
+
+#include <string.h>
+
+/* Adam in mixed precision reads gradient, master copy and two moments in fp32 and writes the last three and
+ * the 16-bit parameter: 16 + 12 + 2 bytes, and as much again as a fp32 parameter in unscaling and clipping
+ * what was reduced. */
+static const double UPDATE_BYTES = 40;
+/* Each gradient held is cleared once a step. */
+static const double CLEAR_BYTES = 4;
+/* Host memory bandwidth of one device's share of a node: eight channels of DDR4-3200 a socket, two sockets,
+ * eight devices, at 80 %. */
+static const double HOST_MEMORY_BYTES_PER_SECOND = 40e9;
+/* PCIe 4.0 x16, reached by pinned copies; where the cluster file says nothing. */
+static const double HOST_LINK_BYTES_PER_SECOND = 25e9;
+/* Offload: gradient down in fp32, parameter up in 16 bits. */
+static const double OFFLOAD_LINK_BYTES = 6;
+
+struct cache_key {
+    uint64_t words[3];
+};
+
+struct cost_cache {
+    struct arena *arena;
+    size_t part_size, capacity, count; /* capacity: a power of two */
+    struct cache_key *keys;
+    void **parts; /* NULL: free */
+};
+
+enum { FIRST_CAPACITY = 1024 };
+
+struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size) {
+    struct cost_cache *cache = ARENA_NEW(arena, struct cost_cache);
+    *cache = (struct cost_cache){.arena = arena, .part_size = part_size, .capacity = FIRST_CAPACITY};
+    cache->keys = ARENA_ARRAY(arena, struct cache_key, cache->capacity);
+    cache->parts = ARENA_ARRAY(arena, void *, cache->capacity);
+    return cache;
+}
+
+/* Mixes as splitmix64 does. */
+static uint64_t hash(const struct cache_key *key) {
+    uint64_t mixed = 0;
+    for (size_t i = 0; i < 3; i++) {
+        mixed += key->words[i] + 0x9e3779b97f4a7c15u;
+        mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+        mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+        mixed ^= mixed >> 31;
+    }
+    return mixed;
+}
+
+static size_t slot_of(const struct cost_cache *cache, const struct cache_key *key) {
+    size_t slot = hash(key) & (cache->capacity - 1);
+    while (cache->parts[slot] != NULL && memcmp(&cache->keys[slot], key, sizeof *key) != 0)
+        slot = (slot + 1) & (cache->capacity - 1);
+    return slot;
+}
+
+static void grow(struct cost_cache *cache) {
+    struct cost_cache larger = *cache;
+    larger.capacity *= 2;
+    larger.keys = ARENA_ARRAY(cache->arena, struct cache_key, larger.capacity);
+    larger.parts = ARENA_ARRAY(cache->arena, void *, larger.capacity);
+    for (size_t i = 0; i < cache->capacity; i++) {
+        if (cache->parts[i] == NULL)
+            continue;
+        size_t slot = slot_of(&larger, &cache->keys[i]);
+        larger.keys[slot] = cache->keys[i];
+        larger.parts[slot] = cache->parts[i];
+    }
+    *cache = larger;
+}
+
+/* The part of `key`; `found` is false when it is new and still to be filled. */
+static void *cached(struct cost_cache *cache, const struct cache_key *key, bool *found) {
+    size_t slot = slot_of(cache, key);
+    *found = cache->parts[slot] != NULL;
+    if (*found)
+        return cache->parts[slot];
+    if (2 * (cache->count + 1) > cache->capacity) {
+        grow(cache);
+        slot = slot_of(cache, key);
+    }
+    cache->count++;
+    cache->keys[slot] = *key;
+    cache->parts[slot] = arena_allocate(cache->arena, 1, cache->part_size);
+    return cache->parts[slot];
+}
+
+static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
+    return (uint64_t)a | (uint64_t)b << 16 | (uint64_t)c << 32 | (uint64_t)d << 48;
+}
+
+static struct communication_problem communication_problem_of(const struct cost_context *context,
+                                                             const struct layout *layout) {
+    return (struct communication_problem){context->model, context->cluster, &context->training, layout};
+}
+
+static void reckon_layer_block(const struct cost_context *context, const struct layout *layout,
+                               bool with_experts, struct block_cost *block, struct explain *explain) {
+    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout};
+    struct communication_problem communication = communication_problem_of(context, layout);
+    compute_layer(&compute, with_experts, &block->compute, explain);
+    communication_layer(&communication, with_experts, &block->compute, &block->communication, explain);
+}
+
+void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
+                       struct layer_part *part, struct explain *explain) {
+    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout};
+    struct communication_problem communication = communication_problem_of(context, layout);
+    int64_t expert_layers = model_expert_layers(context->model);
+    *part = (struct layer_part){0};
+    if (expert_layers < context->model->layers)
+        reckon_layer_block(context, layout, false, &part->blocks[BLOCK_DENSE], explain);
+    if (expert_layers > 0)
+        reckon_layer_block(context, layout, true, &part->blocks[BLOCK_EXPERTS], explain);
+    struct block_cost *embedding = &part->blocks[BLOCK_EMBEDDING], *head = &part->blocks[BLOCK_HEAD];
+    compute_embedding(&compute, &embedding->compute, explain);
+    communication_embedding(&communication, &embedding->communication, explain);
+    compute_head(&compute, &head->compute, explain);
+    communication_head(&communication, &head->communication, explain);
+    if (context->model->mtp_layers > 0)
+        compute_mtp_join(&compute, &part->blocks[BLOCK_MTP_JOIN].compute, explain);
+}
+
+const struct layer_part *cost_layer_part(struct cost_context *context, const struct layout *layout) {
+    /* Groups of experts that reach over dp are spread by pp in the other rank order. */
+    int64_t spread = layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 0;
+    struct cache_key key = {{packed(layout->tp, layout->cp, layout->ep, layout->etp),
+                             packed(spread, layout->sequence_parallel, layout->overlap.tp, 0),
+                             (uint64_t)layout->micro_batch}};
+    bool found;
+    struct layer_part *part = cached(context->layers, &key, &found);
+    if (!found)
+        cost_layer_reckon(context, layout, part, NULL);
+    return part;
+}
+
+/* The update streams through memory; offloaded, through the host's, with gradients and parameters over the
+ * link. */
+static void reckon_optimizer(const struct cost_context *context, struct state_part *part) {
+    const struct cluster *cluster = context->cluster;
+    double updated = part->state.sharded_parameters;
+    double clear = compute_traffic_seconds(&cluster->device, CLEAR_BYTES * part->state.parameters);
+    double link = cluster->node.host_link_bytes_per_second > 0 ? cluster->node.host_link_bytes_per_second
+                                                               : HOST_LINK_BYTES_PER_SECOND;
+    part->optimizer_seconds = compute_traffic_seconds(&cluster->device, UPDATE_BYTES * updated) + clear;
+    part->offloaded_optimizer_seconds =
+        updated * (OFFLOAD_LINK_BYTES / link + UPDATE_BYTES / HOST_MEMORY_BYTES_PER_SECOND) + clear;
+}
+
+void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
+                       struct state_part *part, struct explain *explain) {
+    struct communication_problem communication = communication_problem_of(context, layout);
+    communication_state_of(&communication, &part->state, explain);
+    reckon_optimizer(context, part);
+    explain_add(explain, "optimizer",
+                layout->offload ? part->offloaded_optimizer_seconds : part->optimizer_seconds, UNIT_SECONDS,
+                "%.4g M of %.4g M parameters updated%s", part->state.sharded_parameters / 1e6,
+                part->state.parameters / 1e6, layout->offload ? ", on the host" : "");
+}
+
+const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout) {
+    bool dual = layout->schedule == SCHEDULE_DUALPIPE;
+    struct cache_key key = {
+        {packed(layout->tp, layout->cp, layout->ep, layout->etp),
+         packed(layout->pp, layout->vpp, layout->zero << 4 | (int64_t)layout->order << 1 | dual, 0),
+         (uint64_t)layout->dp | (uint64_t)layout->zero_group << 32}};
+    bool found;
+    struct state_part *part = cached(context->states, &key, &found);
+    if (!found)
+        cost_state_reckon(context, layout, part, NULL);
+    return part;
+}
+
+static void reserve_stages(struct cost_context *context, int64_t count) {
+    struct stage_layers *stages = &context->stages;
+    if (count <= stages->capacity)
+        return;
+    size_t capacity = 2 * (size_t)count;
+    stages->capacity = (int64_t)capacity;
+    stages->dense = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->experts = ARENA_ARRAY(context->arena, int64_t, capacity);
+    context->forward = ARENA_ARRAY(context->arena, double, capacity);
+    context->backward_input = ARENA_ARRAY(context->arena, double, capacity);
+    context->backward_weight = ARENA_ARRAY(context->arena, double, capacity);
+}
+
+const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout) {
+    struct stage_layers *stages = &context->stages;
+    if (stages->pp == layout->pp && stages->vpp == layout->vpp)
+        return stages;
+    int64_t count = layout->pp * layout->vpp, first = 0;
+    reserve_stages(context, count);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t layers = layout_chunk_layers(layout, context->model, i);
+        stages->experts[i] = context->experts_before[first + layers] - context->experts_before[first];
+        stages->dense[i] = layers - stages->experts[i];
+        first += layers;
+    }
+    stages->pp = layout->pp;
+    stages->vpp = layout->vpp;
+    return stages;
+}
+
+struct cost_context *cost_context_create(struct arena *arena, const struct model *model,
+                                         const struct cluster *cluster, const struct training *training) {
+    struct cost_context *context = ARENA_NEW(arena, struct cost_context);
+    context->arena = arena;
+    context->model = model;
+    context->cluster = cluster;
+    context->training = *training;
+    context->layers = cost_cache_create(arena, sizeof(struct layer_part));
+    context->states = cost_cache_create(arena, sizeof(struct state_part));
+    context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
+    for (int64_t i = 0; i < model->layers; i++)
+        context->experts_before[i + 1] = context->experts_before[i] + model_layer_has_experts(model, i);
+    return context;
+}

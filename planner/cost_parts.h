@@ -1,0 +1,60 @@
+/* The parts of a step that many layouts share, reckoned once each. Internal to the cost model. */
+#ifndef CLUSTERPLAN_COST_PARTS_H
+#define CLUSTERPLAN_COST_PARTS_H
+
+#include "planner/communication.h"
+#include "planner/cost.h"
+
+/* Compute and exposed communication of one block for one micro-batch. */
+struct block_cost {
+    struct compute_time compute;
+    struct communication_time communication;
+};
+
+enum block { BLOCK_DENSE, BLOCK_EXPERTS, BLOCK_EMBEDDING, BLOCK_HEAD, BLOCK_MTP_JOIN, BLOCK_COUNT };
+
+/* Depends on tp, cp, ep, etp, micro_batch, sequence_parallel, overlap.tp, and where groups of experts lie. */
+struct layer_part {
+    struct block_cost blocks[BLOCK_COUNT];
+};
+
+/* Depends on everything but micro_batch, recompute, schedule and overlap. */
+struct state_part {
+    struct communication_state state;
+    double optimizer_seconds, offloaded_optimizer_seconds;
+};
+
+/* Layers on each virtual stage. Depends on pp and vpp alone; kept for the last ones seen. */
+struct stage_layers {
+    int64_t pp, vpp;
+    int64_t capacity;
+    int64_t *dense, *experts;
+};
+
+struct cost_cache; /* open hash table from a packed key to a part */
+
+struct cost_context {
+    struct arena *arena;
+    const struct model *model;
+    const struct cluster *cluster;
+    struct training training;
+    struct cost_cache *layers, *states;
+    struct stage_layers stages;
+    int64_t *experts_before;                            /* expert layers before each layer */
+    double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */
+};
+
+/* The parts of a layout, from the cache or reckoned and kept. */
+const struct layer_part *cost_layer_part(struct cost_context *context, const struct layout *layout);
+const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout);
+const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout);
+
+/* Reckon a part anew, telling how. */
+void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
+                       struct layer_part *part, struct explain *explain);
+void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
+                       struct state_part *part, struct explain *explain);
+
+struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size);
+
+#endif

@@ -77,10 +77,10 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     double backward = forward;
     if (layout->overlap.tp) {
         forward = communication_exposed(forward, compute->split_products_forward, stack->exposed_tp);
-        backward = communication_exposed(backward, compute->split_products_backward, stack->exposed_tp);
-    }
-    /* Half of the backward products are data gradients. */
-    backward += communication_exposed(again, compute->split_products_backward / 2, stack->exposed_tp);
+        backward =
+            communication_exposed(backward + again, compute->split_products_backward, stack->exposed_tp);
+    } else
+        backward += communication_exposed(again, compute->split_products_backward, stack->exposed_tp);
     time->tp_forward = forward;
     time->tp_backward = backward;
 }

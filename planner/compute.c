@@ -81,7 +81,7 @@ void compute_add_product(struct compute_work *work, const char *label, const str
     work->time->backward_weight += weight_seconds;
     if (product->split) {
         work->time->split_products_forward += forward_seconds;
-        work->time->split_products_backward += input_seconds + weight_seconds;
+        work->time->split_products_backward += input_seconds;
     }
     double flops = 2 * (double)m * (double)n * (double)k;
     explain_add(work->explain, label, forward_seconds + input_seconds + weight_seconds, UNIT_SECONDS,

@@ -54,20 +54,31 @@ static void add_sharding(const struct cost_context *context, const struct layout
     pass->dp += before + behind;
 }
 
+/* Schedules that put weight gradients off launch them on their own: a third of the backward pass's kernels.
+ */
+static double weight_floor(enum schedule schedule, double backward_floor) {
+    bool split = schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;
+    return split ? backward_floor / 3 : 0;
+}
+
 /* Forward, backward and recompute of a block; `floor` is the host's for the forward pass. */
-static struct pass_cost block_pass(const struct block_cost *block, enum recompute recompute, double floor) {
+static struct pass_cost block_pass(const struct block_cost *block, const struct layout *layout,
+                                   enum recompute recompute, double floor) {
     const struct compute_time *compute = &block->compute;
     const struct communication_time *communication = &block->communication;
     double sent = communication->tp_forward + communication->cp_forward + communication->ep_forward;
     double sent_back = communication->tp_backward + communication->cp_backward + communication->ep_backward;
     double forward = fmax(compute->forward + sent, floor);
-    double backward =
-        fmax(compute->backward_input + compute->backward_weight + sent_back, floor * BACKWARD_FLOOR);
+    double later = weight_floor(layout->schedule, floor * BACKWARD_FLOOR);
+    double weight = fmax(compute->backward_weight, later);
+    double together = later > 0 ? 0 : weight; /* launched with the rest */
+    double input =
+        fmax(compute->backward_input + sent_back + together, floor * BACKWARD_FLOOR - later) - together;
     struct pass_cost pass = {
         .forward = forward,
-        .backward_input = backward - compute->backward_weight,
-        .backward_weight = compute->backward_weight,
-        .compute = forward - sent + backward - sent_back,
+        .backward_input = input,
+        .backward_weight = weight,
+        .compute = forward - sent + input + weight - sent_back,
         .tp = communication->tp_forward + communication->tp_backward,
         .cp = communication->cp_forward + communication->cp_backward,
         .ep = communication->ep_forward + communication->ep_backward,
@@ -107,8 +118,8 @@ static void block_passes(const struct cost_context *context, const struct layout
                                   [BLOCK_EXPERTS] = stack->layer_floor_seconds + stack->expert_floor_seconds};
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
-        passes[block] =
-            block_pass(&layer->blocks[block], is_layer ? layout->recompute : RECOMPUTE_NONE, floors[block]);
+        passes[block] = block_pass(&layer->blocks[block], layout,
+                                   is_layer ? layout->recompute : RECOMPUTE_NONE, floors[block]);
         if (layout->schedule == SCHEDULE_DUALPIPE)
             hide_exchange(&passes[block]);
         if (fully_sharded(context, layout) && is_layer)
@@ -165,7 +176,9 @@ static double data_parallel(const struct cost_context *context, const struct lay
                             double micro_batches) {
     const struct stack *stack = context->training.stack;
     double chunks = (double)layout->vpp;
-    double passes = (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
+    bool each_time =
+        layout->zero == 2 && !fully_sharded(context, layout); /* ZeRO-2 reduces every micro-batch */
+    double passes = each_time ? 1 : (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
     double window = layout->overlap.dp ? OVERLAP_WINDOW * passes : 0;
     double share = stack->exposed_dp;
     double backward = window * (device->backward_input + device->backward_weight);
@@ -176,8 +189,7 @@ static double data_parallel(const struct cost_context *context, const struct lay
         return communication_exposed(state->reduce, backward, share) +
                communication_exposed(state->gather, forward, share);
     }
-    double times = layout->zero == 2 ? micro_batches : 1;
-    return times * communication_exposed(state->reduce, backward, share) +
+    return (each_time ? micro_batches : 1) * communication_exposed(state->reduce, backward, share) +
            communication_exposed(state->gather, forward, share) + state->tied;
 }
 

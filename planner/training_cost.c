@@ -26,11 +26,11 @@ double cost_mfu(const struct model *model, const struct cluster *cluster, const 
  * order estimate of the optimum checkpoint interval for restart dumps", FGCS 22 (2006): equations 20 and 37.
  */
 static double goodput(double mtbf, double write_seconds, double restart_seconds) {
-    if (write_seconds >= 2 * mtbf)
-        return mtbf / (mtbf + write_seconds + restart_seconds);
-    double ratio = sqrt(write_seconds / (2 * mtbf));
-    double interval = sqrt(2 * write_seconds * mtbf) * (1 + ratio / 3 + ratio * ratio / 9) - write_seconds;
-    interval = fmax(interval, write_seconds);
+    double interval = mtbf;
+    if (write_seconds < 2 * mtbf) {
+        double ratio = sqrt(write_seconds / (2 * mtbf));
+        interval = sqrt(2 * write_seconds * mtbf) * (1 + ratio / 3 + ratio * ratio / 9) - write_seconds;
+    }
     double expected = mtbf * exp(restart_seconds / mtbf) * expm1((interval + write_seconds) / mtbf);
     return interval / expected;
 }

@@ -1,0 +1,341 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "planner/cost.h"
+#include "planner/reference_device.h"
+
+static void assert_near(double a, double b, double relative) {
+    if (fabs(a - b) > relative * fmax(fabs(a), fabs(b)))
+        print_message("%.12g is not %.12g\n", a, b);
+    assert_true(fabs(a - b) <= relative * fmax(fabs(a), fabs(b)));
+}
+
+static struct cluster h100_cluster(void) {
+    struct cluster cluster = {.name = "test", .node = {.devices = 8}, .device = reference_device};
+    cluster.device.reserved_bytes = 1e9;
+    cluster.levels[0] = (struct network_level){.name = "nvlink",
+                                               .devices = 8,
+                                               .bandwidth_bytes_per_second = 450e9,
+                                               .latency_seconds = 2e-6,
+                                               .oversubscription = 1};
+    cluster.levels[1] = (struct network_level){.name = "leaf",
+                                               .bandwidth_bytes_per_second = 50e9,
+                                               .ports = 8,
+                                               .latency_seconds = 5e-6,
+                                               .oversubscription = 1};
+    cluster.level_count = 2;
+    return cluster;
+}
+
+/* GPT-3 175B's shape. */
+static struct model dense_model(void) {
+    return (struct model){.name = "dense",
+                          .layers = 96,
+                          .hidden = 12288,
+                          .heads = 96,
+                          .kv_heads = 96,
+                          .head_dim = 128,
+                          .ffn_hidden = 49152,
+                          .vocab = 51200,
+                          .sequence = 2048,
+                          .experts = {.every = 1}};
+}
+
+/* Mixtral 8x22B's shape. */
+static struct model expert_model(void) {
+    return (struct model){.name = "experts",
+                          .layers = 56,
+                          .hidden = 6144,
+                          .heads = 48,
+                          .kv_heads = 8,
+                          .head_dim = 128,
+                          .ffn_hidden = 16384,
+                          .gated = true,
+                          .vocab = 32768,
+                          .sequence = 4096,
+                          .norm = NORM_RMSNORM,
+                          .experts = {.count = 8, .top_k = 2, .ffn_hidden = 16384, .every = 1}};
+}
+
+static struct training training_of(int64_t sequence, int64_t global_batch) {
+    return (struct training){.sequence = sequence,
+                             .global_batch = global_batch,
+                             .precision = PRECISION_BF16,
+                             .attention = ATTENTION_FLASH,
+                             .stack = stack_default()};
+}
+
+static struct layout dense_layout(void) {
+    return (struct layout){.tp = 8,
+                           .pp = 8,
+                           .vpp = 1,
+                           .cp = 1,
+                           .ep = 1,
+                           .etp = 1,
+                           .dp = 4,
+                           .micro_batch = 1,
+                           .sequence_parallel = true,
+                           .zero = 1,
+                           .overlap = {true, true, true}};
+}
+
+static double sum_of(const struct step_cost *cost) {
+    return cost->compute + cost->recompute + cost->tp + cost->ep + cost->cp + cost->pp + cost->dp +
+           cost->bubble + cost->optimizer;
+}
+
+static bool random_layout(const struct model *model, const struct training *training, struct layout *layout) {
+    static const int64_t powers[] = {1, 2, 4, 8, 16};
+    char why[256];
+    *layout = (struct layout){.tp = powers[rand() % 4],
+                              .pp = powers[rand() % 4],
+                              .vpp = 1,
+                              .cp = powers[rand() % 3],
+                              .ep = model->experts.count > 0 ? powers[rand() % 4] : 1,
+                              .etp = model->experts.count > 0 ? powers[rand() % 2] : 1,
+                              .dp = powers[rand() % 5],
+                              .micro_batch = powers[rand() % 3],
+                              .zero = rand() % 4,
+                              .recompute = (enum recompute)(rand() % 3),
+                              .schedule = (enum schedule)(rand() % SCHEDULE_COUNT),
+                              .order = (enum rank_order)(rand() % ORDER_COUNT),
+                              .overlap = {rand() % 2, rand() % 2, rand() % 2},
+                              .offload = rand() % 4 == 0};
+    layout->sequence_parallel = layout->tp > 1 && rand() % 2;
+    if (layout->schedule == SCHEDULE_INTERLEAVED)
+        layout->vpp = 2;
+    return layout_valid(layout, model, training->sequence, training->global_batch, why, sizeof why);
+}
+
+static void terms_add_up(void **state) {
+    (void)state;
+    struct arena *arena = arena_create();
+    struct cluster cluster = h100_cluster();
+    struct model models[] = {dense_model(), expert_model()};
+    struct training training = training_of(4096, 256);
+    int tried = 0;
+    srand(1);
+    for (int i = 0; i < 4000; i++) {
+        struct cost_context *context = cost_context_create(arena, &models[i % 2], &cluster, &training);
+        struct layout layout;
+        if (!random_layout(&models[i % 2], &training, &layout))
+            continue;
+        struct step_cost closed, again, played, explained;
+        cost_evaluate(context, &layout, false, &closed, NULL);
+        cost_evaluate(context, &layout, false, &again, NULL);
+        cost_evaluate(context, &layout, true, &played, NULL);
+        cost_evaluate(context, &layout, true, &explained, explain_create(arena));
+        assert_near(closed.seconds, sum_of(&closed), 1e-12);
+        assert_near(played.seconds, sum_of(&played), 1e-12);
+        assert_true(isfinite(closed.seconds) && closed.seconds > 0);
+        assert_true(closed.bubble >= 0 && closed.ep >= 0 && closed.tp >= 0 && closed.dp >= 0);
+        assert_memory_equal(&closed, &again, sizeof closed);
+        assert_memory_equal(&played, &explained, sizeof played);
+        tried++;
+    }
+    assert_true(tried > 200);
+    arena_destroy(arena);
+}
+
+/* A cached part must never be taken for another's. */
+static void cache_does_not_mix(void **state) {
+    (void)state;
+    struct arena *arena = arena_create();
+    struct cluster cluster = h100_cluster();
+    struct model model = expert_model();
+    struct training training = training_of(4096, 256);
+    struct cost_context *shared = cost_context_create(arena, &model, &cluster, &training);
+    srand(2);
+    for (int i = 0; i < 3000; i++) {
+        struct layout layout;
+        if (!random_layout(&model, &training, &layout))
+            continue;
+        struct cost_context *fresh = cost_context_create(arena, &model, &cluster, &training);
+        struct step_cost one, other;
+        cost_evaluate(shared, &layout, false, &one, NULL);
+        cost_evaluate(fresh, &layout, false, &other, NULL);
+        assert_memory_equal(&one, &other, sizeof one);
+    }
+    arena_destroy(arena);
+}
+
+static struct step_cost cost_on(const struct cluster *cluster, const struct model *model,
+                                const struct training *training, const struct layout *layout) {
+    struct arena *arena = arena_create();
+    struct step_cost cost;
+    cost_evaluate(cost_context_create(arena, model, cluster, training), layout, false, &cost, NULL);
+    arena_destroy(arena);
+    return cost;
+}
+
+static void more_never_hurts(void **state) {
+    (void)state;
+    struct model models[] = {dense_model(), expert_model()};
+    struct training training = training_of(4096, 256);
+    srand(3);
+    for (int i = 0; i < 2000; i++) {
+        struct layout layout;
+        if (!random_layout(&models[i % 2], &training, &layout))
+            continue;
+        struct cluster cluster = h100_cluster(), better = cluster;
+        double factor = 1 + (double)(rand() % 100) / 50;
+        int what = rand() % 4;
+        switch (what) {
+        case 0:
+            better.levels[rand() % 2].bandwidth_bytes_per_second *= factor;
+            break;
+        case 1:
+            better.device.memory_bytes_per_second *= factor;
+            break;
+        case 2:
+            better.levels[rand() % 2].latency_seconds /= factor;
+            break;
+        default:
+            better.device.kernels.matmul[PRECISION_BF16].flops_per_second *= factor;
+            better.device.kernels.attention.flops_per_second *= factor;
+        }
+        double before = cost_on(&cluster, &models[i % 2], &training, &layout).seconds;
+        double after = cost_on(&better, &models[i % 2], &training, &layout).seconds;
+        char text[256];
+        if (after > before * (1 + 1e-9))
+            print_message("better %d by %g: %.9g to %.9g, %s\n", what, factor, before, after,
+                          layout_format(&layout, text, sizeof text));
+        assert_true(after <= before * (1 + 1e-9));
+    }
+}
+
+/* What each key of a layout is there for. */
+static void keys_do_what_they_say(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = dense_model();
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct step_cost base = cost_on(&cluster, &model, &training, &layout), cost;
+    assert_true(base.recompute == 0 && base.cp == 0 && base.ep == 0);
+    assert_true(base.tp > 0 && base.pp > 0 && base.dp > 0 && base.bubble > 0);
+    /* 64 micro-batches over 8 stages: (p - 1) / m of the work; the head makes one stage longer. */
+    assert_near(base.bubble / (base.compute + base.tp), 7.0 / 64, 0.1);
+
+    layout.recompute = RECOMPUTE_FULL; /* a third of what forward and backward take */
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_near(cost.recompute / cost.compute, 1.0 / 3, 0.15);
+    layout.recompute = RECOMPUTE_SELECTIVE;
+    assert_true(cost_on(&cluster, &model, &training, &layout).recompute < cost.recompute / 3);
+
+    layout = dense_layout();
+    layout.overlap = (struct layout_overlap){false, false, false};
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_true(cost.tp > base.tp && cost.dp > base.dp);
+    layout = dense_layout();
+    layout.schedule = SCHEDULE_INTERLEAVED;
+    layout.vpp = 4;
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_near(cost.bubble, base.bubble / 4, 0.05);
+    layout = dense_layout();
+    layout.offload = true;
+    assert_true(cost_on(&cluster, &model, &training, &layout).optimizer > base.optimizer);
+    layout = dense_layout();
+    layout.order = ORDER_TP_CP_PP_DP; /* neighbouring stages and gradients both cross nodes at tp 8 */
+    assert_true(cost_on(&cluster, &model, &training, &layout).seconds > 0);
+}
+
+static void zero_three_pays_by_micro_batch(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = dense_model();
+    struct training training = training_of(2048, 256);
+    training.stack = stack_find("fsdp");
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 1, .etp = 1, .dp = 64, .micro_batch = 4, .zero = 3};
+    double coarse = cost_on(&cluster, &model, &training, &layout).dp;
+    layout.micro_batch = 1;
+    assert_near(cost_on(&cluster, &model, &training, &layout).dp, 4 * coarse, 0.01);
+}
+
+/* Of one layer's product the FLOPs are known: the time can't beat the peak. */
+static void no_faster_than_the_peak(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model models[] = {dense_model(), expert_model()};
+    struct training training = training_of(4096, 256);
+    srand(4);
+    for (int i = 0; i < 2000; i++) {
+        struct layout layout;
+        if (!random_layout(&models[i % 2], &training, &layout))
+            continue;
+        double seconds = cost_on(&cluster, &models[i % 2], &training, &layout).seconds;
+        double mfu = cost_mfu(&models[i % 2], &cluster, &training, &layout, seconds);
+        assert_true(mfu > 0 && mfu < 1);
+    }
+}
+
+static void mfu_by_hand(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = dense_model();
+    struct training training = training_of(2048, 1536);
+    struct layout layout = dense_layout();
+    /* arXiv 2104.04473, equation 3, without recompute: 72 B s l h^2 (1 + s/6h + V/12lh). */
+    double h = 12288, l = 96, s = 2048, v = 51200;
+    double flops = 72 * 1536 * s * l * h * h * (1 + s / (6 * h) + v / (12 * l * h));
+    double mfu = cost_mfu(&model, &cluster, &training, &layout, 100);
+    assert_near(mfu, flops / (100 * 256 * 989.4e12), 0.001);
+}
+
+static void a_whole_training(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = dense_model();
+    struct training training = training_of(2048, 1536);
+    struct layout layout = dense_layout();
+    struct training_cost cost;
+    training.tokens = 300e9;
+    cluster.device.price_per_second = 2.0 / 3600;
+    cluster.device.power_watts = 700;
+    cost_training(&model, &cluster, &training, &layout, 10, &cost);
+    assert_near(cost.steps, ceil(300e9 / (2048.0 * 1536)), 1e-12);
+    assert_near(cost.days, cost.steps * 10 / 86400, 1e-12);
+    assert_true(cost.goodput == 1);
+    assert_near(cost.cost, 256 * 2 * cost.steps * 10 / 3600, 1e-12);
+    assert_near(cost.energy_joules, 256 * 700 * cost.steps * 10, 1e-12);
+
+    /* 50,000 h a device: 256 devices fail every 195 h. 2.45 TB in checkpoints at 32 x 1 GB/s take 76.6 s, so
+     * every 2.9 h one (Daly): two times 0.73 % of the time, and half an interval with restart each 195 h. */
+    cluster.device.mtbf_seconds = 50000.0 * 3600;
+    cluster.node.storage_bytes_per_second = 1e9;
+    cost_training(&model, &cluster, &training, &layout, 10, &cost);
+    double write = 14 * 175e9 / 32e9, mtbf = 50000.0 * 3600 / 256, interval = sqrt(2 * write * mtbf);
+    double lost = write / interval + interval / 2 / mtbf + (600 + write) / mtbf;
+    assert_near(1 - cost.goodput, lost, 0.05);
+    assert_near(cost.days, cost.steps * 10 / 86400 / cost.goodput, 1e-12);
+    /* More failures, less progress. */
+    double before = cost.goodput;
+    for (double hours = 40000; hours > 30; hours /= 3) {
+        cluster.device.mtbf_seconds = hours * 3600;
+        cost_training(&model, &cluster, &training, &layout, 10, &cost);
+        assert_true(cost.goodput < before && cost.goodput >= 0);
+        before = cost.goodput;
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(terms_add_up),
+        cmocka_unit_test(cache_does_not_mix),
+        cmocka_unit_test(more_never_hurts),
+        cmocka_unit_test(keys_do_what_they_say),
+        cmocka_unit_test(zero_three_pays_by_micro_batch),
+        cmocka_unit_test(no_faster_than_the_peak),
+        cmocka_unit_test(mfu_by_hand),
+        cmocka_unit_test(a_whole_training),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,252 @@
+#include "probe/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "probe/summary.h"
+
+enum { POINTS_MAX = 512, TERMS = 4, ROUNDS = 8, LOSS_STEPS = 20 };
+static const double ramp_unit_bytes = 1e6; /* of the form's square-root term: 1 MB */
+static const double outlier_floor = 1e-3;  /* errors below this don't gain weight any more */
+
+static double link_seconds(const struct fit_link *fit, double bytes) {
+    return fit->latency_seconds + bytes / fit->bandwidth_bytes_per_second;
+}
+
+static void judge_link(const struct fit_point *points, size_t count, struct fit_link *fit, double *sum) {
+    double errors[POINTS_MAX];
+    *sum = 0;
+    fit->largest_error = 0;
+    for (size_t i = 0; i < count; i++) {
+        errors[i] = fabs(link_seconds(fit, points[i].bytes) / points[i].seconds - 1);
+        *sum += errors[i];
+        fit->largest_error = fmax(fit->largest_error, errors[i]);
+    }
+    fit->median_error = summary_median(errors, count);
+}
+
+bool fit_link(const struct fit_point *points, size_t count, struct fit_link *fit) {
+    bool found = false;
+    double least = HUGE_VAL;
+    if (count > POINTS_MAX) {
+        count = POINTS_MAX;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!(points[i].seconds > 0)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
+            double rise = points[j].seconds - points[i].seconds, run = points[j].bytes - points[i].bytes;
+            if (!(run > 0 && rise > 0)) {
+                continue;
+            }
+            struct fit_link line = {.bandwidth_bytes_per_second = run / rise};
+            line.latency_seconds = points[i].seconds - points[i].bytes * rise / run;
+            if (line.latency_seconds < 0) {
+                continue;
+            }
+            double sum;
+            judge_link(points, count, &line, &sum);
+            if (sum < least) {
+                least = sum;
+                *fit = line;
+                found = true;
+            }
+        }
+    }
+    return found;
+}
+
+double fit_bus_volume(enum collective_operation operation, double bytes, int members) {
+    double n = members;
+    switch (operation) {
+    case COLLECTIVE_ALL_REDUCE:
+        return 2 * bytes * (n - 1) / n;
+    case COLLECTIVE_ALL_GATHER:
+    case COLLECTIVE_REDUCE_SCATTER:
+    case COLLECTIVE_ALL_TO_ALL:
+        return bytes * (n - 1) / n;
+    case COLLECTIVE_SEND_RECEIVE:
+    case COLLECTIVE_COUNT:
+        break;
+    }
+    return bytes;
+}
+
+double fit_collective_seconds(const struct collective_constants *constants, int members,
+                              double volume_bytes) {
+    double small = 1 - constants->small_group_loss / members;
+    return constants->latency_seconds + constants->latency_per_member_seconds * (members - 1) +
+           volume_bytes / (constants->bandwidth_bytes_per_second * small) +
+           constants->ramp_seconds * sqrt(volume_bytes / ramp_unit_bytes);
+}
+
+/* What each unknown is multiplied by in the time of a point. */
+static void terms_of(const struct fit_collective_point *point, double loss, double terms[TERMS]) {
+    terms[0] = 1;
+    terms[1] = point->members - 1;
+    terms[2] = point->volume_bytes / (1 - loss / point->members);
+    terms[3] = sqrt(point->volume_bytes / ramp_unit_bytes);
+}
+
+/* Solves the normal equations restricted to the unknowns in `set`; false when singular or a value is
+ * negative.
+ */
+static bool solve(double matrix[TERMS][TERMS], const double right[TERMS], unsigned set, double out[TERMS]) {
+    double a[TERMS][TERMS + 1] = {{0}};
+    for (size_t i = 0; i < TERMS; i++) {
+        bool in = (set >> i & 1) != 0;
+        for (size_t j = 0; j < TERMS; j++) {
+            bool both = in && (set >> j & 1) != 0;
+            a[i][j] = both ? matrix[i][j] : (i == j ? 1 : 0);
+        }
+        a[i][TERMS] = in ? right[i] : 0;
+    }
+    for (size_t i = 0; i < TERMS; i++) {
+        size_t pivot = i;
+        for (size_t k = i + 1; k < TERMS; k++) {
+            pivot = fabs(a[k][i]) > fabs(a[pivot][i]) ? k : pivot;
+        }
+        if (!(fabs(a[pivot][i]) > 1e-9 * fabs(matrix[i][i]))) {
+            return false;
+        }
+        for (size_t j = 0; j <= TERMS; j++) {
+            double swap = a[i][j];
+            a[i][j] = a[pivot][j];
+            a[pivot][j] = swap;
+        }
+        for (size_t k = 0; k < TERMS; k++) {
+            double factor = k == i ? 0 : a[k][i] / a[i][i];
+            for (size_t j = i; j <= TERMS; j++) {
+                a[k][j] -= factor * a[i][j];
+            }
+        }
+    }
+    for (size_t i = 0; i < TERMS; i++) {
+        out[i] = a[i][TERMS] / a[i][i];
+        if (out[i] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Weighted least squares of the relative error over all sets of unknowns that stay positive: of four unknowns
+ * there are so few sets that the best is found by trying them. Unknowns are scaled so that terms are near 1.
+ */
+static bool least_squares(const struct fit_collective_point *points, const double *weights, size_t count,
+                          double loss, unsigned allowed, double out[TERMS]) {
+    double matrix[TERMS][TERMS] = {{0}}, right[TERMS] = {0}, scale[TERMS] = {0};
+    for (size_t p = 0; p < count; p++) {
+        double terms[TERMS];
+        terms_of(&points[p], loss, terms);
+        for (size_t i = 0; i < TERMS; i++) {
+            scale[i] = fmax(scale[i], terms[i] / points[p].seconds);
+        }
+    }
+    for (size_t p = 0; p < count; p++) {
+        double terms[TERMS];
+        terms_of(&points[p], loss, terms);
+        for (size_t i = 0; i < TERMS; i++) {
+            double left = scale[i] > 0 ? terms[i] / points[p].seconds / scale[i] : 0;
+            right[i] += weights[p] * left;
+            for (size_t j = 0; j < TERMS; j++) {
+                double other = scale[j] > 0 ? terms[j] / points[p].seconds / scale[j] : 0;
+                matrix[i][j] += weights[p] * left * other;
+            }
+        }
+    }
+    bool found = false;
+    double best = 0; /* what a solution takes off the sum of squares: right . x */
+    for (unsigned set = 1; set < 1U << TERMS; set++) {
+        double x[TERMS], gain = 0;
+        if ((set & ~allowed) != 0 || !solve(matrix, right, set, x)) {
+            continue;
+        }
+        for (size_t i = 0; i < TERMS; i++) {
+            gain += right[i] * x[i];
+        }
+        if (gain > best && x[2] > 0) {
+            best = gain;
+            found = true;
+            for (size_t i = 0; i < TERMS; i++) {
+                out[i] = scale[i] > 0 ? x[i] / scale[i] : 0;
+            }
+        }
+    }
+    return found;
+}
+
+static void judge_collective(const struct fit_collective_point *points, size_t count,
+                             const struct collective_constants *constants, double *errors) {
+    for (size_t p = 0; p < count; p++) {
+        errors[p] = fabs(fit_collective_seconds(constants, points[p].members, points[p].volume_bytes) /
+                             points[p].seconds -
+                         1);
+    }
+}
+
+/* Least absolute relative error by reweighting least squares. Returns the sum of errors, infinite on failure.
+ */
+static double fit_at_loss(const struct fit_collective_point *points, size_t count, double loss,
+                          unsigned allowed, struct collective_constants *constants) {
+    double weights[POINTS_MAX], errors[POINTS_MAX], x[TERMS] = {0}, sum = HUGE_VAL;
+    for (size_t p = 0; p < count; p++) {
+        weights[p] = 1;
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        if (!least_squares(points, weights, count, loss, allowed, x)) {
+            return sum;
+        }
+        *constants = (struct collective_constants){.known = true,
+                                                   .latency_seconds = x[0],
+                                                   .latency_per_member_seconds = x[1],
+                                                   .bandwidth_bytes_per_second = 1 / x[2],
+                                                   .ramp_seconds = x[3],
+                                                   .small_group_loss = loss,
+                                                   .from = "measured"};
+        judge_collective(points, count, constants, errors);
+        sum = 0;
+        for (size_t p = 0; p < count; p++) {
+            sum += errors[p];
+            weights[p] = 1 / fmax(errors[p], outlier_floor);
+        }
+    }
+    return sum;
+}
+
+bool fit_collective(const struct fit_collective_point *points, size_t count,
+                    struct collective_constants *constants, double *median_error) {
+    if (count > POINTS_MAX) {
+        count = POINTS_MAX;
+    }
+    bool several_sizes = false;
+    for (size_t p = 0; p < count; p++) {
+        if (!(points[p].seconds > 0) || points[p].members < 2 || points[p].volume_bytes < 0) {
+            return false;
+        }
+        several_sizes = several_sizes || points[p].members != points[0].members;
+    }
+    if (count < 2) {
+        return false;
+    }
+    unsigned allowed = several_sizes ? 0xf : 0xd; /* no latency a member out of one group size */
+    double least = HUGE_VAL;
+    for (int step = 0; step < (several_sizes ? LOSS_STEPS : 1); step++) {
+        struct collective_constants trial;
+        double sum = fit_at_loss(points, count, (double)step / LOSS_STEPS, allowed, &trial);
+        if (sum < least) {
+            least = sum;
+            *constants = trial;
+        }
+    }
+    if (!(least < HUGE_VAL)) {
+        return false;
+    }
+    double errors[POINTS_MAX];
+    judge_collective(points, count, constants, errors);
+    *median_error = summary_median(errors, count);
+    return true;
+}

@@ -1,0 +1,145 @@
+/* The journal is text: a line of identity, then a line for each figure. A last line cut short by a crash is
+ * left out when it is read. */
+#include "probe/records.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char magic[] = "clusterprobe journal 1";
+enum { FIELDS = 14, LINE_MAX_BYTES = 512 };
+
+static bool append(struct records *records, const struct record *record) {
+    if (records->count == records->capacity) {
+        size_t capacity = records->capacity == 0 ? 256 : records->capacity * 2;
+        struct record *items = realloc(records->items, capacity * sizeof *items);
+        if (items == NULL) {
+            return false;
+        }
+        records->items = items;
+        records->capacity = capacity;
+    }
+    records->items[records->count++] = *record;
+    return true;
+}
+
+static bool parse(const char *line, struct record *record) {
+    long long bytes, count;
+    int end = 0;
+    struct summary *s = &record->summary;
+    memset(record, 0, sizeof *record);
+    int fields =
+        sscanf(line, "%d %d %d %d %d %d %d %lld %lld %la %la %la %la %la%n", &record->phase, &record->kind,
+               &record->from, &record->to, &record->operation, &record->members, &record->level, &bytes,
+               &count, &s->minimum, &s->lower_quartile, &s->median, &s->upper_quartile, &s->maximum, &end);
+    record->bytes = bytes;
+    s->count = count;
+    return fields == FIELDS && line[end] == '\n';
+}
+
+static bool take_over(struct records *records, const char *identity, struct error *error) {
+    FILE *file = fopen(records->path, "r");
+    char *line = NULL;
+    size_t size = 0;
+    if (file == NULL) {
+        error_set(error, "nothing to resume: can't open %s: %s", records->path, strerror(errno));
+        return error_hint(error, "leave out --resume to begin anew");
+    }
+    bool same = getline(&line, &size, file) > 0 && strncmp(line, magic, strlen(magic)) == 0;
+    same = same && getline(&line, &size, file) > 0;
+    if (same) {
+        line[strcspn(line, "\n")] = '\0';
+        same = strcmp(line, identity) == 0;
+    }
+    bool kept = true;
+    struct record record;
+    while (same && kept && getline(&line, &size, file) > 0 && parse(line, &record)) {
+        kept = append(records, &record);
+    }
+    free(line);
+    fclose(file);
+    if (!same) {
+        error_set(error, "%s is of other hosts, ranks or another program", records->path);
+        return error_hint(error,
+                          "--resume needs the mpirun line of the first run; to begin anew, leave it out");
+    }
+    return kept || error_set(error, "out of memory");
+}
+
+static bool write_record(struct records *records, const struct record *r, struct error *error) {
+    const struct summary *s = &r->summary;
+    int written =
+        fprintf(records->journal, "%d %d %d %d %d %d %d %lld %lld %la %la %la %la %la\n", r->phase, r->kind,
+                r->from, r->to, r->operation, r->members, r->level, (long long)r->bytes, (long long)s->count,
+                s->minimum, s->lower_quartile, s->median, s->upper_quartile, s->maximum);
+    if (written < 0 || fflush(records->journal) != 0) {
+        return error_set(error, "can't write %s: %s", records->path, strerror(errno));
+    }
+    return true;
+}
+
+/* Writes what is there under another name first, so that a full disk leaves the earlier journal. */
+bool records_open(struct records *records, const char *path, const char *identity, bool resume,
+                  struct error *error) {
+    char fresh[4096];
+    memset(records, 0, sizeof *records);
+    records->path = path;
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    if (resume && !take_over(records, identity, error)) {
+        return false;
+    }
+    records->resumed = records->count;
+    records->journal = fopen(fresh, "w");
+    bool good = records->journal != NULL && fprintf(records->journal, "%s\n%s\n", magic, identity) > 0 &&
+                fflush(records->journal) == 0;
+    if (!good) {
+        error_set(error, "can't write %s: %s", fresh, strerror(errno));
+    }
+    for (size_t i = 0; good && i < records->count; i++) {
+        good = write_record(records, &records->items[i], error);
+    }
+    if (good && rename(fresh, path) != 0) {
+        good = error_set(error, "can't rename %s: %s", fresh, strerror(errno));
+    }
+    if (!good) {
+        unlink(fresh);
+        records_close(records, false);
+    }
+    return good;
+}
+
+static bool same_key(const struct record *one, const struct record *other) {
+    return one->phase == other->phase && one->kind == other->kind && one->from == other->from &&
+           one->to == other->to && one->operation == other->operation && one->members == other->members &&
+           one->level == other->level && one->bytes == other->bytes;
+}
+
+const struct record *records_find(struct records *records, const struct record *key) {
+    for (size_t i = 0; i < records->resumed; i++) {
+        size_t at = (records->next + i) % records->resumed;
+        if (same_key(&records->items[at], key)) {
+            records->next = at + 1;
+            return &records->items[at];
+        }
+    }
+    return NULL;
+}
+
+bool records_add(struct records *records, const struct record *record, struct error *error) {
+    if (!append(records, record)) {
+        return error_set(error, "out of memory");
+    }
+    return records->journal == NULL || write_record(records, record, error);
+}
+
+void records_close(struct records *records, bool done) {
+    if (records->journal != NULL) {
+        fclose(records->journal);
+        if (done) {
+            unlink(records->path);
+        }
+    }
+    free(records->items);
+    memset(records, 0, sizeof *records);
+}

@@ -1,0 +1,62 @@
+/* Every figure measured so far, in memory and in a journal on disk, so that a run that dies is resumed. */
+#ifndef CLUSTERPLAN_PROBE_RECORDS_H
+#define CLUSTERPLAN_PROBE_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/error.h"
+#include "probe/summary.h"
+
+/* What was asked when a figure was taken. */
+enum record_phase {
+    PHASE_MEMORY,     /* copying in a host's memory: from = rank */
+    PHASE_LOCAL,      /* pairs of ranks of one host */
+    PHASE_PAIRS,      /* pairs of hosts, by their leading ranks */
+    PHASE_SWEEP,      /* a sample of pairs alone, by message size */
+    PHASE_LOADED,     /* pairs at the same time, to load a level */
+    PHASE_RAILS,      /* all ranks of one host to all of another at the same time */
+    PHASE_COLLECTIVE, /* a group of ranks; from = its first rank */
+    PHASE_COUNT
+};
+
+struct record {
+    int32_t phase;     /* enum record_phase */
+    int32_t kind;      /* enum task_kind */
+    int32_t from, to;  /* ranks */
+    int32_t operation; /* enum collective_operation, of PHASE_COLLECTIVE */
+    int32_t members;   /* of the group; of pairs: how many ran at the same time */
+    int32_t level;     /* of PHASE_LOADED: the network level; of PHASE_COLLECTIVE: enum record_group */
+    int64_t bytes;     /* of a message, or of a member's buffer */
+    struct summary summary;
+};
+
+/* Which ranks a collective joined: one host's, one of each host of an inner group, or one of each host. */
+enum record_group { GROUP_HOST, GROUP_INNER, GROUP_LEADERS, GROUP_EVERYTHING };
+
+struct records {
+    struct record *items;
+    size_t count, capacity;
+    size_t resumed, next; /* the first ones are of an earlier run; where the next asked for likely is */
+    FILE *journal;        /* NULL: none is kept */
+    const char *path;     /* of the journal */
+};
+
+/* Opens the journal at `path`. `identity` is one line that says which ranks, hosts and program the figures
+ * are of. With `resume`, figures of an earlier journal of the same identity are taken over; it is an error
+ * when there is none, or of another identity. Without, an earlier one is replaced. */
+bool records_open(struct records *records, const char *path, const char *identity, bool resume,
+                  struct error *error);
+
+/* The figure of an earlier run that is being resumed, or NULL. All but the summary of `key` counts. */
+const struct record *records_find(struct records *records, const struct record *key);
+
+/* False with the error set when the journal can't be written: disk full, or quota. */
+bool records_add(struct records *records, const struct record *record, struct error *error);
+
+/* Closes the journal, and removes it when `done`. Frees the figures. */
+void records_close(struct records *records, bool done);
+
+#endif

@@ -1,0 +1,237 @@
+#include "probe/campaign.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/collectives.h"
+#include "probe/crew.h"
+#include "probe/phases.h"
+
+/* The longest that one message may take: 4 MiB then need half a megabyte a second. */
+static const double stall_seconds = 8;
+static const double roll_call_seconds = 3;
+
+int32_t campaign_leader(const struct campaign *campaign, size_t host) {
+    return campaign->placement->hosts[host].ranks[0];
+}
+
+double campaign_seconds_left(const struct campaign *campaign) {
+    return campaign->limit_seconds - (MPI_Wtime() - campaign->begin);
+}
+
+static const char *host_name(const struct campaign *campaign, int32_t rank) {
+    return campaign->placement->hosts[campaign->placement->host_of[rank]].name;
+}
+
+static void add_word(char *list, size_t size, const char *word) {
+    size_t used = strlen(list);
+    if (used + 1 < size) {
+        snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", word);
+    }
+}
+
+/* Names hosts whose leaders don't answer any more. Returns how many there are. */
+static size_t silent_hosts(const struct campaign *campaign, char *names, size_t size) {
+    size_t hosts = campaign->placement->host_count, silent = 0;
+    int32_t *leaders = ARENA_ARRAY(campaign->arena, int32_t, hosts);
+    bool *answers = ARENA_ARRAY(campaign->arena, bool, hosts);
+    for (size_t i = 0; i < hosts; i++) {
+        leaders[i] = campaign_leader(campaign, i);
+    }
+    crew_roll_call(leaders, hosts, roll_call_seconds, answers);
+    names[0] = '\0';
+    for (size_t i = 0; i < hosts; i++) {
+        if (!answers[i]) {
+            silent++;
+            add_word(names, size, campaign->placement->hosts[i].name);
+        }
+    }
+    return silent;
+}
+
+/* Which of the tasks did not end well, and whose fault that is. Always false. */
+static bool blame(struct campaign *campaign, const struct task *tasks, const struct report *reports,
+                  size_t count, struct error *error) {
+    char silent[256], stalled[256] = "", pair[160];
+    size_t silent_count = silent_hosts(campaign, silent, sizeof silent);
+    campaign->failed = true;
+    for (size_t i = 0; i < count; i++) {
+        if (reports[i].state == REPORT_DONE) {
+            continue;
+        }
+        int32_t rank = reports[i].rank, peer = tasks[i].peer;
+        bool is_pair = tasks[i].kind >= TASK_LATENCY && tasks[i].kind <= TASK_EXCHANGE;
+        if (is_pair && tasks[i].role == ROLE_INITIATOR) {
+            snprintf(pair, sizeof pair, "%s (rank %d) with %s (rank %d)", host_name(campaign, rank), rank,
+                     host_name(campaign, peer), peer);
+            add_word(stalled, sizeof stalled, pair);
+        } else if (!is_pair) {
+            snprintf(pair, sizeof pair, "%s (rank %d)", host_name(campaign, rank), rank);
+            add_word(stalled, sizeof stalled, pair);
+        }
+    }
+    if (silent_count > 0 && silent_count + 1 == campaign->placement->host_count && silent_count > 1) {
+        error_set(error, "%s, where rank 0 runs, can't reach any other host; stalled: %s",
+                  campaign->placement->hosts[0].name, stalled);
+    } else if (silent_count > 0) {
+        error_set(error, "no answer from %s; stalled: %s", silent, stalled);
+    } else {
+        error_set(error, "the hosts answer, but this measurement stalled: %s", stalled);
+    }
+    return false;
+}
+
+bool campaign_measure(struct campaign *campaign, const struct record *key, const struct campaign_pair *pairs,
+                      size_t count, double seconds, bool together, struct error *error) {
+    struct task *tasks = calloc(2 * count + 1, sizeof *tasks);
+    int32_t *ranks = calloc(2 * count + 1, sizeof *ranks);
+    struct report *reports = calloc(2 * count + 1, sizeof *reports);
+    size_t used = 0;
+    if (tasks == NULL || ranks == NULL || reports == NULL) {
+        return error_set(error, "out of memory");
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct record asked = *key;
+        asked.from = pairs[i].from;
+        asked.to = pairs[i].to;
+        asked.members = (int32_t)count;
+        if (records_find(campaign->records, &asked) != NULL) {
+            continue;
+        }
+        tasks[used] = (struct task){.kind = key->kind,
+                                    .role = ROLE_INITIATOR,
+                                    .peer = pairs[i].to,
+                                    .bytes = key->bytes,
+                                    .seconds = seconds,
+                                    .stall_seconds = stall_seconds};
+        ranks[used++] = pairs[i].from;
+    }
+    for (size_t i = 0; i < used; i++) {
+        tasks[i].together_root = ranks[0];
+        tasks[i].together_count = together ? (int32_t)used : 0;
+        tasks[used + i] = tasks[i];
+        tasks[used + i].role = ROLE_RESPONDER;
+        tasks[used + i].peer = ranks[i];
+        ranks[used + i] = tasks[i].peer;
+    }
+    bool good = used == 0 || crew_run(tasks, ranks, 2 * used, reports) ||
+                blame(campaign, tasks, reports, 2 * used, error);
+    for (size_t i = 0; good && i < used; i++) {
+        struct record record = *key;
+        record.from = ranks[i];
+        record.to = tasks[i].peer;
+        record.members = (int32_t)count;
+        record.summary = reports[i].summary;
+        good = records_add(campaign->records, &record, error);
+    }
+    if (!campaign->failed) {
+        free(tasks);
+        free(ranks);
+        free(reports);
+    }
+    return good;
+}
+
+bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t count, double seconds,
+                     struct error *error) {
+    struct task *tasks = ARENA_ARRAY(campaign->arena, struct task, count);
+    struct report *reports = ARENA_ARRAY(campaign->arena, struct report, count);
+    struct record record = {.phase = PHASE_MEMORY, .kind = TASK_MEMORY, .members = (int32_t)count};
+    record.from = record.to = ranks[0];
+    if (records_find(campaign->records, &record) != NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        tasks[i] = (struct task){.kind = TASK_MEMORY, .seconds = seconds, .stall_seconds = stall_seconds};
+    }
+    if (!crew_run(tasks, ranks, count, reports)) {
+        return blame(campaign, tasks, reports, count, error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        record.from = record.to = ranks[i];
+        record.summary = reports[i].summary;
+        if (!records_add(campaign->records, &record, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The same task for all members of a group. */
+static bool run_group(struct campaign *campaign, const struct task *task, const int32_t *ranks, size_t count,
+                      struct report *first, struct error *error) {
+    struct task *tasks = ARENA_ARRAY(campaign->arena, struct task, count);
+    struct report *reports = ARENA_ARRAY(campaign->arena, struct report, count);
+    for (size_t i = 0; i < count; i++) {
+        tasks[i] = *task;
+    }
+    if (!crew_run(tasks, ranks, count, reports)) {
+        return blame(campaign, tasks, reports, count, error);
+    }
+    *first = reports[0];
+    return true;
+}
+
+bool campaign_form(struct campaign *campaign, const int32_t *ranks, size_t count, struct error *error) {
+    const struct task task = {
+        .kind = TASK_GROUP, .members = (int32_t)count, .seconds = 0, .stall_seconds = stall_seconds};
+    struct report report;
+    collectives_send_group(ranks, count);
+    return run_group(campaign, &task, ranks, count, &report, error);
+}
+
+bool campaign_collective(struct campaign *campaign, const struct record *key, const int32_t *ranks,
+                         size_t count, double seconds, struct record *result, struct error *error) {
+    const struct task task = {.kind = TASK_COLLECTIVE,
+                              .operation = key->operation,
+                              .members = (int32_t)count,
+                              .bytes = key->bytes,
+                              .seconds = seconds,
+                              .stall_seconds = stall_seconds};
+    struct report report;
+    *result = *key;
+    result->from = ranks[0];
+    result->members = (int32_t)count;
+    const struct record *known = records_find(campaign->records, result);
+    if (known != NULL) {
+        *result = *known;
+        return true;
+    }
+    if (!run_group(campaign, &task, ranks, count, &report, error)) {
+        return false;
+    }
+    result->summary = report.summary;
+    return records_add(campaign->records, result, error);
+}
+
+bool campaign_describe(struct campaign *campaign, struct error *error) {
+    campaign->begin = MPI_Wtime();
+    size_t hosts = campaign->placement->host_count;
+    int32_t *leaders = ARENA_ARRAY(campaign->arena, int32_t, hosts);
+    struct report *reports = ARENA_ARRAY(campaign->arena, struct report, hosts);
+    campaign->nodes = ARENA_ARRAY(campaign->arena, struct node_summary, hosts);
+    for (size_t i = 0; i < hosts; i++) {
+        leaders[i] = campaign_leader(campaign, i);
+    }
+    if (!crew_describe(leaders, hosts, campaign->hwloc_xml, reports, campaign->nodes)) {
+        struct task *tasks = ARENA_ARRAY(campaign->arena, struct task, hosts);
+        return blame(campaign, tasks, reports, hosts, error);
+    }
+    for (size_t i = 0; i < hosts; i++) {
+        if (campaign->nodes[i].error[0] != '\0') {
+            return error_set(error, "host %s: %s", campaign->placement->hosts[i].name,
+                             campaign->nodes[i].error);
+        }
+    }
+    return true;
+}
+
+bool campaign_run(struct campaign *campaign, struct error *error) {
+    progress_start(&campaign->progress, MPI_Wtime());
+    bool good = phases_run(campaign, error);
+    progress_clear(&campaign->progress);
+    return good;
+}

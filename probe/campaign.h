@@ -1,0 +1,68 @@
+/* The whole of a measurement, led by rank 0: phase after phase, within a time limit. What a phase measured
+ * decides what the next ones do; everything ends up in records. */
+#ifndef CLUSTERPLAN_PROBE_CAMPAIGN_H
+#define CLUSTERPLAN_PROBE_CAMPAIGN_H
+
+#include <stdbool.h>
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "probe/analysis.h"
+#include "probe/levels.h"
+#include "probe/node.h"
+#include "probe/placement.h"
+#include "probe/progress.h"
+#include "probe/records.h"
+#include "probe/schedule.h"
+#include "probe/task.h"
+
+struct campaign {
+    const struct placement *placement;
+    struct arena *arena;
+    struct records *records;
+    struct progress progress;
+    double begin, limit_seconds; /* MPI_Wtime of the start; --time-limit */
+    const char *hwloc_xml;
+    struct node_summary *nodes;  /* of each host */
+    struct schedule_plan plan;   /* of the pairs of hosts */
+    struct levels levels;        /* of the network, by host; count 0 with one host */
+    struct analysis_host *hosts; /* how each deviates; with two hosts or more */
+    bool by_bandwidth;           /* the levels show in bandwidth, not in latency */
+    bool failed;                 /* MPI is only good for aborting now */
+};
+
+/* Starts the clock and describes the nodes. False as below; also, without `failed`, for bad hwloc XML. */
+bool campaign_describe(struct campaign *campaign, struct error *error);
+
+/* Runs all phases. False with the error set and `failed` true when a rank, host or link gave up: the error
+ * names it. False without `failed` when the journal can't be written. */
+bool campaign_run(struct campaign *campaign, struct error *error);
+
+/* For the phases. One measurement between two ranks, and what to know of it. */
+struct campaign_pair {
+    int32_t from, to;
+};
+
+enum { CAMPAIGN_LATENCY_BYTES = 8, CAMPAIGN_STREAM_BYTES = 4 << 20 };
+
+/* Measures all `count` pairs at the same time, but for those measured before. `key`: phase, kind, bytes and
+ * level; `together`: their timed parts begin together. */
+bool campaign_measure(struct campaign *campaign, const struct record *key, const struct campaign_pair *pairs,
+                      size_t count, double seconds, bool together, struct error *error);
+
+/* Memory of all `count` ranks at the same time. */
+bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t count, double seconds,
+                     struct error *error);
+
+/* One operation by a group that was formed. */
+bool campaign_form(struct campaign *campaign, const int32_t *ranks, size_t count, struct error *error);
+bool campaign_collective(struct campaign *campaign, const struct record *key, const int32_t *ranks,
+                         size_t count, double seconds, struct record *result, struct error *error);
+
+/* Seconds left until the limit; the last ones are kept for the end. */
+double campaign_seconds_left(const struct campaign *campaign);
+
+/* The leading rank of a host. */
+int32_t campaign_leader(const struct campaign *campaign, size_t host);
+
+#endif

@@ -1,0 +1,23 @@
+/* Collectives of MPI over a group of ranks. The calls block, as a training job's do, since MPI's nonblocking
+ * ones use other algorithms; a watchdog ends the process where one never returns. */
+#ifndef CLUSTERPLAN_PROBE_COLLECTIVES_H
+#define CLUSTERPLAN_PROBE_COLLECTIVES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "probe/summary.h"
+#include "probe/task.h"
+
+/* Rank 0: sends the group to its members, who make a communicator of it with their next TASK_GROUP. The list
+ * must live until that is done. */
+void collectives_send_group(const int32_t *ranks, size_t count);
+
+/* TASK_GROUP: makes the communicator of task->members ranks. */
+bool collectives_form(const struct task *task);
+
+/* TASK_COLLECTIVE: seconds of one operation, the slowest member's. Repeats like pingpong_run. All members
+ * get the same summary. */
+bool collectives_run(const struct task *task, struct summary *summary);
+
+#endif

@@ -1,0 +1,202 @@
+#include "probe/crew.h"
+
+#include <mpi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/collectives.h"
+#include "probe/memory_copy.h"
+#include "probe/pingpong.h"
+#include "probe/wait.h"
+
+/* A report may come this much later than its task's own limits allow. */
+static const double report_grace_seconds = 3;
+/* The last rank takes rank 0 for dead after this time without a word (a heartbeat goes out every round). */
+static const double silence_seconds = 20;
+
+/* The longest that a task may take before it gives up by itself. */
+static double task_limit(const struct task *task) {
+    return task->seconds + (task->together_count > 1 ? 4 : 2) * task->stall_seconds + report_grace_seconds;
+}
+
+static void run_task(const struct task *task, struct report *report) {
+    bool done = true;
+    memset(report, 0, sizeof *report);
+    MPI_Comm_rank(MPI_COMM_WORLD, &report->rank);
+    switch (task->kind) {
+    case TASK_MEMORY:
+        done = memory_copy_measure(task->seconds, &report->summary);
+        break;
+    case TASK_LATENCY:
+    case TASK_STREAM:
+    case TASK_EXCHANGE:
+        done = pingpong_run(task, &report->summary);
+        break;
+    case TASK_GROUP:
+        done = collectives_form(task);
+        break;
+    case TASK_COLLECTIVE:
+        done = collectives_run(task, &report->summary);
+        break;
+    default:
+        break;
+    }
+    report->state = done ? REPORT_DONE : REPORT_STALLED;
+}
+
+static void send_node(const char *hwloc_xml) {
+    struct node_summary node;
+    node_describe(hwloc_xml, &node);
+    MPI_Send(&node, (int)sizeof node, MPI_BYTE, 0, TAG_NODE, MPI_COMM_WORLD);
+}
+
+bool crew_work(const char *hwloc_xml, int *status) {
+    int rank, ranks;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    const double forever = 1e9;
+    double limit = silence_seconds;
+    for (;;) {
+        struct task task;
+        struct report report;
+        MPI_Request request;
+        MPI_Irecv(&task, (int)sizeof task, MPI_BYTE, 0, TAG_TASK, MPI_COMM_WORLD, &request);
+        if (!wait_request(&request, rank == ranks - 1 ? limit : forever, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+            return false;
+        }
+        limit = silence_seconds + task_limit(&task);
+        if (task.kind == TASK_STOP) {
+            *status = task.role;
+            return true;
+        }
+        if (task.kind == TASK_HEARTBEAT) {
+            continue;
+        }
+        run_task(&task, &report);
+        MPI_Send(&report, (int)sizeof report, MPI_BYTE, 0, TAG_REPORT, MPI_COMM_WORLD);
+        if (task.kind == TASK_NODE) {
+            send_node(hwloc_xml);
+        }
+    }
+}
+
+/* Tells the last rank that rank 0 lives, and how long the coming tasks may take. */
+static void beat(const struct task *task) {
+    int ranks;
+    struct task heartbeat = *task;
+    heartbeat.kind = TASK_HEARTBEAT;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    if (ranks > 1) {
+        MPI_Send(&heartbeat, (int)sizeof heartbeat, MPI_BYTE, ranks - 1, TAG_TASK, MPI_COMM_WORLD);
+    }
+}
+
+bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, struct report *reports) {
+    MPI_Request *requests = calloc(count * 2, sizeof(MPI_Request));
+    const struct task *own = NULL;
+    size_t own_index = 0;
+    double limit = 0, begin = MPI_Wtime();
+    bool all = true;
+    if (requests == NULL) {
+        return false;
+    }
+    beat(&tasks[0]);
+    for (size_t i = 0; i < count; i++) {
+        reports[i] = (struct report){.state = REPORT_MISSING, .rank = ranks[i]};
+        limit = task_limit(&tasks[i]) > limit ? task_limit(&tasks[i]) : limit;
+        requests[i] = requests[count + i] = MPI_REQUEST_NULL;
+        if (ranks[i] == 0) {
+            own = &tasks[i];
+            own_index = i;
+            continue;
+        }
+        MPI_Irecv(&reports[i], (int)sizeof reports[i], MPI_BYTE, ranks[i], TAG_REPORT, MPI_COMM_WORLD,
+                  &requests[i]);
+        MPI_Isend(&tasks[i], (int)sizeof tasks[i], MPI_BYTE, ranks[i], TAG_TASK, MPI_COMM_WORLD,
+                  &requests[count + i]);
+    }
+    if (own != NULL) {
+        run_task(own, &reports[own_index]);
+    }
+    for (size_t i = 0; i < 2 * count; i++) {
+        double left = begin + limit - MPI_Wtime();
+        if (requests[i] != MPI_REQUEST_NULL) {
+            all = wait_request(&requests[i], left > 0 ? left : 0, WAIT_IDLE, MPI_STATUS_IGNORE) && all;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        all = all && reports[i].state == REPORT_DONE;
+    }
+    if (all) {
+        free(requests); /* otherwise requests are still active, and the run is about to end */
+    }
+    return all;
+}
+
+bool crew_describe(const int32_t *ranks, size_t count, const char *hwloc_xml, struct report *reports,
+                   struct node_summary *nodes) {
+    const double describe_seconds = 30; /* hwloc on a large node with many devices takes seconds */
+    struct task *tasks = calloc(count, sizeof *tasks);
+    if (tasks == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        tasks[i] = (struct task){.kind = TASK_NODE, .seconds = describe_seconds};
+    }
+    bool all = crew_run(tasks, ranks, count, reports);
+    for (size_t i = 0; all && i < count; i++) {
+        if (ranks[i] == 0) {
+            node_describe(hwloc_xml, &nodes[i]);
+            continue;
+        }
+        MPI_Request request;
+        MPI_Irecv(&nodes[i], (int)sizeof nodes[i], MPI_BYTE, ranks[i], TAG_NODE, MPI_COMM_WORLD, &request);
+        if (!wait_request(&request, describe_seconds, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+            reports[i].state = REPORT_MISSING;
+            all = false;
+        }
+    }
+    if (all) {
+        free(tasks);
+    }
+    return all;
+}
+
+void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *answers) {
+    static const struct task call = {.kind = TASK_ROLL_CALL};
+    double end = MPI_Wtime() + seconds;
+    MPI_Request request;
+    for (size_t i = 0; i < count; i++) {
+        if (ranks[i] != 0) {
+            MPI_Isend(&call, (int)sizeof call, MPI_BYTE, ranks[i], TAG_TASK, MPI_COMM_WORLD, &request);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct report *report = malloc(sizeof *report); /* may be filled after this returns: not freed then */
+        double left = end - MPI_Wtime();
+        answers[i] = ranks[i] == 0;
+        if (report == NULL || ranks[i] == 0) {
+            free(report);
+            continue;
+        }
+        MPI_Irecv(report, (int)sizeof *report, MPI_BYTE, ranks[i], TAG_REPORT, MPI_COMM_WORLD, &request);
+        if (wait_request(&request, left > 0 ? left : 0, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+            answers[i] = true;
+            free(report);
+        }
+    }
+}
+
+bool crew_stop(int status) {
+    const struct task stop = {.kind = TASK_STOP, .role = status};
+    const double stop_seconds = 5;
+    int ranks;
+    bool told = true;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    for (int rank = 1; rank < ranks; rank++) {
+        MPI_Request request;
+        MPI_Isend(&stop, (int)sizeof stop, MPI_BYTE, rank, TAG_TASK, MPI_COMM_WORLD, &request);
+        told = wait_request(&request, stop_seconds, WAIT_IDLE, MPI_STATUS_IGNORE) && told;
+    }
+    return told;
+}

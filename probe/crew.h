@@ -1,0 +1,31 @@
+/* Rank 0 leads, all ranks work: it hands out tasks, and gets reports back within a deadline.
+ *
+ * After a task that failed, MPI is only good for a roll call and for aborting. */
+#ifndef CLUSTERPLAN_PROBE_CREW_H
+#define CLUSTERPLAN_PROBE_CREW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "probe/node.h"
+#include "probe/task.h"
+
+/* What a rank that isn't rank 0 does: tasks until TASK_STOP. False when rank 0 fell silent; only the last
+ * rank listens for that, so that one speaks. `hwloc_xml`: see node_describe; `status`: what to exit with. */
+bool crew_work(const char *hwloc_xml, int *status);
+
+/* Runs tasks[i] on ranks[i], all at once; rank 0 does its own when it is among them. Reports are in the same
+ * order. False when some are not REPORT_DONE. */
+bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, struct report *reports);
+
+/* Runs TASK_NODE on ranks[i]; summaries and their errors stand in `nodes`. */
+bool crew_describe(const int32_t *ranks, size_t count, const char *hwloc_xml, struct report *reports,
+                   struct node_summary *nodes);
+
+/* Which ranks still answer within `seconds`; answers[i] for ranks[i]. */
+void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *answers);
+
+/* Ends the work of all ranks, who exit with `status`. False when not all could be told. */
+bool crew_stop(int status);
+
+#endif

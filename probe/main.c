@@ -1,0 +1,351 @@
+/* clusterprobe: measures a cluster under mpirun and writes the cluster file that clusterplan plans on. */
+#include <math.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/arena.h"
+#include "common/catalogue.h"
+#include "common/cluster.h"
+#include "common/error.h"
+#include "common/options.h"
+#include "common/units.h"
+#include "probe/campaign.h"
+#include "probe/crew.h"
+#include "probe/pingpong.h"
+#include "probe/result.h"
+#include "probe/show.h"
+#include "probe/wait.h"
+#include "probe/watchdog.h"
+
+enum { EXIT_USAGE = 2 };
+static const double start_seconds = 60; /* MPI_Init and the first exchange, also of thousands of ranks */
+static const double end_seconds = 15;
+static const double time_limit_default = 300;
+static const char default_base[] = "dgx-a100-80g";
+
+struct arguments {
+    const char *output, *time_limit, *base, *hwloc_xml, *show;
+    bool resume, help;
+    double limit_seconds;
+};
+
+static void print_help(const struct option_entry *options) {
+    fputs("Usage: mpirun [OPTIONS OF MPIRUN] clusterprobe -o FILE [OPTIONS]\n"
+          "       clusterprobe --show FILE\n"
+          "Measures the nodes and the network it runs on and writes a cluster file for clusterplan.\n\n",
+          stdout);
+    options_help(options, stdout);
+    fputs("\nExamples:\n"
+          "  mpirun -np 2 clusterprobe -o here.yaml                     two ranks on this machine\n"
+          "  mpirun --hostfile HOSTS --map-by ppr:1:node --bind-to core clusterprobe -o c.yaml\n"
+          "                                                             one rank a node: the network\n"
+          "  srun -N 16 --ntasks-per-node 4 clusterprobe -o c.yaml --base dgx-h100\n"
+          "  clusterprobe --show c.yaml                                 what an earlier run found\n",
+          stdout);
+}
+
+/* The rank as the launcher tells it before MPI_Init, so that one rank alone complains. */
+static bool speaks(void) {
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *rank = getenv(names[i]);
+        if (rank != NULL) {
+            return strcmp(rank, "0") == 0;
+        }
+    }
+    return true;
+}
+
+static bool check_arguments(struct arguments *arguments, size_t operands, struct error *error) {
+    char why[256];
+    arguments->limit_seconds = time_limit_default;
+    if (arguments->help || arguments->show != NULL) {
+        return true;
+    }
+    if (operands > 0 || arguments->output == NULL) {
+        error_set(error, "clusterprobe needs to know where its result goes");
+        return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
+    }
+    if (arguments->time_limit != NULL) {
+        if (!units_parse(arguments->time_limit, UNIT_SECONDS, &arguments->limit_seconds, why, sizeof why)) {
+            return error_set(error, "--time-limit %s: %s", arguments->time_limit, why);
+        }
+        if (!(arguments->limit_seconds >= 1)) {
+            return error_set(error, "--time-limit %s: at least one second is needed", arguments->time_limit);
+        }
+    }
+    if (arguments->hwloc_xml != NULL && access(arguments->hwloc_xml, R_OK) != 0) {
+        return error_set(error, "can't read %s", arguments->hwloc_xml);
+    }
+    return true;
+}
+
+static int show(const char *path, struct arena *arena, struct error *error) {
+    struct cluster cluster;
+    if (!cluster_read(path, arena, &cluster, error)) {
+        return EXIT_USAGE;
+    }
+    show_cluster(&cluster, stdout);
+    const char *slash = strrchr(path, '/');
+    const char *matrix = cluster.matrix_file;
+    if (matrix != NULL && slash != NULL && matrix[0] != '/') {
+        matrix = arena_print(arena, "%.*s/%s", (int)(slash - path), path, matrix);
+    }
+    return show_heat_map(&cluster, matrix, arena, stdout, error) ? EXIT_SUCCESS : EXIT_USAGE;
+}
+
+static const char *join_command(int argc, char **argv, int ranks, struct arena *arena) {
+    const char *line = arena_print(arena, "%d ranks of clusterprobe", ranks);
+    for (int i = 1; i < argc; i++) {
+        line = arena_print(arena, "%s %s", line, argv[i]);
+    }
+    return line;
+}
+
+static const char *mpi_version(struct arena *arena) {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    MPI_Get_library_version(text, &length);
+    text[strcspn(text, ",\n")] = '\0';
+    return arena_copy_string(arena, text);
+}
+
+/* Which ranks on which hosts of which program: figures of other ones must not be mixed. */
+static const char *identify(const struct placement *placement, struct arena *arena) {
+    const char *line =
+        arena_print(arena, "clusterprobe " CLUSTERPLAN_VERSION ", %d ranks:", placement->ranks);
+    for (size_t i = 0; i < placement->host_count; i++) {
+        const struct placement_host *host = &placement->hosts[i];
+        line = arena_print(arena, "%s %s", line, host->name);
+        for (int32_t r = 0; r < host->rank_count; r++) {
+            line = arena_print(arena, "%s%c%d", line, r == 0 ? ':' : ',', host->ranks[r]);
+        }
+    }
+    return line;
+}
+
+static const char *add_note(struct arena *arena, const char *notes, const char *note) {
+    fprintf(stderr, "clusterprobe: note: %s\n", note);
+    return notes == NULL ? note : arena_print(arena, "%s; %s", notes, note);
+}
+
+/* What to know of where the ranks run, told before anything is measured. */
+static const char *note_placement(const struct placement *placement, struct arena *arena) {
+    const char *notes = NULL;
+    bool unbound = false;
+    for (size_t i = 0; i < placement->host_count; i++) {
+        unbound = unbound || placement->hosts[i].unbound;
+    }
+    if (placement->ranks == 1) {
+        notes = add_note(arena, notes,
+                         "one rank: no link is measured, only the node itself and its memory; "
+                         "start it as mpirun -np 2 clusterprobe");
+    }
+    if (placement->crowded) {
+        notes = add_note(arena, notes,
+                         "oversubscribed: more ranks than cores; latency and bandwidth are noisy, "
+                         "and worse than the machine can do");
+    } else if (unbound) {
+        notes = add_note(arena, notes,
+                         "ranks are not bound to cores; mpirun --bind-to core steadies the figures");
+    }
+    if (placement->share_machine) {
+        notes = add_note(arena, notes, "several hosts are one machine (containers or namespaces)");
+    }
+    return notes;
+}
+
+static const char *note_plan(const struct campaign *campaign, const char *notes) {
+    const struct schedule_plan *plan = &campaign->plan;
+    struct arena *arena = campaign->arena;
+    if (plan->sampled) {
+        double all = (double)plan->members * (double)(plan->members - 1) / 2;
+        notes = add_note(
+            arena, notes,
+            arena_print(arena, "%lld of %.0f pairs of hosts were sampled", (long long)plan->pairs, all));
+    } else if (plan->at_once > 1) {
+        notes = add_note(
+            arena, notes,
+            arena_print(arena, "up to %lld pairs of hosts were measured at once", (long long)plan->at_once));
+    }
+    if (campaign_seconds_left(campaign) <= 0) {
+        notes = add_note(arena, notes, "the time limit ended it before all was measured");
+    }
+    return notes;
+}
+
+/* The topology that fills in what can't be measured: the one asked for, that of the GPU seen, or the default.
+ */
+static bool read_base(const struct campaign *campaign, const char *asked, struct cluster *base,
+                      const char **notes, struct error *error) {
+    const char *gpu, *name = asked;
+    struct arena *arena = campaign->arena;
+    node_gpus(&campaign->nodes[0], &gpu);
+    if (name == NULL) {
+        name = gpu != NULL ? result_topology_of_gpu(gpu) : default_base;
+        if (name == NULL) {
+            error_set(error, "no shipped topology has the device %s of host %s", gpu,
+                      campaign->placement->hosts[0].name);
+            return error_hint(error,
+                              "give one that comes near with --base; clusterplan topologies lists them");
+        }
+        const char *why =
+            gpu != NULL ? arena_print(arena, "%s was seen", gpu) : "no GPU was seen and no --base given";
+        *notes =
+            add_note(arena, *notes,
+                     arena_print(arena, "%s: the device and what else can't be measured here are those of %s",
+                                 why, name));
+    }
+    const char *path = catalogue_find(CATALOGUE_TOPOLOGY, name, arena, error);
+    return path != NULL && cluster_read(path, arena, base, error) && result_check_base(campaign, base, error);
+}
+
+static const char *matrix_path(const char *output, struct arena *arena) {
+    size_t length = strlen(output);
+    bool yaml = length > 5 && strcmp(output + length - 5, ".yaml") == 0;
+    return arena_print(arena, "%.*s.pairs.csv", (int)(yaml ? length - 5 : length), output);
+}
+
+static const char *base_name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* Measures, then writes the matrix and the cluster file. Returns the exit status. */
+static int measure(struct campaign *campaign, const struct arguments *arguments, struct result_source *source,
+                   struct error *error) {
+    struct cluster base, cluster;
+    struct arena *arena = campaign->arena;
+    if (!campaign_describe(campaign, error)) {
+        return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
+    }
+    if (!read_base(campaign, arguments->base, &base, &source->note, error)) {
+        return EXIT_USAGE;
+    }
+    if (!campaign_run(campaign, error)) {
+        return EXIT_FAILURE;
+    }
+    source->note = note_plan(campaign, source->note);
+    result_make(campaign, &base, source, &cluster);
+    const char *matrix = matrix_path(arguments->output, arena);
+    cluster.matrix_file = base_name_of(matrix);
+    if (!result_write_matrix(campaign, matrix, error) || !cluster_write(&cluster, arguments->output, error)) {
+        return EXIT_FAILURE;
+    }
+    show_cluster(&cluster, stdout);
+    if (!show_heat_map(&cluster, matrix, arena, stdout, error)) {
+        return EXIT_FAILURE;
+    }
+    fprintf(stderr, "clusterprobe: wrote %s and %s in %.0f s\n", arguments->output, matrix,
+            arguments->limit_seconds - campaign_seconds_left(campaign));
+    return EXIT_SUCCESS;
+}
+
+/* Rank 0. Returns the exit status; sets `aborts` when the other ranks can't be told to stop. */
+static int lead(const struct placement *placement, const struct arguments *arguments, int argc, char **argv,
+                struct arena *arena, bool *aborts, struct error *error) {
+    struct records records;
+    struct campaign campaign = {.placement = placement,
+                                .arena = arena,
+                                .records = &records,
+                                .limit_seconds = arguments->limit_seconds,
+                                .hwloc_xml = arguments->hwloc_xml};
+    struct result_source source = {.output = arguments->output,
+                                   .command = join_command(argc, argv, placement->ranks, arena),
+                                   .mpi = mpi_version(arena)};
+    const char *journal = arena_print(arena, "%s.partial", arguments->output);
+    source.note = note_placement(placement, arena);
+    if (!records_open(&records, journal, identify(placement, arena), arguments->resume, error)) {
+        return EXIT_USAGE;
+    }
+    int status = measure(&campaign, arguments, &source, error);
+    bool worth_keeping = status == EXIT_FAILURE && records.count > 0;
+    if (worth_keeping) {
+        error_hint(error, "what was measured is kept in %s; the same line with --resume goes on from there",
+                   journal);
+    }
+    records_close(&records, !worth_keeping);
+    *aborts = campaign.failed;
+    return status;
+}
+
+static int run(const struct arguments *arguments, int argc, char **argv, struct arena *arena,
+               struct error *error) {
+    struct placement placement;
+    bool crowded, aborts = false;
+    int rank, status = EXIT_SUCCESS;
+    watchdog_arm(start_seconds, "starting the ranks");
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    bool sound = placement_gather(arena, &placement, &crowded, error);
+    watchdog_disarm();
+    wait_set_crowded(crowded);
+    if (!sound) {
+        status = EXIT_USAGE;
+    } else if (rank == 0) {
+        status = lead(&placement, arguments, argc, argv, arena, &aborts, error);
+        aborts = aborts || !crew_stop(status);
+    } else if (!crew_work(arguments->hwloc_xml, &status)) {
+        error_set(error, "rank 0 fell silent");
+        status = EXIT_FAILURE;
+        aborts = true;
+    }
+    if (status != EXIT_SUCCESS && (rank == 0 || aborts)) {
+        fputs("clusterprobe: ", stderr);
+        error_print(error, stderr);
+    }
+    watchdog_arm(end_seconds, "ending the ranks");
+    if (aborts) {
+        MPI_Abort(MPI_COMM_WORLD, status == EXIT_SUCCESS ? EXIT_FAILURE : status);
+    }
+    pingpong_free();
+    MPI_Finalize();
+    watchdog_disarm();
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct arguments arguments = {0};
+    struct error error = {0};
+    size_t operands = 0;
+    const char *operand[1];
+    const struct option_entry options[] = {
+        {"output", 'o', "FILE", "write the cluster file here; measurements go to FILE's .pairs.csv",
+         &arguments.output, NULL},
+        {"time-limit", 0, "T", "end after this long, such as 60 or \"5 min\" (default 5 min)",
+         &arguments.time_limit, NULL},
+        {"base", 0, "TOPOLOGY",
+         "topology that tells what can't be measured (default: that of the GPU\n"
+         "seen, else dgx-a100-80g)",
+         &arguments.base, NULL},
+        {"resume", 0, NULL, "go on where an earlier run of the same line broke off", NULL, &arguments.resume},
+        {"hwloc-xml", 0, "FILE", "take the nodes from an hwloc XML file instead of this machine",
+         &arguments.hwloc_xml, NULL},
+        {"show", 0, "FILE", "print what stands in a cluster file; needs no mpirun", &arguments.show, NULL},
+        {"help", 'h', NULL, "print this", NULL, &arguments.help},
+        {0}};
+    bool good = options_parse(argc, argv, options, operand, 1, &operands, &error) &&
+                check_arguments(&arguments, operands, &error);
+    struct arena *arena = arena_create();
+    int status = EXIT_SUCCESS;
+    if (!good) {
+        status = EXIT_USAGE;
+    } else if (arguments.help) {
+        print_help(options);
+    } else if (arguments.show != NULL) {
+        status = show(arguments.show, arena, &error);
+    } else {
+        status = run(&arguments, argc, argv, arena, &error);
+        arena_destroy(arena);
+        return status;
+    }
+    if (status != EXIT_SUCCESS && speaks()) {
+        fputs("clusterprobe: ", stderr);
+        error_print(&error, stderr);
+    }
+    arena_destroy(arena);
+    return status;
+}

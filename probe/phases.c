@@ -1,0 +1,490 @@
+#include "probe/phases.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cluster.h"
+#include "probe/analysis.h"
+
+/* Seconds given to one measurement. Most end sooner, with their median known. */
+static const double memory_seconds = 0.15;
+static const double latency_seconds = 0.03;
+static const double stream_seconds = 0.08;
+static const double sweep_seconds = 0.05;
+static const double loaded_seconds = 0.6;
+static const double collective_seconds = 0.05;
+static const double warm_up_seconds = 0.03; /* of one measurement, on top */
+/* Shares of the time limit that pairs may take; the rest is for what follows. */
+static const double local_share = 0.15, pairs_share = 0.5;
+enum { SWEEP_PAIRS = 3, SWEEP_SIZES = 8, RAIL_PAIRS = 2, COLLECTIVE_SIZES = 5 };
+static const int64_t sweep_bytes[SWEEP_SIZES] = {8, 64, 512, 4096, 32768, 262144, 1 << 20, 4 << 20};
+static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1024, 16384, 131072, 1 << 20, 8 << 20};
+
+static const struct record latency_key = {.kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
+static const struct record stream_key = {.kind = TASK_STREAM, .bytes = CAMPAIGN_STREAM_BYTES};
+
+/* A slot of the tournament: latency, then bandwidth there and back. */
+static double slot_seconds(void) {
+    return latency_seconds + 2 * stream_seconds + 3 * warm_up_seconds;
+}
+
+static struct record in_phase(struct record key, enum record_phase phase, int32_t level) {
+    key.phase = (int32_t)phase;
+    key.level = level;
+    return key;
+}
+
+static bool time_is_up(const struct campaign *campaign) {
+    return campaign_seconds_left(campaign) <= 0;
+}
+
+static void step(struct campaign *campaign, double share) {
+    progress_step(&campaign->progress, share, MPI_Wtime());
+}
+
+/* Hosts that share a machine would disturb each other: they take turns. Returns the end of the turn that
+ * begins with host `first`. */
+static size_t turn_end(const struct campaign *campaign, size_t first) {
+    return campaign->placement->share_machine ? first + 1 : campaign->placement->host_count;
+}
+
+static bool run_memory(struct campaign *campaign, struct error *error) {
+    const struct placement *placement = campaign->placement;
+    int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, (size_t)placement->ranks);
+    for (size_t host = 0; host < placement->host_count; host = turn_end(campaign, host)) {
+        size_t count = 0;
+        for (size_t i = host; i < turn_end(campaign, host); i++) {
+            for (int32_t r = 0; r < placement->hosts[i].rank_count; r++) {
+                ranks[count++] = placement->hosts[i].ranks[r];
+            }
+        }
+        if (!campaign_memory(campaign, ranks, count, memory_seconds, error)) {
+            return false;
+        }
+        step(campaign, (double)host / (double)placement->host_count);
+    }
+    return true;
+}
+
+static void local_plan(const struct campaign *campaign, size_t host, struct schedule_plan *plan) {
+    size_t turns = campaign->placement->share_machine ? campaign->placement->host_count : 1;
+    double budget = local_share * campaign->limit_seconds / (double)turns;
+    double cost = latency_seconds + stream_seconds + 2 * warm_up_seconds;
+    schedule_make(campaign->placement->hosts[host].rank_count, cost, budget, plan);
+}
+
+/* Pairs of ranks of hosts first .. end-1, slot by slot; the hosts go in step. */
+static bool run_local_turn(struct campaign *campaign, size_t first, size_t end, struct error *error) {
+    const struct placement *placement = campaign->placement;
+    struct campaign_pair *pairs =
+        ARENA_ARRAY(campaign->arena, struct campaign_pair, (size_t)placement->ranks);
+    struct schedule_pair *slot_pairs =
+        ARENA_ARRAY(campaign->arena, struct schedule_pair, (size_t)placement->ranks);
+    int64_t slots = 1;
+    for (int64_t slot = 0; slot < slots && !time_is_up(campaign); slot++) {
+        size_t count = 0;
+        for (size_t i = first; i < end; i++) {
+            struct schedule_plan plan;
+            local_plan(campaign, i, &plan);
+            slots = plan.slots > slots ? plan.slots : slots;
+            size_t found = slot < plan.slots ? schedule_slot(&plan, slot, slot_pairs) : 0;
+            for (size_t p = 0; p < found; p++) {
+                pairs[count++] = (struct campaign_pair){placement->hosts[i].ranks[slot_pairs[p].first],
+                                                        placement->hosts[i].ranks[slot_pairs[p].second]};
+            }
+        }
+        struct record latency = in_phase(latency_key, PHASE_LOCAL, 0);
+        struct record stream = in_phase(stream_key, PHASE_LOCAL, 0);
+        if (!campaign_measure(campaign, &latency, pairs, count, latency_seconds, false, error) ||
+            !campaign_measure(campaign, &stream, pairs, count, stream_seconds, false, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool run_local(struct campaign *campaign, struct error *error) {
+    for (size_t host = 0; host < campaign->placement->host_count; host = turn_end(campaign, host)) {
+        if (!run_local_turn(campaign, host, turn_end(campaign, host), error)) {
+            return false;
+        }
+        step(campaign, (double)host / (double)campaign->placement->host_count);
+    }
+    return true;
+}
+
+static bool run_pairs(struct campaign *campaign, struct error *error) {
+    size_t hosts = campaign->placement->host_count;
+    const struct schedule_plan *plan = &campaign->plan;
+    struct schedule_pair *slot_pairs = ARENA_ARRAY(campaign->arena, struct schedule_pair, hosts);
+    struct campaign_pair *pairs = ARENA_ARRAY(campaign->arena, struct campaign_pair, hosts);
+    struct record latency = in_phase(latency_key, PHASE_PAIRS, 0);
+    struct record stream = in_phase(stream_key, PHASE_PAIRS, 0);
+    for (int64_t slot = 0; slot < plan->slots && !time_is_up(campaign); slot++) {
+        size_t count = schedule_slot(plan, slot, slot_pairs);
+        for (size_t i = 0; i < count; i++) {
+            pairs[i].from = campaign_leader(campaign, (size_t)slot_pairs[i].first);
+            pairs[i].to = campaign_leader(campaign, (size_t)slot_pairs[i].second);
+        }
+        if (!campaign_measure(campaign, &latency, pairs, count, latency_seconds, false, error) ||
+            !campaign_measure(campaign, &stream, pairs, count, stream_seconds, false, error)) {
+            return false;
+        }
+        for (size_t i = 0; i < count; i++) {
+            pairs[i] = (struct campaign_pair){pairs[i].to, pairs[i].from};
+        }
+        if (!campaign_measure(campaign, &stream, pairs, count, stream_seconds, false, error)) {
+            return false;
+        }
+        step(campaign, (double)(slot + 1) / (double)plan->slots);
+    }
+    return true;
+}
+
+/* What the pairs say so far decides what is looked at closely. */
+static bool find_levels(struct campaign *campaign, struct error *error) {
+    (void)error;
+    size_t hosts = campaign->placement->host_count;
+    struct analysis_matrix matrix;
+    struct analysis_link links[ANALYSIS_LINKS_MAX];
+    size_t link_count;
+    if (hosts < 2) {
+        return true;
+    }
+    analysis_gather(campaign->records, campaign->placement->host_of, hosts, campaign->arena, &matrix);
+    analysis_find_levels(&matrix, campaign->arena, &campaign->levels, &campaign->by_bandwidth);
+    campaign->hosts = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
+    analysis_deviations(&matrix, &campaign->levels, campaign->arena, campaign->hosts, links, &link_count);
+    return true;
+}
+
+/* Up to `most` pairs of hosts that `level` joins, spread over all there are; sound hosts where there are. */
+static size_t sample_pairs(const struct campaign *campaign, size_t level, size_t most,
+                           struct campaign_pair *pairs) {
+    size_t hosts = campaign->placement->host_count, taken = 0;
+    for (int any = 0; any < 2 && taken == 0; any++) {
+        size_t total = 0, seen = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            for (size_t i = 0; i < hosts; i++) {
+                for (size_t j = i + 1; j < hosts; j++) {
+                    bool sound = campaign->hosts[i].note[0] == '\0' && campaign->hosts[j].note[0] == '\0';
+                    if ((!sound && any == 0) || levels_joining(&campaign->levels, i, j) != level) {
+                        continue;
+                    }
+                    if (pass == 0) {
+                        total++;
+                    } else if (taken < most && seen++ * most >= taken * total) {
+                        pairs[taken++] = (struct campaign_pair){campaign_leader(campaign, i),
+                                                                campaign_leader(campaign, j)};
+                    }
+                }
+            }
+        }
+    }
+    return taken;
+}
+
+static bool sweep_pair(struct campaign *campaign, const struct campaign_pair *pair, int32_t level,
+                       struct error *error) {
+    for (size_t s = 0; s < SWEEP_SIZES && !time_is_up(campaign); s++) {
+        struct record key = in_phase(latency_key, PHASE_SWEEP, level);
+        key.bytes = sweep_bytes[s];
+        if (!campaign_measure(campaign, &key, pair, 1, sweep_seconds, false, error)) {
+            return false;
+        }
+    }
+    struct record stream = in_phase(stream_key, PHASE_SWEEP, level), exchange = stream;
+    exchange.kind = TASK_EXCHANGE;
+    return campaign_measure(campaign, &stream, pair, 1, 2 * stream_seconds, false, error) &&
+           campaign_measure(campaign, &exchange, pair, 1, stream_seconds, false, error);
+}
+
+/* Level -1 is the inside of a host, of which the first with two ranks stands for all. */
+static bool run_sweep(struct campaign *campaign, struct error *error) {
+    struct campaign_pair pairs[SWEEP_PAIRS];
+    for (size_t i = 0; i < campaign->placement->host_count; i++) {
+        const struct placement_host *host = &campaign->placement->hosts[i];
+        if (host->rank_count > 1) {
+            struct campaign_pair pair = {host->ranks[0], host->ranks[1]};
+            if (!sweep_pair(campaign, &pair, -1, error)) {
+                return false;
+            }
+            break;
+        }
+    }
+    for (size_t level = 0; level < campaign->levels.count; level++) {
+        size_t count = sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
+        for (size_t i = 0; i < count && !time_is_up(campaign); i++) {
+            if (!sweep_pair(campaign, &pairs[i], (int32_t)level, error)) {
+                return false;
+            }
+            step(campaign, ((double)level + (double)i / (double)count) / (double)campaign->levels.count);
+        }
+    }
+    return true;
+}
+
+/* Pairs that load a level at the same time: member k of one group sends to member k of the next group, groups
+ * two by two; at the innermost level, neighbours in each group. Returns how many. */
+static size_t loading_pairs(const struct campaign *campaign, size_t level, struct campaign_pair *pairs) {
+    size_t hosts = campaign->placement->host_count, count = 0;
+    bool *used = ARENA_ARRAY(campaign->arena, bool, hosts);
+    int32_t *partner_group = ARENA_ARRAY(campaign->arena, int32_t, hosts); /* by group, plus one */
+    for (size_t i = 0; i < hosts; i++) {
+        for (size_t j = i + 1; j < hosts && !used[i]; j++) {
+            if (used[j] || levels_joining(&campaign->levels, i, j) != level) {
+                continue;
+            }
+            if (level > 0) {
+                const int32_t *inner = campaign->levels.level[level - 1].group_of;
+                int32_t *one = &partner_group[inner[i]], *other = &partner_group[inner[j]];
+                /* A group that sends receives nothing, and has one group to send to. */
+                if ((*one != 0 && *one != inner[j] + 1) || (*other != 0 && *other != -(inner[i] + 1))) {
+                    continue;
+                }
+                *one = inner[j] + 1;
+                *other = -(inner[i] + 1);
+            }
+            used[i] = used[j] = true;
+            pairs[count++] =
+                (struct campaign_pair){campaign_leader(campaign, i), campaign_leader(campaign, j)};
+        }
+    }
+    return count;
+}
+
+static bool run_loaded(struct campaign *campaign, struct error *error) {
+    size_t hosts = campaign->placement->host_count;
+    size_t room = (size_t)campaign->placement->ranks + hosts, count = 0;
+    struct campaign_pair *pairs = ARENA_ARRAY(campaign->arena, struct campaign_pair, room);
+    const struct placement_host *first = &campaign->placement->hosts[0];
+    for (int32_t r = 0; r + 1 < first->rank_count; r += 2) {
+        pairs[count++] = (struct campaign_pair){first->ranks[r], first->ranks[r + 1]};
+    }
+    struct record inside = in_phase(stream_key, PHASE_LOADED, -1);
+    if (count > 1 && !campaign_measure(campaign, &inside, pairs, count, loaded_seconds, true, error)) {
+        return false;
+    }
+    for (size_t level = 0; level < campaign->levels.count && !time_is_up(campaign); level++) {
+        count = loading_pairs(campaign, level, pairs);
+        struct record key = in_phase(stream_key, PHASE_LOADED, (int32_t)level);
+        if (count > 1 && !campaign_measure(campaign, &key, pairs, count, loaded_seconds, true, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All ranks of one host to all of another at the same time: what a node's NICs carry together. */
+static bool run_rails(struct campaign *campaign, struct error *error) {
+    const struct placement *placement = campaign->placement;
+    struct campaign_pair ends[RAIL_PAIRS];
+    struct campaign_pair *pairs =
+        ARENA_ARRAY(campaign->arena, struct campaign_pair, (size_t)placement->ranks);
+    for (size_t level = 0; level < campaign->levels.count; level++) {
+        size_t found = sample_pairs(campaign, level, RAIL_PAIRS, ends);
+        for (size_t e = 0; e < found && !time_is_up(campaign); e++) {
+            const struct placement_host *one = &placement->hosts[placement->host_of[ends[e].from]];
+            const struct placement_host *other = &placement->hosts[placement->host_of[ends[e].to]];
+            size_t count = 0;
+            for (int32_t r = 0; r < one->rank_count && r < other->rank_count; r++) {
+                pairs[count++] = (struct campaign_pair){one->ranks[r], other->ranks[r]};
+            }
+            struct record key = in_phase(stream_key, PHASE_RAILS, (int32_t)level);
+            if (count > 1 && !campaign_measure(campaign, &key, pairs, count, loaded_seconds, true, error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* All operations by one group, by size; sizes that take too long, and larger ones, are left out. */
+static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
+                          enum record_group group, struct error *error) {
+    const double longest_seconds = 1;
+    if (!campaign_form(campaign, ranks, count, error)) {
+        return false;
+    }
+    for (int operation = COLLECTIVE_ALL_REDUCE; operation < COLLECTIVE_SEND_RECEIVE; operation++) {
+        double took = 0;
+        for (size_t s = 0; s < COLLECTIVE_SIZES && took < longest_seconds && !time_is_up(campaign); s++) {
+            const struct record key = {.phase = PHASE_COLLECTIVE,
+                                       .kind = TASK_COLLECTIVE,
+                                       .operation = operation,
+                                       .level = (int32_t)group,
+                                       .bytes = collective_bytes[s]};
+            struct record result;
+            if (!campaign_collective(campaign, &key, ranks, count, collective_seconds, &result, error)) {
+                return false;
+            }
+            took = result.summary.median;
+        }
+    }
+    return true;
+}
+
+/* Groups of 2, 4, 8 ... and all of the `count` ranks. */
+static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
+                           enum record_group group, struct error *error) {
+    for (size_t members = 2; members < count && !time_is_up(campaign); members *= 2) {
+        if (!measure_group(campaign, ranks, members, group, error)) {
+            return false;
+        }
+    }
+    return count < 2 || time_is_up(campaign) || measure_group(campaign, ranks, count, group, error);
+}
+
+/* Leaders ordered so that each further one is across the outermost level where possible: groups of them then
+ * span it at every size. */
+static size_t leaders_across(const struct campaign *campaign, int32_t *ranks) {
+    size_t hosts = campaign->placement->host_count, count = 0;
+    bool *taken = ARENA_ARRAY(campaign->arena, bool, hosts);
+    size_t outer = campaign->levels.count - 1;
+    size_t groups = outer == 0 ? hosts : campaign->levels.level[outer - 1].group_count;
+    while (count < hosts) {
+        for (size_t group = 0; group < groups; group++) {
+            for (size_t i = 0; i < hosts; i++) {
+                size_t of = outer == 0 ? i : (size_t)campaign->levels.level[outer - 1].group_of[i];
+                if (!taken[i] && of == group) {
+                    taken[i] = true;
+                    ranks[count++] = campaign_leader(campaign, i);
+                    break;
+                }
+            }
+        }
+    }
+    return count;
+}
+
+static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks) {
+    size_t count = 0;
+    for (size_t i = 0; i < campaign->placement->host_count; i++) {
+        if (campaign->levels.level[0].group_of[i] == campaign->levels.level[0].group_of[0]) {
+            ranks[count++] = campaign_leader(campaign, i);
+        }
+    }
+    return count;
+}
+
+static bool run_collectives(struct campaign *campaign, struct error *error) {
+    const struct placement *placement = campaign->placement;
+    const struct placement_host *first = &placement->hosts[0];
+    size_t room = (size_t)placement->ranks;
+    int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
+    if (!measure_groups(campaign, first->ranks, (size_t)first->rank_count, GROUP_HOST, error)) {
+        return false;
+    }
+    if (campaign->levels.count > 1) {
+        int32_t *inner = ARENA_ARRAY(campaign->arena, int32_t, room);
+        if (!measure_groups(campaign, inner, leaders_inside(campaign, inner), GROUP_INNER, error)) {
+            return false;
+        }
+    }
+    if (campaign->levels.count > 0 &&
+        !measure_groups(campaign, ranks, leaders_across(campaign, ranks), GROUP_LEADERS, error)) {
+        return false;
+    }
+    bool more_ranks = placement->host_count > 1 && (size_t)placement->ranks > placement->host_count;
+    if (more_ranks && !time_is_up(campaign)) {
+        int32_t *all = ARENA_ARRAY(campaign->arena, int32_t, room);
+        for (size_t i = 0; i < room; i++) {
+            all[i] = (int32_t)i;
+        }
+        return measure_group(campaign, all, room, GROUP_EVERYTHING, error);
+    }
+    return true;
+}
+
+static double expect_memory(const struct campaign *campaign) {
+    size_t turns = campaign->placement->share_machine ? campaign->placement->host_count : 1;
+    return (double)turns * (memory_seconds + warm_up_seconds);
+}
+
+static double expect_local(const struct campaign *campaign) {
+    double sum = 0;
+    for (size_t host = 0; host < campaign->placement->host_count; host = turn_end(campaign, host)) {
+        struct schedule_plan plan;
+        local_plan(campaign, host, &plan);
+        sum += (double)plan.slots * (latency_seconds + stream_seconds + 2 * warm_up_seconds);
+    }
+    return sum;
+}
+
+static double expect_pairs(const struct campaign *campaign) {
+    return (double)campaign->plan.slots * slot_seconds();
+}
+
+static double expect_nothing(const struct campaign *campaign) {
+    (void)campaign;
+    return 0;
+}
+
+static double network_levels(const struct campaign *campaign) {
+    double unknown = campaign->placement->host_count > 1 ? 2 : 0;
+    return campaign->levels.count > 0 ? (double)campaign->levels.count : unknown;
+}
+
+static double expect_sweep(const struct campaign *campaign) {
+    double pair = SWEEP_SIZES * (sweep_seconds + warm_up_seconds) + 3 * stream_seconds;
+    double inside = campaign->placement->hosts[0].rank_count > 1 ? 1 : 0;
+    return (inside + SWEEP_PAIRS * network_levels(campaign)) * pair;
+}
+
+static double expect_loaded(const struct campaign *campaign) {
+    return network_levels(campaign) * (loaded_seconds + warm_up_seconds);
+}
+
+static double expect_rails(const struct campaign *campaign) {
+    bool several = campaign->placement->hosts[0].rank_count > 1;
+    return several ? RAIL_PAIRS * network_levels(campaign) * (loaded_seconds + warm_up_seconds) : 0;
+}
+
+static double expect_collectives(const struct campaign *campaign) {
+    const struct placement *placement = campaign->placement;
+    double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
+    groups += campaign->placement->host_count > 1 ? 2 * ceil(log2((double)placement->host_count)) : 0;
+    return groups * COLLECTIVE_SEND_RECEIVE * COLLECTIVE_SIZES * (collective_seconds + warm_up_seconds);
+}
+
+static const struct {
+    const char *what;
+    bool (*run)(struct campaign *, struct error *);
+    double (*expect)(const struct campaign *);
+} phases[] = {
+    {"memory of the nodes", run_memory, expect_memory},
+    {"pairs of ranks in a node", run_local, expect_local},
+    {"pairs of nodes", run_pairs, expect_pairs},
+    {"levels", find_levels, expect_nothing},
+    {"messages by size", run_sweep, expect_sweep},
+    {"levels under load", run_loaded, expect_loaded},
+    {"all ranks of a node at once", run_rails, expect_rails},
+    {"collectives", run_collectives, expect_collectives},
+};
+enum { PHASES = sizeof phases / sizeof *phases };
+
+double phases_expected_seconds(const struct campaign *campaign, size_t phase) {
+    double sum = 0;
+    for (; phase < PHASES; phase++) {
+        sum += phases[phase].expect(campaign);
+    }
+    double left = campaign_seconds_left(campaign);
+    return sum < left ? sum : fmax(0, left);
+}
+
+bool phases_run(struct campaign *campaign, struct error *error) {
+    schedule_make((int64_t)campaign->placement->host_count, slot_seconds(),
+                  pairs_share * campaign->limit_seconds, &campaign->plan);
+    for (size_t p = 0; p < PHASES; p++) {
+        if (phases[p].expect(campaign) > 0) {
+            progress_phase(&campaign->progress, phases[p].what, phases[p].expect(campaign),
+                           phases_expected_seconds(campaign, p + 1), MPI_Wtime());
+        }
+        if (!phases[p].run(campaign, error)) {
+            return false;
+        }
+    }
+    return true;
+}

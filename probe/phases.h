@@ -1,0 +1,16 @@
+/* The phases of a campaign, in their order: memory, pairs in a host, pairs of hosts, levels, messages by
+ * size, levels under load, collectives. Each keeps to a share of the time limit. */
+#ifndef CLUSTERPLAN_PROBE_PHASES_H
+#define CLUSTERPLAN_PROBE_PHASES_H
+
+#include <stdbool.h>
+
+#include "probe/campaign.h"
+
+/* Runs all of them. False as in campaign_run. */
+bool phases_run(struct campaign *campaign, struct error *error);
+
+/* What phase number `phase` and those after it will take. */
+double phases_expected_seconds(const struct campaign *campaign, size_t phase);
+
+#endif

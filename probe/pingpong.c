@@ -1,0 +1,320 @@
+/* Latency: batches of round trips, each long enough for the clock, one sample a batch.
+ *
+ * Bandwidth: the initiator announces a sample of so many messages, the responder posts its receives and says
+ * it is ready, the messages go, the responder acknowledges the last. What the sender's side alone sees would
+ * be its socket buffers. The round trip of announcing is taken off. */
+#include "probe/pingpong.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/wait.h"
+
+enum {
+    SAMPLES_MAX = 4096,
+    WINDOW = 4,               /* messages on the way at once */
+    STREAM_MESSAGES_MAX = 64, /* in one sample */
+    BATCH_MAX = 512,          /* round trips in one sample */
+    FIRST_CHECK = 16          /* samples before the first look whether the median is settled; then doubled */
+};
+static const double batch_seconds = 30e-6; /* the clock's own time of about 50 ns is then far below 1 % */
+static const double stream_sample_seconds = 10e-3;
+static const double precision = 0.02; /* of the median */
+
+enum { MESSAGE_GO_ON, MESSAGE_STOP };
+
+static char *buffers;
+static size_t buffer_bytes;
+
+static char *need_buffers(int64_t bytes) {
+    size_t needed = (size_t)bytes * WINDOW * 2; /* a window each way */
+    if (buffer_bytes < needed) {
+        free(buffers);
+        buffers = malloc(needed);
+        buffer_bytes = buffers != NULL ? needed : 0;
+        if (buffers != NULL) {
+            memset(buffers, 1, needed); /* so that its pages are there before the clock runs */
+        }
+    }
+    return buffers;
+}
+
+void pingpong_free(void) {
+    free(buffers);
+    buffers = NULL;
+    buffer_bytes = 0;
+}
+
+/* Samples gathered until their median is settled or the budget is spent. */
+struct sampler {
+    double values[SAMPLES_MAX];
+    size_t count, check_at, limit;
+    double end;
+};
+
+static void sampler_start(struct sampler *sampler, const struct task *task) {
+    sampler->count = 0;
+    sampler->check_at = FIRST_CHECK;
+    sampler->limit =
+        task->samples_max > 0 && task->samples_max < SAMPLES_MAX ? (size_t)task->samples_max : SAMPLES_MAX;
+    sampler->end = MPI_Wtime() + task->seconds;
+}
+
+/* Adds a value; true when no more are needed. Streams that run together go on until their time is up. */
+static bool sampler_add(struct sampler *sampler, double value, bool until_time_is_up) {
+    sampler->values[sampler->count++] = value;
+    if (sampler->count == sampler->limit || MPI_Wtime() > sampler->end) {
+        return true;
+    }
+    if (until_time_is_up || sampler->count < sampler->check_at) {
+        return false;
+    }
+    sampler->check_at *= 2;
+    struct summary summary;
+    summary_make(sampler->values, sampler->count, &summary);
+    return summary_settled(sampler->values, sampler->count, precision);
+}
+
+static bool receive(void *buffer, int64_t bytes, int tag, const struct task *task) {
+    MPI_Request request;
+    MPI_Irecv(buffer, (int)bytes, MPI_BYTE, task->peer, tag, MPI_COMM_WORLD, &request);
+    return wait_request(&request, task->stall_seconds, WAIT_SPIN, MPI_STATUS_IGNORE);
+}
+
+static bool send(const void *buffer, int64_t bytes, int tag, const struct task *task) {
+    MPI_Request request;
+    MPI_Isend(buffer, (int)bytes, MPI_BYTE, task->peer, tag, MPI_COMM_WORLD, &request);
+    return wait_request(&request, task->stall_seconds, WAIT_SPIN, MPI_STATUS_IGNORE);
+}
+
+/* Round trips of one batch; the last of the whole task carries the flag to stop. */
+static bool round_trips(const struct task *task, char *out, char *in, int trips, bool last, double *seconds) {
+    double begin = MPI_Wtime();
+    for (int i = 0; i < trips; i++) {
+        out[0] = last && i == trips - 1 ? MESSAGE_STOP : MESSAGE_GO_ON;
+        if (!send(out, task->bytes, TAG_DATA, task) || !receive(in, task->bytes, TAG_DATA, task)) {
+            return false;
+        }
+    }
+    *seconds = (MPI_Wtime() - begin) / (2 * trips);
+    return true;
+}
+
+static bool latency_initiator(const struct task *task, char *out, char *in, struct sampler *sampler) {
+    double half;
+    int trips = 1;
+    /* Warm-up: connections are made at the first message; batches grow until they last. */
+    for (int warm = 0; warm < 3 || (trips < BATCH_MAX && 2 * half * trips < batch_seconds); warm++) {
+        if (!round_trips(task, out, in, trips, false, &half)) {
+            return false;
+        }
+        if (warm > 0 && 2 * half * trips < batch_seconds && trips < BATCH_MAX) {
+            trips *= 2;
+        }
+    }
+    sampler_start(sampler, task);
+    do {
+        if (!round_trips(task, out, in, trips, false, &half)) {
+            return false;
+        }
+    } while (!sampler_add(sampler, half, false));
+    return round_trips(task, out, in, 1, true, &half);
+}
+
+static bool latency_responder(const struct task *task, char *buffer) {
+    do {
+        if (!receive(buffer, task->bytes, TAG_DATA, task) || !send(buffer, task->bytes, TAG_DATA, task)) {
+            return false;
+        }
+    } while (buffer[0] != MESSAGE_STOP);
+    return true;
+}
+
+/* One direction's messages of a sample, WINDOW of them at a time. */
+struct flow {
+    MPI_Request requests[WINDOW];
+    int next, total;
+    bool sending;
+    char *buffer;
+};
+
+static void flow_post(struct flow *flow, const struct task *task) {
+    int slot = flow->next++ % WINDOW;
+    char *at = flow->buffer + (size_t)slot * (size_t)task->bytes;
+    if (flow->sending) {
+        MPI_Isend(at, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD,
+                  &flow->requests[slot]);
+    } else {
+        MPI_Irecv(at, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD,
+                  &flow->requests[slot]);
+    }
+}
+
+static void flow_start(struct flow *flow, bool sending, int total, char *buffer, const struct task *task) {
+    *flow = (struct flow){.total = total, .sending = sending, .buffer = buffer};
+    while (flow->next < total && flow->next < WINDOW) {
+        flow_post(flow, task);
+    }
+}
+
+/* Waits for message number `message` of the flow and posts the one that takes its place. */
+static bool flow_step(struct flow *flow, int message, const struct task *task) {
+    if (message >= flow->total) {
+        return true;
+    }
+    MPI_Request *request = &flow->requests[message % WINDOW];
+    if (!wait_request(request, task->stall_seconds, WAIT_SPIN, MPI_STATUS_IGNORE)) {
+        return false;
+    }
+    if (flow->next < flow->total) {
+        flow_post(flow, task);
+    }
+    return true;
+}
+
+struct control {
+    int32_t messages; /* of the next sample; 0: no more */
+};
+
+/* The messages of one sample, after both sides agreed to begin. */
+static bool move(const struct task *task, int messages, struct flow *in, char *memory) {
+    struct flow out = {.total = 0};
+    if (task->role == ROLE_INITIATOR || task->kind == TASK_EXCHANGE) {
+        flow_start(&out, true, messages, memory, task);
+    }
+    for (int i = 0; i < messages; i++) {
+        if (!flow_step(&out, i, task) || !flow_step(in, i, task)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void expect(const struct task *task, int messages, struct flow *in, char *memory) {
+    *in = (struct flow){.total = 0};
+    if (task->role == ROLE_RESPONDER || task->kind == TASK_EXCHANGE) {
+        flow_start(in, false, messages, memory + (size_t)task->bytes * WINDOW, task);
+    }
+}
+
+/* One sample seen by the initiator: how long the messages took, and how long announcing them did. */
+static bool stream_sample(const struct task *task, int messages, char *memory, double *seconds,
+                          double *announced) {
+    const struct control control = {messages};
+    struct flow in;
+    char reply;
+    expect(task, messages, &in, memory);
+    double begin = MPI_Wtime();
+    if (!send(&control, sizeof control, TAG_CONTROL, task) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task)) {
+        return false;
+    }
+    double ready = MPI_Wtime();
+    if (!move(task, messages, &in, memory) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task)) {
+        return false;
+    }
+    *seconds = MPI_Wtime() - ready;
+    *announced = ready - begin;
+    return true;
+}
+
+/* The initiators of a set of streams wait for each other: the root hears from all, then tells all. */
+static bool start_together(const struct task *task) {
+    int rank;
+    char word = 0;
+    MPI_Request request;
+    MPI_Status status;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank != task->together_root) {
+        MPI_Send(&word, 1, MPI_BYTE, task->together_root, TAG_TOGETHER, MPI_COMM_WORLD);
+        MPI_Irecv(&word, 1, MPI_BYTE, task->together_root, TAG_TOGETHER, MPI_COMM_WORLD, &request);
+        return wait_request(&request, 2 * task->stall_seconds, WAIT_SPIN, &status);
+    }
+    int others = task->together_count - 1;
+    int *ranks = malloc((size_t)(others + 1) * sizeof *ranks);
+    bool all = ranks != NULL;
+    for (int i = 0; all && i < others; i++) {
+        MPI_Irecv(&word, 1, MPI_BYTE, MPI_ANY_SOURCE, TAG_TOGETHER, MPI_COMM_WORLD, &request);
+        all = wait_request(&request, 2 * task->stall_seconds, WAIT_SPIN, &status);
+        ranks[i] = status.MPI_SOURCE;
+    }
+    for (int i = 0; all && i < others; i++) {
+        MPI_Send(&word, 1, MPI_BYTE, ranks[i], TAG_TOGETHER, MPI_COMM_WORLD);
+    }
+    free(ranks);
+    return all;
+}
+
+static bool stream_initiator(const struct task *task, char *memory, struct sampler *sampler) {
+    int messages = 1;
+    double seconds, announced, round_trip = HUGE_VAL;
+    /* Warm-up, until a sample lasts long enough. */
+    for (int warm = 0; warm < 2 || (seconds < stream_sample_seconds && messages < STREAM_MESSAGES_MAX);
+         warm++) {
+        if (!stream_sample(task, messages, memory, &seconds, &announced)) {
+            return false;
+        }
+        if (warm > 0 && seconds < stream_sample_seconds) {
+            messages *= 2;
+        } else if (seconds > task->seconds) {
+            break; /* a slow link: no time for a second warm-up */
+        }
+    }
+    if (task->together_count > 1 && !start_together(task)) {
+        return false;
+    }
+    sampler_start(sampler, task);
+    double ways = task->kind == TASK_EXCHANGE ? 2 : 1, rate;
+    do {
+        if (!stream_sample(task, messages, memory, &seconds, &announced)) {
+            return false;
+        }
+        round_trip = fmin(round_trip, announced);
+        double moving = seconds > 2 * round_trip ? seconds - round_trip : seconds;
+        rate = ways * messages * (double)task->bytes / moving;
+    } while (!sampler_add(sampler, rate, task->together_count > 1));
+    const struct control stop = {0};
+    return send(&stop, sizeof stop, TAG_CONTROL, task);
+}
+
+static bool stream_responder(const struct task *task, char *memory) {
+    for (;;) {
+        struct control control;
+        struct flow in;
+        const char word = 0;
+        /* While the initiators wait for each other, this side waits as long as they may. */
+        struct task patient = *task;
+        patient.stall_seconds = task->stall_seconds * (task->together_count > 1 ? 3 : 1);
+        if (!receive(&control, sizeof control, TAG_CONTROL, &patient)) {
+            return false;
+        }
+        if (control.messages <= 0) {
+            return true;
+        }
+        expect(task, control.messages, &in, memory);
+        if (!send(&word, 1, TAG_ACKNOWLEDGE, task) || !move(task, control.messages, &in, memory) ||
+            !send(&word, 1, TAG_ACKNOWLEDGE, task)) {
+            return false;
+        }
+    }
+}
+
+bool pingpong_run(const struct task *task, struct summary *summary) {
+    static struct sampler sampler;
+    memset(summary, 0, sizeof *summary);
+    char *memory = need_buffers(task->bytes);
+    if (memory == NULL) {
+        return false;
+    }
+    bool latency = task->kind == TASK_LATENCY, done;
+    if (task->role == ROLE_RESPONDER) {
+        return latency ? latency_responder(task, memory) : stream_responder(task, memory);
+    }
+    done = latency ? latency_initiator(task, memory, memory + task->bytes, &sampler)
+                   : stream_initiator(task, memory, &sampler);
+    if (done) {
+        summary_make(sampler.values, sampler.count, summary);
+    }
+    return done;
+}

@@ -1,0 +1,19 @@
+/* Two ranks measure the link between them: ping-pong for latency, acknowledged streams for bandwidth.
+ *
+ * Repetition goes on until the median is known within 2 % at 95 % confidence, or the budget is spent. Every
+ * wait has a deadline; after one that passed, false is returned and MPI is only good for aborting. */
+#ifndef CLUSTERPLAN_PROBE_PINGPONG_H
+#define CLUSTERPLAN_PROBE_PINGPONG_H
+
+#include <stdbool.h>
+
+#include "probe/summary.h"
+#include "probe/task.h"
+
+/* Runs TASK_LATENCY, TASK_STREAM or TASK_EXCHANGE in its role. The initiator's summary is filled. */
+bool pingpong_run(const struct task *task, struct summary *summary);
+
+/* Gives back the message buffers. */
+void pingpong_free(void);
+
+#endif

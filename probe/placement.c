@@ -1,0 +1,140 @@
+#include "probe/placement.h"
+
+#include <mpi.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NAME_MAX_BYTES = 128, BOOT_MAX_BYTES = 48 };
+
+/* What each rank says of itself. */
+struct card {
+    char host[NAME_MAX_BYTES];
+    char boot[BOOT_MAX_BYTES];
+    char version[32];
+    int32_t shared_leader; /* lowest rank that shares memory with this one */
+    int32_t allowed_cores; /* that this rank may run on */
+    int32_t online_cores;
+};
+
+static void read_first_line(const char *path, char *line, size_t size) {
+    FILE *file = fopen(path, "r");
+    line[0] = '\0';
+    if (file != NULL) {
+        if (fgets(line, (int)size, file) != NULL) {
+            line[strcspn(line, "\n")] = '\0';
+        }
+        fclose(file);
+    }
+}
+
+static void fill_card(struct card *card) {
+    memset(card, 0, sizeof *card);
+    /* Several Slurm daemons on one machine share its host name, but not this. */
+    const char *slurm_name = getenv("SLURMD_NODENAME");
+    if (slurm_name != NULL && slurm_name[0] != '\0') {
+        snprintf(card->host, sizeof card->host, "%s", slurm_name);
+    } else if (gethostname(card->host, sizeof card->host - 1) != 0) {
+        snprintf(card->host, sizeof card->host, "unnamed");
+    }
+    read_first_line("/proc/sys/kernel/random/boot_id", card->boot, sizeof card->boot);
+    snprintf(card->version, sizeof card->version, "%s", CLUSTERPLAN_VERSION);
+    MPI_Comm shared;
+    int rank, leader;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &shared);
+    MPI_Allreduce(&rank, &leader, 1, MPI_INT, MPI_MIN, shared);
+    MPI_Comm_free(&shared);
+    card->shared_leader = leader;
+    cpu_set_t set;
+    card->online_cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    card->allowed_cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : card->online_cores;
+}
+
+static size_t find_host(const struct placement *placement, const char *name) {
+    size_t host = 0;
+    while (host < placement->host_count && strcmp(placement->hosts[host].name, name) != 0) {
+        host++;
+    }
+    return host;
+}
+
+static void add_rank(struct arena *arena, struct placement *placement, const struct card *card,
+                     int32_t rank) {
+    size_t index = find_host(placement, card->host);
+    struct placement_host *host = &placement->hosts[index];
+    if (index == placement->host_count) {
+        placement->host_count++;
+        host->name = arena_copy_string(arena, card->host);
+        host->boot = arena_copy_string(arena, card->boot);
+        host->cores = card->online_cores;
+        host->ranks = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
+    }
+    host->ranks[host->rank_count++] = rank;
+    host->unbound = host->rank_count > 1 && card->allowed_cores >= host->cores;
+    host->crowded = host->rank_count > host->cores;
+    placement->host_of[rank] = (int32_t)index;
+}
+
+/* Ranks with the same host name must share memory and a kernel; else two machines have one name. */
+static bool check_card(const struct placement *placement, const struct card *cards, int32_t rank,
+                       struct error *error) {
+    const struct card *card = &cards[rank];
+    if (strcmp(card->version, cards[0].version) != 0) {
+        return error_set(error, "clusterprobe %s runs on host %s, but %s on host %s", cards[0].version,
+                         cards[0].host, card->version, card->host);
+    }
+    size_t host = find_host(placement, card->host);
+    if (host < placement->host_count) {
+        const struct card *leader = &cards[placement->hosts[host].ranks[0]];
+        if (strcmp(leader->boot, card->boot) != 0 || leader->shared_leader != card->shared_leader) {
+            error_set(error, "two machines have the same name, %s", card->host);
+            return error_hint(error, "every host needs a host name of its own");
+        }
+    }
+    return true;
+}
+
+static bool arrange(const struct card *cards, struct arena *arena, struct placement *placement,
+                    struct error *error) {
+    placement->hosts = ARENA_ARRAY(arena, struct placement_host, (size_t)placement->ranks);
+    placement->host_of = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
+    for (int32_t rank = 0; rank < placement->ranks; rank++) {
+        if (!check_card(placement, cards, rank, error)) {
+            return false;
+        }
+        add_rank(arena, placement, &cards[rank], rank);
+    }
+    for (size_t i = 0; i < placement->host_count; i++) {
+        placement->crowded = placement->crowded || placement->hosts[i].crowded;
+        int32_t on_machine = 0;
+        for (size_t j = 0; j < placement->host_count; j++) {
+            bool same = strcmp(placement->hosts[i].boot, placement->hosts[j].boot) == 0;
+            on_machine += same ? placement->hosts[j].rank_count : 0;
+            placement->share_machine = placement->share_machine || (same && i != j);
+        }
+        placement->crowded = placement->crowded || on_machine > placement->hosts[i].cores;
+    }
+    return true;
+}
+
+bool placement_gather(struct arena *arena, struct placement *placement, bool *crowded, struct error *error) {
+    int rank, ranks, state[2] = {1, 0};
+    struct card card;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    memset(placement, 0, sizeof *placement);
+    placement->ranks = ranks;
+    fill_card(&card);
+    struct card *cards = rank == 0 ? ARENA_ARRAY(arena, struct card, (size_t)ranks) : NULL;
+    MPI_Gather(&card, (int)sizeof card, MPI_BYTE, cards, (int)sizeof card, MPI_BYTE, 0, MPI_COMM_WORLD);
+    if (rank == 0) {
+        state[0] = arrange(cards, arena, placement, error) ? 1 : 0;
+        state[1] = placement->crowded ? 1 : 0;
+    }
+    MPI_Bcast(state, 2, MPI_INT, 0, MPI_COMM_WORLD);
+    *crowded = state[1] != 0;
+    return state[0] != 0;
+}

@@ -1,0 +1,36 @@
+/* Which rank runs on which host, and what that means for measuring. Gathered on rank 0. */
+#ifndef CLUSTERPLAN_PROBE_PLACEMENT_H
+#define CLUSTERPLAN_PROBE_PLACEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/error.h"
+
+struct placement_host {
+    const char *name;
+    int32_t *ranks; /* in order; the first one leads */
+    int32_t rank_count;
+    int32_t cores;    /* that the system lets this job use */
+    bool crowded;     /* more ranks than cores */
+    bool unbound;     /* several ranks, free to move between cores */
+    const char *boot; /* identity of the running kernel: equal for hosts that share a machine */
+};
+
+struct placement {
+    int32_t ranks;
+    struct placement_host *hosts; /* in the order of their first ranks */
+    size_t host_count;
+    int32_t *host_of;   /* of each rank */
+    bool crowded;       /* some host is */
+    bool share_machine; /* several hosts are one machine: containers or namespaces */
+};
+
+/* Called by all ranks; fills `placement` on rank 0 only, and tells every rank whether it is crowded. False
+ * with the error set, on all ranks, when two hosts have the same name or the ranks are of different programs.
+ * Blocks until all have called it. */
+bool placement_gather(struct arena *arena, struct placement *placement, bool *crowded, struct error *error);
+
+#endif

@@ -1,0 +1,259 @@
+#include "probe/result.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe/analysis.h"
+
+static const double kernel_tolerance = 0.02; /* between the memory that hwloc and the kernel count */
+
+static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
+                                         [TASK_LATENCY] = "latency",
+                                         [TASK_STREAM] = "bandwidth",
+                                         [TASK_EXCHANGE] = "exchange_bandwidth"};
+static const char *const phase_words[PHASE_COUNT] = {"memory", "local", "pairs",     "sweep",
+                                                     "loaded", "rails", "collective"};
+
+static void make_class(const struct campaign *campaign, const struct node_summary *node,
+                       struct node_class *out) {
+    struct arena *arena = campaign->arena;
+    *out = (struct node_class){.cpu = node->cpu[0] != '\0' ? node->cpu : NULL,
+                               .packages = node->packages,
+                               .cores = node->cores,
+                               .threads = node->threads,
+                               .numa_nodes = node->numa_nodes,
+                               .memory_bytes = node->memory_bytes,
+                               .l3_bytes = node->l3_bytes,
+                               .l2_bytes = node->l2_bytes,
+                               .part_count = (size_t)node->part_count};
+    out->parts = ARENA_ARRAY(arena, struct node_part, out->part_count);
+    for (size_t i = 0; i < out->part_count; i++) {
+        const struct node_summary_part *part = &node->parts[i];
+        out->parts[i] = (struct node_part){.kind = part->kind == PART_GPU ? "gpu" : "nic",
+                                           .name = part->name,
+                                           .pci = part->pci[0] != '\0' ? part->pci : NULL,
+                                           .numa = part->numa,
+                                           .rate_bytes_per_second = part->rate_bytes_per_second,
+                                           .memory_bytes = part->memory_bytes,
+                                           .near = part->near[0] != '\0' ? part->near : NULL};
+    }
+}
+
+/* "rack1/switch3": the groups of the levels inside the outermost. */
+static const char *place_of(const struct campaign *campaign, size_t host) {
+    char text[128] = "";
+    for (size_t level = campaign->levels.count; level-- > 0;) {
+        size_t used = strlen(text);
+        if (level + 1 < campaign->levels.count) {
+            snprintf(text + used, sizeof text - used, "%s%s%d", used > 0 ? "/" : "",
+                     result_level_name(campaign, level), (int)campaign->levels.level[level].group_of[host]);
+        }
+    }
+    return text[0] != '\0' ? arena_copy_string(campaign->arena, text) : NULL;
+}
+
+static void add_note(char *text, size_t size, const char *more) {
+    size_t used = strlen(text);
+    if (more[0] != '\0' && used + 1 < size) {
+        snprintf(text + used, size - used, "%s%s", used > 0 ? "; " : "", more);
+    }
+}
+
+static void describe_host(const struct campaign *campaign, size_t index, const struct node_summary *usual,
+                          struct cluster_host *out) {
+    const struct node_summary *node = &campaign->nodes[index];
+    char text[512] = "", difference[256];
+    if (campaign->hosts != NULL) {
+        const struct analysis_host *host = &campaign->hosts[index];
+        bool one_way = host->sends > 0 && host->receives > 0;
+        out->bandwidth_factor =
+            one_way ? fmin(host->sends, host->receives) : fmax(host->sends, host->receives);
+        out->latency_factor = host->latency;
+        add_note(text, sizeof text, host->note);
+    }
+    node_difference(node, usual, difference, sizeof difference);
+    add_note(text, sizeof text, difference);
+    if (node->hwloc_memory_bytes > 0 &&
+        fabs(node->memory_bytes / node->hwloc_memory_bytes - 1) > kernel_tolerance) {
+        snprintf(difference, sizeof difference, "hwloc counts %.4g GB of memory, the kernel %.4g GB",
+                 node->hwloc_memory_bytes / 1e9, node->memory_bytes / 1e9);
+        add_note(text, sizeof text, difference);
+    }
+    out->name = campaign->placement->hosts[index].name;
+    out->place = place_of(campaign, index);
+    out->note = text[0] != '\0' ? arena_copy_string(campaign->arena, text) : NULL;
+}
+
+void result_add_nodes(const struct campaign *campaign, struct cluster *cluster) {
+    size_t hosts = campaign->placement->host_count, largest = 0;
+    struct arena *arena = campaign->arena;
+    size_t *first = ARENA_ARRAY(arena, size_t, hosts), *class_of = ARENA_ARRAY(arena, size_t, hosts);
+    cluster->classes = ARENA_ARRAY(arena, struct node_class, hosts);
+    cluster->hosts = ARENA_ARRAY(arena, struct cluster_host, hosts);
+    cluster->host_count = hosts;
+    for (size_t i = 0; i < hosts; i++) {
+        size_t class = 0;
+        while (class < cluster->class_count &&
+               !node_equal(&campaign->nodes[first[class]], &campaign->nodes[i])) {
+            class ++;
+        }
+        if (class == cluster->class_count) {
+            first[class] = i;
+            make_class(campaign, &campaign->nodes[i], &cluster->classes[class]);
+            cluster->classes[class].name = arena_print(arena, "class%zu", class);
+            cluster->class_count++;
+        }
+        cluster->classes[class].nodes++;
+        class_of[i] = class;
+        largest = cluster->classes[class].nodes > cluster->classes[largest].nodes ? class : largest;
+    }
+    for (size_t i = 0; i < hosts; i++) {
+        cluster->hosts[i].class_name = cluster->classes[class_of[i]].name;
+        describe_host(campaign, i, &campaign->nodes[first[largest]], &cluster->hosts[i]);
+    }
+}
+
+static const char *level_of(const struct campaign *campaign, const struct record *record) {
+    if (record->phase == PHASE_COLLECTIVE) {
+        bool inner = record->level == GROUP_INNER;
+        return record->level == GROUP_HOST
+                   ? "node"
+                   : result_level_name(campaign, inner ? 0 : campaign->levels.count - 1);
+    }
+    if (record->phase == PHASE_MEMORY || record->phase == PHASE_LOCAL || record->level < 0) {
+        return "node";
+    }
+    return result_level_name(campaign, (size_t)record->level);
+}
+
+static const char *ends_of(const struct campaign *campaign, const struct record *record) {
+    const struct placement *placement = campaign->placement;
+    const char *from = placement->hosts[placement->host_of[record->from]].name;
+    if (record->phase == PHASE_COLLECTIVE) {
+        return arena_print(campaign->arena, "%d ranks from %s:%d on", record->members, from, record->from);
+    }
+    if (record->phase == PHASE_MEMORY) {
+        return arena_print(campaign->arena, "%s:%d", from, record->from);
+    }
+    const char *to = placement->hosts[placement->host_of[record->to]].name;
+    return arena_print(campaign->arena, "%s:%d %s:%d", from, record->from, to, record->to);
+}
+
+static const char *what_of(const struct campaign *campaign, const struct record *record) {
+    if (record->phase == PHASE_COLLECTIVE) {
+        return collective_names[record->operation];
+    }
+    if (record->phase == PHASE_LOADED || record->phase == PHASE_RAILS) {
+        return arena_print(campaign->arena, "%s_bandwidth", phase_words[record->phase]);
+    }
+    return kind_words[record->kind];
+}
+
+static void add_measurement(struct cluster *cluster, const char *level, const char *what, const char *between,
+                            int64_t bytes, int64_t members, const struct summary *s) {
+    if (s->count == 0) {
+        return;
+    }
+    cluster->measurements[cluster->measurement_count++] = (struct measurement){.level = level,
+                                                                               .what = what,
+                                                                               .between = between,
+                                                                               .message_bytes = (double)bytes,
+                                                                               .members = members,
+                                                                               .count = s->count,
+                                                                               .median = s->median,
+                                                                               .minimum = s->minimum,
+                                                                               .maximum = s->maximum,
+                                                                               .spread = summary_spread(s)};
+}
+
+/* Each level as a whole, from the pairs that it joins. */
+static void add_level_figures(const struct campaign *campaign, struct cluster *cluster) {
+    struct summary summary;
+    result_summarize(campaign, PHASE_LOCAL, TASK_LATENCY, 0, &summary);
+    add_measurement(cluster, "node", "latency", NULL, CAMPAIGN_LATENCY_BYTES, 2, &summary);
+    result_summarize(campaign, PHASE_LOCAL, TASK_STREAM, 0, &summary);
+    add_measurement(cluster, "node", "bandwidth", NULL, CAMPAIGN_STREAM_BYTES, 2, &summary);
+    for (size_t level = 0; level < campaign->levels.count; level++) {
+        const char *name = result_level_name(campaign, level);
+        result_summarize(campaign, PHASE_SWEEP, TASK_LATENCY, (int32_t)level, &summary);
+        add_measurement(cluster, name, "latency", NULL, CAMPAIGN_LATENCY_BYTES, 2, &summary);
+        result_summarize(campaign, PHASE_SWEEP, TASK_STREAM, (int32_t)level, &summary);
+        add_measurement(cluster, name, "bandwidth", NULL, CAMPAIGN_STREAM_BYTES, 2, &summary);
+    }
+}
+
+static void add_slow_links(const struct campaign *campaign, struct cluster *cluster) {
+    size_t hosts = campaign->placement->host_count, count;
+    struct analysis_matrix matrix;
+    struct analysis_link links[ANALYSIS_LINKS_MAX];
+    struct analysis_host *deviations = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
+    if (hosts < 2) {
+        return;
+    }
+    analysis_gather(campaign->records, campaign->placement->host_of, hosts, campaign->arena, &matrix);
+    analysis_deviations(&matrix, &campaign->levels, campaign->arena, deviations, links, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct record key = {.phase = PHASE_PAIRS,
+                             .from = campaign_leader(campaign, links[i].from),
+                             .to = campaign_leader(campaign, links[i].to)};
+        double rate = (double)matrix.bandwidth[links[i].from * hosts + links[i].to];
+        struct summary summary = {.count = 1, .minimum = rate, .median = rate, .maximum = rate};
+        size_t level = levels_joining(&campaign->levels, links[i].from, links[i].to);
+        add_measurement(cluster, result_level_name(campaign, level), "slow_link_bandwidth",
+                        ends_of(campaign, &key), CAMPAIGN_STREAM_BYTES, 2, &summary);
+    }
+}
+
+void result_add_measurements(const struct campaign *campaign, struct cluster *cluster) {
+    size_t room = campaign->records->count + 2 * LEVELS_MAX + 2 + ANALYSIS_LINKS_MAX;
+    cluster->measurements = ARENA_ARRAY(campaign->arena, struct measurement, room);
+    add_level_figures(campaign, cluster);
+    add_slow_links(campaign, cluster);
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        /* Pairs are many: they stand in the matrix file. */
+        if (record->phase != PHASE_PAIRS && record->phase != PHASE_LOCAL) {
+            int64_t members = record->phase == PHASE_COLLECTIVE || record->phase == PHASE_MEMORY
+                                  ? record->members
+                                  : 2 * (int64_t)record->members;
+            add_measurement(cluster, level_of(campaign, record), what_of(campaign, record),
+                            ends_of(campaign, record), record->bytes, members, &record->summary);
+        }
+    }
+}
+
+static bool write_rows(const struct campaign *campaign, FILE *file) {
+    const struct placement *placement = campaign->placement;
+    fprintf(file, "phase,what,from_host,from_rank,to_host,to_rank,at_once,bytes,count,minimum,lower_quartile,"
+                  "median,upper_quartile,maximum\n");
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        const struct summary *s = &record->summary;
+        fprintf(file, "%s,%s,%s,%d,%s,%d,%d,%lld,%lld,%.6g,%.6g,%.6g,%.6g,%.6g\n", phase_words[record->phase],
+                what_of(campaign, record), placement->hosts[placement->host_of[record->from]].name,
+                record->from, placement->hosts[placement->host_of[record->to]].name, record->to,
+                record->members, (long long)record->bytes, (long long)s->count, s->minimum, s->lower_quartile,
+                s->median, s->upper_quartile, s->maximum);
+    }
+    return fflush(file) == 0 && !ferror(file);
+}
+
+bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error) {
+    const char *fresh = arena_print(campaign->arena, "%s.new", path);
+    FILE *file = fopen(fresh, "w");
+    if (file == NULL) {
+        return error_set(error, "can't write %s: %s", fresh, strerror(errno));
+    }
+    bool good = write_rows(campaign, file);
+    int reason = errno;
+    good = fclose(file) == 0 && good;
+    if (!good || rename(fresh, path) != 0) {
+        reason = good ? errno : reason;
+        unlink(fresh);
+        return error_set(error, "can't write %s: %s", path, strerror(reason));
+    }
+    return true;
+}

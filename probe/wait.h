@@ -1,0 +1,22 @@
+/* MPI requests that are waited for with a deadline, since over a cut link MPI_Wait never returns. */
+#ifndef CLUSTERPLAN_PROBE_WAIT_H
+#define CLUSTERPLAN_PROBE_WAIT_H
+
+#include <mpi.h>
+#include <stdbool.h>
+
+enum wait_manner {
+    WAIT_SPIN, /* in a timed phase */
+    WAIT_IDLE  /* between them: leaves the core to others */
+};
+
+/* Told once: more ranks than cores, so that spinning ranks give way to each other. */
+void wait_set_crowded(bool crowded);
+
+/* True when the request is done; false when `seconds` have passed, and the request is then still active. */
+bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status);
+
+/* The same for all of `count` requests, which share the `seconds`. */
+bool wait_all(MPI_Request *requests, int count, double seconds, enum wait_manner manner);
+
+#endif

@@ -1,0 +1,38 @@
+#include "probe/watchdog.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static char message[256];
+
+static void bite(int signal_number) {
+    (void)signal_number;
+    /* Only calls that are safe in a signal handler. */
+    ssize_t written = write(STDERR_FILENO, message, strlen(message));
+    _exit(written >= 0 ? 1 : 3);
+}
+
+static void set_timer(double seconds) {
+    struct itimerval timer = {.it_value = {.tv_sec = (time_t)seconds}};
+    timer.it_value.tv_usec = (suseconds_t)((seconds - (double)timer.it_value.tv_sec) * 1e6);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void watchdog_arm(double seconds, const char *doing) {
+    char host[64] = "";
+    struct sigaction action = {.sa_handler = bite};
+    watchdog_disarm();
+    gethostname(host, sizeof host - 1);
+    snprintf(message, sizeof message, "clusterprobe: error: no end of %.150s within %.0f s, seen from %s\n",
+             doing, seconds, host);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    set_timer(seconds);
+}
+
+void watchdog_disarm(void) {
+    set_timer(0);
+}

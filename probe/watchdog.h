@@ -1,0 +1,10 @@
+/* A last resort against calls that never return: after so many seconds the process says what it was in, and
+ * ends, whereupon mpirun ends the job. What was measured is in the journal by then. */
+#ifndef CLUSTERPLAN_PROBE_WATCHDOG_H
+#define CLUSTERPLAN_PROBE_WATCHDOG_H
+
+/* `doing` ("all_reduce among 8 ranks on h1 h2") is copied, up to 200 bytes. Arming again starts anew. */
+void watchdog_arm(double seconds, const char *doing);
+void watchdog_disarm(void);
+
+#endif

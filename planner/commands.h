@@ -8,7 +8,9 @@
 #include "common/options.h"
 
 /* X(verb, one line for `clusterplan --help`), in the order the help shows them. */
-#define COMMANDS(X)
+#define COMMANDS(X)                                                                                          \
+    X(models, "the models that ship, and what storing each takes")                                           \
+    X(topologies, "the cluster files that ship")
 
 enum exit_code { EXIT_RESULT = 0, EXIT_NO_RESULT = 1, EXIT_USAGE = 2 };
 

@@ -102,7 +102,7 @@ bool model_derive(double parameters, struct arena *arena, struct model *model,
     model->shape_derived = true;
     model->derivation = arena_print(
         arena,
-        "derived from %s parameters alone: dense, depth as in published models (96 layers at 175B), "
+        "from %s parameters alone: dense, depth as in published models (96 layers at 175B), "
         "12 hidden^2 parameters a layer, the rest as in Llama 3; comes to %s",
         units_format(parameters, UNIT_COUNT, asked, sizeof asked),
         units_format(counts.parameters, UNIT_COUNT, got, sizeof got));

@@ -111,7 +111,7 @@ bool layout_valid(const struct layout *layout, const struct model *model, int64_
 
 /* Layers on virtual stage `chunk` (0..pp vpp - 1, in the order a token meets them). Where pp x vpp doesn't
  * divide the layers: if it divides layers + 2, embedding and loss count as a layer each; else filled from the
- * front, the rest on the last. */
+ * front, the rest on the last, or, where that leaves none for the last, as even as can be. */
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk);
 
 /* Layers on all virtual stages before `chunk`. */

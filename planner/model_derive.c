@@ -100,11 +100,11 @@ bool model_derive(double parameters, struct arena *arena, struct model *model,
     }
     char asked[32], got[32];
     model->shape_derived = true;
-    model->derivation = arena_print(
-        arena,
-        "from %s parameters alone: dense, depth as in published models (96 layers at 175B), "
-        "12 hidden^2 parameters a layer, the rest as in Llama 3; comes to %s",
-        units_format(parameters, UNIT_COUNT, asked, sizeof asked),
-        units_format(counts.parameters, UNIT_COUNT, got, sizeof got));
+    model->derivation =
+        arena_print(arena,
+                    "from %s parameters alone: dense, depth as in published models (96 layers at 175B), "
+                    "12 hidden^2 parameters a layer, the rest as in Llama 3; comes to %s",
+                    units_format(parameters, UNIT_COUNT, asked, sizeof asked),
+                    units_format(counts.parameters, UNIT_COUNT, got, sizeof got));
     return true;
 }

@@ -258,14 +258,36 @@ void memory_estimate_stage(const struct model *model, const struct cluster *clus
     use_of_stage(&parts, cluster, &memory, use);
 }
 
+void memory_parts_use(const struct memory_parts *parts, const struct cluster *cluster,
+                      struct memory_use *use) {
+    struct stage_memory fullest;
+    fullest_stage(parts, cluster, &fullest);
+    use_of_stage(parts, cluster, &fullest, use);
+}
+
+double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster) {
+    /* Two stages are enough for a bound: the first, and the second, which may have a layer more. */
+    int64_t stages = parts->layout->pp > 1 ? 2 : 1;
+    double most = 0;
+    for (int64_t stage = 0; stage < stages; stage++) {
+        struct stage_memory memory = {.stage = stage};
+        struct chunk_layers layers;
+        struct memory_use use;
+        memory_layers_of_stage(parts, stage, &layers);
+        stage_static(parts, &layers, &memory);
+        use_of_stage(parts, cluster, &memory, &use);
+        if (use.per_device_bytes > most)
+            most = use.per_device_bytes;
+    }
+    return most;
+}
+
 void memory_estimate(const struct model *model, const struct cluster *cluster,
                      const struct training *training, const struct layout *layout, struct memory_use *use,
                      struct explain *explain) {
     struct memory_parts parts;
-    struct stage_memory fullest;
     memory_parts_init(&parts, model, training, layout);
-    fullest_stage(&parts, cluster, &fullest);
-    use_of_stage(&parts, cluster, &fullest, use);
+    memory_parts_use(&parts, cluster, use);
     if (explain != NULL)
         explain_memory(&parts, use, explain);
 }

@@ -41,8 +41,15 @@ struct memory_parts {
     double linear_copy_bytes; /* further bytes of a linear layer's parameter: fp8 copies */
 };
 
+/* Everything; a change of zero, zero_group or schedule alone asks for memory_sharding_init only. */
 void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,
                        const struct layout *layout);
+
+/* memory.c: of the fullest stage. */
+void memory_parts_use(const struct memory_parts *parts, const struct cluster *cluster,
+                      struct memory_use *use);
+/* What is held against the device for weights, gradients and optimizer alone: never more than for all. */
+double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster);
 
 /* memory_static.c */
 void memory_static_init(struct memory_parts *parts);   /* vocabulary, parameters of layers */

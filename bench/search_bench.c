@@ -1,0 +1,73 @@
+/* Times the search on the questions of docs/search.md: search_bench DATA-DIRECTORY, where topologies/ and
+ * examples/ lie. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "planner/clusterplan.h"
+
+struct question {
+    const char *name, *model, *cluster;
+    int64_t devices, sequence, global_batch;
+    const char *layout; /* keys that are given */
+    bool exhaustive;
+};
+
+static const struct question questions[] = {
+    {"GPT-4 MoE on 24,576 A100", "gpt-4", "dgx-a100-80g", 24576, 8192, 7680, "", false},
+    {"GPT-4 MoE on 8,192 H100", "gpt-4", "dgx-h100", 8192, 8192, 7680, "", false},
+    {"DeepSeek-V3 on 2,048 H800", "deepseek-v3", "dgx-h800", 2048, 4096, 15360, "", false},
+    {"Megatron 1T on 4,096 A100", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096, "", false},
+    {"Megatron 1T on 4,096 A100, nothing pruned", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096, "", true},
+    {"Llama 3 70B on 256 H100", "llama-3-70b", "dgx-h100", 256, 8192, 1024, "", false},
+};
+
+static bool ask(const struct question *question, const char *directory) {
+    struct arena *arena = arena_create();
+    struct error error = {0};
+    struct model model;
+    struct cluster cluster;
+    struct search_problem problem = {
+        .model = &model, .cluster = &cluster, .devices = question->devices, .top = 5};
+    struct search_result result;
+    char layout[256] = "nothing fits";
+    bool done;
+    problem.training = (struct training){.sequence = question->sequence,
+                                         .global_batch = question->global_batch,
+                                         .precision = PRECISION_BF16,
+                                         .attention = ATTENTION_FLASH,
+                                         .stack = stack_default()};
+    problem.exhaustive = question->exhaustive;
+    done = model_read(arena_print(arena, "%s/examples/models/%s.yaml", directory, question->model), arena,
+                      &model, &error) &&
+           cluster_read(arena_print(arena, "%s/topologies/%s.yaml", directory, question->cluster), arena,
+                        &cluster, &error) &&
+           layout_request_parse(question->layout, &problem.request, &error) &&
+           search_run(&problem, arena, &result, &error);
+    if (!done) {
+        error_print(&error, stderr);
+    } else {
+        if (result.plan_count > 0)
+            layout_format(&result.plans[0].layout, layout, sizeof layout);
+        printf("%s: %.1f ms, %lld layouts, %lld evaluated, %lld pruned, %lld fit\n    best %.3f s, %s\n",
+               question->name, 1e3 * result.seconds, (long long)result.layouts, (long long)result.evaluated,
+               (long long)result.pruned, (long long)result.feasible,
+               result.plan_count > 0 ? result.plans[0].step.seconds : 0, layout);
+    }
+    arena_destroy(arena);
+    return done;
+}
+
+int main(int count, char **arguments) {
+    struct rusage usage;
+    bool good = true;
+    if (count != 2) {
+        fprintf(stderr, "usage: %s DATA-DIRECTORY\n", arguments[0]);
+        return 2;
+    }
+    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
+        good = ask(&questions[i], arguments[1]) && good;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("largest resident size %.1f MB\n", (double)usage.ru_maxrss / 1e3);
+    return good ? 0 : 1;
+}

@@ -1,0 +1,251 @@
+/* Best first: splits in the order of a time that none of their layouts can beat, until that time is above
+ * what is already found. Within a split, memory goes first, then the bound of each variant, then the cost. */
+#include "planner/search.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "planner/search_bound.h"
+#include "planner/search_leaves.h"
+#include "planner/search_pool.h"
+#include "planner/search_space.h"
+#include "planner/search_why.h"
+
+/* The search ranks by the pipeline's closed form, the report by its simulation, which differs where stages
+ * are unequal or transfers take long. So more layouts than are asked for are kept and simulated: all that the
+ * closed form puts within CONTENDER_SHARE of its best, the CONTENDERS best of them at most, and of those that
+ * are really different SPARE more than asked. */
+static const double CONTENDER_SHARE = 0.05;
+enum { CONTENDERS = 24, SPARE = 4 };
+
+/* Splits between two calls of `progress`. */
+enum { PROGRESS_STEP = 256 };
+
+struct search {
+    const struct search_problem *problem;
+    struct arena *arena; /* of the search alone: caches, simulation */
+    struct cost_context *context;
+    struct search_bounds *bounds;
+    struct search_pool contenders, distinct;
+    struct search_result *result;
+};
+
+static double now_seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* A layout slower than this is of no use. */
+static double limit_seconds(const struct search *search) {
+    double contender = search_pool_limit(&search->contenders);
+    if (!search->problem->alike && search->contenders.count > 0)
+        contender = fmin(contender, search->contenders.candidates[0].seconds * (1 + CONTENDER_SHARE));
+    return fmax(contender, search_pool_limit(&search->distinct));
+}
+
+static bool is_pruned(const struct search *search, double bound) {
+    return !search->problem->exhaustive && bound > limit_seconds(search);
+}
+
+static void evaluate(struct search *search, const struct layout *layout) {
+    struct candidate candidate = {.layout = *layout};
+    struct step_cost cost;
+    cost_evaluate(search->context, layout, false, &cost, NULL);
+    candidate.seconds = cost.seconds;
+    search->result->evaluated++;
+    search_pool_add(&search->contenders, &candidate);
+    search_pool_add(&search->distinct, &candidate);
+}
+
+/* All orders and overlaps of a variant whose memory is known to fit. */
+static void evaluate_orders(struct search *search, const struct split_choices *choices,
+                            const struct layout *variant) {
+    struct layout layout = *variant;
+    for (size_t i = 0; i < choices->order_count; i++)
+        for (size_t j = 0; j < choices->overlap_count; j++) {
+            layout.order = choices->orders[i];
+            layout.overlap = choices->overlaps[j];
+            if (is_pruned(search, search_bound(search->bounds, &layout)))
+                search->result->pruned++;
+            else
+                evaluate(search, &layout);
+        }
+}
+
+static bool fits(const struct search *search, const struct memory_use *use) {
+    return use->per_device_bytes <= use->capacity_bytes &&
+           search_host_has_room(search->problem->cluster, use->host_bytes_per_device);
+}
+
+static void open_choice(struct search *search, struct leaves *leaves, const struct split_choices *choices) {
+    int64_t variants = (int64_t)(choices->order_count * choices->overlap_count);
+    if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes)
+        return;
+    for (size_t i = 0; i < leaves->count; i++) {
+        struct memory_use use;
+        leaves_memory(leaves, i, &use);
+        if (!fits(search, &use))
+            continue;
+        search->result->feasible += variants;
+        evaluate_orders(search, choices, &leaves->layouts[i]);
+    }
+}
+
+static void open_split(struct search *search, bool offload, const struct split *split) {
+    struct split_choices choices;
+    struct leaves leaves;
+    if (!split_choices_make(search->problem, offload, split, &choices))
+        return;
+    leaves_init(&leaves, search->problem, &choices);
+    for (size_t i = 0; i < choices.offload_count; i++)
+        for (size_t j = 0; j < choices.schedule_count; j++)
+            for (size_t k = 0; k < choices.sharding_count; k++) {
+                leaves_choose(&leaves, j, k, choices.offloads[i]);
+                open_choice(search, &leaves, &choices);
+            }
+}
+
+static int compare_splits(const void *left, const void *right) {
+    const struct split *a = left, *b = right;
+    if (a->bound_seconds != b->bound_seconds)
+        return a->bound_seconds < b->bound_seconds ? -1 : 1;
+    return 0;
+}
+
+static void search_splits(struct search *search, bool offload, struct search_space *space) {
+    const struct search_problem *problem = search->problem;
+    if (!problem->exhaustive) {
+        for (size_t i = 0; i < space->count; i++)
+            space->splits[i].bound_seconds = search_bound_split(search->bounds, &space->splits[i]);
+        qsort(space->splits, space->count, sizeof space->splits[0], compare_splits);
+    }
+    for (size_t i = 0; i < space->count; i++) {
+        if (problem->progress != NULL && i % PROGRESS_STEP == 0)
+            problem->progress(problem->progress_data, (double)i / (double)space->count);
+        if (is_pruned(search, space->splits[i].bound_seconds)) {
+            for (; i < space->count; i++)
+                search->result->pruned += space->splits[i].leaves;
+            break;
+        }
+        open_split(search, offload, &space->splits[i]);
+    }
+}
+
+static void fill_plan(const struct search_problem *problem, struct cost_context *context,
+                      const struct layout *layout, struct plan *plan, struct explain *explain) {
+    int64_t per_node = problem->cluster->node.devices;
+    *plan = (struct plan){.model = problem->model,
+                          .cluster = problem->cluster,
+                          .training = problem->training,
+                          .devices = layout_devices(layout),
+                          .layout = *layout};
+    plan->nodes = (plan->devices + per_node - 1) / per_node;
+    memory_estimate(problem->model, problem->cluster, &problem->training, layout, &plan->memory, explain);
+    cost_evaluate(context, layout, true, &plan->step, explain);
+    plan->mfu = cost_mfu(problem->model, problem->cluster, &problem->training, layout, plan->step.seconds);
+    if (problem->training.tokens > 0)
+        cost_training(problem->model, problem->cluster, &problem->training, layout, plan->step.seconds,
+                      &plan->total);
+}
+
+void search_evaluate(const struct search_problem *problem, const struct layout *layout, struct arena *arena,
+                     struct plan *plan, struct explain *explain) {
+    struct cost_context *context =
+        cost_context_create(arena, problem->model, problem->cluster, &problem->training);
+    fill_plan(problem, context, layout, plan, explain);
+}
+
+/* Simulates a candidate in an arena of its own, since each simulation needs working space. */
+static double simulated_seconds(const struct search *search, const struct layout *layout) {
+    struct arena *arena = arena_create();
+    struct cost_context *context = cost_context_create(arena, search->problem->model,
+                                                       search->problem->cluster, &search->problem->training);
+    struct step_cost cost;
+    cost_evaluate(context, layout, true, &cost, NULL);
+    arena_destroy(arena);
+    return cost.seconds;
+}
+
+/* Ranks all that was kept by simulated time. */
+static void rank(const struct search *search, struct search_pool *ranking) {
+    const struct search_pool *pools[] = {&search->contenders, &search->distinct};
+    double best = HUGE_VAL;
+    for (size_t i = 0; i < 2; i++)
+        if (pools[i]->count > 0)
+            best = fmin(best, pools[i]->candidates[0].seconds);
+    for (size_t i = 0; i < 2; i++)
+        for (size_t j = 0; j < pools[i]->count; j++) {
+            struct candidate candidate = pools[i]->candidates[j];
+            bool is_contender = pools[i] == &search->contenders;
+            if (is_contender && !search->problem->alike && candidate.seconds > best * (1 + CONTENDER_SHARE))
+                break;
+            candidate.seconds = simulated_seconds(search, &candidate.layout);
+            search_pool_add(ranking, &candidate);
+        }
+}
+
+static struct candidate *pool_room(struct arena *arena, struct search_pool *pool, size_t room,
+                                   bool distinct) {
+    *pool = (struct search_pool){.room = room, .distinct = distinct};
+    pool->candidates = ARENA_ARRAY(arena, struct candidate, room + 1);
+    return pool->candidates;
+}
+
+static void take_plans(struct search *search, struct arena *arena) {
+    const struct search_problem *problem = search->problem;
+    struct search_result *result = search->result;
+    struct search_pool ranking;
+    size_t top = problem->top > 0 ? problem->top : 1;
+    pool_room(search->arena, &ranking, top, !problem->alike);
+    rank(search, &ranking);
+    result->plans = ARENA_ARRAY(arena, struct plan, ranking.count);
+    for (size_t i = 0; i < ranking.count; i++)
+        fill_plan(problem, search->context, &ranking.candidates[i].layout, &result->plans[i], NULL);
+    result->plan_count = ranking.count;
+}
+
+/* One pass over the space. False with the error set when there is no layout in it. */
+static bool search_pass(struct search *search, bool offload, struct error *error) {
+    struct search_space space;
+    search_space_build(search->problem, offload, &space);
+    search->result->layouts += space.layouts;
+    if (space.layouts == 0)
+        return search_why_no_layout(search->problem, error);
+    search_splits(search, offload, &space);
+    if (search->contenders.count == 0)
+        search_why_nothing_fits(search->problem, offload, &space, &search->result->nearest);
+    search_space_free(&space);
+    return true;
+}
+
+/* Offload is tried by itself only where nothing fits without, and the cluster says what the host has. */
+static bool may_offload(const struct search_problem *problem) {
+    return problem->request.keys[LAYOUT_OFFLOAD].count == 0 && problem->cluster->node.host_memory_bytes > 0 &&
+           problem->cluster->node.host_link_bytes_per_second > 0;
+}
+
+bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
+                struct error *error) {
+    double start = now_seconds();
+    size_t top = problem->top > 0 ? problem->top : 1;
+    struct search search = {.problem = problem, .arena = arena_create(), .result = result};
+    bool posed;
+    *result = (struct search_result){0};
+    search.context = cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
+    search.bounds = search_bounds_create(problem, search.arena);
+    pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, false);
+    pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, true);
+    posed = search_pass(&search, false, error);
+    if (posed && search.contenders.count == 0 && may_offload(problem))
+        posed = search_pass(&search, true, error);
+    if (search.contenders.count > 0)
+        result->nearest = (struct near_miss){0};
+    if (posed)
+        take_plans(&search, arena);
+    arena_destroy(search.arena);
+    result->seconds = now_seconds() - start;
+    return posed;
+}

@@ -1,0 +1,43 @@
+#include "planner/search_leaves.h"
+
+void leaves_init(struct leaves *leaves, const struct search_problem *problem,
+                 const struct split_choices *choices) {
+    leaves->problem = problem;
+    leaves->choices = choices;
+    leaves->count = 0;
+    for (size_t i = 0; i < choices->sequence_parallel_count; i++)
+        for (size_t j = 0; j < choices->recompute_count; j++) {
+            struct layout *layout = &leaves->layouts[leaves->count];
+            *layout = choices->base;
+            layout->sequence_parallel = choices->sequence_parallel[i];
+            layout->recompute = choices->recomputes[j];
+            memory_parts_init(&leaves->parts[leaves->count], problem->model, &problem->training, layout);
+            leaves->count++;
+        }
+}
+
+void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool offload) {
+    const struct split_choices *choices = leaves->choices;
+    for (size_t i = 0; i < leaves->count; i++) {
+        struct layout *layout = &leaves->layouts[i];
+        layout->schedule = choices->schedules[schedule].schedule;
+        layout->vpp = choices->schedules[schedule].vpp;
+        layout->zero = choices->shardings[sharding].zero;
+        layout->zero_group = choices->shardings[sharding].group;
+        layout->offload = offload;
+        if (i == 0) {
+            memory_sharding_init(&leaves->parts[i]);
+            continue;
+        }
+        leaves->parts[i].dense_bytes = leaves->parts[0].dense_bytes;
+        leaves->parts[i].expert_bytes = leaves->parts[0].expert_bytes;
+    }
+}
+
+double leaves_least_bytes(const struct leaves *leaves) {
+    return memory_parts_least_bytes(&leaves->parts[0], leaves->problem->cluster);
+}
+
+void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use) {
+    memory_parts_use(&leaves->parts[index], leaves->problem->cluster, use);
+}

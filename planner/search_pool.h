@@ -1,0 +1,37 @@
+/* The best so many layouts seen, in order. Internal to the search.
+ *
+ * The order is total (time, then the keys one by one), so what a pool holds at the end does not depend on the
+ * order in which layouts came. */
+#ifndef CLUSTERPLAN_SEARCH_POOL_H
+#define CLUSTERPLAN_SEARCH_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "planner/layout.h"
+
+struct candidate {
+    struct layout layout;
+    double seconds;
+};
+
+struct search_pool {
+    struct candidate *candidates; /* best first */
+    size_t count, room;
+    bool distinct; /* of layouts that are alike the best one alone */
+};
+
+/* Less than, equal to or greater than 0, as strcmp. */
+int candidate_compare(const struct candidate *a, const struct candidate *b);
+
+/* True when two layouts differ in no more than micro-batch, ZeRO stage, sequence parallelism, order of the
+ * ranks, overlap: variants of one way to split. */
+bool layout_alike(const struct layout *a, const struct layout *b);
+
+void search_pool_add(struct search_pool *pool, const struct candidate *candidate);
+
+/* A layout slower than this can't enter: infinite while there is room, less than all in a pool without any.
+ */
+double search_pool_limit(const struct search_pool *pool);
+
+#endif

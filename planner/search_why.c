@@ -1,0 +1,105 @@
+#include "planner/search_why.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "common/units.h"
+#include "planner/search_leaves.h"
+#include "planner/search_pool.h"
+
+bool search_host_has_room(const struct cluster *cluster, double host_bytes_per_device) {
+    double node_bytes = host_bytes_per_device * (double)cluster->node.devices;
+    return host_bytes_per_device <= 0 || node_bytes <= cluster->node.host_memory_bytes;
+}
+
+/* What the request says of a key, if it says one thing only. */
+static int64_t asked(const struct search_problem *problem, enum layout_key key, int64_t otherwise) {
+    return problem->request.keys[key].count > 0 ? problem->request.keys[key].values[0] : otherwise;
+}
+
+bool search_why_no_layout(const struct search_problem *problem, struct error *error) {
+    struct layout layout = {0};
+    char why[128] = "";
+    int64_t used;
+    for (int key = 0; key < LAYOUT_KEY_COUNT; key++) {
+        bool size = key <= LAYOUT_MICRO_BATCH;
+        layout_set(&layout, (enum layout_key)key, asked(problem, (enum layout_key)key, size ? 1 : 0));
+    }
+    used = layout.tp * layout.pp * layout.cp;
+    if (problem->request.keys[LAYOUT_DP].count > 0)
+        used *= layout.dp;
+    else if (used > 0 && problem->devices % used == 0)
+        layout.dp = problem->devices / used;
+    if (layout.vpp > 1 && problem->request.keys[LAYOUT_SCHEDULE].count == 0)
+        layout.schedule = SCHEDULE_INTERLEAVED;
+    if (used <= 0 || problem->devices % used != 0)
+        snprintf(why, sizeof why, "tp x pp x cp%s = %lld does not divide them",
+                 problem->request.keys[LAYOUT_DP].count > 0 ? " x dp" : "", (long long)used);
+    else if (layout_valid(&layout, problem->model, problem->training.sequence, problem->training.global_batch,
+                          why, sizeof why))
+        snprintf(why, sizeof why, "no choice of the free keys goes with the given ones");
+    return error_set(error, "no layout splits the model over %lld devices: %s", (long long)problem->devices,
+                     why);
+}
+
+/* Bytes over what there is, on the device or its share of the host. */
+static double excess(const struct search_problem *problem, const struct memory_use *use) {
+    const struct cluster *cluster = problem->cluster;
+    double device = use->per_device_bytes - use->capacity_bytes;
+    double host =
+        use->host_bytes_per_device - cluster->node.host_memory_bytes / (double)cluster->node.devices;
+    return use->host_bytes_per_device > 0 ? fmax(device, host) : device;
+}
+
+/* Of layouts that exceed as much the first in the order of the keys, so that it doesn't matter in which order
+ * they come. */
+static void consider(const struct search_problem *problem, struct leaves *leaves, struct near_miss *nearest) {
+    for (size_t i = 0; i < leaves->count; i++) {
+        struct candidate best = {nearest->layout, excess(problem, &nearest->memory)}, candidate;
+        struct memory_use use;
+        leaves_memory(leaves, i, &use);
+        candidate = (struct candidate){leaves->layouts[i], excess(problem, &use)};
+        candidate.layout.order = leaves->choices->orders[0];
+        candidate.layout.overlap = leaves->choices->overlaps[0];
+        if (nearest->found && candidate_compare(&candidate, &best) >= 0)
+            continue;
+        nearest->found = true;
+        nearest->layout = candidate.layout;
+        nearest->memory = use;
+    }
+}
+
+static void describe(const struct search_problem *problem, struct near_miss *nearest) {
+    const struct memory_use *use = &nearest->memory;
+    char over[32], capacity[32];
+    bool host = use->per_device_bytes <= use->capacity_bytes;
+    double bytes = host ? problem->cluster->node.host_memory_bytes : use->capacity_bytes;
+    double more = excess(problem, use) * (host ? (double)problem->cluster->node.devices : 1);
+    units_format(more, UNIT_BYTES, over, sizeof over);
+    units_format(bytes, UNIT_BYTES, capacity, sizeof capacity);
+    nearest->bound = host ? "host memory" : "memory";
+    snprintf(nearest->why, sizeof nearest->why, "%s over the %s's %s", over, host ? "node" : "device",
+             capacity);
+}
+
+void search_why_nothing_fits(const struct search_problem *problem, bool offload,
+                             const struct search_space *space, struct near_miss *nearest) {
+    for (size_t i = 0; i < space->count; i++) {
+        struct split_choices choices;
+        struct leaves leaves;
+        if (!split_choices_make(problem, offload, &space->splits[i], &choices))
+            continue;
+        leaves_init(&leaves, problem, &choices);
+        for (size_t j = 0; j < choices.offload_count; j++)
+            for (size_t k = 0; k < choices.schedule_count * choices.sharding_count; k++) {
+                leaves_choose(&leaves, k / choices.sharding_count, k % choices.sharding_count,
+                              choices.offloads[j]);
+                if (nearest->found && !choices.offloads[j] &&
+                    leaves_least_bytes(&leaves) > nearest->memory.per_device_bytes)
+                    continue;
+                consider(problem, &leaves, nearest);
+            }
+    }
+    if (nearest->found)
+        describe(problem, nearest);
+}

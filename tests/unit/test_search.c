@@ -1,0 +1,415 @@
+/* The search against itself without pruning, and against every layout one by one. */
+#include "check.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "planner/search.h"
+
+enum { RANDOM_PROBLEMS = 240 };
+
+static uint64_t random_state;
+
+/* xorshift64*: the same problems in every run. */
+static uint64_t random_bits(void) {
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return random_state * UINT64_C(2685821657736338717);
+}
+
+static int64_t random_of(const int64_t *values, size_t count) {
+    return values[random_bits() >> 33 & 0x7fffffff ? (random_bits() >> 33) % count : 0];
+}
+
+#define PICK(...)                                                                                            \
+    random_of((const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
+struct setting {
+    struct model model;
+    struct cluster cluster;
+    struct search_problem problem;
+};
+
+static void make_cluster(struct cluster *cluster, double memory_bytes) {
+    *cluster = (struct cluster){.name = "test", .node = {.devices = 8}, .level_count = 2};
+    cluster->device = (struct cluster_device){.name = "A100",
+                                              .memory_bytes = memory_bytes,
+                                              .reserved_bytes = 5e8,
+                                              .memory_bytes_per_second = 2.039e12,
+                                              .peak_flops = {312e12, 312e12, 156e12, 0}};
+    cluster->levels[0] = (struct network_level){.name = "nvlink",
+                                                .devices = 8,
+                                                .bandwidth_bytes_per_second = 300e9,
+                                                .latency_seconds = 2e-6,
+                                                .oversubscription = 1};
+    cluster->levels[1] = (struct network_level){
+        .name = "ib", .bandwidth_bytes_per_second = 25e9, .latency_seconds = 5e-6, .oversubscription = 1};
+}
+
+static void make_model(struct model *model) {
+    *model = (struct model){.name = "random", .head_dim = 128};
+    model->layers = PICK(2, 3, 4, 6, 7, 8, 12, 14, 16);
+    model->heads = PICK(4, 6, 8, 12, 16);
+    model->hidden = model->heads * model->head_dim;
+    model->kv_heads = PICK(0, 1) ? model->heads : 2;
+    model->ffn_hidden = 4 * model->hidden;
+    model->gated = PICK(0, 1) != 0;
+    model->norm = model->gated ? NORM_RMSNORM : NORM_LAYERNORM;
+    model->vocab = 32000;
+    model->tied_embeddings = PICK(0, 1) != 0;
+    model->experts.every = 1;
+    if (PICK(0, 1) != 0) {
+        model->experts.count = PICK(4, 6, 8);
+        model->experts.top_k = 2;
+        model->experts.ffn_hidden = model->hidden;
+        model->experts.first_dense_layers = PICK(0, 1);
+        model->experts.every = PICK(1, 1, 2);
+        model->experts.shared = PICK(0, 1);
+        model->experts.shared_ffn_hidden = model->hidden;
+    }
+}
+
+static void give(struct layout_request *request, enum layout_key key, int64_t value) {
+    request->keys[key].count = 1;
+    request->keys[key].values[0] = value;
+}
+
+static void make_random(struct setting *setting) {
+    static const char *const names[] = {"megatron-core", "megatron-2022", "fsdp", "megatron-deepspeed"};
+    struct search_problem *problem = &setting->problem;
+    make_model(&setting->model);
+    make_cluster(&setting->cluster, (double)PICK(15, 20, 25, 30, 50, 80, 160, 800) * 1e8);
+    *problem = (struct search_problem){.model = &setting->model, .cluster = &setting->cluster, .top = 4};
+    problem->devices = PICK(1, 2, 4, 6, 8, 8, 12, 16, 24);
+    problem->alike = PICK(0, 0, 1) != 0;
+    problem->training = (struct training){.sequence = PICK(512, 1024, 4096),
+                                          .global_batch = PICK(4, 8, 12, 24, 48),
+                                          .attention = PICK(0, 1) ? ATTENTION_FLASH : ATTENTION_UNFUSED,
+                                          .stack = stack_find(names[PICK(0, 1, 2, 3)])};
+    if (PICK(0, 0, 1) != 0)
+        give(&problem->request, LAYOUT_RECOMPUTE, PICK(0, 1, 2));
+    if (PICK(0, 0, 0, 1) != 0)
+        give(&problem->request, LAYOUT_ZERO, PICK(0, 1, 3));
+    if (PICK(0, 0, 0, 1) != 0)
+        give(&problem->request, LAYOUT_SEQUENCE_PARALLEL, PICK(0, 1));
+    if (PICK(0, 0, 0, 1) != 0) {
+        setting->cluster.node.host_memory_bytes = 1e12;
+        setting->cluster.node.host_link_bytes_per_second = 25e9;
+    }
+}
+
+static void assert_same_layout(const struct layout *a, const struct layout *b) {
+    for (int key = 0; key < LAYOUT_KEY_COUNT; key++)
+        assert_int_equal(layout_get(a, (enum layout_key)key), layout_get(b, (enum layout_key)key));
+}
+
+static void assert_same_result(const struct search_result *pruned, const struct search_result *whole) {
+    assert_int_equal(pruned->layouts, whole->layouts);
+    assert_int_equal(whole->pruned, 0);
+    assert_int_equal(whole->evaluated, whole->feasible);
+    assert_true(pruned->evaluated <= whole->evaluated);
+    assert_true(pruned->evaluated + pruned->pruned <= pruned->layouts);
+    assert_int_equal(pruned->plan_count, whole->plan_count);
+    for (size_t i = 0; i < whole->plan_count; i++) {
+        assert_same_layout(&pruned->plans[i].layout, &whole->plans[i].layout);
+        assert_same_double(pruned->plans[i].step.seconds, whole->plans[i].step.seconds);
+        if (i > 0)
+            assert_true(whole->plans[i - 1].step.seconds <= whole->plans[i].step.seconds);
+    }
+    assert_int_equal(pruned->nearest.found, whole->nearest.found);
+    if (whole->nearest.found) {
+        assert_int_equal(whole->plan_count, 0);
+        assert_same_layout(&pruned->nearest.layout, &whole->nearest.layout);
+        assert_string_equal(pruned->nearest.why, whole->nearest.why);
+    }
+}
+
+static void test_pruned_is_exact(void **state) {
+    int infeasible = 0, impossible = 0, offloaded = 0;
+    int64_t evaluated = 0, costed = 0;
+    (void)state;
+    random_state = 1;
+    for (int i = 0; i < RANDOM_PROBLEMS; i++) {
+        struct arena *arena = arena_create();
+        struct setting setting;
+        struct search_result pruned, whole;
+        struct error error = {0};
+        bool posed;
+        make_random(&setting);
+        posed = search_run(&setting.problem, arena, &pruned, &error);
+        setting.problem.exhaustive = true;
+        assert_int_equal(search_run(&setting.problem, arena, &whole, &error), posed);
+        if (posed) {
+            assert_same_result(&pruned, &whole);
+            infeasible += pruned.plan_count == 0;
+            offloaded += pruned.plan_count > 0 && pruned.plans[0].layout.offload;
+            evaluated += pruned.evaluated;
+            costed += whole.evaluated;
+        }
+        impossible += !posed;
+        arena_destroy(arena);
+    }
+    print_message("    %d problems: %d that nothing fits, %d without a layout, %d that need offload; "
+                  "%lld of %lld layouts costed\n",
+                  RANDOM_PROBLEMS, infeasible, impossible, offloaded, (long long)evaluated,
+                  (long long)costed);
+    assert_true(infeasible >= 10 && impossible >= 1 && offloaded >= 1);
+    assert_true(evaluated < costed);
+}
+
+/* A dense model small enough to try every layout of every key. */
+static void make_small(struct setting *setting, double memory_bytes) {
+    *setting = (struct setting){.model = {.name = "small",
+                                          .layers = 8,
+                                          .hidden = 1024,
+                                          .heads = 8,
+                                          .kv_heads = 8,
+                                          .head_dim = 128,
+                                          .ffn_hidden = 4096,
+                                          .vocab = 32000}};
+    setting->model.experts.every = 1;
+    make_cluster(&setting->cluster, memory_bytes);
+    setting->problem = (struct search_problem){.model = &setting->model,
+                                               .cluster = &setting->cluster,
+                                               .devices = 16,
+                                               .top = 3,
+                                               .training = {.sequence = 2048,
+                                                            .global_batch = 32,
+                                                            .attention = ATTENTION_FLASH,
+                                                            .stack = stack_find("megatron-core")}};
+}
+
+/* Calls `try` for all layouts of the space, from all numbers there are. */
+static void for_every_layout(const struct search_problem *problem,
+                             void (*try)(const struct search_problem *, const struct layout *, void *),
+                             void *data) {
+    int64_t most = problem->devices;
+    struct layout layout = {.ep = 1, .etp = 1};
+    layout.overlap =
+        (struct layout_overlap){problem->training.stack->overlap_tp, problem->training.stack->overlap_dp,
+                                problem->training.stack->overlap_pp};
+    for (layout.tp = 1; layout.tp <= most; layout.tp++)
+        for (layout.pp = 1; layout.pp <= most; layout.pp++)
+            for (layout.cp = 1; layout.cp <= most; layout.cp++) {
+                if (most % (layout.tp * layout.pp * layout.cp) != 0)
+                    continue;
+                layout.dp = most / (layout.tp * layout.pp * layout.cp);
+                for (int64_t rest = 0; rest < 64 * 8 * SCHEDULE_COUNT * 3 * 2 * 4 * 2; rest++) {
+                    layout.micro_batch = rest % 64 + 1;
+                    layout.vpp = rest / 64 % 8 + 1;
+                    layout.schedule = (enum schedule)(rest / (64 * 8) % SCHEDULE_COUNT);
+                    layout.recompute = (enum recompute)(rest / (64 * 8 * SCHEDULE_COUNT) % 3);
+                    layout.sequence_parallel = rest / (64 * 8 * SCHEDULE_COUNT * 3) % 2 != 0;
+                    layout.zero = rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2) % 4;
+                    layout.order = (enum rank_order)(rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2 * 4));
+                    if (!layout_valid(&layout, problem->model, problem->training.sequence,
+                                      problem->training.global_batch, NULL, 0))
+                        continue;
+                    if ((layout.vpp > 1 && problem->model->layers % (layout.pp * layout.vpp) != 0 &&
+                         (problem->model->layers + 2) % (layout.pp * layout.vpp) != 0) ||
+                        (layout.order > 0 && (layout.pp == 1 || layout.dp == 1)) ||
+                        (layout.zero > 1 && layout.pp > 1) ||
+                        (layout.zero > 0 && layout.dp * layout.cp == 1 && layout_expert_dp(&layout) == 1))
+                        continue; /* the same layout as another one, or one that no framework runs */
+                    try(problem, &layout, data);
+                }
+            }
+}
+
+struct best {
+    int64_t layouts, feasible;
+    double seconds;
+    struct arena *arena;
+    struct cost_context *context;
+};
+
+static void try_layout(const struct search_problem *problem, const struct layout *layout, void *data) {
+    struct best *best = data;
+    struct memory_use use;
+    struct step_cost cost;
+    best->layouts++;
+    memory_estimate(problem->model, problem->cluster, &problem->training, layout, &use, NULL);
+    if (use.per_device_bytes > use.capacity_bytes)
+        return;
+    best->feasible++;
+    cost_evaluate(best->context, layout, true, &cost, NULL);
+    best->seconds = fmin(best->seconds, cost.seconds);
+}
+
+/* The space is what one gets by trying all numbers, and no layout of it is faster than the best plan, each
+ * simulated. */
+static void test_best_of_every_layout(void **state) {
+    static const double memories[] = {1.2e9, 2e9, 80e9};
+    (void)state;
+    for (size_t i = 0; i < sizeof memories / sizeof memories[0]; i++) {
+        struct arena *arena = arena_create();
+        struct setting setting;
+        struct search_result result;
+        struct error error = {0};
+        struct best best = {.seconds = HUGE_VAL, .arena = arena};
+        make_small(&setting, memories[i]);
+        best.context =
+            cost_context_create(arena, &setting.model, &setting.cluster, &setting.problem.training);
+        for_every_layout(&setting.problem, try_layout, &best);
+        setting.problem.exhaustive = true;
+        assert_true(search_run(&setting.problem, arena, &result, &error));
+        print_message("    %lld layouts, %lld fit, best %.4g s\n", (long long)best.layouts,
+                      (long long)best.feasible, best.seconds);
+        assert_true(result.plan_count > 0);
+        assert_int_equal(result.layouts, best.layouts);
+        assert_int_equal(result.feasible, best.feasible);
+        assert_true(result.plans[0].step.seconds <= best.seconds);
+        arena_destroy(arena);
+    }
+}
+
+static void test_request_is_kept(void **state) {
+    struct arena *arena = arena_create();
+    struct setting setting;
+    struct search_result result;
+    struct error error = {0};
+    (void)state;
+    make_small(&setting, 80e9);
+    assert_true(layout_request_parse("tp=2,4 recompute=full zero=1 micro_batch=2 sequence_parallel=false",
+                                     &setting.problem.request, &error));
+    assert_true(search_run(&setting.problem, arena, &result, &error));
+    assert_true(result.plan_count > 1);
+    for (size_t i = 0; i < result.plan_count; i++) {
+        const struct layout *layout = &result.plans[i].layout;
+        assert_true(layout->tp == 2 || layout->tp == 4);
+        assert_int_equal(layout->recompute, RECOMPUTE_FULL);
+        assert_int_equal(layout->zero, 1);
+        assert_int_equal(layout->micro_batch, 2);
+        assert_false(layout->sequence_parallel);
+        assert_int_equal(result.plans[i].devices, 16);
+        assert_int_equal(result.plans[i].nodes, 2);
+    }
+    arena_destroy(arena);
+}
+
+/* Runners-up differ in more than the micro-batch, unless alike ones are asked for. */
+static void test_runners_up_differ(void **state) {
+    struct arena *arena = arena_create();
+    struct setting setting;
+    struct search_result result;
+    struct error error = {0};
+    (void)state;
+    make_small(&setting, 80e9);
+    setting.problem.top = 12;
+    assert_true(search_run(&setting.problem, arena, &result, &error));
+    assert_int_equal(result.plan_count, 12);
+    for (size_t i = 0; i < result.plan_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            struct layout a = result.plans[i].layout, b = result.plans[j].layout;
+            bool same = true;
+            a.micro_batch = b.micro_batch;
+            for (int key = 0; key < LAYOUT_KEY_COUNT; key++)
+                same = same && layout_get(&a, (enum layout_key)key) == layout_get(&b, (enum layout_key)key);
+            assert_false(same);
+        }
+    assert_true(layout_request_parse("tp=2 pp=2 cp=1 schedule=1f1b recompute=none zero=1 order=tp-cp-dp-pp "
+                                     "sequence_parallel=true",
+                                     &setting.problem.request, &error));
+    assert_true(search_run(&setting.problem, arena, &result, &error));
+    assert_int_equal(result.plan_count, 1);
+    setting.problem.alike = true; /* 32 sequences on dp 4: micro-batches of 1, 2, 4, 8 */
+    assert_true(search_run(&setting.problem, arena, &result, &error));
+    assert_int_equal(result.plan_count, 4);
+    arena_destroy(arena);
+}
+
+static void test_nothing_fits(void **state) {
+    struct arena *arena = arena_create();
+    struct setting setting;
+    struct search_result result;
+    struct error error = {0};
+    (void)state;
+    make_small(&setting, 7e8);
+    assert_true(search_run(&setting.problem, arena, &result, &error));
+    assert_int_equal(result.plan_count, 0);
+    assert_int_equal(result.feasible, 0);
+    assert_int_equal(result.evaluated, 0);
+    assert_true(result.nearest.found);
+    assert_string_equal(result.nearest.bound, "memory");
+    assert_true(result.nearest.memory.per_device_bytes > 7e8);
+    assert_non_null(strstr(result.nearest.why, "over the device's 700"));
+    arena_destroy(arena);
+}
+
+static void test_no_layout_at_all(void **state) {
+    static const struct {
+        const char *layout;
+        const char *why;
+    } cases[] = {{"tp=16", "heads 8 not divisible by tp 16"},
+                 {"tp=3", "tp x pp x cp = 3 does not divide them"},
+                 {"dp=32", "tp x pp x cp x dp = 32 does not divide them"},
+                 {"ep=2", "ep 2 in a model without experts"},
+                 {"micro_batch=5", "global_batch 32 not divisible by dp x micro_batch 80"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct arena *arena = arena_create();
+        struct setting setting;
+        struct search_result result;
+        struct error error = {0};
+        make_small(&setting, 80e9);
+        assert_true(layout_request_parse(cases[i].layout, &setting.problem.request, &error));
+        assert_false(search_run(&setting.problem, arena, &result, &error));
+        if (strstr(error.what, cases[i].why) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", error.what, cases[i].why);
+        arena_destroy(arena);
+    }
+}
+
+/* More memory or bandwidth never hurts the best plan. */
+static void test_better_clusters(void **state) {
+    struct arena *arena = arena_create();
+    struct setting setting;
+    struct error error = {0};
+    double before = HUGE_VAL;
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct search_result result;
+        make_small(&setting, 1e9 * (1 << i));
+        assert_true(search_run(&setting.problem, arena, &result, &error));
+        assert_true(result.plan_count > 0 && result.plans[0].step.seconds <= before);
+        before = result.plans[0].step.seconds;
+    }
+    before = HUGE_VAL;
+    for (int i = 0; i < 5; i++) {
+        struct search_result result;
+        make_small(&setting, 2e9);
+        setting.cluster.levels[1].bandwidth_bytes_per_second *= 1 << i;
+        assert_true(search_run(&setting.problem, arena, &result, &error));
+        assert_true(result.plans[0].step.seconds <= before);
+        before = result.plans[0].step.seconds;
+    }
+    arena_destroy(arena);
+}
+
+static void test_evaluate_is_what_plan_says(void **state) {
+    struct arena *arena = arena_create();
+    struct setting setting;
+    struct search_result result;
+    struct plan plan;
+    struct error error = {0};
+    (void)state;
+    make_small(&setting, 80e9);
+    setting.problem.training.tokens = 1e9;
+    assert_true(search_run(&setting.problem, arena, &result, &error));
+    search_evaluate(&setting.problem, &result.plans[0].layout, arena, &plan, NULL);
+    assert_same_double(plan.step.seconds, result.plans[0].step.seconds);
+    assert_same_double(plan.memory.per_device_bytes, result.plans[0].memory.per_device_bytes);
+    assert_true(plan.mfu > 0 && plan.mfu < 1 && plan.total.days > 0);
+    arena_destroy(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pruned_is_exact), cmocka_unit_test(test_best_of_every_layout),
+        cmocka_unit_test(test_request_is_kept), cmocka_unit_test(test_runners_up_differ),
+        cmocka_unit_test(test_nothing_fits),    cmocka_unit_test(test_no_layout_at_all),
+        cmocka_unit_test(test_better_clusters), cmocka_unit_test(test_evaluate_is_what_plan_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

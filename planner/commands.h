@@ -9,6 +9,8 @@
 
 /* X(verb, one line for `clusterplan --help`), in the order the help shows them. */
 #define COMMANDS(X)                                                                                          \
+    X(plan, "the fastest layouts of a training on so many devices")                                          \
+    X(explain, "where the time and the memory of one layout go, term by term")                               \
     X(models, "the models that ship, and what storing each takes")                                           \
     X(topologies, "the cluster files that ship")
 

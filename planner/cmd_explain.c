@@ -1,0 +1,79 @@
+/* Every cost and memory term of one layout. */
+#include "planner/ask.h"
+#include "planner/print_explain.h"
+#include "planner/print_plan.h"
+
+static json_t *explain_data(const struct problem *problem, const struct answer *answer,
+                            const struct plan *plan, const struct explain *explain) {
+    json_t *data = json_object();
+    json_object_set_new(data, "plan", print_plan_one(problem, plan));
+    json_object_set_new(data, "fits", json_boolean(answer->plan_count > 0));
+    json_object_set_new(data, "terms", print_explain_data(explain_root(explain)));
+    json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
+    return data;
+}
+
+static void print_tree(const struct problem *problem, const struct answer *answer, const struct plan *plan,
+                       const struct explain *explain, struct arena *arena) {
+    struct print_style style = print_style_of(stdout);
+    bool fits = answer->plan_count > 0;
+    print_plan_question(problem, plan->devices, &style, arena, stdout);
+    print_plan_layout(fits ? "Layout" : "Nearest layout: it does not fit", &plan->layout, &plan->training,
+                      &style, stdout);
+    print_plan_details(plan, &style, arena, stdout);
+    putchar('\n');
+    print_explain_table(explain_root(explain), &style, arena, stdout);
+    print_plan_notes(problem, &style, stdout);
+}
+
+/* What doesn't fit is explained too, so that one sees what takes the memory. What can't even be split so
+ * can't be costed: it gets plan's report. */
+static int report(struct problem *problem, const struct answer *answer, enum print_format format,
+                  struct arena *arena) {
+    bool fits = answer->plan_count > 0;
+    const struct layout *layout = fits ? &answer->plans[0]->layout : &answer->nearest.layout;
+    const struct training *training = &problem->search.training;
+    char why[256];
+    bool costable =
+        fits || (answer->nearest.found && layout_valid(layout, &problem->model, training->sequence,
+                                                       training->global_batch, why, sizeof why));
+    struct explain *explain = explain_create(arena);
+    struct plan plan;
+    if (costable) {
+        search_evaluate(&problem->search, layout, arena, &plan, explain);
+    }
+    if (format == FORMAT_TABLE && costable) {
+        print_tree(problem, answer, &plan, explain, arena);
+    } else if (format == FORMAT_TABLE) {
+        struct print_style style = print_style_of(stdout);
+        print_plan_table(problem, answer, &style, arena, stdout);
+    } else {
+        print_data(costable ? explain_data(problem, answer, &plan, explain)
+                            : print_plan_data(problem, answer),
+                   format, stdout);
+    }
+    return fits ? EXIT_RESULT : EXIT_NO_RESULT;
+}
+
+int cmd_explain(int argc, char **argv) {
+    static const struct ask explain = {
+        .help =
+            {
+                .usage = "clusterplan explain --model F --cluster F [options]",
+                .about = "Shows where the time and the memory of one layout go: every term of the cost model "
+                         "as a\n"
+                         "tree, with the figures behind it. The layout is the one that --layout gives, or "
+                         "the best\n"
+                         "with the keys it fixes. When nothing fits, the nearest miss is explained (exit "
+                         "status 1).",
+                .examples = "  clusterplan explain --model llama-3-70b --cluster dgx-h100 --devices 64\n"
+                            "  clusterplan explain --model gpt-3 --cluster dgx-a100-80g --layout \"tp=8 pp=8 "
+                            "dp=8 cp=1\"\n"
+                            "  clusterplan explain --model gpt-3 --cluster dgx-a100-80g --devices 512 "
+                            "--format yaml\n",
+            },
+        .one_layout = true,
+        .report = report,
+    };
+    return ask(&explain, argc, argv);
+}

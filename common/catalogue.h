@@ -14,8 +14,8 @@ enum catalogue_kind { CATALOGUE_TOPOLOGY, CATALOGUE_MODEL };
 /* The path of what the user named: a path when it holds a slash, ends in .yaml, .yml or .json, or is there;
  * else a shipped name. The catalogue stands beside the program: in share/clusterplan after installing
  * (../share from the executable, else where CMake installs), in the source tree when run from its build
- * folder; the folder the environment variable CLUSTERPLAN_DATA names goes first. NULL with the error set (nearest name in its hint)
- * when there is no such name. */
+ * folder; the folder the environment variable CLUSTERPLAN_DATA names goes first. NULL with the error set
+ * (nearest name in its hint) when there is no such name. */
 const char *catalogue_find(enum catalogue_kind kind, const char *name, struct arena *arena,
                            struct error *error);
 

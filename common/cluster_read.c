@@ -265,7 +265,7 @@ static bool check_hosts(const struct check *check) {
     const struct yaml_node *node = hosts != NULL ? hosts->children : NULL;
     int64_t classed = 0;
 
-    for (size_t i = 0; i < cluster->host_count; i++, node = node->next) {
+    for (size_t i = 0; i < cluster->host_count && node != NULL; i++, node = node->next) {
         const char *class = cluster->hosts[i].class_name;
 
         if (class != NULL && !class_exists(cluster, class))

@@ -30,14 +30,20 @@ static const char *share_text(const struct explain_term *term, const struct expl
     return comparable ? arena_print(arena, "%.1f %%", term->value / parent->value * 100) : "";
 }
 
+/* A heading that only gathers its parts. */
+static bool is_heading(const struct explain_term *term) {
+    return term->unit == UNIT_NONE && term->value == 0 && term->first;
+}
+
 static void add_terms(struct print_table *table, const struct explain_term *parent, int depth,
                       struct arena *arena) {
     for (const struct explain_term *term = parent->first; term; term = term->next) {
         char value[32];
         print_table_add(
-            table, (const char *const[]){arena_print(arena, "%*s%s", 2 * depth, "", term->label),
-                                         units_format(term->value, term->unit, value, sizeof value),
-                                         share_text(term, depth > 0 ? parent : NULL, arena), term->detail});
+            table, (const char *const[]){
+                       arena_print(arena, "%*s%s", 2 * depth, "", term->label),
+                       is_heading(term) ? "" : units_format(term->value, term->unit, value, sizeof value),
+                       share_text(term, depth > 0 ? parent : NULL, arena), term->detail});
         add_terms(table, term, depth + 1, arena);
     }
 }
@@ -56,7 +62,7 @@ json_t *print_explain_data(const struct explain_term *root) {
     for (const struct explain_term *term = root->first; term; term = term->next) {
         json_t *data = json_object();
         json_object_set_new(data, "label", print_data_text(term->label));
-        json_object_set_new(data, "value", print_data_number(term->value));
+        json_object_set_new(data, "value", is_heading(term) ? json_null() : print_data_number(term->value));
         json_object_set_new(data, "unit", print_data_text(unit_name(term->unit)));
         json_object_set_new(data, "detail", print_data_text(term->detail));
         json_object_set_new(data, "parts", print_explain_data(term));

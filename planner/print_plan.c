@@ -71,6 +71,10 @@ static const char *plural(int64_t number) {
     return number == 1 ? "" : "s";
 }
 
+static const char *days_text(struct arena *arena, double days) {
+    return days < 1000 ? arena_print(arena, "%.1f", days) : count(arena, llround(days));
+}
+
 static void add_part(struct panel *panel, const char *label, double value, enum print_colour colour) {
     if (value > 0) {
         panel->parts[panel->count++] = (struct part){label, value, colour};
@@ -132,10 +136,9 @@ static size_t print_panel_line(const struct panel *panel, size_t line, const str
     }
     const struct part *part = &panel->parts[line - 1];
     double share = part->value / panel->whole;
-    fprintf(stream, "%-*s %*s %*s  %s%s%s", LABEL_WIDTH, part->label, VALUE_WIDTH,
+    fprintf(stream, "%-*s %*s %*s  %s", LABEL_WIDTH, part->label, VALUE_WIDTH,
             quantity(arena, part->value, panel->unit), SHARE_WIDTH, whole_percent(arena, share),
-            print_colour(style, part->colour), print_bar(style, before, before + share, BAR_WIDTH, arena),
-            print_colour(style, PLAIN));
+            print_bar(style, part->colour, before, before + share, BAR_WIDTH, arena));
     return PANEL_WIDTH;
 }
 
@@ -201,8 +204,9 @@ static const char *plan_total(const struct plan *plan, struct arena *arena) {
     const char *goodput = total->goodput < 1 ? arena_print(arena, " (%s lost to interruptions)",
                                                            percent(arena, 1 - total->goodput))
                                              : "";
-    return arena_print(arena, "%.1f days%s, %s steps, %s device hours%s", total->days, goodput,
-                       count(arena, (int64_t)ceil(total->steps)), amount(arena, total->device_hours), cost);
+    return arena_print(arena, "%s days%s, %s steps, %s device hours%s", days_text(arena, total->days),
+                       goodput, count(arena, (int64_t)ceil(total->steps)), amount(arena, total->device_hours),
+                       cost);
 }
 
 void print_plan_details(const struct plan *plan, const struct print_style *style, struct arena *arena,
@@ -247,7 +251,7 @@ static void print_runners_up(const struct answer *answer, const struct print_sty
                        quantity(arena, plan->step.seconds, UNIT_SECONDS),
                        percent(arena, plan->step.seconds / best->step.seconds - 1), percent(arena, plan->mfu),
                        quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
-                       totals ? arena_print(arena, "%.1f", plan->total.days) : "",
+                       totals ? days_text(arena, plan->total.days) : "",
                        print_layout_difference(&best->layout, &plan->layout, difference, sizeof difference)});
     }
     fprintf(stream, "\n%sRunners-up%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
@@ -273,7 +277,7 @@ static void print_counts(const struct answer *answer, const struct print_style *
             table, (const char *const[]){
                        count(arena, plan->devices), quantity(arena, plan->step.seconds, UNIT_SECONDS),
                        percent(arena, plan->mfu), quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
-                       totals ? arena_print(arena, "%.1f", plan->total.days) : "",
+                       totals ? days_text(arena, plan->total.days) : "",
                        plan->total.cost > 0 ? quantity(arena, plan->total.cost, UNIT_MONEY) : "",
                        print_layout_short(&plan->layout, layout, sizeof layout)});
     }

@@ -1,5 +1,6 @@
 #include "planner/print_progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,22 +17,33 @@ static double now_seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-void print_progress_start(struct print_progress *progress) {
-    progress->start_seconds = progress->shown_seconds = now_seconds();
-    progress->enabled = isatty(STDERR_FILENO);
-    progress->shown = false;
+void print_progress_start(struct print_progress *progress, const int64_t *devices) {
+    double now = now_seconds();
+    *progress = (struct print_progress){.devices = devices,
+                                        .start_seconds = now,
+                                        .search_start_seconds = now,
+                                        .enabled = isatty(STDERR_FILENO)};
 }
 
 void print_progress_update(void *data, double share) {
     struct print_progress *progress = data;
-    double now = now_seconds(), spent = now - progress->start_seconds;
-    if (!progress->enabled || spent < PATIENCE_SECONDS || now - progress->shown_seconds < REFRESH_SECONDS) {
+    if (!progress->enabled) {
+        return;
+    }
+    double now = now_seconds();
+    if (*progress->devices != progress->shown_devices) {
+        progress->shown_devices = *progress->devices;
+        progress->search_start_seconds = now;
+    }
+    if (now - progress->start_seconds < PATIENCE_SECONDS || now - progress->shown_seconds < REFRESH_SECONDS) {
         return;
     }
     progress->shown_seconds = now;
     progress->shown = true;
-    fprintf(stderr, CLEAR_LINE "searching: %.0f %%, %.0f s", share * 100, spent);
+    fprintf(stderr, CLEAR_LINE "searching the layouts of %" PRId64 " devices: %.0f %%", *progress->devices,
+            share * 100);
     if (share > 0) {
+        double spent = now - progress->search_start_seconds;
         fprintf(stderr, ", about %.0f s left", spent * (1 - share) / share);
     }
 }

@@ -3,16 +3,21 @@
 #define CLUSTERPLAN_PRINT_PROGRESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct print_progress {
-    double start_seconds, shown_seconds; /* CLOCK_MONOTONIC */
+    const int64_t *devices;      /* what the search now running is for */
+    int64_t shown_devices;       /* what the line shown is about */
+    double start_seconds;        /* of the first search (CLOCK_MONOTONIC) */
+    double search_start_seconds; /* of the one now running */
+    double shown_seconds;        /* of the last line */
     bool enabled, shown;
 };
 
-void print_progress_start(struct print_progress *progress);
+/* `devices` is read whenever a line is shown: several searches may follow each other. */
+void print_progress_start(struct print_progress *progress, const int64_t *devices);
 
-/* For search_problem's `progress`: `data` is a struct print_progress, `share` from 0 to 1. A share that falls
- * starts the next search of several. */
+/* For search_problem's `progress`: `data` is a struct print_progress, `share` from 0 to 1. */
 void print_progress_update(void *data, double share);
 
 /* Takes the line away again. */

@@ -90,6 +90,13 @@ void print_table_add(struct print_table *table, const char *const *cells) {
 static size_t fitting_bytes(const char *text, size_t width) {
     size_t columns = 0, last_space = 0, i = 0;
     for (; text[i]; i++) {
+        if (text[i] == '\x1b') {
+            i += strcspn(text + i, "m");
+            if (!text[i]) {
+                break;
+            }
+            continue;
+        }
         if ((text[i] & '\xc0') == '\x80') {
             continue;
         }
@@ -134,6 +141,9 @@ static void print_row(const struct print_table *table, const char *const *cells,
     size_t filled = last_filled(table, cells), column = indent;
     fprintf(stream, "%*s", filled ? (int)indent : 0, "");
     for (size_t i = 0; i < filled; i++) {
+        if (table->widths[i] == 0) {
+            continue;
+        }
         size_t padding = table->widths[i] - print_columns(cells[i]);
         bool last = i + 1 == filled;
         if (table->columns[i].right) {
@@ -158,13 +168,14 @@ static void print_titles(const struct print_table *table, const struct print_sty
     const char **titles = ARENA_ARRAY(table->arena, const char *, table->count);
     bool any = false;
     for (size_t i = 0; i < table->count; i++) {
-        titles[i] = table->columns[i].title ? table->columns[i].title : "";
-        any = any || *titles[i];
+        const char *title = table->columns[i].title;
+        any = any || (title && *title);
+        titles[i] = title && *title ? arena_print(table->arena, "%s%s%s", print_colour(style, DIM), title,
+                                                  print_colour(style, PLAIN))
+                                    : "";
     }
     if (any) {
-        fputs(print_colour(style, DIM), stream);
         print_row(table, titles, indent, stream);
-        fputs(print_colour(style, PLAIN), stream);
     }
 }
 
@@ -176,8 +187,8 @@ void print_table_print(const struct print_table *table, const struct print_style
     }
 }
 
-const char *print_bar(const struct print_style *style, double from, double to, size_t width,
-                      struct arena *arena) {
+const char *print_bar(const struct print_style *style, enum print_colour colour, double from, double to,
+                      size_t width, struct arena *arena) {
     const char *block = style->unicode ? "\u2588" : "#", *rest = style->unicode ? "\u2591" : ".";
     double columns = (double)width;
     size_t begin = (size_t)lround(fmin(fmax(from, 0), 1) * columns);
@@ -186,11 +197,24 @@ const char *print_bar(const struct print_style *style, double from, double to, s
         begin -= begin == width;
         end = begin + 1;
     }
-    char *bar = ARENA_ARRAY(arena, char, width *strlen("\u2588") + 1);
+    char *bar = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&bar, &size);
+    fputs(print_colour(style, DIM), stream);
     for (size_t i = 0; i < width; i++) {
-        strcat(bar, i >= begin && i < end ? block : rest);
+        if (i == begin && end > begin) {
+            fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, colour));
+        }
+        if (i == end && end > begin) {
+            fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, DIM));
+        }
+        fputs(i >= begin && i < end ? block : rest, stream);
     }
-    return bar;
+    fputs(print_colour(style, PLAIN), stream);
+    fclose(stream);
+    const char *copy = arena_copy_string(arena, bar);
+    free(bar);
+    return copy;
 }
 
 void print_paragraph(const char *lead, const char *text, FILE *stream) {

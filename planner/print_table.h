@@ -42,14 +42,14 @@ struct print_table *print_table_create(struct arena *arena, const struct print_c
 /* A row of `count` cells; copied. NULL is an empty cell. */
 void print_table_add(struct print_table *table, const char *const *cells);
 
-/* Every line starts with `indent` spaces; none ends with one. */
+/* Every line starts with `indent` spaces; none ends with one. A column of nothing is left out. */
 void print_table_print(const struct print_table *table, const struct print_style *style, size_t indent,
                        FILE *stream);
 
-/* A bar of `width` columns that is filled from `from` to `to` (shares of it, 0..1), built in the arena.
- * Whatever is more than nothing shows. */
-const char *print_bar(const struct print_style *style, double from, double to, size_t width,
-                      struct arena *arena);
+/* A bar of `width` columns that is filled in `colour` from `from` to `to` (shares of it, 0..1), built in the
+ * arena. Whatever is more than nothing shows. */
+const char *print_bar(const struct print_style *style, enum print_colour colour, double from, double to,
+                      size_t width, struct arena *arena);
 
 /* A paragraph wrapped at PRINT_WIDTH: the first line after `lead`, the others indented as far. */
 void print_paragraph(const char *lead, const char *text, FILE *stream);

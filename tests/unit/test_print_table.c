@@ -86,13 +86,13 @@ static void test_a_word_longer_than_the_line_is_cut(void **state) {
 
 static void test_bar(void **state) {
     struct arena *arena = *state;
-    assert_string_equal(print_bar(&ascii, 0, 0.5, 10, arena), "#####.....");
-    assert_string_equal(print_bar(&ascii, 0.5, 0.8, 10, arena), ".....###..");
-    assert_string_equal(print_bar(&ascii, 0.5, 0.5, 10, arena), "..........");
-    assert_string_equal(print_bar(&ascii, 0.2, 0.2001, 10, arena), "..#.......");
-    assert_string_equal(print_bar(&ascii, 1, 1.0001, 10, arena), ".........#");
-    assert_string_equal(print_bar(&ascii, -3, 7, 10, arena), "##########");
-    assert_string_equal(print_bar(&utf8, 0, 0.5, 4, arena), "\u2588\u2588\u2591\u2591");
+    assert_string_equal(print_bar(&ascii, RED, 0, 0.5, 10, arena), "#####.....");
+    assert_string_equal(print_bar(&ascii, RED, 0.5, 0.8, 10, arena), ".....###..");
+    assert_string_equal(print_bar(&ascii, RED, 0.5, 0.5, 10, arena), "..........");
+    assert_string_equal(print_bar(&ascii, RED, 0.2, 0.2001, 10, arena), "..#.......");
+    assert_string_equal(print_bar(&ascii, RED, 1, 1.0001, 10, arena), ".........#");
+    assert_string_equal(print_bar(&ascii, RED, -3, 7, 10, arena), "##########");
+    assert_string_equal(print_bar(&utf8, RED, 0, 0.5, 4, arena), "\u2588\u2588\u2591\u2591");
 }
 
 static void test_colour_is_not_counted(void **state) {

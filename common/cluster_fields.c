@@ -140,6 +140,7 @@ const struct field matmul_fields[] = {
 const struct field grouped_fields[] = {
     NUMBER("rate", struct kernel_constants, grouped_rate, UNIT_NONE),
     NUMBER("launch", struct kernel_constants, grouped_launch_seconds, UNIT_SECONDS),
+    NUMBER("exposed", struct kernel_constants, grouped_exposed, UNIT_NONE),
     END,
 };
 
@@ -148,6 +149,7 @@ const struct field attention_fields[] = {
     NUMBER_REQUIRED("rate", struct attention_constants, flops_per_second, UNIT_FLOPS_PER_SECOND),
     NUMBER("diagonal_tokens", struct attention_constants, diagonal_tokens, UNIT_NONE),
     NUMBER("longest_row_share", struct attention_constants, longest_row_share, UNIT_NONE),
+    NUMBER("softmax_dims", struct attention_constants, softmax_dims, UNIT_NONE),
     NUMBER("backward_launch", struct attention_constants, backward_launch_seconds, UNIT_SECONDS),
     NUMBER("backward_rate", struct attention_constants, backward_flops_per_second, UNIT_FLOPS_PER_SECOND),
     END,

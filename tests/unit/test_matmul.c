@@ -6,26 +6,27 @@
 
 #include <cmocka.h>
 
+#include "planner/attention.h"
 #include "planner/matmul.h"
 #include "planner/reference_device.h"
 
-/* As topologies/dgx-a100-80g.yaml. */
-static const struct cluster_device a100 = {
-    .name = "A100-SXM4-80GB",
-    .memory_bytes_per_second = 2039e9,
-    .peak_flops = {[PRECISION_BF16] = 312e12, [PRECISION_FP16] = 312e12, [PRECISION_TF32] = 156e12},
-    .kernels = {.multiprocessors = 108,
-                .memory_efficiency = 0.85,
-                .matmul = {[PRECISION_BF16] = {.known = true,
-                                               .form = MATMUL_TILED,
-                                               .launch_seconds = 3.52e-6,
-                                               .flops_per_second = 406e12,
-                                               .throttle = 0.170,
-                                               .throttle_flops = 793e9,
-                                               .tile_edge = 28.8,
-                                               .tile_seconds = 2.25e-6,
-                                               .split_traffic = 0.71}}},
-};
+static struct cluster_device a100;
+
+static int read_a100(void **state) {
+    struct arena *arena = arena_create();
+    struct cluster cluster;
+    struct error error;
+    *state = arena;
+    if (!cluster_read(SOURCE_DIR "/topologies/dgx-a100-80g.yaml", arena, &cluster, &error))
+        return -1;
+    a100 = cluster.device;
+    return 0;
+}
+
+static int free_a100(void **state) {
+    arena_destroy(*state);
+    return 0;
+}
 
 static double seconds(const struct cluster_device *device, int64_t m, int64_t n, int64_t k,
                       enum precision precision) {
@@ -38,11 +39,60 @@ static void assert_near(double value, double expected, double tolerance) {
         fail_msg("%g is not within %g of %g", value, tolerance, expected);
 }
 
-/* Measured times of the aiconfigurator database. */
-static void a100_as_measured(void **state) {
+/* Measured times of the aiconfigurator database, in milliseconds. */
+static void products_as_measured(void **state) {
     (void)state;
-    assert_near(seconds(&a100, 8192, 65536, 4096, PRECISION_BF16), 16.70e-3, 0.05);
-    assert_near(seconds(&a100, 8192, 65536, 7168, PRECISION_BF16), 30.11e-3, 0.04);
+    static const struct {
+        const struct cluster_device *device;
+        enum precision precision;
+        int64_t m, n, k;
+        double milliseconds;
+    } known[] = {
+        {&a100, PRECISION_BF16, 8192, 65536, 4096, 16.7},
+        {&a100, PRECISION_BF16, 8192, 65536, 7168, 30.11},
+        {&a100, PRECISION_BF16, 4096, 4096, 4096, 0.5141},
+        {&a100, PRECISION_BF16, 1024, 12288, 3072, 0.3151},
+        {&a100, PRECISION_BF16, 512, 512, 512, 0.006485},
+        {&reference_device, PRECISION_BF16, 8192, 8192, 8192, 1.5},
+        {&reference_device, PRECISION_BF16, 2048, 12288, 4096, 0.2834},
+        {&reference_device, PRECISION_BF16, 16384, 4096, 1536, 0.2946},
+        {&reference_device, PRECISION_FP8, 8192, 8192, 8192, 1.016},
+        {&reference_device, PRECISION_FP8, 4096, 16384, 5120, 0.5833},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        assert_near(seconds(known[i].device, known[i].m, known[i].n, known[i].k, known[i].precision) * 1e3,
+                    known[i].milliseconds, 0.07);
+}
+
+/* The file of the reference device and its copy in the program say the same. */
+static void the_reference_is_the_shipped_h100(void **state) {
+    struct cluster cluster;
+    struct error error;
+    assert_true(cluster_read(SOURCE_DIR "/topologies/dgx-h100.yaml", *state, &cluster, &error));
+    const struct kernel_constants *file = &cluster.device.kernels, *copy = &reference_device.kernels;
+    assert_string_equal(cluster.device.name, reference_device.name);
+    assert_true(file->multiprocessors == copy->multiprocessors);
+    assert_true(file->grouped_rate == copy->grouped_rate);
+    assert_true(file->grouped_exposed == copy->grouped_exposed);
+    for (int p = 0; p < PRECISION_COUNT; p++) {
+        enum precision precision = (enum precision)p;
+        assert_near(cluster.device.peak_flops[p], reference_device.peak_flops[p], 1e-9);
+        assert_true(file->matmul[p].known == copy->matmul[p].known);
+        assert_near(seconds(&cluster.device, 512, 3000, 5000, precision),
+                    seconds(&reference_device, 512, 3000, 5000, precision), 1e-9);
+    }
+    struct attention attention = {.batch = 1,
+                                  .sequence = 3000,
+                                  .query_split = 1,
+                                  .heads = 4,
+                                  .kv_heads = 2,
+                                  .qk_head_dim = 64,
+                                  .v_head_dim = 64};
+    assert_near(attention_seconds(&cluster.device, &attention),
+                attention_seconds(&reference_device, &attention), 1e-9);
+    attention.backward = true;
+    assert_near(attention_seconds(&cluster.device, &attention),
+                attention_seconds(&reference_device, &attention), 1e-9);
 }
 
 static void fp16_takes_the_constants_of_bf16(void **state) {
@@ -137,7 +187,8 @@ static void many_experts_read_many_weights(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a100_as_measured),
+        cmocka_unit_test(products_as_measured),
+        cmocka_unit_test(the_reference_is_the_shipped_h100),
         cmocka_unit_test(fp16_takes_the_constants_of_bf16),
         cmocka_unit_test(tf32_goes_by_its_peak),
         cmocka_unit_test(a_device_without_constants_is_scaled_by_peak),
@@ -148,5 +199,5 @@ int main(void) {
         cmocka_unit_test(weight_gradients_pay_for_fp32),
         cmocka_unit_test(many_experts_read_many_weights),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, read_a100, free_a100);
 }

@@ -13,7 +13,8 @@
     X(explain, "where the time and the memory of one layout go, term by term")                               \
     X(validate, "predictions against measured runs")                                                         \
     X(models, "the models that ship, and what storing each takes")                                           \
-    X(topologies, "the cluster files that ship")
+    X(topologies, "the cluster files that ship")                                                             \
+    X(calibrate, "fits the constants of a device or network to measured times")
 
 enum exit_code { EXIT_RESULT = 0, EXIT_NO_RESULT = 1, EXIT_USAGE = 2 };
 

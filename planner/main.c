@@ -17,7 +17,7 @@ struct command {
 static const struct command commands[] = {COMMANDS(COMMAND_ENTRY){NULL, NULL, NULL}};
 
 #define COMMAND_NAME(verb, summary) #verb,
-static const char *const words[] = {COMMANDS(COMMAND_NAME) "help", NULL};
+static const char *const words[] = {COMMANDS(COMMAND_NAME) "help", "--help", "--version", NULL};
 
 static const struct command *find_command(const char *verb) {
     for (const struct command *command = commands; command->verb; command++) {
@@ -46,7 +46,7 @@ static void print_overview(FILE *stream) {
 
 static int unknown_command(const char *verb) {
     struct error error = {0};
-    error_set(&error, "there is no command \"%s\"", verb);
+    error_set(&error, *verb == '-' ? "unknown option \"%s\"" : "there is no command \"%s\"", verb);
     const char *nearest = error_nearest(verb, words);
     if (nearest) {
         error_hint(&error, "did you mean \"%s\"?", nearest);
@@ -57,7 +57,7 @@ static int unknown_command(const char *verb) {
 }
 
 static int help(int argc, char **argv) {
-    if (argc < 2) {
+    if (argc < 2 || strcmp(argv[1], "help") == 0) {
         print_overview(stdout);
         return EXIT_RESULT;
     }
@@ -81,15 +81,11 @@ static int dispatch(int argc, char **argv) {
         return EXIT_USAGE;
     }
     const char *verb = argv[1];
-    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
-        print_overview(stdout);
-        return EXIT_RESULT;
-    }
     if (strcmp(verb, "--version") == 0) {
         puts("clusterplan " CLUSTERPLAN_VERSION);
         return EXIT_RESULT;
     }
-    if (strcmp(verb, "help") == 0) {
+    if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
         return help(argc - 1, argv + 1);
     }
     const struct command *command = find_command(verb);

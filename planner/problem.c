@@ -372,10 +372,14 @@ static void note_model(struct problem *problem) {
 
 static void note_cluster(struct problem *problem) {
     const struct cluster *cluster = &problem->cluster;
-    bool measured = cluster->source.kind == SOURCE_MEASURED;
-    problem_note(problem, "network %s%s%s", measured ? "measured" : "from the datasheet",
-                 measured && cluster->source.date ? " on " : "",
-                 measured && cluster->source.date ? cluster->source.date : "");
+    const struct cluster_source *source = &cluster->source;
+    if (source->kind == SOURCE_MEASURED) {
+        problem_note(problem, "network measured%s%s", source->date ? " on " : "",
+                     source->date ? source->date : "");
+    } else {
+        problem_note(problem, "network as the datasheet says%s%s", source->from ? ": " : "",
+                     source->from ? source->from : "");
+    }
     if (cluster->device.from && strcmp(cluster->device.from, "base") == 0) {
         problem_note(problem, "the device is not measured: it is the base's %s", cluster->device.name);
     }
@@ -395,7 +399,10 @@ void problem_note_assumptions(struct problem *problem) {
     const struct training *training = &problem->search.training;
     note_batch(problem);
     note_model(problem);
-    problem_note(problem, "stack %s (%s), %s attention", training->stack->name, training->stack->what,
-                 attention_kernel_names[training->attention]);
+    bool attention_said =
+        training->attention == (training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED);
+    problem_note(problem, "stack %s (%s)%s%s", training->stack->name, training->stack->what,
+                 attention_said ? "" : ", attention ",
+                 attention_said ? "" : attention_kernel_names[training->attention]);
     note_cluster(problem);
 }

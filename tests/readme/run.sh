@@ -1,70 +1,98 @@
 #!/bin/bash
-# Runs the examples of a Markdown file: run.sh FILE BUILD_FOLDER SOURCE_FOLDER
+# Runs the examples of a Markdown file: run.sh [--regenerate] FILE BUILD_FOLDER SOURCE_FOLDER
 #
 # A ```console block holds commands ("$ command", further lines of it after "> ") and what they print. Every
 # command must succeed. Where the line before the block is <!-- exact -->, its output is compared as well: up to
-# a line "...", and but for the seconds a search took, the width of a column they widen, and the version.
+# a line "...", and but for the seconds that a search took. --regenerate writes such outputs anew.
 # Commands run in an empty folder that has SOURCE_FOLDER's examples/ in it, with the built programs first in PATH.
 set -u
+regenerate=no
+[ "${1:-}" = --regenerate ] && { regenerate=yes; shift; }
+[ $# = 3 ] || { echo "usage: run.sh [--regenerate] FILE BUILD_FOLDER SOURCE_FOLDER" >&2; exit 2; }
 file=$(realpath "$1") build=$(realpath "$2") source=$(realpath "$3")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cp -R "$source/examples" "$work/"
-cd "$work" || exit 1
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/work"
+cp -R "$source/examples" "$scratch/work/"
+cd "$scratch/work" || exit 1
 export PATH="$build:$PATH" CLUSTERPLAN_DATA="$source" LC_ALL=C.UTF-8
 # The examples are for people on a cluster; tests may run as root on two cores.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 
 ran=0 failed=0 skipped=0
 
-same_but_time() {
-    sed -E 's/ in [0-9.]+ (ns|us|ms|s|min)([:,]|$)/ in TIME\2/g; s/[[:space:]]+$//' "$1"
+fail() {
+    echo "FAILED ($1): $command"
+    failed=$((failed + 1))
 }
 
-# run COMMAND EXPECTED_FILE EXACT
-run() {
-    case $1 in
-    *mpirun*) command -v mpirun >/dev/null && [ -x "$build/clusterprobe" ] || { skipped=$((skipped + 1)); return; } ;;
-    esac
-    ran=$((ran + 1))
-    if ! bash -c "$1" >output 2>errors; then
-        echo "FAILED (it exits with an error): $1"
-        cat output errors
-        failed=$((failed + 1))
-    elif [ "$3" = yes ]; then
-        local lines
-        lines=$(grep -n -m1 -x '\.\.\.' "$2" | cut -d: -f1)
-        if [ -n "$lines" ]; then
-            head -n $((lines - 1)) "$2" >shown && head -n $((lines - 1)) output >printed
-        else
-            cp "$2" shown && cp output printed
-        fi
-        if ! diff <(same_but_time shown) <(same_but_time printed); then
-            echo "FAILED (it prints >, $file shows <): $1"
-            failed=$((failed + 1))
-        fi
+without_times() {
+    sed -E 's/ in [0-9.]+ (ns|us|ms|s|min)([:,]|$)/ in TIME\2/g' "$1"
+}
+
+# The output as the file shows it: as many lines before "..." as there are now.
+shorten() {
+    local lines
+
+    lines=$(grep -n -m1 -x '\.\.\.' "$scratch/shown" | cut -d: -f1)
+    if [ -n "$lines" ]; then
+        head -n $((lines - 1)) "$scratch/output"
+        echo ...
+    else
+        cat "$scratch/output"
     fi
 }
 
+# Runs $command, whose output the file shows as $scratch/shown.
+run() {
+    [ -n "$command" ] || return
+    case $command in
+    *mpirun*)
+        if ! command -v mpirun >/dev/null || [ ! -x "$build/clusterprobe" ]; then
+            skipped=$((skipped + 1))
+            cat "$scratch/shown" >>"$scratch/new"
+            return
+        fi
+        ;;
+    esac
+    ran=$((ran + 1))
+    if ! bash -c "$command" >"$scratch/output" 2>"$scratch/errors"; then
+        fail "it exits with an error"
+        cat "$scratch/output" "$scratch/errors"
+    elif [ "$exact" = yes ]; then
+        shorten >"$scratch/printed"
+        cat "$scratch/printed" >>"$scratch/new"
+        [ "$regenerate" = yes ] || diff <(without_times "$scratch/shown") <(without_times "$scratch/printed") ||
+            fail "the file shows <, it prints >"
+        return
+    fi
+    cat "$scratch/shown" >>"$scratch/new"
+}
+
+: >"$scratch/new"
 inside=no exact=no previous='' command=''
 while IFS= read -r line || [ -n "$line" ]; do
     if [ "$inside" = no ]; then
+        printf '%s\n' "$line" >>"$scratch/new"
         if [ "$line" = '```console' ]; then
             inside=yes command=''
             [ "$previous" = '<!-- exact -->' ] && exact=yes || exact=no
         fi
     elif [ "$line" = '```' ] || [ "${line:0:2}" = '$ ' ]; then
-        [ -n "$command" ] && run "$command" expected "$exact"
+        run
+        printf '%s\n' "$line" >>"$scratch/new"
         command=${line:2}
-        : >expected
+        : >"$scratch/shown"
         [ "$line" = '```' ] && inside=no
-    elif [ "${line:0:2}" = '> ' ] && [ ! -s expected ]; then
+    elif [ "${line:0:2}" = '> ' ] && [ ! -s "$scratch/shown" ]; then
+        printf '%s\n' "$line" >>"$scratch/new"
         command+=$'\n'${line:2}
     else
-        printf '%s\n' "$line" >>expected
+        printf '%s\n' "$line" >>"$scratch/shown"
     fi
     previous=$line
 done <"$file"
 
+[ "$regenerate" = no ] || cp "$scratch/new" "$file"
 echo "$ran examples run, $failed failed, $skipped skipped for want of MPI"
 [ "$ran" -gt 0 ] && [ "$failed" -eq 0 ]

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the examples that the help of every command shows: help.sh BUILD_FOLDER SOURCE_FOLDER
-# All must succeed. Those that name a file of the reader's own (an ending in .yaml or .json) are left out.
+# All must succeed. Those that name a file of the reader's own (an ending in .yaml, .json or .csv) are left out.
 set -u
 build=$(realpath "$1") source=$(realpath "$2")
 scratch=$(mktemp -d)
@@ -16,7 +16,7 @@ while IFS= read -r verb; do
         echo "FAILED: $example"
         cat errors
         failed=$((failed + 1))
-    done < <(clusterplan help "$verb" | sed -n '/^Examples:/,$p' | grep '^  clusterplan' | grep -vE '\.(yaml|json)\b')
+    done < <(clusterplan help "$verb" | sed -n '/^Examples:/,$p' | grep '^  clusterplan' | grep -vE '\.(yaml|json|csv)\b')
 done < <(clusterplan --help | sed -n '/^Commands:/,/^$/p' | awk '/^  / {print $1}')
 echo "$ran examples run, $failed failed"
 [ "$ran" -gt 0 ] && [ "$failed" -eq 0 ]

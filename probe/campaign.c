@@ -10,8 +10,8 @@
 #include "probe/crew.h"
 #include "probe/phases.h"
 
-/* The longest that one message may take: 4 MiB then need half a megabyte a second. */
-static const double stall_seconds = 8;
+/* The longest that one message may take: 4 MiB then need 0.7 MB a second. */
+static const double stall_seconds = 6;
 static const double roll_call_seconds = 3;
 
 int32_t campaign_leader(const struct campaign *campaign, size_t host) {

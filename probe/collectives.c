@@ -10,7 +10,7 @@
 #include "probe/wait.h"
 #include "probe/watchdog.h"
 
-enum { SAMPLES_MAX = 512, SAMPLES_MIN = 5, REPEAT_MAX = 1000, TAG_FORM = 100 };
+enum { SAMPLES_MAX = 512, SAMPLES_MIN = 5, SAMPLES_LEAST = 2, REPEAT_MAX = 1000, TAG_FORM = 100 };
 static const double sample_seconds = 300e-6; /* a sample repeats short operations up to this long */
 static const double precision = 0.02;
 
@@ -105,6 +105,7 @@ static void measure(const struct task *task, const struct buffers *buffers, stru
     size_t count = 0;
     sample(task, buffers, 1);
     double first = sample(task, buffers, 1); /* the one before made connections */
+    size_t least = first > task->seconds ? SAMPLES_LEAST : SAMPLES_MIN;
     int repeat = (int)fmin(REPEAT_MAX, fmax(1, sample_seconds / first));
     do {
         values[count] = sample(task, buffers, repeat);
@@ -112,7 +113,7 @@ static void measure(const struct task *task, const struct buffers *buffers, stru
         memcpy(sorted, values, count * sizeof *values);
         summary_make(sorted, count, summary);
         /* Every member sees the same values, so all stop together. */
-    } while (count < SAMPLES_MAX && (count < SAMPLES_MIN || spent < task->seconds) &&
+    } while (count < SAMPLES_MAX && (count < least || spent < task->seconds) &&
              spent < task->seconds + task->stall_seconds / 2 && !summary_settled(sorted, count, precision));
 }
 

@@ -10,9 +10,9 @@
 #include "probe/wait.h"
 
 /* A report may come this much later than its task's own limits allow. */
-static const double report_grace_seconds = 3;
+static const double report_grace_seconds = 1;
 /* The last rank takes rank 0 for dead after this time without a word (a heartbeat goes out every round). */
-static const double silence_seconds = 20;
+static const double silence_seconds = 10;
 
 /* The longest that a task may take before it gives up by itself. */
 static double task_limit(const struct task *task) {

@@ -158,6 +158,51 @@ static const char *note_placement(const struct placement *placement, struct aren
     return notes;
 }
 
+/* Memory as hwloc and the kernel count it should be the same. */
+static const char *note_memory(const struct campaign *campaign, const char *notes) {
+    const double tolerance = 0.02;
+    size_t hosts = campaign->placement->host_count, differ = 0, first = 0;
+    char ours[48], theirs[48];
+    for (size_t i = hosts; i-- > 0;) {
+        const struct node_summary *node = &campaign->nodes[i];
+        if (fabs(node->hwloc_memory_bytes - node->memory_bytes) > tolerance * node->memory_bytes) {
+            differ++;
+            first = i;
+        }
+    }
+    if (differ == 0) {
+        return notes;
+    }
+    units_format(campaign->nodes[first].hwloc_memory_bytes, UNIT_BYTES, theirs, sizeof theirs);
+    units_format(campaign->nodes[first].memory_bytes, UNIT_BYTES, ours, sizeof ours);
+    return add_note(
+        campaign->arena, notes,
+        arena_print(campaign->arena, "hwloc counts %s of memory and the kernel %s on %s%s", theirs, ours,
+                    campaign->placement->hosts[first].name,
+                    differ > 1 ? arena_print(campaign->arena, " and %zu other hosts", differ - 1) : ""));
+}
+
+/* Figures that jump about: the machine or the network does other work. */
+static const char *note_noise(const struct campaign *campaign, const char *notes) {
+    const double noisy_share = 0.25; /* interquartile range over median */
+    size_t noisy = 0, all = 0;
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->kind == TASK_STREAM && record->members == 1 && record->summary.count > 0) {
+            all++;
+            noisy += summary_spread(&record->summary) > noisy_share * record->summary.median ? 1 : 0;
+        }
+    }
+    if (4 * noisy <= all) {
+        return notes;
+    }
+    return add_note(campaign->arena, notes,
+                    arena_print(campaign->arena,
+                                "noisy: in %zu of %zu bandwidths the middle half of the samples "
+                                "spreads over a quarter of the median and more",
+                                noisy, all));
+}
+
 static const char *note_plan(const struct campaign *campaign, const char *notes) {
     const struct schedule_plan *plan = &campaign->plan;
     struct arena *arena = campaign->arena;
@@ -222,13 +267,14 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
     if (!campaign_describe(campaign, error)) {
         return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
     }
+    source->note = note_memory(campaign, source->note);
     if (!read_base(campaign, arguments->base, &base, &source->note, error)) {
         return EXIT_USAGE;
     }
     if (!campaign_run(campaign, error)) {
         return EXIT_FAILURE;
     }
-    source->note = note_plan(campaign, source->note);
+    source->note = note_noise(campaign, note_plan(campaign, source->note));
     result_make(campaign, &base, source, &cluster);
     const char *matrix = matrix_path(arguments->output, arena);
     cluster.matrix_file = base_name_of(matrix);
@@ -261,6 +307,11 @@ static int lead(const struct placement *placement, const struct arguments *argum
     if (!records_open(&records, journal, identify(placement, arena), arguments->resume, error)) {
         return EXIT_USAGE;
     }
+    watchdog_last_words(
+        arena_print(arena,
+                    "interrupted; what was measured is kept in %s: the same line with --resume "
+                    "goes on from there",
+                    journal));
     int status = measure(&campaign, arguments, &source, error);
     bool worth_keeping = status == EXIT_FAILURE && records.count > 0;
     if (worth_keeping) {

@@ -14,6 +14,7 @@
 
 enum {
     SAMPLES_MAX = 4096,
+    SAMPLES_MIN = 2,          /* even over budget: one figure alone says nothing of its spread */
     WINDOW = 4,               /* messages on the way at once */
     STREAM_MESSAGES_MAX = 64, /* in one sample */
     BATCH_MAX = 512,          /* round trips in one sample */
@@ -22,8 +23,6 @@ enum {
 static const double batch_seconds = 30e-6; /* the clock's own time of about 50 ns is then far below 1 % */
 static const double stream_sample_seconds = 10e-3;
 static const double precision = 0.02; /* of the median */
-
-enum { MESSAGE_GO_ON, MESSAGE_STOP };
 
 static char *buffers;
 static size_t buffer_bytes;
@@ -65,7 +64,8 @@ static void sampler_start(struct sampler *sampler, const struct task *task) {
 /* Adds a value; true when no more are needed. Streams that run together go on until their time is up. */
 static bool sampler_add(struct sampler *sampler, double value, bool until_time_is_up) {
     sampler->values[sampler->count++] = value;
-    if (sampler->count == sampler->limit || MPI_Wtime() > sampler->end) {
+    bool spent = sampler->count >= SAMPLES_MIN && MPI_Wtime() > sampler->end;
+    if (sampler->count == sampler->limit || spent) {
         return true;
     }
     if (until_time_is_up || sampler->count < sampler->check_at) {
@@ -89,11 +89,10 @@ static bool send(const void *buffer, int64_t bytes, int tag, const struct task *
     return wait_request(&request, task->stall_seconds, WAIT_SPIN, MPI_STATUS_IGNORE);
 }
 
-/* Round trips of one batch; the last of the whole task carries the flag to stop. */
-static bool round_trips(const struct task *task, char *out, char *in, int trips, bool last, double *seconds) {
+/* Round trips of one batch. */
+static bool round_trips(const struct task *task, const char *out, char *in, int trips, double *seconds) {
     double begin = MPI_Wtime();
     for (int i = 0; i < trips; i++) {
-        out[0] = last && i == trips - 1 ? MESSAGE_STOP : MESSAGE_GO_ON;
         if (!send(out, task->bytes, TAG_DATA, task) || !receive(in, task->bytes, TAG_DATA, task)) {
             return false;
         }
@@ -102,34 +101,46 @@ static bool round_trips(const struct task *task, char *out, char *in, int trips,
     return true;
 }
 
-static bool latency_initiator(const struct task *task, char *out, char *in, struct sampler *sampler) {
+static bool latency_initiator(const struct task *task, const char *out, char *in, struct sampler *sampler) {
     double half;
     int trips = 1;
     /* Warm-up: connections are made at the first message; batches grow until they last. */
     for (int warm = 0; warm < 3 || (trips < BATCH_MAX && 2 * half * trips < batch_seconds); warm++) {
-        if (!round_trips(task, out, in, trips, false, &half)) {
+        if (!round_trips(task, out, in, trips, &half)) {
             return false;
         }
         if (warm > 0 && 2 * half * trips < batch_seconds && trips < BATCH_MAX) {
             trips *= 2;
+        } else if (2 * half > task->seconds) {
+            break; /* a slow link: no time for more */
         }
     }
     sampler_start(sampler, task);
     do {
-        if (!round_trips(task, out, in, trips, false, &half)) {
+        if (!round_trips(task, out, in, trips, &half)) {
             return false;
         }
     } while (!sampler_add(sampler, half, false));
-    return round_trips(task, out, in, 1, true, &half);
+    return send(out, 0, TAG_DATA, task); /* an empty message ends it */
 }
 
 static bool latency_responder(const struct task *task, char *buffer) {
-    do {
-        if (!receive(buffer, task->bytes, TAG_DATA, task) || !send(buffer, task->bytes, TAG_DATA, task)) {
+    for (;;) {
+        MPI_Request request;
+        MPI_Status status;
+        int bytes;
+        MPI_Irecv(buffer, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD, &request);
+        if (!wait_request(&request, task->stall_seconds, WAIT_SPIN, &status)) {
             return false;
         }
-    } while (buffer[0] != MESSAGE_STOP);
-    return true;
+        MPI_Get_count(&status, MPI_BYTE, &bytes);
+        if (bytes == 0) {
+            return true;
+        }
+        if (!send(buffer, task->bytes, TAG_DATA, task)) {
+            return false;
+        }
+    }
 }
 
 /* One direction's messages of a sample, WINDOW of them at a time. */
@@ -257,8 +268,8 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
         }
         if (warm > 0 && seconds < stream_sample_seconds) {
             messages *= 2;
-        } else if (seconds > task->seconds) {
-            break; /* a slow link: no time for a second warm-up */
+        } else if (seconds > 2 * stream_sample_seconds) {
+            break; /* long enough for a connection to come up to speed */
         }
     }
     if (task->together_count > 1 && !start_together(task)) {

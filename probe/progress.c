@@ -4,14 +4,18 @@
 #include <unistd.h>
 
 static const double redraw_seconds = 0.2;
+static const double share_that_tells = 0.1; /* of a phase, after which its own pace is the best guess */
 
 void progress_start(struct progress *progress, double now) {
     *progress = (struct progress){.terminal = isatty(STDERR_FILENO) != 0, .begin = now};
 }
 
 static void draw(struct progress *progress, double share, double now) {
-    double phase = progress->expected, later = progress->later;
-    double left = phase * (1 - share) + later, spent = now - progress->begin;
+    double whole = progress->expected;
+    if (share > share_that_tells) {
+        whole = (now - progress->phase_begin) / share;
+    }
+    double left = whole * (1 - share) + progress->later, spent = now - progress->begin;
     double percent = 100 * spent / (spent + left + 1e-9);
     if (progress->terminal) {
         fprintf(stderr, "\r\033[K%3.0f %%  %s, about %.0f s left", percent, progress->what, left);
@@ -26,6 +30,7 @@ void progress_phase(struct progress *progress, const char *what, double expected
     progress->what = what;
     progress->expected = expected_seconds;
     progress->later = later_seconds;
+    progress->phase_begin = now;
     draw(progress, 0, now);
 }
 

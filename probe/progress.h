@@ -7,8 +7,8 @@
 
 struct progress {
     bool terminal;
-    double begin, drawn;    /* MPI_Wtime of the start and of the last drawing */
-    double expected, later; /* seconds of this phase, and of those after it, by the plan */
+    double begin, phase_begin, drawn; /* MPI_Wtime of the start, of the phase, of the last drawing */
+    double expected, later;           /* seconds of this phase, and of those after it, by the plan */
     const char *what;
 };
 

@@ -8,8 +8,6 @@
 
 #include "probe/analysis.h"
 
-static const double kernel_tolerance = 0.02; /* between the memory that hwloc and the kernel count */
-
 static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
                                          [TASK_LATENCY] = "latency",
                                          [TASK_STREAM] = "bandwidth",
@@ -76,12 +74,6 @@ static void describe_host(const struct campaign *campaign, size_t index, const s
     }
     node_difference(node, usual, difference, sizeof difference);
     add_note(text, sizeof text, difference);
-    if (node->hwloc_memory_bytes > 0 &&
-        fabs(node->memory_bytes / node->hwloc_memory_bytes - 1) > kernel_tolerance) {
-        snprintf(difference, sizeof difference, "hwloc counts %.4g GB of memory, the kernel %.4g GB",
-                 node->hwloc_memory_bytes / 1e9, node->memory_bytes / 1e9);
-        add_note(text, sizeof text, difference);
-    }
     out->name = campaign->placement->hosts[index].name;
     out->place = place_of(campaign, index);
     out->note = text[0] != '\0' ? arena_copy_string(campaign->arena, text) : NULL;

@@ -1,0 +1,162 @@
+# Several hosts on one machine, to be sourced: network and UTS namespaces in racks, links shaped by tbf, and a
+# user-space cable (wire.c) from each rack to the core. Needs root, iproute2 and /dev/net/tun.
+#
+#   bed_can_run             0 when this machine lets us; else the reason stands in $bed_reason
+#   bed_up RACKS HOSTS      hosts h0 h1 ... numbered through the racks
+#   bed_mpirun ARGS...      Open MPI over all of them, one rank each (BED_SLOTS more)
+#   bed_rate HOST RATE      sets what a host sends at (tbf's units), bed_rate_in what it receives at
+#   bed_cut HOST            takes a host's link down
+#   bed_cut_rack RACK       drops everything on a rack's uplink, silently
+#   bed_down                removes all
+#
+# BED_RATE (1gbit), BED_UPLINK_MBIT (200), BED_DELAY_US (300 from rack to rack), BED_WIRE (the built wire).
+# Addresses are of the networks that RFC 5737 keeps for documentation; they exist only in the namespaces.
+
+bed_id=cp$$
+bed_folder=
+bed_racks=0
+bed_hosts=0
+bed_wires=
+
+bed_can_run() {
+    if [ "$(id -u)" != 0 ]; then
+        bed_reason="not root"
+    elif ! command -v ip >/dev/null || ! command -v tc >/dev/null; then
+        bed_reason="iproute2 is not installed"
+    elif [ ! -c /dev/net/tun ]; then
+        bed_reason="no /dev/net/tun"
+    elif ! unshare --net --uts true 2>/dev/null; then
+        bed_reason="namespaces are not allowed"
+    elif ! unshare --net sh -c 'ip link add veth0 type veth peer name veth1 && ip link add br0 type bridge &&
+                                tc qdisc add dev veth0 root tbf rate 1gbit burst 64kb latency 20ms' 2>/dev/null; then
+        bed_reason="this kernel has no veth, bridge or tbf"
+    else
+        return 0
+    fi
+    return 1
+}
+
+bed_in() { # HOST COMMAND...: runs it on a host
+    bed_in_host=$1
+    shift
+    nsenter --net="/run/netns/$bed_id-$bed_in_host" --uts="$bed_folder/uts-$bed_in_host" "$@"
+}
+
+bed_add_rack() { # RACK
+    ip -n "$bed_id-fab" link add "rack$1" mtu 9000 type bridge
+    ip -n "$bed_id-fab" link set "rack$1" up
+    nsenter --net="/run/netns/$bed_id-fab" "$BED_WIRE" "low$1" "high$1" $((${BED_DELAY_US:-300} / 2)) \
+        "${BED_UPLINK_MBIT:-200}" &
+    bed_wires="$bed_wires $!"
+    bed_tries=0
+    until ip -n "$bed_id-fab" link show "high$1" >/dev/null 2>&1; do
+        bed_tries=$((bed_tries + 1))
+        [ $bed_tries -lt 100 ] || return 1
+        sleep 0.05
+    done
+    ip -n "$bed_id-fab" link set "low$1" mtu 9000 master "rack$1" up
+    ip -n "$bed_id-fab" link set "high$1" mtu 9000 master core up
+}
+
+bed_add_host() { # NUMBER RACK
+    bed_host=h$1
+    ip netns add "$bed_id-$bed_host"
+    touch "$bed_folder/uts-$bed_host"
+    unshare --uts="$bed_folder/uts-$bed_host" hostname "$bed_host"
+    ip -n "$bed_id-$bed_host" link set lo up
+    ip link add eth0 mtu 9000 netns "$bed_id-$bed_host" type veth peer name "port$1" mtu 9000 netns "$bed_id-fab"
+    ip -n "$bed_id-$bed_host" addr add "192.0.2.$(($1 + 1))/24" dev eth0
+    ip -n "$bed_id-$bed_host" link set eth0 up
+    ip -n "$bed_id-fab" link set "port$1" master "rack$2" up
+    # The launcher's own network, so that a cut link doesn't cut off mpirun.
+    ip link add mgmt0 netns "$bed_id-$bed_host" type veth peer name "mgmt$1" netns "$bed_id-mgt"
+    ip -n "$bed_id-$bed_host" addr add "198.51.100.$(($1 + 1))/24" dev mgmt0
+    ip -n "$bed_id-$bed_host" link set mgmt0 up
+    ip -n "$bed_id-mgt" link set "mgmt$1" master br0 up
+    bed_rate "$bed_host" "${BED_RATE:-1gbit}"
+    bed_rate_in "$bed_host" "${BED_RATE:-1gbit}"
+}
+
+bed_rate() {
+    tc -n "$bed_id-$1" qdisc replace dev eth0 root tbf rate "$2" burst 32kb latency 20ms
+}
+
+bed_rate_in() {
+    tc -n "$bed_id-fab" qdisc replace dev "port${1#h}" root tbf rate "$2" burst 32kb latency 20ms
+}
+
+bed_up() {
+    bed_racks=$1
+    bed_hosts=$(($1 * $2))
+    bed_folder=$(mktemp -d)
+    for bed_part in fab mgt; do
+        ip netns add "$bed_id-$bed_part"
+        ip -n "$bed_id-$bed_part" link set lo up
+    done
+    ip -n "$bed_id-mgt" link add br0 type bridge
+    ip -n "$bed_id-mgt" link set br0 up
+    ip -n "$bed_id-fab" link add core mtu 9000 type bridge
+    ip -n "$bed_id-fab" link set core up
+    bed_number=0
+    bed_rack=0
+    while [ $bed_rack -lt "$bed_racks" ]; do
+        [ "$bed_racks" -eq 1 ] && BED_DELAY_US=0
+        bed_add_rack $bed_rack || return 1
+        bed_in_rack=0
+        while [ $bed_in_rack -lt "$2" ]; do
+            bed_add_host $bed_number $bed_rack
+            bed_number=$((bed_number + 1))
+            bed_in_rack=$((bed_in_rack + 1))
+        done
+        bed_rack=$((bed_rack + 1))
+    done
+    # What mpirun calls in place of ssh: agent HOST COMMAND...
+    cat >"$bed_folder/agent" <<EOF
+#!/bin/sh
+host=\$1
+shift
+exec nsenter --net=/run/netns/$bed_id-\$host --uts=$bed_folder/uts-\$host sh -c "\$*"
+EOF
+    chmod +x "$bed_folder/agent"
+}
+
+bed_mpirun() {
+    bed_list=
+    bed_number=0
+    while [ $bed_number -lt "$bed_hosts" ]; do
+        bed_list="$bed_list${bed_list:+,}h$bed_number:${BED_SLOTS:-1}"
+        bed_number=$((bed_number + 1))
+    done
+    bed_in h0 mpirun --allow-run-as-root --mca plm_rsh_agent "$bed_folder/agent" -H "$bed_list" \
+        --mca oob_tcp_if_include mgmt0 --mca pml ob1 --mca btl tcp,self,vader --mca btl_tcp_if_include eth0 \
+        --mca mpi_yield_when_idle 1 --bind-to none "$@"
+}
+
+bed_cut() {
+    ip -n "$bed_id-$1" link set eth0 down
+}
+
+bed_cut_rack() {
+    bed_rack=0
+    for bed_wire in $bed_wires; do
+        [ "$bed_rack" -eq "$1" ] && kill -USR1 "$bed_wire"
+        bed_rack=$((bed_rack + 1))
+    done
+}
+
+bed_down() {
+    for bed_wire in $bed_wires; do
+        kill "$bed_wire" 2>/dev/null
+    done
+    bed_wires=
+    ip netns list | awk -v id="$bed_id-" 'index($1, id) == 1 { print $1 }' | while read -r bed_name; do
+        ip netns del "$bed_name"
+    done
+    if [ -n "$bed_folder" ]; then
+        for bed_file in "$bed_folder"/uts-*; do
+            umount "$bed_file" 2>/dev/null
+        done
+        rm -rf "$bed_folder"
+        bed_folder=
+    fi
+}

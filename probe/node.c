@@ -1,17 +1,18 @@
 #include "probe/node.h"
 
 #include <hwloc.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "probe/gpu_names.h"
 
-static const double memory_tolerance = 0.02; /* kernels reserve a little more or less of equal memory */
-
+/* Copies without blanks at the end, which processors' names carry. */
 static void copy_text(char *to, size_t size, const char *from) {
     snprintf(to, size, "%s", from != NULL ? from : "");
+    for (size_t end = strlen(to); end > 0 && to[end - 1] == ' '; end--) {
+        to[end - 1] = '\0';
+    }
 }
 
 /* One line of a sysfs or procfs file; false when there is none. */
@@ -101,6 +102,7 @@ static bool describe_part(hwloc_topology_t topology, hwloc_obj_t pci, bool live,
     } else if (fabric != NULL || network != NULL) {
         part->kind = PART_NIC;
         part->up = -1;
+        part->fabric = fabric != NULL ? 1 : 0;
         copy_text(part->name, sizeof part->name, fabric != NULL ? fabric->name : network->name);
         if (live) {
             read_nic_state(part, fabric != NULL);
@@ -138,23 +140,31 @@ static enum nearness nearness(hwloc_obj_t one, hwloc_obj_t other) {
     return NEAR_ACROSS;
 }
 
-static void find_near_nics(struct node_summary *summary, const hwloc_obj_t *objects) {
-    for (int64_t g = 0; g < summary->part_count; g++) {
-        struct node_summary_part *gpu = &summary->parts[g];
-        int best = -1;
-        double best_rate = -1;
-        for (int64_t n = 0; gpu->kind == PART_GPU && n < summary->part_count; n++) {
-            const struct node_summary_part *nic = &summary->parts[n];
-            if (nic->kind != PART_NIC) {
-                continue;
-            }
-            int near = (int)nearness(objects[g], objects[n]);
-            if (near > best || (near == best && nic->rate_bytes_per_second > best_rate)) {
-                best = near;
-                best_rate = nic->rate_bytes_per_second;
-                snprintf(gpu->near, sizeof gpu->near, "%.48s (%s)", nic->name, nearness_words[near]);
-            }
+/* Of NICs equally near, one of a fabric is better than a plain one, then the faster. */
+static bool is_better_nic(const struct node_summary_part *nic, const struct node_summary_part *than) {
+    if (nic->fabric != than->fabric) {
+        return nic->fabric > than->fabric;
+    }
+    return nic->rate_bytes_per_second > than->rate_bytes_per_second;
+}
+
+static void find_near_nic(struct node_summary *summary, const hwloc_obj_t *objects, int64_t gpu) {
+    const struct node_summary_part *best = NULL;
+    enum nearness nearest = NEAR_ACROSS;
+    for (int64_t n = 0; n < summary->part_count; n++) {
+        const struct node_summary_part *nic = &summary->parts[n];
+        if (nic->kind != PART_NIC) {
+            continue;
         }
+        enum nearness near = nearness(objects[gpu], objects[n]);
+        if (best == NULL || near > nearest || (near == nearest && is_better_nic(nic, best))) {
+            best = nic;
+            nearest = near;
+        }
+    }
+    if (best != NULL) {
+        struct node_summary_part *part = &summary->parts[gpu];
+        snprintf(part->near, sizeof part->near, "%.48s (%s)", best->name, nearness_words[nearest]);
     }
 }
 
@@ -165,7 +175,11 @@ static void describe_parts(hwloc_topology_t topology, bool live, struct node_sum
             objects[summary->part_count++] = pci;
         }
     }
-    find_near_nics(summary, objects);
+    for (int64_t i = 0; i < summary->part_count; i++) {
+        if (summary->parts[i].kind == PART_GPU) {
+            find_near_nic(summary, objects, i);
+        }
+    }
 }
 
 static double cache_bytes(hwloc_topology_t topology, hwloc_obj_type_t type) {
@@ -219,101 +233,4 @@ void node_describe(const char *hwloc_xml, struct node_summary *summary) {
         describe_parts(topology, hwloc_xml == NULL, summary);
     }
     hwloc_topology_destroy(topology);
-}
-
-static bool part_equal(const struct node_summary_part *one, const struct node_summary_part *other) {
-    return one->kind == other->kind && strcmp(one->name, other->name) == 0 && one->numa == other->numa &&
-           fabs(one->rate_bytes_per_second - other->rate_bytes_per_second) < 1 && one->up == other->up &&
-           strcmp(one->near, other->near) == 0;
-}
-
-static bool memory_equal(double one, double other) {
-    return fabs(one - other) <= memory_tolerance * fmax(one, other);
-}
-
-static bool parts_equal(const struct node_summary *one, const struct node_summary *other) {
-    bool equal = one->part_count == other->part_count;
-    for (int64_t i = 0; equal && i < one->part_count; i++) {
-        equal = part_equal(&one->parts[i], &other->parts[i]);
-    }
-    return equal;
-}
-
-bool node_equal(const struct node_summary *one, const struct node_summary *other) {
-    char difference[8];
-    node_difference(one, other, difference, sizeof difference);
-    return difference[0] == '\0';
-}
-
-static void add_difference(char *text, size_t size, const char *what, double value, double usual) {
-    size_t used = strlen(text);
-    if (used + 1 < size) {
-        snprintf(text + used, size - used, "%s%s %.4g, not %.4g", used > 0 ? "; " : "", what, value, usual);
-    }
-}
-
-static int64_t count_parts(const struct node_summary *node, int32_t kind) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < node->part_count; i++) {
-        count += node->parts[i].kind == kind ? 1 : 0;
-    }
-    return count;
-}
-
-void node_difference(const struct node_summary *node, const struct node_summary *usual, char *text,
-                     size_t size) {
-    const double gigabyte = 1e9;
-    const struct {
-        const char *what;
-        double value, usual;
-    } counts[] = {
-        {"packages", (double)node->packages, (double)usual->packages},
-        {"cores", (double)node->cores, (double)usual->cores},
-        {"threads", (double)node->threads, (double)usual->threads},
-        {"NUMA nodes", (double)node->numa_nodes, (double)usual->numa_nodes},
-        {"L3 bytes", node->l3_bytes, usual->l3_bytes},
-        {"L2 bytes", node->l2_bytes, usual->l2_bytes},
-        {"GPUs", (double)count_parts(node, PART_GPU), (double)count_parts(usual, PART_GPU)},
-        {"NICs", (double)count_parts(node, PART_NIC), (double)count_parts(usual, PART_NIC)},
-    };
-    text[0] = '\0';
-    if (strcmp(node->cpu, usual->cpu) != 0) {
-        snprintf(text, size, "processor %s, not %s", node->cpu, usual->cpu);
-    }
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        if (fabs(counts[i].value - counts[i].usual) >= 0.5) {
-            add_difference(text, size, counts[i].what, counts[i].value, counts[i].usual);
-        }
-    }
-    if (!memory_equal(node->memory_bytes, usual->memory_bytes)) {
-        add_difference(text, size, "memory in GB", node->memory_bytes / gigabyte,
-                       usual->memory_bytes / gigabyte);
-    }
-    if (text[0] == '\0' && !parts_equal(node, usual)) {
-        snprintf(text, size, "other GPUs or NICs, or in other places");
-    }
-}
-
-int64_t node_gpus(const struct node_summary *node, const char **name) {
-    *name = NULL;
-    for (int64_t i = 0; i < node->part_count && *name == NULL; i++) {
-        *name = node->parts[i].kind == PART_GPU ? node->parts[i].name : NULL;
-    }
-    return count_parts(node, PART_GPU);
-}
-
-int64_t node_fast_nics(const struct node_summary *node, double *rate_bytes_per_second) {
-    double fastest = 0;
-    int64_t count = 0;
-    for (int64_t i = 0; i < node->part_count; i++) {
-        const struct node_summary_part *part = &node->parts[i];
-        if (part->kind != PART_NIC || part->up == 0 || part->rate_bytes_per_second <= 0) {
-            continue;
-        }
-        count = part->rate_bytes_per_second > fastest ? 0 : count;
-        fastest = fmax(fastest, part->rate_bytes_per_second);
-        count += part->rate_bytes_per_second >= fastest ? 1 : 0;
-    }
-    *rate_bytes_per_second = fastest;
-    return count;
 }

@@ -12,10 +12,10 @@ enum { NODE_TEXT = 96, NODE_PARTS_MAX = 48 };
 enum node_part_kind { PART_GPU, PART_NIC };
 
 struct node_summary_part {
-    int32_t kind; /* enum node_part_kind */
-    int32_t numa; /* nearest NUMA node; -1 unknown */
-    int32_t up;   /* NIC: 1 link up, 0 down, -1 unknown */
-    int32_t reserved;
+    int32_t kind;   /* enum node_part_kind */
+    int32_t numa;   /* nearest NUMA node; -1 unknown */
+    int32_t up;     /* NIC: 1 link up, 0 down, -1 unknown */
+    int32_t fabric; /* NIC: 1 InfiniBand, RoCE or the like; 0 plain network */
     char name[NODE_TEXT];
     char pci[32];
     char near[NODE_TEXT];         /* GPU: its nearest NIC and how near; empty unknown */

@@ -41,13 +41,22 @@ const char *result_topology_of_gpu(const char *gpu) {
 }
 
 bool result_check_base(const struct campaign *campaign, const struct cluster *base, struct error *error) {
-    const char *gpu;
-    node_gpus(&campaign->nodes[0], &gpu);
+    const double memory_tolerance = 0.15; /* parts are sold in rounded sizes */
+    const struct node_summary *node = &campaign->nodes[0];
+    const char *gpu, *host = campaign->placement->hosts[0].name;
+    node_gpus(node, &gpu);
     size_t found = gpu != NULL ? find_gpu(gpu) : KNOWN_GPUS;
-    if (found < KNOWN_GPUS && base->device.name != NULL &&
-        strstr(base->device.name, known_gpus[found].device) == NULL) {
-        error_set(error, "the base %s is of %s, but host %s has %s", base->name, base->device.name,
-                  campaign->placement->hosts[0].name, gpu);
+    if (found == KNOWN_GPUS || base->device.name == NULL) {
+        return true;
+    }
+    double memory = 0;
+    for (int64_t i = 0; i < node->part_count; i++) {
+        memory = fmax(memory, node->parts[i].memory_bytes);
+    }
+    bool same_size = memory <= 0 || fabs(memory / base->device.memory_bytes - 1) <= memory_tolerance;
+    if (strstr(base->device.name, known_gpus[found].device) == NULL || !same_size) {
+        error_set(error, "the base %s is of %s, but host %s has %s", base->name, base->device.name, host,
+                  gpu);
         return error_hint(error, "--base %s fits", known_gpus[found].topology);
     }
     return true;

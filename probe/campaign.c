@@ -91,6 +91,9 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
     struct report *reports = calloc(2 * count + 1, sizeof *reports);
     size_t used = 0;
     if (tasks == NULL || ranks == NULL || reports == NULL) {
+        free(tasks);
+        free(ranks);
+        free(reports);
         return error_set(error, "out of memory");
     }
     for (size_t i = 0; i < count; i++) {

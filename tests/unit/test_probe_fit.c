@@ -57,7 +57,7 @@ static void test_settled(void **state) {
 
 static void test_link(void **state) {
     (void)state;
-    struct fit_point points[24];
+    struct fit_point points[24] = {{0}};
     uint32_t random = 1;
     size_t count = 0;
     for (double bytes = 1; bytes <= 4194304; bytes *= 4) {
@@ -105,7 +105,7 @@ static void test_collective(void **state) {
                                                .bandwidth_bytes_per_second = 256e9,
                                                .small_group_loss = 0.65,
                                                .ramp_seconds = 12.5e-6};
-    struct fit_collective_point points[100];
+    struct fit_collective_point points[100] = {{0}};
     size_t count = 0;
     uint32_t random = 7;
     for (int members = 2; members <= 8; members *= 2) {

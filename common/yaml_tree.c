@@ -286,36 +286,53 @@ static bool take_alias(struct builder *builder, const yaml_event_t *event) {
     return take_node(builder, node, anchor->nodes);
 }
 
+/* The line that the byte at `offset` stands in. */
+static unsigned line_of_byte(const struct yaml_document *document, size_t offset) {
+    const char *p = document->text, *end = p + document->size;
+    unsigned line = 1;
+
+    while (p < end && p < document->text + offset) {
+        size_t size = break_length(p, end);
+
+        p += size > 0 ? size : 1;
+        line += size > 0;
+    }
+    return line;
+}
+
+/* Advice on what libyaml says in words of its own. */
+static void hint_parser_error(const yaml_parser_t *parser, const struct yaml_document *document,
+                              struct error *error) {
+    size_t column = parser->problem_mark.column;
+    size_t indent = strspn(error->source_line, " \t");
+
+    if (parser->error != YAML_SCANNER_ERROR)
+        return;
+    if (document->text[strspn(document->text, " \t\r\n")] == '{')
+        error_hint(error, "JSON is read as YAML: that allows no \\u escape of a surrogate pair and no key "
+                          "over 1024 characters");
+    else if (column < indent && error->source_line[column] == '\t')
+        error_hint(error, "YAML is indented with blanks, not with tabs");
+    else if (parser->problem != NULL && strstr(parser->problem, "mapping values") != NULL)
+        error_hint(error, "a text that holds \": \" needs quotes");
+}
+
 static bool parser_error(const yaml_parser_t *parser, const struct builder *builder) {
     const struct yaml_document *document = builder->document;
     const char *problem = parser->problem == NULL ? "libyaml gives no reason" : parser->problem;
-    unsigned line = (unsigned)parser->problem_mark.line + 1,
-             column = (unsigned)parser->problem_mark.column + 1;
+    const char *context = parser->context == NULL ? "" : parser->context;
     char what[256];
 
     if (parser->error == YAML_MEMORY_ERROR)
         return error_at(document, 0, 0, builder->error, "not enough memory to read it");
     if (parser->error == YAML_READER_ERROR) { /* it knows the byte only */
-        const char *p = document->text, *end = p + document->size;
-
-        line = 1;
-        column = 0;
-        while (p < end && p < document->text + parser->problem_offset) {
-            size_t size = break_length(p, end);
-
-            p += size > 0 ? size : 1;
-            line += size > 0;
-        }
         snprintf(what, sizeof what, "not UTF-8 text: %s", problem);
-    } else {
-        snprintf(what, sizeof what, "not YAML: %s%s%s", problem, parser->context == NULL ? "" : ", ",
-                 parser->context == NULL ? "" : parser->context);
+        return error_at(document, line_of_byte(document, parser->problem_offset), 0, builder->error, what);
     }
-    error_at(document, line, column, builder->error, what);
-    if (document->text[strspn(document->text, " \t\r\n")] == '{' && parser->error == YAML_SCANNER_ERROR)
-        error_hint(builder->error,
-                   "JSON is read as YAML: that allows no \\u escape of a surrogate pair and no "
-                   "key over 1024 characters");
+    snprintf(what, sizeof what, "not YAML: %s%s%s", problem, context[0] == '\0' ? "" : ", ", context);
+    error_at(document, (unsigned)parser->problem_mark.line + 1, (unsigned)parser->problem_mark.column + 1,
+             builder->error, what);
+    hint_parser_error(parser, document, builder->error);
     return false;
 }
 
@@ -372,7 +389,7 @@ static bool build_tree(struct builder *builder) {
     }
     yaml_parser_delete(&parser);
     if (good && document->root == NULL)
-        return error_at(document, 0, 0, builder->error, "empty: nothing but comments and blanks");
+        return error_at(document, 0, 0, builder->error, "the file holds nothing but comments and blanks");
     return good;
 }
 
@@ -381,12 +398,12 @@ static bool read_document(struct arena *arena, struct yaml_document *document, s
     struct builder *builder;
 
     if (document->size > MOST_BYTES)
-        return error_at(document, 0, 0, error, "larger than 64 MiB, the most that is read");
+        return error_at(document, 0, 0, error, "the file is larger than 64 MiB, the most that is read");
     if (document->size == 0)
-        return error_at(document, 0, 0, error, "empty");
+        return error_at(document, 0, 0, error, "the file is empty");
     if (memchr(document->text, '\0', document->size) != NULL) {
         document->text = NULL; /* no line of it is worth showing */
-        return error_at(document, 0, 0, error, "binary: text was expected");
+        return error_at(document, 0, 0, error, "the file is binary: text was expected");
     }
     builder = ARENA_NEW(arena, struct builder);
     builder->document = document;
@@ -422,11 +439,11 @@ static bool read_open_file(int descriptor, struct arena *arena, struct yaml_docu
     if (fstat(descriptor, &status) != 0)
         return yaml_error(document, NULL, error, "can't be read: %s", strerror(errno));
     if (S_ISDIR(status.st_mode))
-        return yaml_error(document, NULL, error, "a directory: a file was expected");
+        return yaml_error(document, NULL, error, "a directory, where a file was expected");
     if (!S_ISREG(status.st_mode))
-        return yaml_error(document, NULL, error, "a pipe or device: a file was expected");
+        return yaml_error(document, NULL, error, "a pipe or device, where a file was expected");
     if (status.st_size > MOST_BYTES)
-        return yaml_error(document, NULL, error, "larger than 64 MiB, the most that is read");
+        return yaml_error(document, NULL, error, "the file is larger than 64 MiB, the most that is read");
     return read_bytes(descriptor, (size_t)status.st_size, arena, document, error);
 }
 

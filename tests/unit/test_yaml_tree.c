@@ -134,6 +134,7 @@ static void refuses_broken_yaml(void **state) {
     assert_refused("a: [1\nb: 2", 2, 2,
                    "not YAML: did not find expected ',' or ']', while parsing a flow sequence");
     assert_refused("a: b: c", 1, 5, "not YAML: mapping values are not allowed in this context");
+    assert_string_equal(error.hint, "a text that holds \": \" needs quotes");
     assert_refused("a: \"open", 1, 9,
                    "not YAML: found unexpected end of stream, while scanning a quoted scalar");
     assert_refused(
@@ -154,8 +155,8 @@ static void refuses_broken_yaml(void **state) {
     assert_refused("[1, \"\\0\"]", 1, 5, "a NUL character in a text");
     assert_refused("a: 1\nb: \xff\n", 2, 0, "not UTF-8 text: invalid leading UTF-8 octet");
     assert_refused("a: \x01\n", 1, 0, "not UTF-8 text: control characters are not allowed");
-    assert_refused("", 0, 0, "empty");
-    assert_refused("# only this\n\n", 0, 0, "empty: nothing but comments and blanks");
+    assert_refused("", 0, 0, "the file is empty");
+    assert_refused("# only this\n\n", 0, 0, "the file holds nothing but comments and blanks");
     assert_refused("---\n...\n---\n...\n", 3, 1, "a second document in the file");
 }
 
@@ -216,7 +217,8 @@ static void the_number_of_anchors_is_bounded(void **state) {
 
 static void a_text_over_64_mib_is_refused(void **state) {
     (void)state;
-    assert_refused(repeated("#", 64 * 1024 * 1024 + 1), 0, 0, "larger than 64 MiB, the most that is read");
+    assert_refused(repeated("#", 64 * 1024 * 1024 + 1), 0, 0,
+                   "the file is larger than 64 MiB, the most that is read");
 }
 
 /* Many keys don't make the search for duplicates slow: 200,000 of them take well under a second. */
@@ -258,20 +260,20 @@ static void files_that_are_none_are_refused(void **state) {
     path = arena_print(arena, "%s/file", folder);
     assert_file_refused(path, "can't be opened: No such file or directory");
     assert_file_refused("", "can't be opened: No such file or directory");
-    assert_file_refused(folder, "a directory: a file was expected");
-    assert_file_refused("/dev/zero", "a pipe or device: a file was expected");
+    assert_file_refused(folder, "a directory, where a file was expected");
+    assert_file_refused("/dev/zero", "a pipe or device, where a file was expected");
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_file_refused(path, "a pipe or device: a file was expected");
+    assert_file_refused(path, "a pipe or device, where a file was expected");
     unlink(path);
     write_file(path, "", 0);
-    assert_file_refused(path, "empty");
+    assert_file_refused(path, "the file is empty");
     write_file(path,
                "\x7f"
                "ELF\0\1",
                6);
-    assert_file_refused(path, "binary: text was expected");
+    assert_file_refused(path, "the file is binary: text was expected");
     assert_int_equal(truncate(path, 1 << 30), 0);
-    assert_file_refused(path, "larger than 64 MiB, the most that is read");
+    assert_file_refused(path, "the file is larger than 64 MiB, the most that is read");
     write_file(path, "\xef\xbb\xbfname: x\n", 11);
     assert_true(yaml_read_file(path, arena, &document, &error));
     assert_string_equal(text_at(document.root, "name"), "x");

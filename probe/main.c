@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/arena.h"
@@ -68,6 +69,10 @@ static bool check_arguments(struct arguments *arguments, size_t operands, struct
     if (operands > 0 || arguments->output == NULL) {
         error_set(error, "clusterprobe needs to know where its result goes");
         return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
+    }
+    struct stat status;
+    if (stat(arguments->output, &status) == 0 && S_ISDIR(status.st_mode)) {
+        return error_set(error, "-o %s: a directory, where a file was expected", arguments->output);
     }
     if (arguments->time_limit != NULL) {
         if (!units_parse(arguments->time_limit, UNIT_SECONDS, &arguments->limit_seconds, why, sizeof why)) {

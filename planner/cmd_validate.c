@@ -11,7 +11,7 @@ enum { MAX_FILES = 4096 };
 static const char about[] =
     "Predicts step time and memory of measured runs and shows by how much it is wrong: run by run, and in\n"
     "sum for each file. A run file lists runs with model, cluster, training, layout and what was measured\n"
-    "(docs/formats.md). What a layout leaves open is chosen as plan would choose it.\n";
+    "(docs/formats.md). What a layout leaves open is chosen as plan would choose it.";
 
 static int report(const char *const *paths, size_t count, enum print_format format, struct arena *arena) {
     struct print_progress progress;
@@ -47,8 +47,8 @@ int cmd_validate(int argc, char **argv) {
                                       .about = about,
                                       .options = options,
                                       .examples =
-                                          "clusterplan validate tests/measured/seqsel-a100.yaml\n"
-                                          "clusterplan validate tests/measured/*.yaml --format yaml\n"};
+                                          "  clusterplan validate tests/measured/seqsel-a100.yaml\n"
+                                          "  clusterplan validate tests/measured/*.yaml --format yaml\n"};
     enum print_format format;
     struct error error = {0};
     size_t count = 0;

@@ -390,8 +390,9 @@ static void note_cluster(struct problem *problem) {
     if (problem->search.training.tokens > 0 && cluster->device.price_per_second <= 0) {
         problem_note(problem, "no cost: the cluster file gives no price");
     }
-    if (problem->search.training.tokens > 0 && cluster->device.mtbf_seconds <= 0) {
-        problem_note(problem, "days without interruptions: the cluster file gives no mtbf");
+    bool interruptions = cluster->device.mtbf_seconds > 0 && cluster->node.storage_bytes_per_second > 0;
+    if (problem->search.training.tokens > 0 && !interruptions) {
+        problem_note(problem, "days without interruptions: the cluster file gives no mtbf, or no storage");
     }
 }
 

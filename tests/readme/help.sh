@@ -5,7 +5,7 @@ set -u
 build=$(realpath "$1") source=$(realpath "$2")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-cd "$scratch" || exit 1
+cd "$scratch" && ln -s "$source/tests" "$source/examples" . || exit 1
 export PATH="$build:$PATH" CLUSTERPLAN_DATA="$source"
 
 ran=0 failed=0

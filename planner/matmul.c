@@ -94,36 +94,40 @@ static double throttled(const struct matmul_constants *c, double seconds, double
     return seconds * (1 + c->throttle * flops / (flops + c->throttle_flops));
 }
 
-/* Tiles of one size, the inner dimension split in `split` parts that are summed afterwards. */
-static double tiled_try(const struct matmul_constants *c, const struct matmul *p, const struct tile *tile,
-                        int64_t split, int64_t multiprocessors, double memory_bytes_per_second) {
-    int64_t count = ceil_divide(p->m, tile->rows) * ceil_divide(p->n, tile->columns) * p->batch * split;
-    double area = (double)(tile->rows * tile->columns) / (double)(reference_tile * reference_tile);
-    double units = (double)ceil_divide(count, multiprocessors) * area;
-    if (units > 2) /* a multiprocessor works on two 128x128 tiles' worth at a time */
-        units = 2 * ceil(units / 2);
-    double edge = 1 + c->tile_edge * (1 / (double)tile->rows + 1 / (double)tile->columns);
-    double flops = 2.0 * (double)(tile->rows * tile->columns) * (double)ceil_divide(p->k, split);
-    double loop = flops * (double)multiprocessors / c->flops_per_second * edge;
-    double seconds = units / area * (loop + c->tile_seconds * area);
-    if (split > 1)
-        seconds += c->split_traffic * accumulate_bytes * (double)p->m * (double)p->n *
-                       (double)(p->batch * split) / memory_bytes_per_second +
-                   c->tile_seconds;
-    return seconds;
+/* Exact for the sizes there are, and quicker than division of integers: the search comes here often. */
+static double ceil_quotient(double a, double b) {
+    return ceil(a / b);
+}
+
+/* Tiles of one size: the least time over splits of the inner dimension in parts that are summed afterwards,
+ * or `best` where none is less. */
+static double tiled_least(const struct matmul_constants *c, const struct matmul *p, const struct tile *tile,
+                          int64_t multiprocessors, double memory_bytes_per_second, double best) {
+    double m = (double)p->m, n = (double)p->n, k = (double)p->k, batch = (double)p->batch;
+    double rows = (double)tile->rows, columns = (double)tile->columns;
+    double area = rows * columns / (double)(reference_tile * reference_tile);
+    double count = ceil_quotient(m, rows) * ceil_quotient(n, columns) * batch;
+    double step = 2 * rows * columns * (1 + c->tile_edge * (1 / rows + 1 / columns)) / c->flops_per_second;
+    double sum_seconds = c->split_traffic * accumulate_bytes * m * n * batch / memory_bytes_per_second;
+    for (size_t s = 0; s < sizeof splits / sizeof *splits; s++) {
+        double split = (double)splits[s];
+        double summing = splits[s] > 1 ? sum_seconds * split + c->tile_seconds : 0;
+        if ((splits[s] > 1 && p->k < splits[s] * split_least_inner) || count * step * k + summing >= best)
+            break; /* further splits only sum more */
+        double units = ceil_quotient(count * split, (double)multiprocessors) * area;
+        if (units > 2) /* a multiprocessor works on two 128x128 tiles' worth at a time */
+            units = 2 * ceil(units / 2);
+        double loop = step * (double)multiprocessors * ceil_quotient(k, split);
+        best = fmin(best, units / area * (loop + c->tile_seconds * area) + summing);
+    }
+    return best;
 }
 
 static double tiled_seconds(const struct matmul_constants *c, const struct matmul *p, int64_t multiprocessors,
                             double memory_bytes_per_second) {
     double best = HUGE_VAL;
-    for (size_t t = 0; t < sizeof tiles / sizeof *tiles; t++) {
-        for (size_t s = 0; s < sizeof splits / sizeof *splits; s++) {
-            if (splits[s] > 1 && p->k < splits[s] * split_least_inner)
-                break;
-            double seconds = tiled_try(c, p, &tiles[t], splits[s], multiprocessors, memory_bytes_per_second);
-            best = fmin(best, seconds);
-        }
-    }
+    for (size_t t = 0; t < sizeof tiles / sizeof *tiles; t++)
+        best = tiled_least(c, p, &tiles[t], multiprocessors, memory_bytes_per_second, best);
     return best;
 }
 

@@ -14,10 +14,6 @@ static const double negligible =
     1e-3;                             /* a constant that adds less than this share of the loss is left at 0 */
 static const double most_loss = 0.99; /* of small groups: a cluster file allows less than 1 */
 static const double large_flops = 1e9, large_bytes = 1048576;
-/* Where the backward wasn't measured: its rate as a share of the forward's. SimuMax, A100-PCIe 0.75, B200
- * 0.72. */
-static const double backward_rate_share = 0.74;
-
 /* What the constants belong to, in the form that the planner's functions take. `Nuisance` terms are in a
  * layer of experts but are no products: the planner counts them elsewhere. */
 struct subject {
@@ -343,15 +339,13 @@ static bool calibrate_attention(const struct cluster *base, struct arena *arena,
     struct attention_constants *c = &fitting.subject.cluster.device.kernels.attention;
     add_attention(&fitting, several_head_dims(&pass));
     fit_sample(&fitting, &pass, calibration);
-    c->backward_launch_seconds = c->launch_seconds;
-    c->backward_flops_per_second = backward_rate_share * c->flops_per_second;
     keep_pass(&pass, sample, true);
     calibration->backward_measured = pass.count > 0;
     if (pass.count > 0) {
         struct calibration backward = {0};
         fitting.parameter_count = 0;
         add(&fitting, &c->backward_launch_seconds, c->launch_seconds, false);
-        add(&fitting, &c->backward_flops_per_second, c->backward_flops_per_second, false);
+        add(&fitting, &c->backward_flops_per_second, 0.7 * c->flops_per_second, false);
         fit_sample(&fitting, &pass, &backward);
         calibration->backward = backward.all;
     }

@@ -26,7 +26,7 @@ struct calibration {
     enum collective_operation operation; /* collectives */
     struct kernel_constants kernels;     /* what was fitted; the rest as in the base */
     struct collective_constants collective;
-    bool backward_measured;                         /* attention: else the backward's rate is an assumption */
+    bool backward_measured; /* attention: else the planner takes a share of the forward's rate */
     struct calibration_errors all, large, backward; /* large: from 1 GFLOP, or 1 MiB; backward: attention's */
 };
 

@@ -46,8 +46,6 @@ static bool fit_file(const char *path, const char *cluster, struct arena *arena,
         return false;
     for (size_t c = 0; c < *count; c++) {
         struct cluster base = {0};
-        fprintf(stderr, "%s: fitting %s of %s\n", path, timing_kind_names[timings.kind],
-                calibrations[c].device);
         if (timings.kind != TIMING_COLLECTIVE &&
             !read_base(cluster, calibrations[c].device, arena, &base, error))
             return false;
@@ -193,7 +191,7 @@ static void print_device(const struct calibration *calibrations, size_t count, c
             continue;
         open_block(&in_device, "device:");
         if (!c->backward_measured)
-            puts("  # No backward times were given: its launch and rate are assumptions.");
+            puts("  # No backward times were given: the planner will take 0.74 of the forward's rate.");
         print_constants("attention", 2, attention_fields, &c->kernels.attention);
     }
     for (const struct calibration *c = calibrations; c < calibrations + count; c++) {
@@ -204,6 +202,18 @@ static void print_device(const struct calibration *calibrations, size_t count, c
     }
 }
 
+/* Two files with times of the same: their blocks would have the same key. */
+static bool check_distinct(const struct calibration *calibrations, size_t count, const char *path,
+                           struct error *error) {
+    const struct calibration *last = &calibrations[count - 1];
+    for (const struct calibration *c = calibrations; c < last; c++)
+        if (c->kind == last->kind && strcmp(c->device, last->device) == 0 &&
+            c->operation == last->operation && (c->kind != TIMING_MATMUL || c->precision == last->precision))
+            return error_set(error, "%s: %s of \"%s\" (%s) are in another file too", path,
+                             timing_kind_names[c->kind], c->device, subject_of(c));
+    return true;
+}
+
 static int calibrate(const char *const *files, size_t file_count, const char *cluster, struct arena *arena) {
     struct calibration *calibrations = ARENA_ARRAY(arena, struct calibration, file_count * CALIBRATION_MAX);
     size_t count = 0;
@@ -212,6 +222,9 @@ static int calibrate(const char *const *files, size_t file_count, const char *cl
         size_t found;
         if (!fit_file(files[f], cluster, arena, &calibrations[count], &found, &error))
             return command_fail(&error);
+        for (size_t c = 1; c <= found; c++)
+            if (!check_distinct(calibrations, count + c, files[f], &error))
+                return command_fail(&error);
         count += found;
     }
     print_report(calibrations, count, arena);

@@ -17,6 +17,52 @@ static const struct attention example = {.batch = 4,
                                          .qk_head_dim = 128,
                                          .v_head_dim = 128};
 
+static void assert_near(double value, double expected, double tolerance) {
+    if (!(fabs(value / expected - 1) <= tolerance))
+        fail_msg("%g is not within %g of %g", value, tolerance, expected);
+}
+
+/* H100-SXM, forward, milliseconds: aiconfigurator database. */
+static void forward_as_measured_on_h100(void **state) {
+    (void)state;
+    static const struct {
+        int64_t batch, sequence, heads, kv_heads, head_dim;
+        double milliseconds;
+    } known[] = {
+        {1, 16384, 32, 8, 128, 4.54},
+        {4, 4096, 32, 8, 128, 1.3},
+        {8, 2048, 16, 4, 64, 0.2759},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct attention a = {known[i].batch,    known[i].sequence, 1,    known[i].heads, known[i].kv_heads,
+                              known[i].head_dim, known[i].head_dim, false};
+        assert_near(attention_seconds(&reference_device, &a) * 1e3, known[i].milliseconds, 0.12);
+    }
+}
+
+/* Transformer Engine on A100, batch 1, sequence 4096, milliseconds: SimuMax. */
+static void both_passes_as_measured_on_a100(void **state) {
+    (void)state;
+    static const struct {
+        int64_t heads, kv_heads, qk_head_dim;
+        bool backward;
+        double milliseconds;
+    } known[] = {
+        {16, 4, 128, false, 0.4445}, {64, 8, 128, false, 1.484},  {16, 4, 128, true, 1.249},
+        {64, 8, 128, true, 4.383},   {64, 64, 192, false, 2.089}, {64, 64, 192, true, 6.933},
+    };
+    struct arena *arena = arena_create();
+    struct cluster cluster;
+    struct error error;
+    assert_true(cluster_read(SOURCE_DIR "/topologies/dgx-a100-80g.yaml", arena, &cluster, &error));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct attention a = {
+            1, 4096, 1, known[i].heads, known[i].kv_heads, known[i].qk_head_dim, 128, known[i].backward};
+        assert_near(attention_seconds(&cluster.device, &a) * 1e3, known[i].milliseconds, 0.08);
+    }
+    arena_destroy(arena);
+}
+
 static void flops_are_half_the_square(void **state) {
     (void)state;
     struct attention a = example;
@@ -61,6 +107,15 @@ static void more_heads_and_longer_sequences_take_longer(void **state) {
     }
 }
 
+static void without_a_backward_rate_it_follows_the_forward(void **state) {
+    (void)state;
+    struct cluster_device device = reference_device;
+    struct attention a = example;
+    a.backward = true;
+    device.kernels.attention.backward_flops_per_second = 0;
+    assert_near(attention_seconds(&device, &a), attention_seconds(&reference_device, &a), 0.01);
+}
+
 static void a_device_without_constants_is_scaled_by_peak(void **state) {
     (void)state;
     struct cluster_device twice = {.memory_bytes_per_second = 2 * reference_device.memory_bytes_per_second,
@@ -78,10 +133,13 @@ static void nothing_to_do_takes_no_time(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forward_as_measured_on_h100),
+        cmocka_unit_test(both_passes_as_measured_on_a100),
         cmocka_unit_test(flops_are_half_the_square),
         cmocka_unit_test(splitting_queries_splits_the_time),
         cmocka_unit_test(the_backward_takes_two_to_four_forwards),
         cmocka_unit_test(more_heads_and_longer_sequences_take_longer),
+        cmocka_unit_test(without_a_backward_rate_it_follows_the_forward),
         cmocka_unit_test(a_device_without_constants_is_scaled_by_peak),
         cmocka_unit_test(nothing_to_do_takes_no_time),
     };

@@ -1,0 +1,178 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "planner/calibrate.h"
+#include "planner/reference_device.h"
+
+/* Times made by the forms themselves, with known constants and a deterministic error of up to 2 %: the fit
+ * must find the constants again. */
+static double disturbed(double seconds, size_t row) {
+    return seconds * (1 + 0.02 * sin(12.9898 * (double)row));
+}
+
+static void assert_near(double value, double expected, double tolerance) {
+    if (!(fabs(value / expected - 1) <= tolerance))
+        fail_msg("%g is not within %g of %g", value, tolerance, expected);
+}
+
+static struct cluster reference_cluster(void) {
+    return (struct cluster){.name = "reference", .node = {.devices = 8}, .device = reference_device};
+}
+
+static struct timings product_times(struct arena *arena, const struct cluster_device *device) {
+    struct timings timings = {.kind = TIMING_MATMUL, .rows = ARENA_ARRAY(arena, struct timing, 512)};
+    for (int64_t m = 512; m <= 16384; m *= 2)
+        for (int64_t n = 512; n <= 32768; n *= 2)
+            for (int64_t k = 768; k <= 13000; k *= 2) {
+                struct timing *row = &timings.rows[timings.count++];
+                *row = (struct timing){.device = device->name, .precision = PRECISION_BF16};
+                row->of.matmul = (struct matmul){.m = m, .n = n, .k = k, .batch = 1};
+                row->seconds = disturbed(matmul_seconds(device, &row->of.matmul), timings.count);
+            }
+    return timings;
+}
+
+static struct calibration only(const struct timings *timings, const struct cluster *base,
+                               struct arena *arena) {
+    struct calibration calibrations[CALIBRATION_MAX];
+    struct error error;
+    size_t count;
+    assert_true(calibration_find(timings, calibrations, &count, &error));
+    assert_int_equal(count, 1);
+    assert_true(calibration_fit(timings, base, arena, &calibrations[0], &error));
+    return calibrations[0];
+}
+
+static void finds_smooth_products_again(void **state) {
+    struct arena *arena = *state;
+    struct cluster base = reference_cluster();
+    struct timings timings = product_times(arena, &reference_device);
+    struct calibration found = only(&timings, &base, arena);
+    const struct matmul_constants *c = &found.kernels.matmul[PRECISION_BF16];
+    const struct matmul_constants *expected = &reference_device.kernels.matmul[PRECISION_BF16];
+    assert_int_equal(c->form, MATMUL_SMOOTH);
+    assert_near(c->flops_per_second / (1 + c->throttle),
+                expected->flops_per_second / (1 + expected->throttle), 0.05);
+    assert_near(c->launch_seconds, expected->launch_seconds, 0.3);
+    assert_int_equal(found.all.count, timings.count);
+    assert_true(found.all.median < 0.02 && found.all.cross_median < 0.025);
+    assert_true(found.large.count < found.all.count && found.large.count > 0);
+}
+
+static void tells_tiles_from_a_smooth_time(void **state) {
+    struct arena *arena = *state;
+    struct cluster base = reference_cluster();
+    base.device.kernels.matmul[PRECISION_BF16] = (struct matmul_constants){.known = true,
+                                                                           .form = MATMUL_TILED,
+                                                                           .launch_seconds = 4e-6,
+                                                                           .flops_per_second = 1200e12,
+                                                                           .throttle = 0.1,
+                                                                           .throttle_flops = 1e12,
+                                                                           .tile_edge = 25,
+                                                                           .tile_seconds = 1e-6,
+                                                                           .split_traffic = 0.7};
+    struct timings timings = product_times(arena, &base.device);
+    struct calibration found = only(&timings, &base, arena);
+    assert_int_equal(found.kernels.matmul[PRECISION_BF16].form, MATMUL_TILED);
+    assert_near(found.kernels.matmul[PRECISION_BF16].flops_per_second, 1200e12, 0.1);
+    assert_true(found.all.cross_median < 0.025);
+}
+
+static void finds_collectives_again(void **state) {
+    struct arena *arena = *state;
+    const struct collective_constants expected = {.known = true,
+                                                  .latency_seconds = 8e-6,
+                                                  .latency_per_member_seconds = 1e-6,
+                                                  .bandwidth_bytes_per_second = 250e9,
+                                                  .small_group_loss = 0.5,
+                                                  .ramp_seconds = 11e-6};
+    struct cluster cluster = {
+        .node = {.devices = 8}, .level_count = 1, .levels = {{.name = "link", .devices = 8}}};
+    cluster.levels[0].collectives[COLLECTIVE_ALL_GATHER] = expected;
+    struct timings timings = {.kind = TIMING_COLLECTIVE, .rows = ARENA_ARRAY(arena, struct timing, 128)};
+    for (int64_t members = 2; members <= 8; members *= 2)
+        for (double bytes = 512; bytes < 1e9; bytes *= 2) {
+            struct timing *row = &timings.rows[timings.count++];
+            row->device = "some";
+            row->of.collective = (struct collective){COLLECTIVE_ALL_GATHER, bytes, {members, 1}};
+            row->seconds = disturbed(collective_seconds(&cluster, &row->of.collective), timings.count);
+        }
+    struct calibration found = only(&timings, NULL, arena);
+    assert_near(found.collective.latency_seconds, expected.latency_seconds, 0.1);
+    assert_near(found.collective.bandwidth_bytes_per_second, expected.bandwidth_bytes_per_second, 0.1);
+    assert_near(found.collective.ramp_seconds, expected.ramp_seconds, 0.2);
+    assert_true(found.large.cross_median < 0.025);
+}
+
+static void finds_attention_again(void **state) {
+    struct arena *arena = *state;
+    struct cluster base = reference_cluster();
+    struct timings timings = {.kind = TIMING_ATTENTION, .rows = ARENA_ARRAY(arena, struct timing, 256)};
+    for (int64_t sequence = 1024; sequence <= 16384; sequence *= 2)
+        for (int64_t heads = 4; heads <= 64; heads *= 2)
+            for (int64_t size = 64; size <= 128; size *= 2)
+                for (int backward = 0; backward < 2; backward++) {
+                    struct timing *row = &timings.rows[timings.count++];
+                    row->device = reference_device.name;
+                    row->of.attention = (struct attention){.batch = 2,
+                                                           .sequence = sequence,
+                                                           .query_split = 1,
+                                                           .heads = heads,
+                                                           .kv_heads = heads / 4,
+                                                           .qk_head_dim = size,
+                                                           .v_head_dim = size,
+                                                           .backward = backward == 1};
+                    row->seconds =
+                        disturbed(attention_seconds(&reference_device, &row->of.attention), timings.count);
+                }
+    struct calibration found = only(&timings, &base, arena);
+    const struct attention_constants *c = &found.kernels.attention;
+    assert_true(found.backward_measured);
+    assert_near(c->flops_per_second, reference_device.kernels.attention.flops_per_second, 0.1);
+    assert_near(c->backward_flops_per_second, reference_device.kernels.attention.backward_flops_per_second,
+                0.1);
+    assert_true(found.all.cross_median < 0.025 && found.backward.cross_median < 0.025);
+}
+
+static void refuses_another_device_and_too_few_rows(void **state) {
+    struct arena *arena = *state;
+    struct cluster base = reference_cluster();
+    struct timings timings = product_times(arena, &reference_device);
+    struct calibration calibration = {.device = "other"};
+    struct error error;
+    for (size_t r = 0; r < timings.count; r++)
+        timings.rows[r].device = "other";
+    assert_false(calibration_fit(&timings, &base, arena, &calibration, &error));
+    assert_non_null(strstr(error.what, "other"));
+    base.device.name = "other";
+    timings.count = 3;
+    assert_false(calibration_fit(&timings, &base, arena, &calibration, &error));
+    assert_non_null(strstr(error.what, "fewer than"));
+}
+
+static int make_arena(void **state) {
+    *state = arena_create();
+    return 0;
+}
+
+static int free_arena(void **state) {
+    arena_destroy(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_smooth_products_again),
+        cmocka_unit_test(tells_tiles_from_a_smooth_time),
+        cmocka_unit_test(finds_collectives_again),
+        cmocka_unit_test(finds_attention_again),
+        cmocka_unit_test(refuses_another_device_and_too_few_rows),
+    };
+    return cmocka_run_group_tests(tests, make_arena, free_arena);
+}

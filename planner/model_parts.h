@@ -27,6 +27,12 @@ bool model_derive(double parameters, struct arena *arena, struct model *model, s
 /* Reads a Hugging Face config.json. */
 bool model_read_config(const struct fields_reader *reader, const struct yaml_node *root, struct model *model);
 
+/* The keys of a model file. */
+extern const struct field model_shape_fields[];   /* struct model_reading */
+extern const struct field model_size_fields[];    /* of a model whose size alone is known */
+extern const struct field model_experts_fields[]; /* struct model_experts */
+extern const struct field model_mla_fields[];     /* struct model_mla */
+
 /* The largest sizes that files may give: far beyond any model, small enough that products of two fit 64 bits.
  */
 #define MODEL_MAX_LAYERS   1e5

@@ -12,36 +12,40 @@ static const char *const norm_names[] = {"layernorm", "rmsnorm", NULL};
     .key = name, .type = FIELD_INTEGER, .offset = offsetof(owner, member), .minimum = least, .maximum = most
 #define FLAG(owner, name, member) .key = name, .type = FIELD_BOOL, .offset = offsetof(owner, member)
 
-static bool read_experts(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
 #define EXPERTS(member, least, most) WHOLE(struct model_experts, #member, member, least, most)
-    static const struct field fields[] = {{EXPERTS(count, 1, MODEL_MAX_EXPERTS), .required = true},
-                                          {EXPERTS(top_k, 1, MODEL_MAX_EXPERTS), .required = true},
-                                          {EXPERTS(ffn_hidden, 1, MODEL_MAX_WIDTH)},
-                                          {EXPERTS(shared, 0, MODEL_MAX_EXPERTS)},
-                                          {EXPERTS(shared_ffn_hidden, 1, MODEL_MAX_WIDTH)},
-                                          {FLAG(struct model_experts, "shared_gate", shared_gate)},
-                                          {FLAG(struct model_experts, "router_bias", router_bias)},
-                                          {EXPERTS(first_dense_layers, 0, MODEL_MAX_LAYERS)},
-                                          {EXPERTS(every, 1, MODEL_MAX_LAYERS)},
-                                          {.key = "capacity_factor",
-                                           .type = FIELD_NUMBER,
-                                           .offset = offsetof(struct model_experts, capacity_factor),
-                                           .none_allowed = true,
-                                           .positive = true,
-                                           .maximum = MODEL_MAX_EXPERTS},
-                                          {.key = NULL}};
-#undef EXPERTS
-    return fields_read(reader, node, fields, "model.experts", target);
+#define MLA(member)                  WHOLE(struct model_mla, #member, member, 1, MODEL_MAX_WIDTH)
+
+const struct field model_experts_fields[] = {
+    {EXPERTS(count, 1, MODEL_MAX_EXPERTS), .required = true},
+    {EXPERTS(top_k, 1, MODEL_MAX_EXPERTS), .required = true},
+    {EXPERTS(ffn_hidden, 1, MODEL_MAX_WIDTH)},
+    {EXPERTS(shared, 0, MODEL_MAX_EXPERTS)},
+    {EXPERTS(shared_ffn_hidden, 1, MODEL_MAX_WIDTH)},
+    {FLAG(struct model_experts, "shared_gate", shared_gate)},
+    {FLAG(struct model_experts, "router_bias", router_bias)},
+    {EXPERTS(first_dense_layers, 0, MODEL_MAX_LAYERS)},
+    {EXPERTS(every, 1, MODEL_MAX_LAYERS)},
+    {.key = "capacity_factor",
+     .type = FIELD_NUMBER,
+     .offset = offsetof(struct model_experts, capacity_factor),
+     .none_allowed = true,
+     .positive = true,
+     .maximum = MODEL_MAX_EXPERTS},
+    {.key = NULL},
+};
+
+const struct field model_mla_fields[] = {
+    {MLA(q_lora_rank), .none_allowed = true},  {MLA(kv_lora_rank), .required = true},
+    {MLA(qk_nope_head_dim), .required = true}, {MLA(qk_rope_head_dim), .required = true},
+    {MLA(v_head_dim), .required = true},       {.key = NULL},
+};
+
+static bool read_experts(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
+    return fields_read(reader, node, model_experts_fields, "model.experts", target);
 }
 
 static bool read_mla(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-#define MLA(member) WHOLE(struct model_mla, #member, member, 1, MODEL_MAX_WIDTH)
-    static const struct field fields[] = {
-        {MLA(q_lora_rank), .none_allowed = true},  {MLA(kv_lora_rank), .required = true},
-        {MLA(qk_nope_head_dim), .required = true}, {MLA(qk_rope_head_dim), .required = true},
-        {MLA(v_head_dim), .required = true},       {.key = NULL}};
-#undef MLA
-    return fields_read(reader, node, fields, "model.mla", target);
+    return fields_read(reader, node, model_mla_fields, "model.mla", target);
 }
 
 /* Keys that read like their member of struct model, within the struct model_reading. */
@@ -52,7 +56,7 @@ static bool read_mla(const struct fields_reader *reader, const struct yaml_node 
     .key = #member, .type = FIELD_CUSTOM, .offset = READING_OFFSET(model.member), .read = read_with
 #define READING_OFFSET(member) offsetof(struct model_reading, member)
 
-static const struct field shape_fields[] = {
+const struct field model_shape_fields[] = {
     {.key = "name", .type = FIELD_TEXT, .offset = READING_OFFSET(model.name)},
     {MODEL(layers, 1, MODEL_MAX_LAYERS), .required = true},
     {MODEL(hidden, 1, MODEL_MAX_WIDTH), .required = true},
@@ -87,7 +91,7 @@ struct size_reading {
     double parameters;
 };
 
-static const struct field size_fields[] = {
+const struct field model_size_fields[] = {
     {.key = "name", .type = FIELD_TEXT, .offset = offsetof(struct size_reading, model.name)},
     {.key = "parameters",
      .type = FIELD_NUMBER,
@@ -118,7 +122,7 @@ static const struct yaml_node *blamed(const struct yaml_node *node, const char *
 }
 
 static bool read_size(const struct fields_reader *reader, const struct yaml_node *node, struct model *model) {
-    for (const struct field *field = shape_fields; field->key != NULL; field++) {
+    for (const struct field *field = model_shape_fields; field->key != NULL; field++) {
         const bool allowed = strcmp(field->key, "name") == 0 || strcmp(field->key, "vocab") == 0 ||
                              strcmp(field->key, "sequence") == 0;
         const struct yaml_node *member = yaml_get(node, field->key);
@@ -129,7 +133,7 @@ static bool read_size(const struct fields_reader *reader, const struct yaml_node
         }
     }
     struct size_reading reading = {.model = {.sequence = MODEL_DEFAULT_SEQUENCE}};
-    if (!fields_read(reader, node, size_fields, "model", &reading))
+    if (!fields_read(reader, node, model_size_fields, "model", &reading))
         return false;
     *model = reading.model;
     if (model->vocab == 0) {
@@ -146,7 +150,7 @@ static bool read_shape(const struct fields_reader *reader, const struct yaml_nod
                        struct model *model) {
     struct model_reading reading = {0};
     struct model_problem problem;
-    if (!fields_read(reader, node, shape_fields, "model", &reading))
+    if (!fields_read(reader, node, model_shape_fields, "model", &reading))
         return false;
     if (!model_complete(&reading, &problem))
         return yaml_error(reader->document, blamed(node, problem.key), reader->error, "%s", problem.why);

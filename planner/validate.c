@@ -71,7 +71,7 @@ static void predict(const struct run *run, const struct cluster *cluster, struct
     const struct run_measured *measured = &run->measured;
     struct arena *scratch = arena_create();
     struct error error = {0};
-    struct plan plan;
+    struct plan plan = {.model = &run->model};
 
     if (!find_plan(run, &problem, scratch, &plan, &error)) {
         validated->why = arena_copy_string(arena, error.what);

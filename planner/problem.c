@@ -396,6 +396,25 @@ static void note_cluster(struct problem *problem) {
     }
 }
 
+static void note_schedules(struct problem *problem) {
+    const struct stack *stack = problem->search.training.stack;
+    char missing[128] = "";
+    if (problem->search.request.keys[LAYOUT_SCHEDULE].count > 0) {
+        return;
+    }
+    for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
+        if (!(stack->schedules & 1U << schedule)) {
+            size_t used = strlen(missing);
+            snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "",
+                     schedule_names[schedule]);
+        }
+    }
+    if (*missing) {
+        problem_note(problem, "schedules that %s lacks are left out (--layout schedule=... tries them): %s",
+                     stack->name, missing);
+    }
+}
+
 void problem_note_assumptions(struct problem *problem) {
     const struct training *training = &problem->search.training;
     note_batch(problem);
@@ -405,5 +424,6 @@ void problem_note_assumptions(struct problem *problem) {
     problem_note(problem, "stack %s (%s)%s%s", training->stack->name, training->stack->what,
                  attention_said ? "" : ", attention ",
                  attention_said ? "" : attention_kernel_names[training->attention]);
+    note_schedules(problem);
     note_cluster(problem);
 }

@@ -3,6 +3,13 @@
 #include <stddef.h>
 #include <string.h>
 
+enum {
+    RUNS_1F1B = 1 << SCHEDULE_1F1B,
+    RUNS_INTERLEAVED = 1 << SCHEDULE_INTERLEAVED,
+    RUNS_GPIPE = 1 << SCHEDULE_GPIPE,
+    RUNS_ZB_1P = 1 << SCHEDULE_ZB_1P
+};
+
 /* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
  * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures are starting values
  * of the findings until bench/fit_stacks refits them; docs/accuracy.md has the errors they give. */
@@ -10,6 +17,7 @@ const struct stack stacks[] = {
     {
         .name = "megatron-2021",
         .what = "Megatron-LM of 2021: unfused attention, gradients accumulated by a kernel of their own",
+        .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
         .traffic_factor = 0.87,
@@ -21,6 +29,7 @@ const struct stack stacks[] = {
     {
         .name = "megatron-2022",
         .what = "Megatron-LM of 2022: unfused attention, gradients accumulated in fp32 by the product",
+        .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
         .fused_gradient_accumulation = true,
         .gradient_bytes_fp16 = 4,
         .gradient_bytes_bf16 = 4,
@@ -33,6 +42,7 @@ const struct stack stacks[] = {
     {
         .name = "megatron-deepspeed",
         .what = "Megatron-DeepSpeed: unfused attention, ZeRO by DeepSpeed, nothing overlapped",
+        .schedules = RUNS_1F1B,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
         .keeps_half_gradients = true,
@@ -47,6 +57,7 @@ const struct stack stacks[] = {
         .name = "megatron-core",
         .what =
             "Megatron-Core with Transformer Engine: flash attention, distributed optimizer, all overlapped",
+        .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
         .fused_attention = true,
         .fused_gradient_accumulation = true,
         .overlap_tp = true,
@@ -69,6 +80,7 @@ const struct stack stacks[] = {
     {
         .name = "fsdp",
         .what = "PyTorch FSDP: parameters, gradients and optimizer sharded, gathered a layer at a time",
+        .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_GPIPE | RUNS_ZB_1P,
         .fused_attention = true,
         .overlap_dp = true,
         .fully_sharded = true,
@@ -85,6 +97,7 @@ const struct stack stacks[] = {
     {
         .name = "internevo",
         .what = "InternEvo: flash attention, ZeRO-1 in groups, gradients overlapped",
+        .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_ZB_1P,
         .fused_attention = true,
         .overlap_dp = true,
         .gradient_bytes_fp16 = 2,

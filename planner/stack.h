@@ -4,10 +4,13 @@
 
 #include <stdbool.h>
 
+#include "planner/layout.h"
+
 struct stack {
     const char *name;
-    const char *what;                        /* one line for people */
-    bool fused_attention;                    /* flash attention is the default */
+    const char *what;     /* one line for people */
+    unsigned schedules;   /* bit 1 << enum schedule of each it runs; the search keeps to them unless told */
+    bool fused_attention; /* flash attention is the default */
     bool fused_gradient_accumulation;        /* weight gradients add to fp32 in the product */
     bool overlap_tp, overlap_dp, overlap_pp; /* defaults of `overlap` */
     bool transformer_engine;                 /* persistent dummy gradients and workspaces, fused loss */

@@ -206,6 +206,9 @@ static void for_every_layout(const struct search_problem *problem,
                     if (!layout_valid(&layout, problem->model, problem->training.sequence,
                                       problem->training.global_batch, NULL, 0))
                         continue;
+                    if (problem->request.keys[LAYOUT_SCHEDULE].count == 0 &&
+                        !(problem->training.stack->schedules & 1U << layout.schedule))
+                        continue;
                     if ((layout.vpp > 1 && problem->model->layers % (layout.pp * layout.vpp) != 0 &&
                          (problem->model->layers + 2) % (layout.pp * layout.vpp) != 0) ||
                         (layout.order > 0 && (layout.pp == 1 || layout.dp == 1)) ||
@@ -249,6 +252,10 @@ static void test_best_of_every_layout(void **state) {
         struct error error = {0};
         struct best best = {.seconds = HUGE_VAL, .arena = arena};
         make_small(&setting, memories[i]);
+        if (i > 0) /* also those that the stack lacks */
+            for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++)
+                setting.problem.request.keys[LAYOUT_SCHEDULE]
+                    .values[setting.problem.request.keys[LAYOUT_SCHEDULE].count++] = schedule;
         best.context =
             cost_context_create(arena, &setting.model, &setting.cluster, &setting.problem.training);
         for_every_layout(&setting.problem, try_layout, &best);

@@ -60,7 +60,7 @@ static double cast_seconds(const struct compute_work *work, enum precision preci
     return compute_traffic_seconds(&work->device, CAST_BYTES * elements);
 }
 
-void compute_add_product(struct compute_work *work, const char *label, const struct product *product) {
+static struct product_seconds reckon_product(const struct compute_work *work, const struct product *product) {
     int64_t m = product->rows, n = product->outputs, k = product->inputs,
             groups = at_least_one(product->groups);
     enum precision precision = product->half ? work->half : work->problem->training->precision;
@@ -68,27 +68,48 @@ void compute_add_product(struct compute_work *work, const char *label, const str
     struct matmul input = {m, k, n, 1, precision, MATMUL_DATA_GRADIENT};
     struct matmul weight = {k, n, m, 1, precision, MATMUL_WEIGHT_GRADIENT};
     double weights = (double)(n * k * groups);
-    double forward_seconds =
-        product_seconds(work, &forward, groups) + cast_seconds(work, precision, (double)m * (double)k);
-    double input_seconds =
-        product_seconds(work, &input, groups) + cast_seconds(work, precision, (double)m * (double)n);
-    double weight_seconds =
-        product_seconds(work, &weight, groups) +
-        compute_traffic_seconds(&work->device, weights * accumulation_bytes(work->problem->training));
+    return (struct product_seconds){
+        .forward =
+            product_seconds(work, &forward, groups) + cast_seconds(work, precision, (double)m * (double)k),
+        .input = product_seconds(work, &input, groups) + cast_seconds(work, precision, (double)m * (double)n),
+        .weight =
+            product_seconds(work, &weight, groups) +
+            compute_traffic_seconds(&work->device, weights * accumulation_bytes(work->problem->training))};
+}
 
-    work->time->forward += forward_seconds;
-    work->time->backward_input += input_seconds;
-    work->time->backward_weight += weight_seconds;
+static struct product_seconds find_product(const struct compute_work *work, const struct product *product) {
+    const struct product_shape shape = {product->rows, product->outputs, product->inputs, product->groups,
+                                        product->half};
+    struct product_cache *cache = work->problem->products;
+    struct product_seconds *seconds;
+    bool known;
+    if (cache == NULL)
+        return reckon_product(work, product);
+    seconds = product_cache_find(cache, &shape, &known);
+    if (!known)
+        *seconds = reckon_product(work, product);
+    return *seconds;
+}
+
+void compute_add_product(struct compute_work *work, const char *label, const struct product *product) {
+    struct product_seconds seconds = find_product(work, product);
+    work->time->forward += seconds.forward;
+    work->time->backward_input += seconds.input;
+    work->time->backward_weight += seconds.weight;
     if (product->split) {
-        work->time->split_products_forward += forward_seconds;
-        work->time->split_products_backward += input_seconds;
+        work->time->split_products_forward += seconds.forward;
+        work->time->split_products_backward += seconds.input;
     }
+    if (work->explain == NULL)
+        return;
+    int64_t m = product->rows, n = product->outputs, k = product->inputs;
+    enum precision precision = product->half ? work->half : work->problem->training->precision;
     double flops = 2 * (double)m * (double)n * (double)k;
-    explain_add(work->explain, label, forward_seconds + input_seconds + weight_seconds, UNIT_SECONDS,
+    explain_add(work->explain, label, seconds.forward + seconds.input + seconds.weight, UNIT_SECONDS,
                 "m %lld n %lld k %lld%s %s: forward %.4g, data gradient %.4g, weight gradient %.4g TFLOP/s",
-                (long long)m, (long long)n, (long long)k, groups > 1 ? ", grouped," : "",
-                precision_names[precision], flops / forward_seconds / 1e12, flops / input_seconds / 1e12,
-                flops / weight_seconds / 1e12);
+                (long long)m, (long long)n, (long long)k, product->groups > 1 ? ", grouped," : "",
+                precision_names[precision], flops / seconds.forward / 1e12, flops / seconds.input / 1e12,
+                flops / seconds.weight / 1e12);
 }
 
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,

@@ -12,13 +12,15 @@
 #include "planner/explain.h"
 #include "planner/layout.h"
 #include "planner/model.h"
+#include "planner/product_cache.h"
 #include "planner/training.h"
 
 struct compute_problem {
     const struct model *model;
     const struct cluster_device *device;
     const struct training *training;
-    const struct layout *layout; /* tp, cp, ep, etp, micro_batch and sequence_parallel alone matter */
+    const struct layout *layout;    /* tp, cp, ep, etp, micro_batch and sequence_parallel alone matter */
+    struct product_cache *products; /* of this model, device and training; NULL: none is kept */
 };
 
 /* Seconds of one micro-batch. */

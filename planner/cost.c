@@ -109,24 +109,25 @@ static void hide_exchange(struct pass_cost *pass) {
     pass->ep -= hidden;
 }
 
-/* The blocks of a layout, each for one micro-batch. */
+/* The blocks of a layout, each for one micro-batch; without `state`, without what ZeRO-2 and 3 send. */
 static void block_passes(const struct cost_context *context, const struct layout *layout,
                          const struct layer_part *layer, const struct state_part *state,
                          struct pass_cost *passes) {
     const struct stack *stack = context->training.stack;
     double floors[BLOCK_COUNT] = {[BLOCK_DENSE] = stack->layer_floor_seconds,
                                   [BLOCK_EXPERTS] = stack->layer_floor_seconds + stack->expert_floor_seconds};
+    bool sharded = state != NULL && fully_sharded(context, layout);
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
         passes[block] = block_pass(&layer->blocks[block], layout,
                                    is_layer ? layout->recompute : RECOMPUTE_NONE, floors[block]);
         if (layout->schedule == SCHEDULE_DUALPIPE)
             hide_exchange(&passes[block]);
-        if (fully_sharded(context, layout) && is_layer)
+        if (sharded && is_layer)
             add_sharding(context, layout, state->state.layer_gather[block], state->state.layer_scatter[block],
                          &passes[block]);
     }
-    if (fully_sharded(context, layout))
+    if (sharded)
         add_sharding(context, layout, state->state.vocabulary_gather, state->state.vocabulary_scatter,
                      &passes[BLOCK_HEAD]);
 }
@@ -323,4 +324,26 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
     explain_parts(context, layout, explain);
     explain_blocks(passes, &device, explain);
     explain_step(cost, &pipeline, hop, factor, explain);
+}
+
+double cost_bound(struct cost_context *context, const struct layout *layout) {
+    const struct layer_part *layer = cost_layer_part(context, layout);
+    const struct model *model = context->model;
+    double experts = (double)context->experts_before[model->layers];
+    double further = (double)model->mtp_layers;
+    double blocks[BLOCK_COUNT] = {[BLOCK_DENSE] = (double)model->layers - experts,
+                                  [BLOCK_EXPERTS] = experts,
+                                  [BLOCK_EMBEDDING] = 1,
+                                  [BLOCK_HEAD] = 1 + further,
+                                  [BLOCK_MTP_JOIN] = further};
+    struct pass_cost passes[BLOCK_COUNT];
+    double work = 0, micro_batches = (double)layout_micro_batches(layout, context->training.global_batch);
+    blocks[experts > 0 ? BLOCK_EXPERTS : BLOCK_DENSE] += further;
+    block_passes(context, layout, layer, NULL, passes);
+    for (int block = 0; block < BLOCK_COUNT; block++)
+        if (blocks[block] > 0)
+            work += blocks[block] *
+                    (passes[block].forward + passes[block].backward_input + passes[block].backward_weight);
+    return micro_batches * work / (double)layout->pp * straggler_factor(context, layout) +
+           context->training.stack->step_seconds;
 }

@@ -33,6 +33,11 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
 void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
                    struct step_cost *cost, struct explain *explain);
 
+/* Seconds that no layout takes less of which shares with `layout` all but vpp, ZeRO, offload, and the
+ * schedule, as long as both are DualPipe or neither is: a pipeline's busiest device is at least as busy as
+ * the average of all, so a step takes micro-batches x all blocks / pp, and what it costs in any case. */
+double cost_bound(struct cost_context *context, const struct layout *layout);
+
 /* Model FLOPs utilisation of a step. */
 double cost_mfu(const struct model *model, const struct cluster *cluster, const struct training *training,
                 const struct layout *layout, double step_seconds);

@@ -98,7 +98,8 @@ static struct communication_problem communication_problem_of(const struct cost_c
 
 static void reckon_layer_block(const struct cost_context *context, const struct layout *layout,
                                bool with_experts, struct block_cost *block, struct explain *explain) {
-    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout};
+    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
+                                      context->products};
     struct communication_problem communication = communication_problem_of(context, layout);
     compute_layer(&compute, with_experts, &block->compute, explain);
     communication_layer(&communication, with_experts, &block->compute, &block->communication, explain);
@@ -106,7 +107,8 @@ static void reckon_layer_block(const struct cost_context *context, const struct 
 
 void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
                        struct layer_part *part, struct explain *explain) {
-    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout};
+    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
+                                      context->products};
     struct communication_problem communication = communication_problem_of(context, layout);
     int64_t expert_layers = model_expert_layers(context->model);
     *part = (struct layer_part){0};
@@ -210,6 +212,7 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->model = model;
     context->cluster = cluster;
     context->training = *training;
+    context->products = product_cache_create(arena);
     context->layers = cost_cache_create(arena, sizeof(struct layer_part));
     context->states = cost_cache_create(arena, sizeof(struct state_part));
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);

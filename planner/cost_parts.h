@@ -39,6 +39,7 @@ struct cost_context {
     const struct cluster *cluster;
     struct training training;
     struct cost_cache *layers, *states;
+    struct product_cache *products;
     struct stage_layers stages;
     int64_t *experts_before;                            /* expert layers before each layer */
     double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */

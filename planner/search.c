@@ -27,7 +27,6 @@ struct search {
     const struct search_problem *problem;
     struct arena *arena; /* of the search alone: caches, simulation */
     struct cost_context *context;
-    struct search_bounds *bounds;
     struct search_pool contenders, distinct;
     struct search_result *result;
 };
@@ -68,7 +67,7 @@ static void evaluate_orders(struct search *search, const struct split_choices *c
         for (size_t j = 0; j < choices->overlap_count; j++) {
             layout.order = choices->orders[i];
             layout.overlap = choices->overlaps[j];
-            if (is_pruned(search, search_bound(search->bounds, &layout)))
+            if (is_pruned(search, cost_bound(search->context, &layout)))
                 search->result->pruned++;
             else
                 evaluate(search, &layout);
@@ -119,7 +118,7 @@ static void search_splits(struct search *search, bool offload, struct search_spa
     const struct search_problem *problem = search->problem;
     if (!problem->exhaustive) {
         for (size_t i = 0; i < space->count; i++)
-            space->splits[i].bound_seconds = search_bound_split(search->bounds, &space->splits[i]);
+            space->splits[i].bound_seconds = search_bound(problem, search->context, &space->splits[i]);
         qsort(space->splits, space->count, sizeof space->splits[0], compare_splits);
     }
     for (size_t i = 0; i < space->count; i++) {
@@ -235,7 +234,6 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
     bool posed;
     *result = (struct search_result){0};
     search.context = cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
-    search.bounds = search_bounds_create(problem, search.arena);
     pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, false);
     pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, true);
     posed = search_pass(&search, false, error);

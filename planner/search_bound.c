@@ -1,97 +1,47 @@
 #include "planner/search_bound.h"
 
 #include <math.h>
-#include <stddef.h>
-#include <string.h>
 
-#include "planner/compute.h"
-
-/* Seconds of one micro-batch through the whole model, for the keys that compute depends on. */
-struct work {
-    int64_t tp, cp, ep, etp, micro_batch, sequence_parallel; /* tp 0: empty */
-    double products;                                         /* forward and backward of everything */
-    double forward, attention; /* of the layers: what full and selective recompute repeat */
-};
-
-/* A new key takes the place of another that hashes to the same: it would only be reckoned again. */
-enum { CACHE_BITS = 13, CACHE_SIZE = 1 << CACHE_BITS };
-
-struct search_bounds {
-    const struct search_problem *problem;
-    struct work cache[CACHE_SIZE];
-};
-
-struct search_bounds *search_bounds_create(const struct search_problem *problem, struct arena *arena) {
-    struct search_bounds *bounds = ARENA_NEW(arena, struct search_bounds);
-    bounds->problem = problem;
-    return bounds;
+static bool allows(const struct search_problem *problem, enum layout_key key, int64_t value) {
+    return layout_request_allows(&problem->request, key, value);
 }
 
-static double sum(const struct compute_time *time) {
-    return time->forward + time->backward_input + time->backward_weight;
+/* The recompute mode that repeats least of those allowed: they are in that order. */
+static enum recompute least_recompute(const struct search_problem *problem) {
+    int recompute = RECOMPUTE_NONE;
+    while (recompute < RECOMPUTE_FULL && !allows(problem, LAYOUT_RECOMPUTE, recompute))
+        recompute++;
+    return (enum recompute)recompute;
 }
 
-static void reckon(const struct search_problem *problem, const struct layout *layout, struct work *work) {
-    const struct compute_problem compute = {problem->model, &problem->cluster->device, &problem->training,
-                                            layout};
-    double experts = (double)model_expert_layers(problem->model);
-    double dense = (double)problem->model->layers - experts;
-    struct compute_time time;
-    compute_embedding(&compute, &time, NULL);
-    work->products = sum(&time);
-    compute_head(&compute, &time, NULL);
-    work->products += sum(&time);
-    work->forward = work->attention = 0;
-    for (int kind = 0; kind < 2; kind++) {
-        double layers = kind == 0 ? dense : experts;
-        if (layers <= 0)
-            continue;
-        compute_layer(&compute, kind != 0, &time, NULL);
-        work->products += layers * sum(&time);
-        work->forward += layers * time.forward;
-        work->attention += layers * time.attention;
-    }
-}
-
-static const struct work *find_work(struct search_bounds *bounds, const struct layout *layout) {
-    struct work key = {
-        layout->tp, layout->cp, layout->ep, layout->etp, layout->micro_batch, layout->sequence_parallel,
-        0,          0,          0};
-    const uint64_t multiplier = 0x9e3779b97f4a7c15; /* 2^64 / golden ratio: Fibonacci hashing */
-    uint64_t hash = 0;
-    struct work *work;
-    const int64_t parts[] = {key.tp, key.cp, key.ep, key.etp, key.micro_batch, key.sequence_parallel};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        hash = (hash ^ (uint64_t)parts[i]) * multiplier;
-    work = &bounds->cache[hash >> (64 - CACHE_BITS)];
-    if (memcmp(work, &key, offsetof(struct work, products)) != 0) {
-        reckon(bounds->problem, layout, &key);
-        *work = key;
-    }
-    return work;
-}
-
-double search_bound(struct search_bounds *bounds, const struct layout *layout) {
-    const struct work *work = find_work(bounds, layout);
-    double micro_batches = (double)layout_micro_batches(layout, bounds->problem->training.global_batch);
-    double again = layout->recompute == RECOMPUTE_FULL        ? work->forward
-                   : layout->recompute == RECOMPUTE_SELECTIVE ? work->attention
-                                                              : 0;
-    return micro_batches * (work->products + again) / (double)layout->pp;
-}
-
-double search_bound_split(struct search_bounds *bounds, const struct split *split) {
-    const struct search_problem *problem = bounds->problem;
+/* Overlap hides: as much of it as is allowed is fastest. */
+static struct layout_overlap most_overlap(const struct search_problem *problem) {
+    const struct stack *stack = problem->training.stack;
     const struct layout_request *request = &problem->request;
+    bool free_tp = request->keys[LAYOUT_OVERLAP_TP].count == 0;
+    bool free_dp = request->keys[LAYOUT_OVERLAP_DP].count == 0;
+    bool free_pp = request->keys[LAYOUT_OVERLAP_PP].count == 0;
+    return (struct layout_overlap){free_tp ? stack->overlap_tp : allows(problem, LAYOUT_OVERLAP_TP, 1),
+                                   free_dp ? stack->overlap_dp : allows(problem, LAYOUT_OVERLAP_DP, 1),
+                                   free_pp ? stack->overlap_pp : allows(problem, LAYOUT_OVERLAP_PP, 1)};
+}
+
+double search_bound(const struct search_problem *problem, struct cost_context *context,
+                    const struct split *split) {
     struct layout layout = split_layout(split);
+    /* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
+    bool orders = split->pp > 1 && split->ep * split->etp > split->tp * split->cp;
     double least = HUGE_VAL;
-    while (!layout_request_allows(request, LAYOUT_RECOMPUTE, (int64_t)layout.recompute))
-        layout.recompute++; /* the first that is allowed repeats least */
-    for (int value = 0; value <= (split->tp > 1); value++) {
-        if (!layout_request_allows(request, LAYOUT_SEQUENCE_PARALLEL, value))
-            continue;
-        layout.sequence_parallel = value != 0;
-        least = fmin(least, search_bound(bounds, &layout));
-    }
+    layout.recompute = least_recompute(problem);
+    layout.overlap = most_overlap(problem);
+    if (split->pp > 1 && allows(problem, LAYOUT_SCHEDULE, SCHEDULE_DUALPIPE))
+        layout.schedule = SCHEDULE_DUALPIPE; /* hides what others don't */
+    for (int value = 0; value <= (split->tp > 1); value++)
+        for (int order = 0; order <= (orders ? 1 : 0); order++) {
+            layout.sequence_parallel = value != 0;
+            layout.order = (enum rank_order)order;
+            if (allows(problem, LAYOUT_SEQUENCE_PARALLEL, value) && allows(problem, LAYOUT_ORDER, order))
+                least = fmin(least, cost_bound(context, &layout));
+        }
     return least;
 }

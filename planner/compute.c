@@ -282,9 +282,16 @@ static void add_experts(struct compute_work *work) {
                                           .groups = groups});
     compute_add_product(work, "experts out",
                         &(struct product){.rows = rows, .outputs = hidden, .inputs = ffn, .groups = groups});
-    if (experts->shared > 0)
-        add_mlp(work, "shared experts in", "shared experts out",
-                experts->shared * experts->shared_ffn_hidden);
+}
+
+double compute_least_experts(const struct compute_problem *problem) {
+    const struct model *model = problem->model;
+    struct layout whole = *problem->layout;
+    double products = model->gated ? 3 : 2, rows;
+    whole.ep = whole.etp = 1; /* etp shares each row's work, ep only adds imbalance */
+    rows = floor(compute_expert_rows(model, problem->training, &whole));
+    return 2 * products * rows * (double)model->hidden * (double)model->experts.ffn_hidden /
+           problem->device->peak_flops[problem->training->precision];
 }
 
 void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,
@@ -293,11 +300,20 @@ void compute_layer(const struct compute_problem *problem, bool with_experts, str
     compute_work_init(&work, problem, time, explain);
     explain_open(explain, with_experts ? "compute of an expert layer" : "compute of a dense layer");
     add_attention(&work);
-    if (with_experts)
-        add_experts(&work);
-    else
+    if (!with_experts)
         add_mlp(&work, "MLP in", "MLP out", problem->model->ffn_hidden);
+    else if (problem->model->experts.shared > 0)
+        add_mlp(&work, "shared experts in", "shared experts out",
+                problem->model->experts.shared * problem->model->experts.shared_ffn_hidden);
     compute_layer_traffic(&work, with_experts);
+    struct compute_time others = *time;
+    if (with_experts) {
+        add_experts(&work);
+        compute_routing_traffic(&work);
+    }
+    time->experts_forward = time->forward - others.forward;
+    time->experts_backward =
+        time->backward_input + time->backward_weight - others.backward_input - others.backward_weight;
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
                   "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
                   time->backward_input + time->backward_weight);

@@ -26,9 +26,12 @@ struct compute_problem {
 /* Seconds of one micro-batch. */
 struct compute_time {
     double forward;
-    double backward_input;         /* all of the backward pass but: */
-    double backward_weight;        /* weight gradients and their accumulation */
-    double attention;              /* of forward: the attention core, which selective recompute repeats */
+    double backward_input;  /* all of the backward pass but: */
+    double backward_weight; /* weight gradients and their accumulation */
+    double attention;       /* of forward: the attention core, which selective recompute repeats */
+    double experts_forward; /* of forward: what depends on ep and etp, the routed experts' products and
+                               traffic */
+    double experts_backward;
     double split_products_forward; /* products that tp collectives can hide behind */
     double split_products_backward;
 };
@@ -48,6 +51,10 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
  * state and embedding. */
 void compute_mtp_join(const struct compute_problem *problem, struct compute_time *time,
                       struct explain *explain);
+
+/* Seconds that the routed experts of a layer take at least, forward, whatever ep and etp: their products at
+ * the device's peak. A backward pass takes at least twice that. */
+double compute_least_experts(const struct compute_problem *problem);
 
 /* Rows that one device's experts work on for a micro-batch, all experts together, the fullest device's. */
 double compute_expert_rows(const struct model *model, const struct training *training,

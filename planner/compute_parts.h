@@ -36,7 +36,8 @@ void compute_add_product(struct compute_work *work, const char *label, const str
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
                          double backward_bytes);
 
-/* Everything of a layer but products and attention. */
+/* Everything of a layer but products and attention; what routed experts move apart. */
 void compute_layer_traffic(struct compute_work *work, bool with_experts);
+void compute_routing_traffic(struct compute_work *work);
 
 #endif

@@ -36,7 +36,7 @@ static double query_key_value(const struct compute_work *work) {
 
 /* Tokens are sorted by expert before they are sent, again on arrival, and both undone on the way back: each
  * time a row is read and written. */
-static void add_routing(struct compute_work *work) {
+void compute_routing_traffic(struct compute_work *work) {
     const struct compute_problem *problem = work->problem;
     const struct model_experts *experts = &problem->model->experts;
     double hidden = (double)problem->model->hidden;
@@ -61,8 +61,6 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     bytes += activation_bytes(work) * ffn / tp;
     bytes *= tokens * work->problem->training->stack->traffic_factor;
     compute_add_traffic(work, "norms, residuals, activation", bytes, BACKWARD_TRAFFIC * bytes);
-    if (with_experts)
-        add_routing(work);
 }
 
 void compute_embedding(const struct compute_problem *problem, struct compute_time *time,

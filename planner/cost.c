@@ -326,8 +326,9 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
     explain_step(cost, &pipeline, hop, factor, explain);
 }
 
-double cost_bound(struct cost_context *context, const struct layout *layout) {
-    const struct layer_part *layer = cost_layer_part(context, layout);
+/* A step that is nothing but the blocks of `layer`, dealt evenly to all stages. */
+static double bound_of(const struct cost_context *context, const struct layout *layout,
+                       const struct layer_part *layer) {
     const struct model *model = context->model;
     double experts = (double)context->experts_before[model->layers];
     double further = (double)model->mtp_layers;
@@ -346,4 +347,26 @@ double cost_bound(struct cost_context *context, const struct layout *layout) {
                     (passes[block].forward + passes[block].backward_input + passes[block].backward_weight);
     return micro_batches * work / (double)layout->pp * straggler_factor(context, layout) +
            context->training.stack->step_seconds;
+}
+
+double cost_bound(struct cost_context *context, const struct layout *layout) {
+    return bound_of(context, layout, cost_layer_part(context, layout));
+}
+
+double cost_bound_any_experts(struct cost_context *context, const struct layout *layout) {
+    struct layout whole = *layout;
+    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
+                                      context->products};
+    struct layer_part layer;
+    struct block_cost *experts = &layer.blocks[BLOCK_EXPERTS];
+    double least = compute_least_experts(&compute);
+    whole.ep = whole.etp = 1;
+    whole.schedule = SCHEDULE_1F1B; /* without exchanges to hide none takes less */
+    layer = *cost_layer_part(context, &whole);
+    if (context->model->experts.count > 0) {
+        experts->compute.forward += least - experts->compute.experts_forward;
+        experts->compute.backward_input += 2 * least - experts->compute.experts_backward;
+        experts->communication.ep_forward = experts->communication.ep_backward = 0;
+    }
+    return bound_of(context, &whole, &layer);
 }

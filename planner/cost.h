@@ -38,6 +38,9 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
  * the average of all, so a step takes micro-batches x all blocks / pp, and what it costs in any case. */
 double cost_bound(struct cost_context *context, const struct layout *layout);
 
+/* The same whatever ep, etp and order are too. */
+double cost_bound_any_experts(struct cost_context *context, const struct layout *layout);
+
 /* Model FLOPs utilisation of a step. */
 double cost_mfu(const struct model *model, const struct cluster *cluster, const struct training *training,
                 const struct layout *layout, double step_seconds);

@@ -1,5 +1,5 @@
-/* Best first: splits in the order of a time that none of their layouts can beat, until that time is above
- * what is already found. Within a split, memory goes first, then the bound of each variant, then the cost. */
+/* Best first: frames, and the splits of a frame, in the order of a time that none of their layouts can beat,
+ * as long as that time is of use. Within a split come the bound of each variant, memory, then the cost. */
 #include "planner/search.h"
 
 #include <math.h>
@@ -20,7 +20,7 @@
 static const double CONTENDER_SHARE = 0.05;
 enum { CONTENDERS = 24, SPARE = 4 };
 
-/* Splits between two calls of `progress`. */
+/* Frames between two calls of `progress`. */
 enum { PROGRESS_STEP = 256 };
 
 struct search {
@@ -93,12 +93,27 @@ static void open_choice(struct search *search, struct leaves *leaves, const stru
     }
 }
 
-static void open_split(struct search *search, bool offload, const struct split *split) {
+/* Variants that are of use, with their memory's parts reckoned. */
+static void make_leaves(struct search *search, const struct split_choices *choices, struct leaves *leaves) {
+    struct layout variants[SPLIT_MAX_VARIANTS];
+    size_t count = split_variants(choices, variants);
+    leaves_init(leaves, search->problem, choices);
+    for (size_t i = 0; i < count; i++)
+        if (search->problem->exhaustive ||
+            !is_pruned(search, search_bound_variant(search->problem, search->context, &variants[i])))
+            leaves_add(leaves, &variants[i]);
+        else
+            search->result->pruned += split_choices_count(choices) / (int64_t)count;
+}
+
+static void open_split(struct search *search, bool offload, const struct layout *split) {
     struct split_choices choices;
     struct leaves leaves;
     if (!split_choices_make(search->problem, offload, split, &choices))
         return;
-    leaves_init(&leaves, search->problem, &choices);
+    make_leaves(search, &choices, &leaves);
+    if (leaves.count == 0)
+        return;
     for (size_t i = 0; i < choices.offload_count; i++)
         for (size_t j = 0; j < choices.schedule_count; j++)
             for (size_t k = 0; k < choices.sharding_count; k++) {
@@ -107,29 +122,55 @@ static void open_split(struct search *search, bool offload, const struct split *
             }
 }
 
-static int compare_splits(const void *left, const void *right) {
-    const struct split *a = left, *b = right;
-    if (a->bound_seconds != b->bound_seconds)
-        return a->bound_seconds < b->bound_seconds ? -1 : 1;
-    return 0;
+static int compare_seconds(double a, double b) {
+    return (a > b) - (a < b);
 }
 
-static void search_splits(struct search *search, bool offload, struct search_space *space) {
+static int compare_splits(const void *left, const void *right) {
+    const struct split *a = left, *b = right;
+    return compare_seconds(a->bound_seconds, b->bound_seconds);
+}
+
+static int compare_frames(const void *left, const void *right) {
+    const struct frame *a = left, *b = right;
+    return compare_seconds(a->bound_seconds, b->bound_seconds);
+}
+
+static void open_frame(struct search *search, bool offload, const struct search_space *space,
+                       const struct frame *frame, struct split *splits) {
     const struct search_problem *problem = search->problem;
+    size_t count = frame_splits(space, frame, splits);
     if (!problem->exhaustive) {
-        for (size_t i = 0; i < space->count; i++)
-            space->splits[i].bound_seconds = search_bound(problem, search->context, &space->splits[i]);
-        qsort(space->splits, space->count, sizeof space->splits[0], compare_splits);
+        for (size_t i = 0; i < count; i++)
+            splits[i].bound_seconds = search_bound_split(problem, search->context, &splits[i].layout);
+        qsort(splits, count, sizeof splits[0], compare_splits);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct split_choices choices;
+        if (!is_pruned(search, splits[i].bound_seconds))
+            open_split(search, offload, &splits[i].layout);
+        else if (split_choices_make(problem, offload, &splits[i].layout, &choices))
+            search->result->pruned += split_choices_count(&choices);
+    }
+}
+
+static void search_frames(struct search *search, bool offload, struct search_space *space) {
+    const struct search_problem *problem = search->problem;
+    struct split *splits = ARENA_ARRAY(search->arena, struct split, space->expert_split_count);
+    if (!problem->exhaustive) {
+        for (size_t i = 0; i < space->count; i++) {
+            struct layout layout = frame_layout(&space->frames[i]);
+            space->frames[i].bound_seconds = search_bound_frame(problem, search->context, &layout);
+        }
+        qsort(space->frames, space->count, sizeof space->frames[0], compare_frames);
     }
     for (size_t i = 0; i < space->count; i++) {
         if (problem->progress != NULL && i % PROGRESS_STEP == 0)
             problem->progress(problem->progress_data, (double)i / (double)space->count);
-        if (is_pruned(search, space->splits[i].bound_seconds)) {
-            for (; i < space->count; i++)
-                search->result->pruned += space->splits[i].leaves;
-            break;
-        }
-        open_split(search, offload, &space->splits[i]);
+        if (is_pruned(search, space->frames[i].bound_seconds))
+            search->result->pruned += space->frames[i].leaves;
+        else
+            open_frame(search, offload, space, &space->frames[i], splits);
     }
 }
 
@@ -213,9 +254,9 @@ static bool search_pass(struct search *search, bool offload, struct error *error
     search->result->layouts += space.layouts;
     if (space.layouts == 0)
         return search_why_no_layout(search->problem, error);
-    search_splits(search, offload, &space);
+    search_frames(search, offload, &space);
     if (search->contenders.count == 0)
-        search_why_nothing_fits(search->problem, offload, &space, &search->result->nearest);
+        search_why_nothing_fits(search->problem, offload, &space, search->arena, &search->result->nearest);
     search_space_free(&space);
     return true;
 }

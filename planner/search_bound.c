@@ -26,22 +26,55 @@ static struct layout_overlap most_overlap(const struct search_problem *problem) 
                                    free_pp ? stack->overlap_pp : allows(problem, LAYOUT_OVERLAP_PP, 1)};
 }
 
-double search_bound(const struct search_problem *problem, struct cost_context *context,
-                    const struct split *split) {
-    struct layout layout = split_layout(split);
-    /* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
-    bool orders = split->pp > 1 && split->ep * split->etp > split->tp * split->cp;
+/* Schedules but DualPipe take at least what 1F1B's passes do, and DualPipe hides exchanges. The order of the
+ * ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
+double search_bound_variant(const struct search_problem *problem, struct cost_context *context,
+                            const struct layout *variant) {
+    struct layout layout = *variant;
+    bool orders = layout.pp > 1 && layout.ep * layout.etp > layout.tp * layout.cp;
+    bool exchanges = layout.pp > 1 && layout.ep * layout.etp > 1;
+    double least = HUGE_VAL;
+    for (int order = 0; order < ORDER_COUNT; order++) {
+        if (order > 0 && !orders)
+            break;
+        layout.order = (enum rank_order)order;
+        layout.schedule = SCHEDULE_1F1B;
+        least = fmin(least, cost_bound(context, &layout));
+        layout.schedule = SCHEDULE_DUALPIPE;
+        if (exchanges && allows(problem, LAYOUT_SCHEDULE, SCHEDULE_DUALPIPE))
+            least = fmin(least, cost_bound(context, &layout));
+    }
+    return least;
+}
+
+/* Over sequence parallelism, with the least recompute and the most overlap. */
+static double
+least_bound(const struct search_problem *problem, struct cost_context *context, const struct layout *open,
+            double (*bound)(const struct search_problem *, struct cost_context *, const struct layout *)) {
+    struct layout layout = *open;
     double least = HUGE_VAL;
     layout.recompute = least_recompute(problem);
     layout.overlap = most_overlap(problem);
-    if (split->pp > 1 && allows(problem, LAYOUT_SCHEDULE, SCHEDULE_DUALPIPE))
-        layout.schedule = SCHEDULE_DUALPIPE; /* hides what others don't */
-    for (int value = 0; value <= (split->tp > 1); value++)
-        for (int order = 0; order <= (orders ? 1 : 0); order++) {
-            layout.sequence_parallel = value != 0;
-            layout.order = (enum rank_order)order;
-            if (allows(problem, LAYOUT_SEQUENCE_PARALLEL, value) && allows(problem, LAYOUT_ORDER, order))
-                least = fmin(least, cost_bound(context, &layout));
-        }
+    for (int value = 0; value <= (layout.tp > 1); value++) {
+        layout.sequence_parallel = value != 0;
+        if (allows(problem, LAYOUT_SEQUENCE_PARALLEL, value))
+            least = fmin(least, bound(problem, context, &layout));
+    }
     return least;
+}
+
+double search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                          const struct layout *split) {
+    return least_bound(problem, context, split, search_bound_variant);
+}
+
+static double bound_any_experts(const struct search_problem *problem, struct cost_context *context,
+                                const struct layout *layout) {
+    (void)problem;
+    return cost_bound_any_experts(context, layout);
+}
+
+double search_bound_frame(const struct search_problem *problem, struct cost_context *context,
+                          const struct layout *frame) {
+    return least_bound(problem, context, frame, bound_any_experts);
 }

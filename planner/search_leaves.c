@@ -5,15 +5,14 @@ void leaves_init(struct leaves *leaves, const struct search_problem *problem,
     leaves->problem = problem;
     leaves->choices = choices;
     leaves->count = 0;
-    for (size_t i = 0; i < choices->sequence_parallel_count; i++)
-        for (size_t j = 0; j < choices->recompute_count; j++) {
-            struct layout *layout = &leaves->layouts[leaves->count];
-            *layout = choices->base;
-            layout->sequence_parallel = choices->sequence_parallel[i];
-            layout->recompute = choices->recomputes[j];
-            memory_parts_init(&leaves->parts[leaves->count], problem->model, &problem->training, layout);
-            leaves->count++;
-        }
+}
+
+void leaves_add(struct leaves *leaves, const struct layout *variant) {
+    const struct search_problem *problem = leaves->problem;
+    struct layout *layout = &leaves->layouts[leaves->count];
+    *layout = *variant;
+    memory_parts_init(&leaves->parts[leaves->count], problem->model, &problem->training, layout);
+    leaves->count++;
 }
 
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool offload) {

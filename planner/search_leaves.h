@@ -5,19 +5,20 @@
 #include "planner/memory_parts.h"
 #include "planner/search_space.h"
 
-/* Sequence parallelism x recompute: what activations depend on within a split. */
-enum { LEAF_ACTIVATIONS = 2 * RECOMPUTE_COUNT };
-
 struct leaves {
     const struct search_problem *problem;
     const struct split_choices *choices;
-    struct layout layouts[LEAF_ACTIVATIONS];
-    struct memory_parts parts[LEAF_ACTIVATIONS]; /* each points at its layout */
+    struct layout layouts[SPLIT_MAX_VARIANTS];
+    struct memory_parts parts[SPLIT_MAX_VARIANTS]; /* each points at its layout */
     size_t count;
 };
 
+/* None yet. */
 void leaves_init(struct leaves *leaves, const struct search_problem *problem,
                  const struct split_choices *choices);
+
+/* Adds a variant of the split: its sequence parallelism and recompute. */
+void leaves_add(struct leaves *leaves, const struct layout *variant);
 
 /* Sets the schedule, sharding and offload that the following calls are about. */
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool offload);

@@ -144,20 +144,9 @@ int64_t split_choices_count(const struct split_choices *choices) {
                      choices->offload_count);
 }
 
-struct layout split_layout(const struct split *split) {
-    return (struct layout){.tp = split->tp,
-                           .pp = split->pp,
-                           .vpp = 1,
-                           .cp = split->cp,
-                           .ep = split->ep,
-                           .etp = split->etp,
-                           .dp = split->dp,
-                           .micro_batch = split->micro_batch};
-}
-
-bool split_choices_make(const struct search_problem *problem, bool offload, const struct split *split,
+bool split_choices_make(const struct search_problem *problem, bool offload, const struct layout *split,
                         struct split_choices *choices) {
-    choices->base = split_layout(split);
+    choices->base = *split;
     if (!is_valid(problem, &choices->base))
         return false;
     make_schedules(problem, choices);
@@ -166,6 +155,19 @@ bool split_choices_make(const struct search_problem *problem, bool offload, cons
     make_overlaps(problem, choices);
     make_others(problem, offload, choices);
     return split_choices_count(choices) > 0;
+}
+
+size_t split_variants(const struct split_choices *choices, struct layout *variants) {
+    size_t count = 0;
+    for (size_t i = 0; i < choices->sequence_parallel_count; i++)
+        for (size_t j = 0; j < choices->recompute_count; j++) {
+            struct layout *variant = &variants[count++];
+            *variant = choices->base;
+            variant->sequence_parallel = choices->sequence_parallel[i];
+            variant->recompute = choices->recomputes[j];
+            variant->overlap = choices->overlaps[choices->overlap_count - 1];
+        }
+    return count;
 }
 
 /* Divisors of the device count, rising. A number below 2^31 has at most 1536. */
@@ -180,66 +182,94 @@ struct builder {
     size_t divisor_count;
 };
 
-static void add_split(struct builder *builder, struct split split) {
-    struct search_space *space = builder->space;
-    struct split_choices choices;
-    int64_t leaves;
-    if (!split_choices_make(builder->problem, builder->offload, &split, &choices))
-        return;
-    if (space->count == builder->room) {
-        builder->room = builder->room > 0 ? 2 * builder->room : 1024;
-        struct split *splits = realloc(space->splits, builder->room * sizeof *splits);
-        if (splits == NULL)
-            abort();
-        space->splits = splits;
+struct layout frame_layout(const struct frame *frame) {
+    return (struct layout){.tp = frame->tp,
+                           .pp = frame->pp,
+                           .vpp = 1,
+                           .cp = frame->cp,
+                           .ep = 1,
+                           .etp = 1,
+                           .dp = frame->dp,
+                           .micro_batch = frame->micro_batch};
+}
+
+static bool deals(const struct frame *frame, const struct expert_split *experts) {
+    int64_t devices = (int64_t)frame->tp * frame->cp * frame->dp;
+    return devices % (experts->ep * experts->etp) == 0;
+}
+
+size_t frame_splits(const struct search_space *space, const struct frame *frame, struct split *splits) {
+    size_t count = 0;
+    for (size_t i = 0; i < space->expert_split_count; i++) {
+        if (!deals(frame, &space->expert_splits[i]))
+            continue;
+        splits[count].layout = frame_layout(frame);
+        splits[count].layout.ep = space->expert_splits[i].ep;
+        splits[count].layout.etp = space->expert_splits[i].etp;
+        splits[count].bound_seconds = 0;
+        count++;
     }
-    leaves = split_choices_count(&choices);
-    split.leaves = (int32_t)leaves;
-    space->splits[space->count++] = split;
-    space->layouts += leaves;
+    return count;
 }
 
-static void add_micro_batch(struct builder *builder, struct split split, int64_t each, int64_t size) {
-    if (size > each || each % size != 0)
+/* Splits of a frame have equally many leaves, but where ZeRO has only experts to divide. */
+static int64_t count_leaves(const struct builder *builder, const struct frame *frame) {
+    const struct search_space *space = builder->space;
+    bool equal = frame->dp * frame->cp > 1;
+    struct split_choices choices;
+    int64_t each = -1, leaves = 0;
+    for (size_t i = 0; i < space->expert_split_count; i++) {
+        struct layout layout = frame_layout(frame);
+        if (!deals(frame, &space->expert_splits[i]))
+            continue;
+        layout.ep = space->expert_splits[i].ep;
+        layout.etp = space->expert_splits[i].etp;
+        if (each < 0 || !equal)
+            each = split_choices_make(builder->problem, builder->offload, &layout, &choices)
+                       ? split_choices_count(&choices)
+                       : 0;
+        leaves += each;
+    }
+    return leaves;
+}
+
+/* `array` with room for at least one more than `count` items of `size` bytes. */
+static void *grown(void *array, size_t count, size_t *room, size_t size) {
+    if (count < *room)
+        return array;
+    *room = *room > 0 ? 2 * *room : 1024;
+    array = realloc(array, *room * size);
+    if (array == NULL)
+        abort();
+    return array;
+}
+
+static void add_frame(struct builder *builder, struct frame frame, int64_t each, int64_t micro_batch) {
+    struct search_space *space = builder->space;
+    if (micro_batch > each || each % micro_batch != 0)
         return;
-    split.micro_batch = (int32_t)size;
-    add_split(builder, split);
+    frame.micro_batch = (int32_t)micro_batch;
+    frame.leaves = count_leaves(builder, &frame);
+    if (frame.leaves == 0)
+        return;
+    space->frames = grown(space->frames, space->count, &builder->room, sizeof frame);
+    space->frames[space->count++] = frame;
+    space->layouts += frame.leaves;
 }
 
-static void add_micro_batches(struct builder *builder, struct split split) {
+static void add_micro_batches(struct builder *builder, struct frame frame) {
     const struct layout_request *request = &builder->problem->request;
-    int64_t each = builder->problem->training.global_batch / split.dp;
+    int64_t each = builder->problem->training.global_batch / frame.dp;
     size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
     for (size_t i = 0; i < given; i++)
-        add_micro_batch(builder, split, each, request->keys[LAYOUT_MICRO_BATCH].values[i]);
+        add_frame(builder, frame, each, request->keys[LAYOUT_MICRO_BATCH].values[i]);
     for (int64_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
-        add_micro_batch(builder, split, each, size);
+        add_frame(builder, frame, each, size);
 }
 
-/* ep and etp that the replicas of tp x cp x dp devices can be dealt to. */
-static void add_expert_splits(struct builder *builder, struct split split) {
+static void add_frames_of_tp(struct builder *builder, int64_t tp) {
     const struct search_problem *problem = builder->problem;
-    const struct model_experts *experts = &problem->model->experts;
-    int64_t devices = (int64_t)split.tp * split.cp * split.dp;
-    int64_t most_ep = experts->count > 0 ? experts->count : 1;
-    int64_t most_etp = experts->count > 0 ? experts->ffn_hidden : 1;
-    for (size_t i = 0; i < builder->divisor_count && builder->divisors[i] <= most_ep; i++) {
-        int64_t ep = builder->divisors[i];
-        if (most_ep % ep != 0 || devices % ep != 0 || !allows(problem, LAYOUT_EP, ep))
-            continue;
-        for (size_t j = 0; j < builder->divisor_count && builder->divisors[j] <= most_etp; j++) {
-            int64_t etp = builder->divisors[j];
-            if (most_etp % etp != 0 || devices / ep % etp != 0 || !allows(problem, LAYOUT_ETP, etp))
-                continue;
-            split.ep = (int32_t)ep;
-            split.etp = (int32_t)etp;
-            add_micro_batches(builder, split);
-        }
-    }
-}
-
-static void add_splits_of_tp(struct builder *builder, int64_t tp, int64_t rest) {
-    const struct search_problem *problem = builder->problem;
+    int64_t rest = problem->devices / tp;
     for (size_t i = 0; i < builder->divisor_count; i++) {
         int64_t pp = builder->divisors[i];
         if (rest % pp != 0 || pp > problem->model->layers + 2 || !allows(problem, LAYOUT_PP, pp))
@@ -250,9 +280,32 @@ static void add_splits_of_tp(struct builder *builder, int64_t tp, int64_t rest) 
                 problem->training.global_batch % dp != 0 || !allows(problem, LAYOUT_CP, cp) ||
                 !allows(problem, LAYOUT_DP, dp))
                 continue;
-            add_expert_splits(
+            add_micro_batches(
                 builder,
-                (struct split){.tp = (int32_t)tp, .pp = (int32_t)pp, .cp = (int32_t)cp, .dp = (int32_t)dp});
+                (struct frame){.tp = (int32_t)tp, .pp = (int32_t)pp, .cp = (int32_t)cp, .dp = (int32_t)dp});
+        }
+    }
+}
+
+/* ep divides the experts, etp an expert's hidden units, and both the devices. */
+static void add_expert_splits(struct builder *builder) {
+    const struct search_problem *problem = builder->problem;
+    const struct model_experts *experts = &problem->model->experts;
+    struct search_space *space = builder->space;
+    int64_t most_ep = experts->count > 0 ? experts->count : 1;
+    int64_t most_etp = experts->count > 0 ? experts->ffn_hidden : 1;
+    size_t room = 0;
+    for (size_t i = 0; i < builder->divisor_count; i++) {
+        int64_t ep = builder->divisors[i];
+        if (most_ep % ep != 0 || !allows(problem, LAYOUT_EP, ep))
+            continue;
+        for (size_t j = 0; j < builder->divisor_count; j++) {
+            int64_t etp = builder->divisors[j];
+            if (most_etp % etp != 0 || problem->devices / ep % etp != 0 || !allows(problem, LAYOUT_ETP, etp))
+                continue;
+            space->expert_splits =
+                grown(space->expert_splits, space->expert_split_count, &room, sizeof *space->expert_splits);
+            space->expert_splits[space->expert_split_count++] = (struct expert_split){ep, etp};
         }
     }
 }
@@ -263,14 +316,15 @@ void search_space_build(const struct search_problem *problem, bool offload, stru
     for (int64_t i = 1; i <= problem->devices && builder.divisor_count < MAX_DIVISORS; i++)
         if (problem->devices % i == 0)
             builder.divisors[builder.divisor_count++] = i;
-    for (size_t i = 0; i < builder.divisor_count; i++) {
-        int64_t tp = builder.divisors[i];
-        if (problem->model->heads % tp == 0 && allows(problem, LAYOUT_TP, tp))
-            add_splits_of_tp(&builder, tp, problem->devices / tp);
-    }
+    add_expert_splits(&builder);
+    for (size_t i = 0; i < builder.divisor_count; i++)
+        if (problem->model->heads % builder.divisors[i] == 0 &&
+            allows(problem, LAYOUT_TP, builder.divisors[i]))
+            add_frames_of_tp(&builder, builder.divisors[i]);
 }
 
 void search_space_free(struct search_space *space) {
-    free(space->splits);
+    free(space->frames);
+    free(space->expert_splits);
     *space = (struct search_space){0};
 }

@@ -1,8 +1,8 @@
-/* The space of layouts of a problem: splits of the devices, and what can be chosen for each of them.
+/* The space of layouts of a problem, in three steps of freedom.
  *
- * A split is tp, pp, cp, dp, ep, etp and micro-batch. Its leaves are all combinations of the other keys that
- * go with it. Splits are few and small, leaves many: bounds are reckoned for splits, and leaves made when a
- * split is opened. Internal to the search. */
+ * A frame is tp, pp, cp, dp and micro-batch; a split a frame with ep and etp; the leaves of a split are all
+ * combinations of the other keys that go with it. Frames are few, splits many, leaves very many: only frames
+ * are stored, the rest is made when a frame or split is opened. Internal to the search. */
 #ifndef CLUSTERPLAN_SEARCH_SPACE_H
 #define CLUSTERPLAN_SEARCH_SPACE_H
 
@@ -15,23 +15,33 @@
 /* Sequences a micro-batch may have where the request leaves it free: published runs have at most 64. */
 enum { SEARCH_MAX_MICRO_BATCH = 64 };
 
-struct split {
-    int32_t tp, pp, cp, dp, ep, etp, micro_batch;
-    int32_t leaves;
+struct frame {
+    int32_t tp, pp, cp, dp, micro_batch;
+    int64_t leaves;       /* of all its splits */
     double bound_seconds; /* no leaf takes less; 0 until reckoned */
 };
 
+struct split {
+    struct layout layout; /* of its leaves: the frame's keys, ep and etp; the rest at 0, vpp 1 */
+    double bound_seconds;
+};
+
+struct expert_split {
+    int64_t ep, etp;
+};
+
 struct search_space {
-    struct split *splits; /* owned; search_space_free */
-    size_t count;
-    int64_t layouts; /* leaves of all splits */
+    struct frame *frames;               /* owned, as is the next; search_space_free */
+    struct expert_split *expert_splits; /* that the model and the request allow, of any number of devices */
+    size_t count, expert_split_count;
+    int64_t layouts; /* leaves of all frames */
 };
 
 enum { SEARCH_MAX_SCHEDULES = 64, SEARCH_MAX_SHARDINGS = 64 };
 
 /* What a split leaves open. Every combination is a layout, and a valid one. */
 struct split_choices {
-    struct layout base; /* the split, with everything else at its first choice */
+    struct layout base; /* the split's layout */
     struct {
         enum schedule schedule;
         int64_t vpp;
@@ -53,19 +63,25 @@ struct split_choices {
     size_t offload_count;
 };
 
-/* All splits of the problem that have leaves. `offload` says whether optimizer states go to the host where
+/* All frames of the problem that have leaves. `offload` says whether optimizer states go to the host where
  * the request leaves that free. */
 void search_space_build(const struct search_problem *problem, bool offload, struct search_space *space);
 void search_space_free(struct search_space *space);
 
-/* A layout of the split, everything else at its first choice. */
-struct layout split_layout(const struct split *split);
+/* The splits of a frame, into `splits`, which has room for expert_split_count; returns how many. */
+size_t frame_splits(const struct search_space *space, const struct frame *frame, struct split *splits);
 
 /* False when the split has no leaf. */
-bool split_choices_make(const struct search_problem *problem, bool offload, const struct split *split,
+bool split_choices_make(const struct search_problem *problem, bool offload, const struct layout *split,
                         struct split_choices *choices);
 
 /* Leaves of a split: the product of all counts. */
 int64_t split_choices_count(const struct split_choices *choices);
+
+/* Its variants: sequence parallelism and recompute chosen, the most overlap there is. Returns how many. */
+enum { SPLIT_MAX_VARIANTS = 2 * RECOMPUTE_COUNT };
+size_t split_variants(const struct split_choices *choices, struct layout *variants);
+
+struct layout frame_layout(const struct frame *frame); /* ep and etp 1 */
 
 #endif

@@ -82,23 +82,37 @@ static void describe(const struct search_problem *problem, struct near_miss *nea
              capacity);
 }
 
+static void consider_split(const struct search_problem *problem, bool offload, const struct layout *split,
+                           struct near_miss *nearest) {
+    struct layout variants[SPLIT_MAX_VARIANTS];
+    struct split_choices choices;
+    struct leaves leaves;
+    size_t count;
+    if (!split_choices_make(problem, offload, split, &choices))
+        return;
+    leaves_init(&leaves, problem, &choices);
+    count = split_variants(&choices, variants);
+    for (size_t i = 0; i < count; i++)
+        leaves_add(&leaves, &variants[i]);
+    for (size_t i = 0; i < choices.offload_count; i++)
+        for (size_t j = 0; j < choices.schedule_count * choices.sharding_count; j++) {
+            leaves_choose(&leaves, j / choices.sharding_count, j % choices.sharding_count,
+                          choices.offloads[i]);
+            if (nearest->found && !choices.offloads[i] &&
+                leaves_least_bytes(&leaves) > nearest->memory.per_device_bytes)
+                continue;
+            consider(problem, &leaves, nearest);
+        }
+}
+
 void search_why_nothing_fits(const struct search_problem *problem, bool offload,
-                             const struct search_space *space, struct near_miss *nearest) {
+                             const struct search_space *space, struct arena *arena,
+                             struct near_miss *nearest) {
+    struct split *splits = ARENA_ARRAY(arena, struct split, space->expert_split_count);
     for (size_t i = 0; i < space->count; i++) {
-        struct split_choices choices;
-        struct leaves leaves;
-        if (!split_choices_make(problem, offload, &space->splits[i], &choices))
-            continue;
-        leaves_init(&leaves, problem, &choices);
-        for (size_t j = 0; j < choices.offload_count; j++)
-            for (size_t k = 0; k < choices.schedule_count * choices.sharding_count; k++) {
-                leaves_choose(&leaves, k / choices.sharding_count, k % choices.sharding_count,
-                              choices.offloads[j]);
-                if (nearest->found && !choices.offloads[j] &&
-                    leaves_least_bytes(&leaves) > nearest->memory.per_device_bytes)
-                    continue;
-                consider(problem, &leaves, nearest);
-            }
+        size_t count = frame_splits(space, &space->frames[i], splits);
+        for (size_t j = 0; j < count; j++)
+            consider_split(problem, offload, &splits[j].layout, nearest);
     }
     if (nearest->found)
         describe(problem, nearest);

@@ -41,6 +41,10 @@ void analysis_gather(const struct records *records, const int32_t *host_of, size
         size_t there = from * hosts + to, back = to * hosts + from;
         const struct summary *s = &record->summary;
         if (record->kind == TASK_STREAM) {
+            /* Measured again when it looked slow: a link is as fast as it has shown. */
+            if (!isnan(matrix->bandwidth[there]) && (double)matrix->bandwidth[there] >= s->median) {
+                continue;
+            }
             matrix->bandwidth[there] = (float)s->median;
             matrix->bandwidth_spread[there] = (float)summary_spread(s);
         } else if (record->kind == TASK_LATENCY) {

@@ -28,8 +28,9 @@ struct record {
     int32_t from, to;  /* ranks */
     int32_t operation; /* enum collective_operation, of PHASE_COLLECTIVE */
     int32_t members;   /* of the group; of pairs: how many ran at the same time */
-    int32_t level;     /* of PHASE_LOADED: the network level; of PHASE_COLLECTIVE: enum record_group */
-    int64_t bytes;     /* of a message, or of a member's buffer */
+    int32_t level; /* of PHASE_PAIRS: how often it was measured before; of PHASE_LOADED: the network level; of
+                      PHASE_COLLECTIVE: enum record_group */
+    int64_t bytes; /* of a message, or of a member's buffer */
     struct summary summary;
 };
 

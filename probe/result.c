@@ -9,7 +9,7 @@
 #include "probe/fit.h"
 
 /* Below this the loss under load is noise of the measurement. */
-static const double oversubscription_noise = 1.1;
+static const double oversubscription_noise = 1.2;
 
 /* Words in a GPU's name, and the shipped topology with that device; the first that fits. */
 static const struct {

@@ -1,8 +1,8 @@
 /* A cable between two TAP interfaces for test beds on kernels without netem: wire TAP TAP DELAY_US RATE_MBIT
  *
  * Each direction sends one frame after the other at the rate, and delivers it the delay later. When more than
- * 10 ms worth of frames wait, the next is lost, as at a switch. SIGUSR1 cuts the cable silently: everything is
- * lost from then on; a second one mends it. */
+ * 10 ms worth of frames wait, the next is lost, as at a switch. SIGUSR1 cuts the cable silently: everything
+ * is lost from then on; a second one mends it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>

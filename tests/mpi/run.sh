@@ -1,0 +1,298 @@
+#!/bin/bash
+# run.sh CASE BUILD SOURCE WIRE: one case of clusterprobe under mpirun. Exits 0, 1, or 77 when this machine
+# can't run it, with the reason.
+set -u
+case_name=$1 build=$2 source=$3 BED_WIRE=$4
+here=$source/tests/mpi
+probe=$build/clusterprobe
+plan=$build/clusterplan
+work=$(mktemp -d)
+cd "$work" || exit 1
+. "$here/bed.sh"
+trap 'bed_down; cd /; rm -rf "$work"' EXIT
+
+fail() {
+    echo "FAILED: $*"
+    for file in out err; do
+        [ -f $file ] && sed "s/^/$file: /" $file
+    done
+    exit 1
+}
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+expect_status() { # STATUS COMMAND...: its output goes to out and err
+    wanted=$1
+    shift
+    "$@" >out 2>err
+    status=$?
+    [ "$status" -eq "$wanted" ] || fail "status $status, not $wanted, of: $*"
+}
+
+expect() { # PATTERN FILE
+    grep -Eq -- "$1" "$2" || fail "no line like '$1' in $2: $(head -c 2000 "$2")"
+}
+
+refuse() { # PATTERN FILE
+    ! grep -Eq -- "$1" "$2" || fail "a line like '$1' in $2: $(grep -E -- "$1" "$2")"
+}
+
+# The value of a key in a level of the written file: level_value FILE LEVEL KEY
+level_value() {
+    awk -v level="$2" -v key="$3:" '
+        $1 == "-" && $2 == "name:" { here = $3 == level }
+        here && $1 == key { print $2, $3; exit }
+        here && $1 == "-" && $2 == key { print $3, $4; exit }' "$1"
+}
+
+# within FILE LEVEL UNIT LOW HIGH: the bandwidth of a level
+bandwidth_within() {
+    found=$(level_value "$1" "$2" bandwidth)
+    echo "$found" | awk -v unit="$3" -v low="$4" -v high="$5" '{ exit !($2 == unit && $1 >= low && $1 <= high) }' ||
+        fail "the bandwidth of level $2 is $found, not $4 to $5 $3"
+}
+
+launch() { # RANKS ARGS...
+    ranks=$1
+    shift
+    if mpirun --version 2>&1 | grep -q 'Open MPI'; then
+        mpirun --allow-run-as-root --oversubscribe --bind-to none -np "$ranks" "$probe" "$@"
+    else
+        mpiexec -np "$ranks" "$probe" "$@"
+    fi
+}
+
+need_bed() {
+    bed_can_run || skip "$bed_reason"
+    mpirun --version 2>&1 | grep -q 'Open MPI' || skip "the test bed starts jobs with Open MPI"
+}
+
+one_rank() {
+    expect_status 0 "$probe" -o c.yaml
+    expect 'one rank: no link is measured' err
+    expect 'no GPU was seen|was seen: the device' err
+    expect 'what: memory_bandwidth' c.yaml
+    expect '^    from: base' c.yaml
+    refuse 'what: latency' c.yaml
+    [ ! -e c.yaml.partial ] || fail "the journal was left"
+}
+
+two_ranks() {
+    expect_status 0 launch 2 -o c.yaml
+    expect 'kind: measured' c.yaml
+    expect 'program: "clusterprobe ' c.yaml
+    expect 'mpi: ' c.yaml
+    expect 'command: "2 ranks of clusterprobe -o c.yaml"' c.yaml
+    expect '^  nodes: 1$' c.yaml
+    expect '^  - name: node$' c.yaml
+    expect '^    from: measured' c.yaml
+    for what in latency bandwidth exchange_bandwidth all_reduce all_gather reduce_scatter all_to_all; do
+        expect "what: $what" c.yaml
+    done
+    expect '^sweep,latency,.*,4194304,' c.pairs.csv
+    expect '[0-9]+ %  collectives' err
+    refuse "$(printf '\r')" err
+    [ ! -e c.yaml.partial ] || fail "the journal was left"
+    expect_status 0 "$probe" --show c.yaml
+    expect '^node +all .* measured$' out
+    expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1 --format yaml
+    expect 'devices: 8$' out
+    expect '  time: [0-9]' out
+}
+
+oversubscribed() {
+    cores=$(getconf _NPROCESSORS_ONLN)
+    [ "$cores" -le 8 ] || skip "$cores cores: too many ranks would be needed"
+    expect_status 0 launch $((cores + 2)) -o c.yaml --time-limit 30
+    expect 'note: .*oversubscribed: more ranks than cores' c.yaml
+    expect "^local,latency,.*,$((cores + 1))," c.pairs.csv
+    # Everyone met everyone once.
+    met=$(grep -c '^local,latency,' c.pairs.csv)
+    [ "$met" -eq $(((cores + 2) * (cores + 1) / 2)) ] || fail "$met pairs of ranks were measured"
+}
+
+replay() {
+    expect_status 0 "$probe" -o a.yaml --hwloc-xml "$source/tests/captured/hwloc/a100-two-gpus.xml"
+    expect 'A100-SXM4-80GB was seen: .* of dgx-a100-80g' err
+    expect 'packages: 2' a.yaml
+    expect 'numa_nodes: 2' a.yaml
+    expect 'memory: 137.438953472 GB' a.yaml
+    expect 'kind: gpu, name: "NVIDIA A100-SXM4-80GB", pci: "0000:03:00.0", numa: 0, memory: 80 GB' a.yaml
+    tr -s ' \n' ' ' <a.yaml >flat
+    expect 'pci: "0000:03:00.0", [^}]*near: "mlx5_0 \(same PCI switch\)"' flat
+    expect 'pci: "0000:81:00.0", numa: 1, [^}]*near: "mlx5_0 \(across NUMA nodes\)"' flat
+    expect 'kind: nic, name: eno1, pci: "0000:00:03.0"' a.yaml
+    refuse '00:02.0' a.yaml # the mainboard's own graphics
+    expect 'node: \{devices: 2,' a.yaml
+    expect_status 0 "$probe" -o b.yaml --hwloc-xml "$source/tests/captured/hwloc/mi300x-one-gpu.xml"
+    expect 'AMD Instinct MI300X was seen: .* of mi300x' err
+    expect_status 2 "$probe" -o b.yaml --base dgx-h100 --hwloc-xml "$source/tests/captured/hwloc/a100-two-gpus.xml"
+    expect 'error: the base dgx-h100 is of .*, but host .* has NVIDIA A100-SXM4-80GB' err
+    expect 'hint: --base dgx-a100-80g fits' err
+    expect 'MI300X' b.yaml # what was there stays
+}
+
+one_error() { # PATTERN COMMAND...: exit 2, one message, nothing written
+    pattern=$1
+    shift
+    expect_status 2 "$@"
+    expect "clusterprobe: error: $pattern" err
+    [ "$(grep -c 'clusterprobe: error' err)" -eq 1 ] || fail "more than one rank complains: $*"
+    [ -z "$(find . -name 'c.*')" ] || fail "something was written by: $*"
+}
+
+bad_input() {
+    one_error 'clusterprobe needs to know where its result goes' "$probe"
+    one_error 'clusterprobe needs to know where its result goes' launch 2
+    one_error '.*--time-limt' "$probe" -o c.yaml --time-limt 5
+    expect 'time-limit' err
+    one_error '--time-limit soon' "$probe" -o c.yaml --time-limit soon
+    one_error '--time-limit 0: at least one second' "$probe" -o c.yaml --time-limit 0
+    one_error '--time-limit -5: at least one second' "$probe" -o c.yaml --time-limit=-5
+    one_error "can't read none.xml" launch 2 -o c.yaml --hwloc-xml none.xml
+    : >empty.xml
+    one_error 'host .*: .*empty.xml' launch 2 -o c.yaml --hwloc-xml empty.xml
+    one_error '.*dgx-h10' launch 2 -o c.yaml --base dgx-h10
+    expect 'dgx-h100' err
+    one_error "can't write no/such/folder/c.yaml.partial.new: No such file" launch 2 -o no/such/folder/c.yaml
+    one_error 'nothing to resume' launch 2 -o c.yaml --resume
+    printf 'clusterprobe journal 1\nclusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3\n' >o.yaml.partial
+    cp o.yaml.partial before
+    one_error 'o.yaml.partial is of other hosts' launch 2 -o o.yaml --resume
+    cmp -s before o.yaml.partial || fail "the journal of another cluster was overwritten"
+    expect_status 2 "$probe" --show nothing.yaml
+    expect 'nothing.yaml' err
+}
+
+full_disk() {
+    [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null || skip "only root mounts a small disk"
+    export probe
+    expect_status 1 unshare --mount sh -c '
+        mkdir small && mount -t tmpfs -o size=12k none small && echo old >small/c.yaml &&
+        { OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "$probe" -o small/c.yaml; status=$?
+          cat small/c.yaml; ls small; exit $status; }'
+    expect 'No space left on device' err
+    expect '^old$' out
+    refuse '\.new$' out
+}
+
+# Starts two ranks, waits until some figures stand in the journal; the second rank's process is in $victim.
+start_job() {
+    launch 2 -o c.yaml >out 2>err &
+    job=$!
+    for _ in $(seq 200); do
+        [ -f c.yaml.partial ] && [ "$(wc -l <c.yaml.partial)" -gt 8 ] && break
+        sleep 0.05
+    done
+    victim=
+    for process in $(pgrep -x clusterprobe); do
+        if tr '\0' '\n' </proc/"$process"/environ 2>/dev/null | grep -Eqx '(OMPI_COMM_WORLD_RANK|PMI_RANK)=1' &&
+            [ "$(readlink /proc/"$process"/cwd)" = "$work" ]; then
+            victim=$process
+        fi
+    done
+    [ -n "$victim" ] || fail "the second rank is not there"
+}
+
+killed() {
+    start_job
+    kill -KILL "$victim"
+    wait "$job"
+    [ $? -ne 0 ] || fail "a killed rank went unnoticed"
+    [ ! -e c.yaml ] || fail "a result was written"
+    lines=$(wc -l <c.yaml.partial)
+    [ "$lines" -gt 4 ] || fail "nothing was kept"
+    kept=$(sed -n 4p c.yaml.partial)
+    expect_status 0 launch 2 -o c.yaml --resume
+    [ ! -e c.yaml.partial ] || fail "the journal was left"
+    # A figure of the first run stands in the result.
+    count=$(echo "$kept" | cut -d ' ' -f 9)
+    grep -q ",$count," c.pairs.csv || fail "the figures of the first run are lost"
+}
+
+stopped() {
+    start_job
+    kill -STOP "$victim"
+    begin=$(date +%s)
+    wait "$job"
+    status=$?
+    took=$(($(date +%s) - begin))
+    kill -KILL "$victim" 2>/dev/null
+    [ $status -ne 0 ] || fail "a stopped rank went unnoticed"
+    [ $took -lt 60 ] || fail "it took $took s to notice a stopped rank"
+    [ -s c.yaml.partial ] || fail "nothing was kept"
+    expect 'clusterprobe: error: (no answer|the hosts answer|no end of)' err
+}
+
+racks() {
+    need_bed
+    BED_UPLINK_MBIT=400
+    bed_up 2 2 || fail "no test bed"
+    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    expect 'several hosts are one machine' c.yaml
+    expect '^  nodes: 4$' c.yaml
+    [ "$(level_value c.yaml rack devices)" = "16 " ] || fail "racks: $(level_value c.yaml rack devices)"
+    [ "$(level_value c.yaml network devices)" = "all " ] || fail "the last level joins not all"
+    for host in 0 1 2 3; do
+        expect "name: h$host, class: class0, place: rack$((host / 2))" c.yaml
+    done
+    # The truth: 125 MB/s on a link, 50 MB/s on an uplink. A busy machine only takes away.
+    bandwidth_within c.yaml rack MB/s 100 130
+    bandwidth_within c.yaml network MB/s 40 52
+    expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1
+}
+
+slow_host() {
+    need_bed
+    BED_UPLINK_MBIT=400
+    bed_up 3 2 || fail "no test bed"
+    bed_rate_in h3 200mbit # receives slowly, sends as the others
+    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    for host in 0 1 2 3 4 5; do
+        expect "name: h$host, class: class0, place: rack$((host / 2))" c.yaml
+    done
+    expect '^host h3: receives at 0\.[3-7]' out
+    refuse '^host h[01245]:' out
+    refuse '^host h3: .*sends' out
+    refuse '^link ' out
+}
+
+cut_uplink() {
+    need_bed
+    BED_UPLINK_MBIT=400
+    bed_up 2 2 || fail "no test bed"
+    bed_mpirun "$probe" -o c.yaml >out 2>err &
+    job=$!
+    for _ in $(seq 400); do
+        [ -f c.yaml.partial ] && [ "$(wc -l <c.yaml.partial)" -gt 12 ] && break
+        sleep 0.05
+    done
+    bed_cut_rack 1
+    begin=$(date +%s)
+    wait "$job"
+    status=$?
+    took=$(($(date +%s) - begin))
+    [ $status -eq 1 ] || fail "status $status of a run whose uplink was cut"
+    [ $took -lt 60 ] || fail "it took $took s to notice a cut uplink"
+    expect 'error: no answer from h2, h3' err
+    [ ! -e c.yaml ] || fail "a result was written"
+    bed_cut_rack 1 # mends it
+    before=$(wc -l <c.yaml.partial)
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --resume
+    [ "$(wc -l <c.pairs.csv)" -gt "$before" ] || fail "the first run's figures are lost"
+    expect '^  - name: rack$' c.yaml
+}
+
+case $case_name in
+one_rank | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | cut_uplink)
+    $case_name
+    ;;
+*)
+    echo "no case $case_name" >&2
+    exit 2
+    ;;
+esac
+echo "$case_name: good"

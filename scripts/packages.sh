@@ -1,7 +1,7 @@
 # Debian packages that the scripts need. To be sourced, not run.
 
 packages_to_build="gcc libc6-dev make cmake pkg-config libyaml-dev libjansson-dev libopenmpi-dev openmpi-bin libhwloc-dev"
-packages_to_test="libcmocka-dev clang-format clang-tidy cppcheck"
+packages_to_test="libcmocka-dev iproute2 procps clang-format clang-tidy cppcheck"
 
 # Installs those of the packages that are missing. A machine that has them all is left alone, offline or not.
 install_missing() {

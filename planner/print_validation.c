@@ -31,8 +31,8 @@ static const char *signed_percent(const struct print_style *style, struct arena 
     return coloured(style, arena, error, arena_print(arena, "%+.1f %%", 100 * error));
 }
 
-static const char *percent(const struct print_style *style, struct arena *arena, double error) {
-    return coloured(style, arena, error, arena_print(arena, "%.2f %%", 100 * error));
+static const char *percent(const struct print_style *style, struct arena *arena, int decimals, double error) {
+    return coloured(style, arena, error, arena_print(arena, "%.*f %%", decimals, 100 * error));
 }
 
 static void add_run(struct print_table *table, const struct validated_run *validated,
@@ -85,9 +85,9 @@ static void add_summary(struct print_table *table, const char *name, const struc
         if (summary->runs == 0)
             continue;
         cell[0] = arena_print(arena, "%zu", summary->runs);
-        cell[1] = percent(style, arena, summary->mean_absolute);
-        cell[2] = percent(style, arena, summary->median_absolute);
-        cell[3] = percent(style, arena, summary->largest);
+        cell[1] = percent(style, arena, 2, summary->mean_absolute);
+        cell[2] = percent(style, arena, 2, summary->median_absolute);
+        cell[3] = percent(style, arena, 1, summary->largest);
         cell[4] = signed_percent(style, arena, summary->bias);
     }
     print_table_add(table, cells);

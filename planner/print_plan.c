@@ -75,8 +75,11 @@ static const char *days_text(struct arena *arena, double days) {
     return days < 1000 ? arena_print(arena, "%.1f", days) : count(arena, llround(days));
 }
 
+/* Less of the whole than this is what rounding left. */
+#define NEGLIGIBLE_SHARE 1e-9
+
 static void add_part(struct panel *panel, const char *label, double value, enum print_colour colour) {
-    if (value > 0) {
+    if (value > NEGLIGIBLE_SHARE * panel->whole) {
         panel->parts[panel->count++] = (struct part){label, value, colour};
     }
 }
@@ -214,8 +217,10 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
     struct panel memory = memory_panel(&plan->memory, arena), step = step_panel(plan, arena);
     print_panels(&memory, &step, style, arena, stream);
     if (plan->memory.moment) {
-        fprintf(stream, "\n  Fullest device: pipeline stage %" PRId64 ", %s\n", plan->memory.stage,
-                plan->memory.moment);
+        const char *stage = plan->layout.pp > 1 ? arena_print(arena, "stage %" PRId64 " of %" PRId64 ", ",
+                                                              plan->memory.stage, plan->layout.pp)
+                                                : "";
+        fprintf(stream, "\n  Fullest device: %s%s\n", stage, plan->memory.moment);
     }
     fprintf(stream, "  Rate: %s\n", plan_result(plan, arena));
     if (plan->training.tokens > 0) {

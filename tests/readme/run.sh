@@ -94,5 +94,6 @@ while IFS= read -r line || [ -n "$line" ]; do
 done <"$file"
 
 [ "$regenerate" = no ] || cp "$scratch/new" "$file"
+[ "$failed" = 0 ] || echo "after a change that is meant: tests/readme/run.sh --regenerate README.md build ."
 echo "$ran examples run, $failed failed, $skipped skipped for want of MPI"
 [ "$ran" -gt 0 ] && [ "$failed" -eq 0 ]

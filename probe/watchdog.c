@@ -6,7 +6,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static char message[256], words[1024];
+static char message[640], words[1024];
 
 static void bite(int signal_number) {
     (void)signal_number;

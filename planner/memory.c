@@ -242,9 +242,11 @@ static void use_of_stage(const struct memory_parts *parts, const struct cluster 
     };
     use->allocated_bytes = use->weights_bytes + use->gradients_bytes + use->optimizer_bytes +
                            use->activations_bytes + use->buffers_bytes;
-    use->allocator_bytes = use->allocated_bytes * (1 + FRAGMENTATION) + memory_bucket_bytes(parts);
+    double fragmentation = parts->training->thrifty ? 0 : FRAGMENTATION;
+    double margin = parts->training->thrifty ? 0 : MARGIN;
+    use->allocator_bytes = use->allocated_bytes * (1 + fragmentation) + memory_bucket_bytes(parts);
     use->device_bytes = use->allocator_bytes + cluster->device.reserved_bytes;
-    use->per_device_bytes = use->device_bytes * (1 + MARGIN);
+    use->per_device_bytes = use->device_bytes * (1 + margin);
     use->reserved_bytes = use->per_device_bytes - use->allocated_bytes;
 }
 

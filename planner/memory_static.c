@@ -16,6 +16,8 @@ static const double HALF_BYTES = 2, SINGLE_BYTES = 4;
 static const double FP8_COPY_BYTES = 2;
 
 static double gradient_bytes(const struct training *training) {
+    if (training->thrifty)
+        return HALF_BYTES;
     return training->precision == PRECISION_FP16 ? training->stack->gradient_bytes_fp16
                                                  : training->stack->gradient_bytes_bf16;
 }
@@ -47,7 +49,7 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
     }
     bytes = (struct parameter_bytes){HALF_BYTES, gradient, MASTER_BYTES + MOMENT_BYTES};
     if (gradient < SINGLE_BYTES)
-        bytes.optimizer += GRADIENT_COPY_BYTES;
+        bytes.optimizer += training->thrifty ? 0 : GRADIENT_COPY_BYTES;
     else if (training->stack->keeps_half_gradients)
         bytes.gradients += HALF_BYTES;
     if (layout->zero >= 1)

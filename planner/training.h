@@ -2,6 +2,7 @@
 #ifndef CLUSTERPLAN_TRAINING_H
 #define CLUSTERPLAN_TRAINING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/precision.h"
@@ -17,6 +18,9 @@ struct training {
     enum precision precision;
     enum attention_kernel attention;
     const struct stack *stack;
+    /* Memory is counted as the thriftiest settings of the stack need it (16-bit gradients, no overhead, no
+     * margin): for a job that is known to have fitted, whose settings were not published. */
+    bool thrifty;
 };
 
 #endif

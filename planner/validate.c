@@ -29,22 +29,28 @@ static const struct cluster *find_cluster(struct known_cluster **known, const ch
     return &entry->cluster;
 }
 
-/* The run's own layout, completed: the best plan, or what came nearest where nothing fits. */
+/* The run's own layout, completed: the best plan, or what came nearest where nothing fits. The run did fit,
+ * so what it saved memory with and didn't publish is granted before slower choices are; what it needs is then
+ * predicted as for any other. */
 static bool find_plan(const struct run *run, const struct search_problem *problem, struct arena *arena,
                       struct plan *plan, struct error *error) {
+    struct search_problem thrifty = *problem;
     struct search_result result;
+    const struct layout *layout = NULL;
 
     if (problem->cluster->device.peak_flops[run->training.precision] <= 0)
         return error_set(error, "%s has no %s", problem->cluster->device.name,
                          precision_names[run->training.precision]);
-    if (!search_run(problem, arena, &result, error))
+    thrifty.training.thrifty = true;
+    if (!search_run(&thrifty, arena, &result, error))
         return false;
     if (result.plan_count > 0)
-        *plan = result.plans[0];
+        layout = &result.plans[0].layout;
     else if (result.nearest.found)
-        search_evaluate(problem, &result.nearest.layout, arena, plan, NULL);
+        layout = &result.nearest.layout;
     else
         return error_set(error, "no layout agrees with what was published");
+    search_evaluate(problem, layout, arena, plan, NULL);
     return true;
 }
 

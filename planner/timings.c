@@ -98,14 +98,18 @@ static bool next_line(struct reader *reader) {
     ssize_t length;
     do {
         length = getline(&reader->line, &reader->line_size, reader->stream);
-        if (length < 0)
+        if (length < 0) {
+            if (reader->line)
+                reader->line[0] = '\0'; /* at the end of a file getline leaves anything there */
             return false;
+        }
         reader->line_number++;
-        if (strlen(reader->line) != (size_t)length || length > MAX_LINE) {
-            reader->line[0] = '\0';
-            error_set(reader->error,
-                      length > MAX_LINE ? "a line of more than %d characters" : "not a text file: a NUL byte",
-                      MAX_LINE);
+        if (length > MAX_LINE) {
+            error_set(reader->error, "a line of more than %d characters", MAX_LINE);
+            return fail_at(reader, 0);
+        }
+        if (strlen(reader->line) != (size_t)length) {
+            error_set(reader->error, "not a text file: a NUL byte");
             return fail_at(reader, 0);
         }
         reader->line[strcspn(reader->line, "\r\n")] = '\0';
@@ -239,7 +243,7 @@ static bool read_experts_row(const struct reader *reader, struct timing_experts 
 }
 
 static bool read_collective_row(const struct reader *reader, struct collective *collective) {
-    int operation;
+    int operation = COLLECTIVE_ALL_REDUCE;
     if (!choose(reader, "op", operation_words, &operation))
         return false;
     collective->operation = (enum collective_operation)operation;

@@ -103,7 +103,7 @@ static void finds_collectives_again(void **state) {
             row->of.collective = (struct collective){COLLECTIVE_ALL_GATHER, bytes, {members, 1}};
             row->seconds = disturbed(collective_seconds(&cluster, &row->of.collective), timings.count);
         }
-    struct calibration found = only(&timings, NULL, arena);
+    struct calibration found = only(&timings, &cluster, arena);
     assert_near(found.collective.latency_seconds, expected.latency_seconds, 0.1);
     assert_near(found.collective.bandwidth_bytes_per_second, expected.bandwidth_bytes_per_second, 0.1);
     assert_near(found.collective.ramp_seconds, expected.ramp_seconds, 0.2);

@@ -10,7 +10,7 @@
 #define LEAST_BYTES_PER_PARAMETER           4.0
 #define LEAST_BYTES_PER_PARAMETER_ON_DEVICE 16.0
 
-enum { MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256 };
+enum { MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
 
 static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
                          struct search_result *result, struct error *error) {
@@ -82,23 +82,33 @@ static int64_t fewest_nodes_bound(const struct problem *problem) {
     return (int64_t)fmax(ceil(bytes / node_bytes), 1);
 }
 
+/* Small counts are tried one by one; of large ones those that are multiples of a power of two, about one in
+ * thirty: near enough to the fewest, and odd multiples split badly anyway. */
+static int64_t fewest_nodes_step(int64_t nodes) {
+    int64_t step = 1;
+    while (step * 2 * FEWEST_RESOLUTION <= nodes) {
+        step *= 2;
+    }
+    return step;
+}
+
 static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
-    int64_t per_node = problem->cluster.node.devices, first = fewest_nodes_bound(problem);
-    int64_t last = first + MAX_FEWEST_TRIES - 1;
-    for (int64_t nodes = first; nodes <= last; nodes++) {
-        int64_t devices = nodes * per_node;
+    int64_t per_node = problem->cluster.node.devices, first = fewest_nodes_bound(problem), nodes = first;
+    for (int tries = 0; tries < MAX_FEWEST_TRIES; tries++) {
         struct search_result result;
-        problem_set_devices(problem, devices, devices);
+        problem_set_devices(problem, nodes * per_node, nodes * per_node);
         /* A count that no layout splits is one to pass by. */
-        if (search_count(problem, devices, answer, &result, error) && result.plan_count > 0) {
+        if (search_count(problem, nodes * per_node, answer, &result, error) && result.plan_count > 0) {
             take_plans(answer, &result, problem->search.top);
-            problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on (--devices)",
-                         devices);
+            problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
+                         nodes * per_node, fewest_nodes_step(nodes) > 1 ? ", to a few percent" : "");
             return true;
         }
+        int64_t step = fewest_nodes_step(nodes);
+        nodes = (nodes / step + 1) * step;
     }
     problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)",
-                 first * per_node, last * per_node);
+                 first * per_node, answer->nearest_devices);
     return true;
 }
 

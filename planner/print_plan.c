@@ -7,7 +7,7 @@
 
 #include "planner/print_layout.h"
 
-enum { TEXT = 512, QUANTITY = 32, INDENT = 2, MILLION = 1000000 };
+enum { TEXT = 512, QUANTITY = 32, INDENT = 2, MILLION = 1000000, FEW = 10 };
 
 /* One side of the panel: a label, a value, its share of the whole, and where it stands in the whole. The two
  * sides, their indentation and the gap between them take PRINT_WIDTH columns. */
@@ -64,6 +64,9 @@ static const char *count(struct arena *arena, int64_t number) {
 
 /* A number of things: in full as long as that is short. */
 static const char *amount(struct arena *arena, double number) {
+    if (number < FEW) {
+        return arena_print(arena, "%.2g", number);
+    }
     return number < MILLION ? count(arena, llround(number)) : quantity(arena, number, UNIT_COUNT);
 }
 

@@ -1,0 +1,91 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "planner/answer.h"
+
+static int create(void **state) {
+    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
+    *state = arena_create();
+    return 0;
+}
+
+static int destroy(void **state) {
+    arena_destroy(*state);
+    return 0;
+}
+
+static void find(struct arena *arena, const struct problem_flags *flags, struct problem *problem,
+                 struct answer *answer) {
+    struct error error = {0};
+    if (!problem_read(flags, arena, problem, &error) || !answer_find(problem, answer, &error)) {
+        fail_msg("%s", error.what);
+    }
+}
+
+static void test_a_range_doubles_to_its_end(void **state) {
+    struct problem problem;
+    struct answer answer;
+    find(*state,
+         &(struct problem_flags){.model = "llama-3-8b",
+                                 .cluster = "dgx-h100",
+                                 .devices = "6..48",
+                                 .layout = "tp=2 pp=1 cp=1 recompute=none micro_batch=1"},
+         &problem, &answer);
+    assert_true(answer.range);
+    /* 6, then a full node, then doubled; fastest first */
+    static const int64_t devices[] = {48, 32, 16, 8, 6};
+    assert_int_equal(answer.plan_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(answer.plans[i]->devices, devices[i]);
+        assert_int_equal(answer.plans[i]->training.global_batch, problem.search.training.global_batch);
+    }
+    assert_true(answer.layouts > 0 && answer.feasible <= answer.layouts);
+}
+
+static void test_one_count_keeps_the_ranking(void **state) {
+    struct problem problem;
+    struct answer answer;
+    find(*state,
+         &(struct problem_flags){.model = "llama-3-8b", .cluster = "dgx-h100", .devices = "8", .top = "3"},
+         &problem, &answer);
+    assert_false(answer.range);
+    assert_int_equal(answer.plan_count, 3);
+    assert_true(answer.plans[0]->step.seconds <= answer.plans[1]->step.seconds);
+    assert_true(answer.plans[1]->step.seconds <= answer.plans[2]->step.seconds);
+}
+
+static void test_the_fewest_is_where_one_node_less_fails(void **state) {
+    struct problem problem;
+    struct answer answer;
+    struct problem_flags flags = {
+        .model = "llama-3-70b", .cluster = "dgx-a100-80g", .top = "1", .layout = "offload=false"};
+    find(*state, &flags, &problem, &answer);
+    assert_int_equal(answer.plan_count, 1);
+    int64_t devices = answer.plans[0]->devices;
+    /* 70.6B parameters at 16 bytes are 1129 GB: more than one node's 687 GB */
+    assert_true(devices >= 16 && devices % 8 == 0);
+    assert_non_null(strstr(problem.notes[0], "the fewest whole nodes it fits on"));
+    char fewer[32];
+    snprintf(fewer, sizeof fewer, "%lld", (long long)(devices - 8));
+    flags.devices = fewer;
+    find(*state, &flags, &problem, &answer);
+    assert_int_equal(answer.plan_count, 0);
+    assert_true(answer.nearest.found);
+    assert_int_equal(answer.nearest_devices, devices - 8);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_range_doubles_to_its_end, create, destroy),
+        cmocka_unit_test_setup_teardown(test_one_count_keeps_the_ranking, create, destroy),
+        cmocka_unit_test_setup_teardown(test_the_fewest_is_where_one_node_less_fails, create, destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -66,12 +66,27 @@ static double memory_of_kind(const struct memory_use *memory, enum memory_kind k
     return memory->device_bytes;
 }
 
+/* What a publication leaves out it left at the default, or found not worth a word: the optimizer stays on the
+ * device; 1F1B of which no number of chunks is known may have been the interleaved kind. */
+static struct layout_request published(const struct layout_request *given) {
+    struct layout_request request = *given;
+
+    if (request.keys[LAYOUT_OFFLOAD].count == 0) {
+        request.keys[LAYOUT_OFFLOAD].count = 1;
+        request.keys[LAYOUT_OFFLOAD].values[0] = 0;
+    }
+    if (request.keys[LAYOUT_VPP].count == 0 && request.keys[LAYOUT_SCHEDULE].count == 1 &&
+        request.keys[LAYOUT_SCHEDULE].values[0] == SCHEDULE_1F1B)
+        request.keys[LAYOUT_SCHEDULE].values[request.keys[LAYOUT_SCHEDULE].count++] = SCHEDULE_INTERLEAVED;
+    return request;
+}
+
 static void predict(const struct run *run, const struct cluster *cluster, struct arena *arena,
                     struct validated_run *validated) {
     const struct search_problem problem = {.model = &run->model,
                                            .cluster = cluster,
                                            .training = run->training,
-                                           .request = run->layout,
+                                           .request = published(&run->layout),
                                            .devices = run->devices,
                                            .top = 1};
     const struct run_measured *measured = &run->measured;

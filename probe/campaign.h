@@ -25,6 +25,7 @@ struct campaign {
     const char *hwloc_xml;
     struct node_summary *nodes;  /* of each host */
     struct schedule_plan plan;   /* of the pairs of hosts */
+    double pace;                 /* of the time usually given to a pair of hosts */
     struct levels levels;        /* of the network, by host; count 0 with one host */
     struct analysis_host *hosts; /* how each deviates; with two hosts or more */
     bool by_bandwidth;           /* the levels show in bandwidth, not in latency */

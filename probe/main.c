@@ -115,6 +115,9 @@ static const char *mpi_version(struct arena *arena) {
     int length;
     MPI_Get_library_version(text, &length);
     text[strcspn(text, ",\n")] = '\0';
+    for (char *tab = text; (tab = strchr(tab, '\t')) != NULL;) {
+        *tab = ' ';
+    }
     return arena_copy_string(arena, text);
 }
 
@@ -332,11 +335,12 @@ static int run(const struct arguments *arguments, int argc, char **argv, struct 
                struct error *error) {
     struct placement placement;
     bool crowded, aborts = false;
+    const char *leader;
     int rank, status = EXIT_SUCCESS;
     watchdog_arm(start_seconds, "starting the ranks");
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    bool sound = placement_gather(arena, &placement, &crowded, error);
+    bool sound = placement_gather(arena, &placement, &crowded, &leader, error);
     watchdog_disarm();
     wait_set_crowded(crowded);
     if (!sound) {
@@ -345,7 +349,7 @@ static int run(const struct arguments *arguments, int argc, char **argv, struct 
         status = lead(&placement, arguments, argc, argv, arena, &aborts, error);
         aborts = aborts || !crew_stop(status);
     } else if (!crew_work(arguments->hwloc_xml, &status)) {
-        error_set(error, "rank 0 fell silent");
+        error_set(error, "no answer from rank 0 on %s", leader);
         status = EXIT_FAILURE;
         aborts = true;
     }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cluster.h"
 #include "probe/analysis.h"
 
 /* Seconds given to one measurement. Most end sooner, with their median known. */
@@ -14,18 +13,16 @@ static const double latency_seconds = 0.03;
 static const double stream_seconds = 0.08;
 static const double sweep_seconds = 0.05;
 static const double loaded_seconds = 0.6;
-static const double collective_seconds = 0.05;
 static const double warm_up_seconds = 0.03; /* of one measurement, on top */
 /* Shares of the time limit that pairs may take; the rest is for what follows. */
 static const double local_share = 0.15, pairs_share = 0.5;
-enum { CONFIRMATIONS = 3, SWEEP_PAIRS = 3, SWEEP_SIZES = 8, RAIL_PAIRS = 2, COLLECTIVE_SIZES = 5 };
+enum { CONFIRMATIONS = 3, SWEEP_PAIRS = 3, SWEEP_SIZES = 8, RAIL_PAIRS = 2 };
 static const int64_t sweep_bytes[SWEEP_SIZES] = {8, 64, 512, 4096, 32768, 262144, 1 << 20, 4 << 20};
-static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1024, 16384, 131072, 1 << 20, 8 << 20};
 
 static const struct record latency_key = {.kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
 static const struct record stream_key = {.kind = TASK_STREAM, .bytes = CAMPAIGN_STREAM_BYTES};
 
-/* A slot of the tournament: latency, then bandwidth there and back. */
+/* A slot of the tournament: latency, then bandwidth there and back, at a pace of 1. */
 static double slot_seconds(void) {
     return latency_seconds + 2 * stream_seconds + 3 * warm_up_seconds;
 }
@@ -36,7 +33,7 @@ static struct record in_phase(struct record key, enum record_phase phase, int32_
     return key;
 }
 
-static bool time_is_up(const struct campaign *campaign) {
+bool phases_time_is_up(const struct campaign *campaign) {
     return campaign_seconds_left(campaign) <= 0;
 }
 
@@ -83,7 +80,7 @@ static bool run_local_turn(struct campaign *campaign, size_t first, size_t end, 
     struct schedule_pair *slot_pairs =
         ARENA_ARRAY(campaign->arena, struct schedule_pair, (size_t)placement->ranks);
     int64_t slots = 1;
-    for (int64_t slot = 0; slot < slots && !time_is_up(campaign); slot++) {
+    for (int64_t slot = 0; slot < slots && !phases_time_is_up(campaign); slot++) {
         size_t count = 0;
         for (size_t i = first; i < end; i++) {
             struct schedule_plan plan;
@@ -117,25 +114,26 @@ static bool run_local(struct campaign *campaign, struct error *error) {
 
 static bool run_pairs(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
+    double brief = campaign->pace * latency_seconds, longer = campaign->pace * stream_seconds;
     const struct schedule_plan *plan = &campaign->plan;
     struct schedule_pair *slot_pairs = ARENA_ARRAY(campaign->arena, struct schedule_pair, hosts);
     struct campaign_pair *pairs = ARENA_ARRAY(campaign->arena, struct campaign_pair, hosts);
     struct record latency = in_phase(latency_key, PHASE_PAIRS, 0);
     struct record stream = in_phase(stream_key, PHASE_PAIRS, 0);
-    for (int64_t slot = 0; slot < plan->slots && !time_is_up(campaign); slot++) {
+    for (int64_t slot = 0; slot < plan->slots && !phases_time_is_up(campaign); slot++) {
         size_t count = schedule_slot(plan, slot, slot_pairs);
         for (size_t i = 0; i < count; i++) {
             pairs[i].from = campaign_leader(campaign, (size_t)slot_pairs[i].first);
             pairs[i].to = campaign_leader(campaign, (size_t)slot_pairs[i].second);
         }
-        if (!campaign_measure(campaign, &latency, pairs, count, latency_seconds, false, error) ||
-            !campaign_measure(campaign, &stream, pairs, count, stream_seconds, false, error)) {
+        if (!campaign_measure(campaign, &latency, pairs, count, brief, false, error) ||
+            !campaign_measure(campaign, &stream, pairs, count, longer, false, error)) {
             return false;
         }
         for (size_t i = 0; i < count; i++) {
             pairs[i] = (struct campaign_pair){pairs[i].to, pairs[i].from};
         }
-        if (!campaign_measure(campaign, &stream, pairs, count, stream_seconds, false, error)) {
+        if (!campaign_measure(campaign, &stream, pairs, count, longer, false, error)) {
             return false;
         }
         step(campaign, (double)(slot + 1) / (double)plan->slots);
@@ -164,7 +162,7 @@ static bool run_levels(struct campaign *campaign, struct error *error) {
     find_levels(campaign, links, &count);
     for (int32_t attempt = 1; attempt <= CONFIRMATIONS && count > 0; attempt++) {
         struct record key = in_phase(stream_key, PHASE_PAIRS, attempt);
-        for (size_t i = 0; i < count && !time_is_up(campaign); i++) {
+        for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
             struct campaign_pair pair = {campaign_leader(campaign, links[i].from),
                                          campaign_leader(campaign, links[i].to)};
             if (!campaign_measure(campaign, &key, &pair, 1, 2 * stream_seconds, false, error)) {
@@ -204,7 +202,7 @@ static size_t sample_pairs(const struct campaign *campaign, size_t level, size_t
 
 static bool sweep_pair(struct campaign *campaign, const struct campaign_pair *pair, int32_t level,
                        struct error *error) {
-    for (size_t s = 0; s < SWEEP_SIZES && !time_is_up(campaign); s++) {
+    for (size_t s = 0; s < SWEEP_SIZES && !phases_time_is_up(campaign); s++) {
         struct record key = in_phase(latency_key, PHASE_SWEEP, level);
         key.bytes = sweep_bytes[s];
         if (!campaign_measure(campaign, &key, pair, 1, sweep_seconds, false, error)) {
@@ -232,7 +230,7 @@ static bool run_sweep(struct campaign *campaign, struct error *error) {
     }
     for (size_t level = 0; level < campaign->levels.count; level++) {
         size_t count = sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
-        for (size_t i = 0; i < count && !time_is_up(campaign); i++) {
+        for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
             if (!sweep_pair(campaign, &pairs[i], (int32_t)level, error)) {
                 return false;
             }
@@ -283,7 +281,7 @@ static bool run_loaded(struct campaign *campaign, struct error *error) {
     if (count > 1 && !campaign_measure(campaign, &inside, pairs, count, loaded_seconds, true, error)) {
         return false;
     }
-    for (size_t level = 0; level < campaign->levels.count && !time_is_up(campaign); level++) {
+    for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++) {
         count = loading_pairs(campaign, level, pairs);
         struct record key = in_phase(stream_key, PHASE_LOADED, (int32_t)level);
         if (count > 1 && !campaign_measure(campaign, &key, pairs, count, loaded_seconds, true, error)) {
@@ -301,7 +299,7 @@ static bool run_rails(struct campaign *campaign, struct error *error) {
         ARENA_ARRAY(campaign->arena, struct campaign_pair, (size_t)placement->ranks);
     for (size_t level = 0; level < campaign->levels.count; level++) {
         size_t found = sample_pairs(campaign, level, RAIL_PAIRS, ends);
-        for (size_t e = 0; e < found && !time_is_up(campaign); e++) {
+        for (size_t e = 0; e < found && !phases_time_is_up(campaign); e++) {
             const struct placement_host *one = &placement->hosts[placement->host_of[ends[e].from]];
             const struct placement_host *other = &placement->hosts[placement->host_of[ends[e].to]];
             size_t count = 0;
@@ -313,106 +311,6 @@ static bool run_rails(struct campaign *campaign, struct error *error) {
                 return false;
             }
         }
-    }
-    return true;
-}
-
-/* All operations by one group, by size; sizes that take too long, and larger ones, are left out. */
-static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
-                          enum record_group group, struct error *error) {
-    const double longest_seconds = 0.2; /* of one operation: the next size is left out where it would pass */
-    if (!campaign_form(campaign, ranks, count, error)) {
-        return false;
-    }
-    for (int operation = COLLECTIVE_ALL_REDUCE; operation < COLLECTIVE_SEND_RECEIVE; operation++) {
-        double took = 0;
-        for (size_t s = 0; s < COLLECTIVE_SIZES && !time_is_up(campaign); s++) {
-            if (s > 0 && took * (double)(collective_bytes[s] / collective_bytes[s - 1]) > longest_seconds) {
-                break;
-            }
-            const struct record key = {.phase = PHASE_COLLECTIVE,
-                                       .kind = TASK_COLLECTIVE,
-                                       .operation = operation,
-                                       .level = (int32_t)group,
-                                       .bytes = collective_bytes[s]};
-            struct record result;
-            if (!campaign_collective(campaign, &key, ranks, count, collective_seconds, &result, error)) {
-                return false;
-            }
-            took = result.summary.median;
-        }
-    }
-    return true;
-}
-
-/* Groups of 2, 4, 8 ... and all of the `count` ranks. */
-static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
-                           enum record_group group, struct error *error) {
-    for (size_t members = 2; members < count && !time_is_up(campaign); members *= 2) {
-        if (!measure_group(campaign, ranks, members, group, error)) {
-            return false;
-        }
-    }
-    return count < 2 || time_is_up(campaign) || measure_group(campaign, ranks, count, group, error);
-}
-
-/* Leaders ordered so that each further one is across the outermost level where possible: groups of them then
- * span it at every size. */
-static size_t leaders_across(const struct campaign *campaign, int32_t *ranks) {
-    size_t hosts = campaign->placement->host_count, count = 0;
-    bool *taken = ARENA_ARRAY(campaign->arena, bool, hosts);
-    size_t outer = campaign->levels.count - 1;
-    size_t groups = outer == 0 ? hosts : campaign->levels.level[outer - 1].group_count;
-    while (count < hosts) {
-        for (size_t group = 0; group < groups; group++) {
-            for (size_t i = 0; i < hosts; i++) {
-                size_t of = outer == 0 ? i : (size_t)campaign->levels.level[outer - 1].group_of[i];
-                if (!taken[i] && of == group) {
-                    taken[i] = true;
-                    ranks[count++] = campaign_leader(campaign, i);
-                    break;
-                }
-            }
-        }
-    }
-    return count;
-}
-
-static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks) {
-    size_t count = 0;
-    for (size_t i = 0; i < campaign->placement->host_count; i++) {
-        if (campaign->levels.level[0].group_of[i] == campaign->levels.level[0].group_of[0]) {
-            ranks[count++] = campaign_leader(campaign, i);
-        }
-    }
-    return count;
-}
-
-static bool run_collectives(struct campaign *campaign, struct error *error) {
-    const struct placement *placement = campaign->placement;
-    const struct placement_host *first = &placement->hosts[0];
-    size_t room = (size_t)placement->ranks;
-    int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
-    if (!measure_groups(campaign, first->ranks, (size_t)first->rank_count, GROUP_HOST, error)) {
-        return false;
-    }
-    if (campaign->levels.count > 1) {
-        int32_t *inner = ARENA_ARRAY(campaign->arena, int32_t, room);
-        if (!measure_groups(campaign, inner, leaders_inside(campaign, inner), GROUP_INNER, error)) {
-            return false;
-        }
-    }
-    if (campaign->levels.count > 0 &&
-        !measure_groups(campaign, ranks, leaders_across(campaign, ranks), GROUP_LEADERS, error)) {
-        return false;
-    }
-    bool more_ranks = placement->host_count > 1 && (size_t)placement->ranks > placement->host_count;
-    if (more_ranks && !time_is_up(campaign)) {
-        int32_t *all = ARENA_ARRAY(campaign->arena, int32_t, room);
-        for (size_t i = 0; i < room; i++) {
-            all[i] = (int32_t)i;
-        }
-        return measure_group(campaign, all, room, GROUP_EVERYTHING, error);
     }
     return true;
 }
@@ -433,7 +331,7 @@ static double expect_local(const struct campaign *campaign) {
 }
 
 static double expect_pairs(const struct campaign *campaign) {
-    return (double)campaign->plan.slots * slot_seconds();
+    return (double)campaign->plan.slots * campaign->pace * slot_seconds();
 }
 
 static double expect_nothing(const struct campaign *campaign) {
@@ -461,13 +359,6 @@ static double expect_rails(const struct campaign *campaign) {
     return several ? RAIL_PAIRS * network_levels(campaign) * (loaded_seconds + warm_up_seconds) : 0;
 }
 
-static double expect_collectives(const struct campaign *campaign) {
-    const struct placement *placement = campaign->placement;
-    double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
-    groups += campaign->placement->host_count > 1 ? 2 * ceil(log2((double)placement->host_count)) : 0;
-    return groups * COLLECTIVE_SEND_RECEIVE * COLLECTIVE_SIZES * (collective_seconds + warm_up_seconds);
-}
-
 static const struct {
     const char *what;
     bool (*run)(struct campaign *, struct error *);
@@ -480,7 +371,7 @@ static const struct {
     {"messages by size", run_sweep, expect_sweep},
     {"levels under load", run_loaded, expect_loaded},
     {"all ranks of a node at once", run_rails, expect_rails},
-    {"collectives", run_collectives, expect_collectives},
+    {"collectives", phases_run_collectives, phases_expect_collectives},
 };
 enum { PHASES = sizeof phases / sizeof *phases };
 
@@ -493,9 +384,18 @@ double phases_expected_seconds(const struct campaign *campaign, size_t phase) {
     return sum < left ? sum : fmax(0, left);
 }
 
+/* With many hosts each measurement is given less time, down to a third, before pairs are left out. */
+static void plan_pairs(struct campaign *campaign) {
+    const double least_pace = 1.0 / 3;
+    int64_t hosts = (int64_t)campaign->placement->host_count;
+    double budget = pairs_share * campaign->limit_seconds;
+    double needed = (double)schedule_round_count(hosts) * slot_seconds();
+    campaign->pace = fmax(least_pace, fmin(1, budget / fmax(needed, slot_seconds())));
+    schedule_make(hosts, campaign->pace * slot_seconds(), budget, &campaign->plan);
+}
+
 bool phases_run(struct campaign *campaign, struct error *error) {
-    schedule_make((int64_t)campaign->placement->host_count, slot_seconds(),
-                  pairs_share * campaign->limit_seconds, &campaign->plan);
+    plan_pairs(campaign);
     for (size_t p = 0; p < PHASES; p++) {
         if (phases[p].expect(campaign) > 0) {
             progress_phase(&campaign->progress, phases[p].what, phases[p].expect(campaign),

@@ -10,6 +10,12 @@
 /* Runs all of them. False as in campaign_run. */
 bool phases_run(struct campaign *campaign, struct error *error);
 
+/* The last phase, which has a file of its own, and what it will take. */
+bool phases_run_collectives(struct campaign *campaign, struct error *error);
+double phases_expect_collectives(const struct campaign *campaign);
+
+bool phases_time_is_up(const struct campaign *campaign);
+
 /* What phase number `phase` and those after it will take. */
 double phases_expected_seconds(const struct campaign *campaign, size_t phase);
 

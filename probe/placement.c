@@ -120,7 +120,8 @@ static bool arrange(const struct card *cards, struct arena *arena, struct placem
     return true;
 }
 
-bool placement_gather(struct arena *arena, struct placement *placement, bool *crowded, struct error *error) {
+bool placement_gather(struct arena *arena, struct placement *placement, bool *crowded, const char **leader,
+                      struct error *error) {
     int rank, ranks, state[2] = {1, 0};
     struct card card;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -135,6 +136,8 @@ bool placement_gather(struct arena *arena, struct placement *placement, bool *cr
         state[1] = placement->crowded ? 1 : 0;
     }
     MPI_Bcast(state, 2, MPI_INT, 0, MPI_COMM_WORLD);
+    MPI_Bcast(card.host, (int)sizeof card.host, MPI_BYTE, 0, MPI_COMM_WORLD);
+    *leader = arena_copy_string(arena, card.host);
     *crowded = state[1] != 0;
     return state[0] != 0;
 }

@@ -1,0 +1,118 @@
+/* The collectives of a campaign: which groups, which sizes. */
+#include <math.h>
+#include <mpi.h>
+
+#include "common/cluster.h"
+#include "probe/phases.h"
+
+static const double collective_seconds = 0.05; /* given to one operation of one size */
+static const double warm_up_seconds = 0.03;
+enum { COLLECTIVE_SIZES = 5 };
+static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1024, 16384, 131072, 1 << 20, 8 << 20};
+
+/* All operations by one group, by size; sizes that take too long, and larger ones, are left out. */
+static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
+                          enum record_group group, struct error *error) {
+    const double longest_seconds = 0.2; /* of one operation: the next size is left out where it would pass */
+    if (!campaign_form(campaign, ranks, count, error)) {
+        return false;
+    }
+    for (int operation = COLLECTIVE_ALL_REDUCE; operation < COLLECTIVE_SEND_RECEIVE; operation++) {
+        double took = 0;
+        for (size_t s = 0; s < COLLECTIVE_SIZES && !phases_time_is_up(campaign); s++) {
+            if (s > 0 && took * (double)(collective_bytes[s] / collective_bytes[s - 1]) > longest_seconds) {
+                break;
+            }
+            const struct record key = {.phase = PHASE_COLLECTIVE,
+                                       .kind = TASK_COLLECTIVE,
+                                       .operation = operation,
+                                       .level = (int32_t)group,
+                                       .bytes = collective_bytes[s]};
+            struct record result;
+            if (!campaign_collective(campaign, &key, ranks, count, collective_seconds, &result, error)) {
+                return false;
+            }
+            took = result.summary.median;
+        }
+    }
+    return true;
+}
+
+/* Groups of 2, 4, 8 ... and all of the `count` ranks. */
+static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
+                           enum record_group group, struct error *error) {
+    for (size_t members = 2; members < count && !phases_time_is_up(campaign); members *= 2) {
+        if (!measure_group(campaign, ranks, members, group, error)) {
+            return false;
+        }
+    }
+    return count < 2 || phases_time_is_up(campaign) || measure_group(campaign, ranks, count, group, error);
+}
+
+/* Leaders ordered so that each further one is across the outermost level where possible: groups of them then
+ * span it at every size. */
+static size_t leaders_across(const struct campaign *campaign, int32_t *ranks) {
+    size_t hosts = campaign->placement->host_count, count = 0;
+    bool *taken = ARENA_ARRAY(campaign->arena, bool, hosts);
+    size_t outer = campaign->levels.count - 1;
+    size_t groups = outer == 0 ? hosts : campaign->levels.level[outer - 1].group_count;
+    while (count < hosts) {
+        for (size_t group = 0; group < groups; group++) {
+            for (size_t i = 0; i < hosts; i++) {
+                size_t of = outer == 0 ? i : (size_t)campaign->levels.level[outer - 1].group_of[i];
+                if (!taken[i] && of == group) {
+                    taken[i] = true;
+                    ranks[count++] = campaign_leader(campaign, i);
+                    break;
+                }
+            }
+        }
+    }
+    return count;
+}
+
+static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks) {
+    size_t count = 0;
+    for (size_t i = 0; i < campaign->placement->host_count; i++) {
+        if (campaign->levels.level[0].group_of[i] == campaign->levels.level[0].group_of[0]) {
+            ranks[count++] = campaign_leader(campaign, i);
+        }
+    }
+    return count;
+}
+
+bool phases_run_collectives(struct campaign *campaign, struct error *error) {
+    const struct placement *placement = campaign->placement;
+    const struct placement_host *first = &placement->hosts[0];
+    size_t room = (size_t)placement->ranks;
+    int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
+    if (!measure_groups(campaign, first->ranks, (size_t)first->rank_count, GROUP_HOST, error)) {
+        return false;
+    }
+    if (campaign->levels.count > 1) {
+        int32_t *inner = ARENA_ARRAY(campaign->arena, int32_t, room);
+        if (!measure_groups(campaign, inner, leaders_inside(campaign, inner), GROUP_INNER, error)) {
+            return false;
+        }
+    }
+    if (campaign->levels.count > 0 &&
+        !measure_groups(campaign, ranks, leaders_across(campaign, ranks), GROUP_LEADERS, error)) {
+        return false;
+    }
+    bool more_ranks = placement->host_count > 1 && (size_t)placement->ranks > placement->host_count;
+    if (more_ranks && !phases_time_is_up(campaign)) {
+        int32_t *all = ARENA_ARRAY(campaign->arena, int32_t, room);
+        for (size_t i = 0; i < room; i++) {
+            all[i] = (int32_t)i;
+        }
+        return measure_group(campaign, all, room, GROUP_EVERYTHING, error);
+    }
+    return true;
+}
+
+double phases_expect_collectives(const struct campaign *campaign) {
+    const struct placement *placement = campaign->placement;
+    double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
+    groups += campaign->placement->host_count > 1 ? 2 * ceil(log2((double)placement->host_count)) : 0;
+    return groups * COLLECTIVE_SEND_RECEIVE * COLLECTIVE_SIZES * (collective_seconds + warm_up_seconds);
+}

@@ -1,0 +1,206 @@
+/* Deviating hosts and links out of records of pairs, and the journal that keeps them. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/arena.h"
+#include "probe/analysis.h"
+#include "probe/records.h"
+#include "probe/task.h"
+
+enum { HOSTS = 8, RACK = 4 };
+
+struct world {
+    struct arena *arena;
+    struct records records;
+    struct analysis_matrix matrix;
+    struct levels levels;
+    bool by_bandwidth;
+    struct analysis_host hosts[HOSTS];
+    struct analysis_link links[ANALYSIS_LINKS_MAX];
+    size_t link_count;
+};
+
+static const int32_t host_of[HOSTS] = {0, 1, 2, 3, 4, 5, 6, 7};
+
+static void add(struct world *world, int32_t kind, int32_t from, int32_t to, double value) {
+    struct error error;
+    struct record record = {.phase = PHASE_PAIRS, .kind = kind, .from = from, .to = to, .members = 1};
+    record.summary = (struct summary){.count = 20,
+                                      .minimum = value,
+                                      .lower_quartile = value * 1.01,
+                                      .median = value * 1.02,
+                                      .upper_quartile = value * 1.03,
+                                      .maximum = value * 1.5};
+    assert_true(records_add(&world->records, &record, &error));
+}
+
+/* Two racks of four: 10 us and 100 MB/s inside, 300 us and 25 MB/s across; or one rack of all. What `slower`
+ * says is times the usual bandwidth. */
+static void make_world(struct world *world, bool racks, double (*slower)(int32_t from, int32_t to)) {
+    memset(world, 0, sizeof *world);
+    world->arena = arena_create();
+    for (int32_t i = 0; i < HOSTS; i++) {
+        for (int32_t j = 0; j < HOSTS; j++) {
+            bool far = racks && i / RACK != j / RACK;
+            if (i < j) {
+                add(world, TASK_LATENCY, i, j, far ? 300e-6 : 10e-6);
+            }
+            if (i != j) {
+                add(world, TASK_STREAM, i, j, (far ? 25e6 : 100e6) * slower(i, j));
+            }
+        }
+    }
+    analysis_gather(&world->records, host_of, HOSTS, world->arena, &world->matrix);
+    analysis_find_levels(&world->matrix, world->arena, &world->levels, &world->by_bandwidth);
+    analysis_deviations(&world->matrix, &world->levels, world->arena, world->hosts, world->links,
+                        &world->link_count);
+}
+
+static void free_world(struct world *world) {
+    records_close(&world->records, false);
+    arena_destroy(world->arena);
+}
+
+static double all_equal(int32_t from, int32_t to) {
+    (void)from;
+    (void)to;
+    return 1;
+}
+
+static double host_5_sends_slowly(int32_t from, int32_t to) {
+    (void)to;
+    return from == 5 ? 0.4 : 1;
+}
+
+static double one_direction(int32_t from, int32_t to) {
+    return from == 1 && to == 2 ? 0.5 : 1;
+}
+
+static double a_little_slower(int32_t from, int32_t to) {
+    return from == 3 || to == 6 ? 0.9 : 1;
+}
+
+static double second_rack_by_bandwidth(int32_t from, int32_t to) {
+    return from / RACK != to / RACK ? 0.25 : 1;
+}
+
+static void test_sound(void **state) {
+    (void)state;
+    double (*const cases[])(int32_t, int32_t) = {all_equal, a_little_slower};
+    for (size_t c = 0; c < 2; c++) {
+        struct world world;
+        make_world(&world, true, cases[c]);
+        assert_int_equal(world.levels.count, 2);
+        assert_false(world.by_bandwidth);
+        assert_int_equal(world.link_count, 0);
+        for (size_t i = 0; i < HOSTS; i++) {
+            assert_string_equal(world.hosts[i].note, "");
+        }
+        struct analysis_usual usual;
+        analysis_usual(&world.matrix, &world.levels, 1, world.arena, &usual);
+        assert_int_equal(usual.pairs, 16);
+        assert_true(fabs(usual.bandwidth / (25e6 * 1.02) - 1) < 0.01);
+        assert_true(fabs(usual.least_latency / 300e-6 - 1) < 0.01);
+        free_world(&world);
+    }
+}
+
+static void test_slow_sender(void **state) {
+    (void)state;
+    struct world world;
+    make_world(&world, true, host_5_sends_slowly);
+    assert_string_equal(world.hosts[5].note, "sends at 0.40 of the usual bandwidth");
+    for (size_t i = 0; i < HOSTS; i++) {
+        assert_true(i == 5 || world.hosts[i].note[0] == '\0');
+    }
+    assert_int_equal(world.link_count, 0); /* its links are its own fault */
+    free_world(&world);
+}
+
+static void test_slow_link(void **state) {
+    (void)state;
+    struct world world;
+    make_world(&world, true, one_direction);
+    assert_int_equal(world.link_count, 1);
+    assert_int_equal(world.links[0].from, 1);
+    assert_int_equal(world.links[0].to, 2);
+    assert_true(fabs(world.links[0].factor - 0.5) < 0.01);
+    free_world(&world);
+}
+
+static void test_better_showing_counts(void **state) {
+    (void)state;
+    struct world world;
+    make_world(&world, true, one_direction);
+    add(&world, TASK_STREAM, 1, 2, 100e6);
+    analysis_gather(&world.records, host_of, HOSTS, world.arena, &world.matrix);
+    analysis_deviations(&world.matrix, &world.levels, world.arena, world.hosts, world.links,
+                        &world.link_count);
+    assert_int_equal(world.link_count, 0);
+    free_world(&world);
+}
+
+static void test_levels_by_bandwidth(void **state) {
+    (void)state;
+    struct world world;
+    make_world(&world, false, second_rack_by_bandwidth);
+    assert_true(world.by_bandwidth);
+    assert_int_equal(world.levels.count, 2);
+    assert_int_equal(levels_joining(&world.levels, 0, 3), 0);
+    assert_int_equal(levels_joining(&world.levels, 3, 4), 1);
+    free_world(&world);
+}
+
+static void test_journal(void **state) {
+    (void)state;
+    char path[] = "/tmp/journal-XXXXXX";
+    struct error error;
+    struct records first, second;
+    assert_true(mkstemp(path) >= 0);
+    const struct record record = {.phase = PHASE_SWEEP,
+                                  .kind = TASK_STREAM,
+                                  .from = 1,
+                                  .to = 2,
+                                  .members = 1,
+                                  .level = -1,
+                                  .bytes = 4194304,
+                                  .summary = {7, 0.1, 0.2, 1.0 / 3, 0.4, 0.5}};
+    assert_true(records_open(&first, path, "us", false, &error));
+    assert_null(records_find(&first, &record));
+    assert_true(records_add(&first, &record, &error));
+    fputs("3 3 1 2", first.journal); /* a crash in the middle of a line */
+    records_close(&first, false);
+    assert_true(records_open(&second, path, "us", true, &error));
+    const struct record *found = records_find(&second, &record);
+    assert_non_null(found);
+    assert_memory_equal(found, &record, sizeof record);
+    struct record other = record;
+    other.bytes = 8;
+    assert_null(records_find(&second, &other));
+    records_close(&second, false);
+    assert_false(records_open(&second, path, "others", true, &error));
+    assert_non_null(strstr(error.what, "is of other hosts"));
+    assert_true(records_open(&second, path, "us", true, &error)); /* and it is still there */
+    assert_int_equal(second.count, 1);
+    records_close(&second, true);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sound),     cmocka_unit_test(test_slow_sender),
+        cmocka_unit_test(test_slow_link), cmocka_unit_test(test_better_showing_counts),
+        cmocka_unit_test(test_journal),   cmocka_unit_test(test_levels_by_bandwidth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -59,8 +59,8 @@ extern const char *const collective_names[COLLECTIVE_COUNT + 1]; /* "all_reduce"
 
 /* T = latency + latency_per_member (n-1) + V / (bandwidth (1 - small_group_loss / n)) + ramp sqrt(V / 1 MB)
  * for n members and bus volume V in bytes (as nccl-tests defines it). Of a level beyond the node they hold
- * for a group of whole nodes, which has all the nodes' ports to itself; of all-to-all and send/receive the
- * bandwidth is what each rank reaches while all of them send. */
+ * for a group of whole nodes, which has all the nodes' ports to itself; of all-to-all the bandwidth is what
+ * each rank reaches while all of them send, of send/receive what one pair reaches while the rest is idle. */
 struct collective_constants {
     bool known;
     double latency_seconds, latency_per_member_seconds;

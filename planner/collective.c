@@ -35,8 +35,8 @@ struct crossing {
     bool outside_node;
     int64_t members_inside; /* the group's, in a unit that the level joins */
     int64_t members;        /* in one group of the level */
-    double unit_bandwidth;  /* that all the groups' members in a unit share */
-    double group_bandwidth; /* this group's part of it */
+    double group_bandwidth; /* this group's part of what leaves a unit */
+    double group_ports;     /* the same, of the ports as they are given */
 };
 
 struct path {
@@ -71,20 +71,29 @@ static int64_t groups_sharing(const struct rank_group *group, int64_t devices) {
     return straddles ? 2 * interleaved : interleaved;
 }
 
-/* What leaves a unit of `unit_devices` at this level, one direction. Constants hold for a group of whole
- * nodes (inside a node: for the group itself); ports belong to a node. */
-static double unit_bandwidth(const struct cluster *cluster, const struct crossing *crossing,
-                             int64_t unit_devices) {
+/* What the ports of a unit carry, one direction. Ports belong to a node. */
+static double ports_bandwidth(const struct cluster *cluster, const struct network_level *level,
+                              int64_t unit_devices) {
+    double devices = (double)cluster->node.devices;
+    double ports = level->ports > 0 ? (double)level->ports : devices;
+    return level->bandwidth_bytes_per_second * ports * (double)unit_devices / devices /
+           fmax(1, level->oversubscription);
+}
+
+/* What leaves a unit and the group's part of it. Constants hold for a group of whole nodes, inside a node for
+ * the group itself. */
+static void set_bandwidth(const struct cluster *cluster, const struct rank_group *group, int64_t unit_devices,
+                          struct crossing *crossing) {
     const struct network_level *level = crossing->level;
-    double nodes = (double)unit_devices / (double)cluster->node.devices;
-    if (crossing->constants)
-        return crossing->constants->bandwidth_bytes_per_second * fmax(1, nodes);
-    double ports = level->ports > 0 ? (double)level->ports : (double)cluster->node.devices;
     double share = level->efficiency > 0    ? level->efficiency
                    : crossing->outside_node ? between_nodes_share
                                             : inside_node_share;
-    double oversubscription = fmax(1, level->oversubscription);
-    return level->bandwidth_bytes_per_second * ports * nodes * share / oversubscription;
+    double sharing = (double)groups_sharing(group, unit_devices);
+    double nodes = fmax(1, (double)unit_devices / (double)cluster->node.devices);
+    crossing->group_ports = ports_bandwidth(cluster, level, unit_devices) / sharing;
+    crossing->group_bandwidth = crossing->constants
+                                    ? crossing->constants->bandwidth_bytes_per_second * nodes / sharing
+                                    : crossing->group_ports * share;
 }
 
 static void find_path(const struct cluster *cluster, const struct collective *collective, struct path *path) {
@@ -103,9 +112,7 @@ static void find_path(const struct cluster *cluster, const struct collective *co
                                           .outside_node = unit_devices >= cluster->node.devices && i > 0,
                                           .members_inside = inside,
                                           .members = members};
-            crossing->unit_bandwidth = unit_bandwidth(cluster, crossing, unit_devices);
-            crossing->group_bandwidth =
-                crossing->unit_bandwidth / (double)groups_sharing(group, unit_devices);
+            set_bandwidth(cluster, group, unit_devices, crossing);
         }
         inside = members;
         unit_devices = level->devices;
@@ -153,7 +160,8 @@ static double tree_bandwidth(const struct path *path, int64_t members) {
 }
 
 /* What one rank sends: the part of its data that leaves a unit goes over the part of the unit's bandwidth
- * that this rank has. Constants already say what a rank reaches while all of them send. */
+ * that this rank has. Constants say what a rank of an all-to-all reaches while all send, but of send/receive
+ * what one pair reaches while the rest is idle: it shares its node's ports besides. */
 static double pairwise_bandwidth(const struct path *path, enum collective_operation operation,
                                  int64_t members) {
     double least = HUGE_VAL;
@@ -162,6 +170,8 @@ static double pairwise_bandwidth(const struct path *path, enum collective_operat
         double bandwidth = crossing->group_bandwidth;
         if (crossing->constants) {
             bandwidth = at_size(crossing, crossing->constants->bandwidth_bytes_per_second);
+            if (operation == COLLECTIVE_SEND_RECEIVE)
+                bandwidth = fmin(bandwidth, crossing->group_ports);
         } else if (operation == COLLECTIVE_ALL_TO_ALL) {
             double inside = (double)crossing->members_inside;
             bandwidth *= ((double)members - 1) / ((double)members - inside) / inside;

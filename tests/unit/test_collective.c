@@ -183,6 +183,17 @@ static void measured_constants_of_an_outer_level_count(void **state) {
     assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 2, 8), 5e9, 1e-9); /* 8 groups share a node */
 }
 
+/* A pair alone measured 12 GB/s; 8 devices behind 4 ports of 12.5 GB/s have 6.25 each when all send. */
+static void a_measured_pair_shares_the_ports(void **state) {
+    (void)state;
+    struct cluster cluster = p4de();
+    cluster.levels[1].collectives[COLLECTIVE_SEND_RECEIVE] = (struct collective_constants){
+        .known = true, .latency_seconds = 20e-6, .bandwidth_bytes_per_second = 12e9};
+    assert_near(bandwidth(&cluster, COLLECTIVE_SEND_RECEIVE, 2, 8), 6.25e9, 1e-9);
+    cluster.levels[1].ports = 8;
+    assert_near(bandwidth(&cluster, COLLECTIVE_SEND_RECEIVE, 2, 8), 12e9, 1e-9);
+}
+
 static const int64_t groups[][2] = {{2, 1},  {4, 1}, {8, 1},  {16, 1}, {32, 1}, {128, 1}, {2, 4},  {4, 4},
                                     {16, 4}, {2, 8}, {4, 8},  {16, 8}, {2, 16}, {2, 32},  {4, 32}, {3, 1},
                                     {6, 2},  {5, 3}, {12, 8}, {96, 1}, {2, 64}, {7, 5}};
@@ -238,6 +249,7 @@ int main(void) {
         cmocka_unit_test(send_receive_takes_the_level_that_joins_both),
         cmocka_unit_test(a_straddling_group_pays_the_outer_level),
         cmocka_unit_test(measured_constants_of_an_outer_level_count),
+        cmocka_unit_test(a_measured_pair_shares_the_ports),
         cmocka_unit_test(better_networks_never_cost_more),
         cmocka_unit_test(small_all_reduces_go_by_tree),
     };

@@ -157,14 +157,17 @@ void communication_layer(const struct communication_problem *problem, bool with_
                  with_experts ? "communication of an expert layer" : "communication of a dense layer");
     add_tensor_parallel(problem, with_experts, compute, time, explain);
     add_context_parallel(problem, compute, time, explain);
-    if (with_experts)
-        add_expert_parallel(problem, time, explain);
-    explain_close(explain,
-                  time->tp_forward + time->tp_backward + time->cp_forward + time->cp_backward +
-                      time->ep_forward + time->ep_backward,
-                  UNIT_SECONDS, "exposed, a micro-batch: tp %.4g s, cp %.4g s, ep %.4g s",
-                  time->tp_forward + time->tp_backward, time->cp_forward + time->cp_backward,
-                  time->ep_forward + time->ep_backward);
+    explain_close(explain, time->tp_forward + time->tp_backward + time->cp_forward + time->cp_backward,
+                  UNIT_SECONDS, "exposed, a micro-batch: tp %.4g s, cp %.4g s",
+                  time->tp_forward + time->tp_backward, time->cp_forward + time->cp_backward);
+}
+
+void communication_routed_experts(const struct communication_problem *problem,
+                                  struct communication_time *time, struct explain *explain) {
+    *time = (struct communication_time){0};
+    explain_open(explain, "communication of the routed experts");
+    add_expert_parallel(problem, time, explain);
+    explain_close(explain, time->ep_forward + time->ep_backward, UNIT_SECONDS, "exposed, a micro-batch");
 }
 
 void communication_embedding(const struct communication_problem *problem, struct communication_time *time,

@@ -35,10 +35,12 @@ struct communication_time {
  * than the window, and `share` of what fits in. */
 double communication_exposed(double communication, double window, double share);
 
-/* `compute` gives the windows to hide in. */
+/* All but what routed experts send; `compute` gives the windows to hide in. */
 void communication_layer(const struct communication_problem *problem, bool with_experts,
                          const struct compute_time *compute, struct communication_time *time,
                          struct explain *explain);
+void communication_routed_experts(const struct communication_problem *problem,
+                                  struct communication_time *time, struct explain *explain);
 void communication_embedding(const struct communication_problem *problem, struct communication_time *time,
                              struct explain *explain);
 void communication_head(const struct communication_problem *problem, struct communication_time *time,

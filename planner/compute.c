@@ -306,14 +306,18 @@ void compute_layer(const struct compute_problem *problem, bool with_experts, str
         add_mlp(&work, "shared experts in", "shared experts out",
                 problem->model->experts.shared * problem->model->experts.shared_ffn_hidden);
     compute_layer_traffic(&work, with_experts);
-    struct compute_time others = *time;
-    if (with_experts) {
-        add_experts(&work);
-        compute_routing_traffic(&work);
-    }
-    time->experts_forward = time->forward - others.forward;
-    time->experts_backward =
-        time->backward_input + time->backward_weight - others.backward_input - others.backward_weight;
+    explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
+                  "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
+                  time->backward_input + time->backward_weight);
+}
+
+void compute_routed_experts(const struct compute_problem *problem, struct compute_time *time,
+                            struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    explain_open(explain, "compute of the routed experts");
+    add_experts(&work);
+    compute_routing_traffic(&work);
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
                   "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
                   time->backward_input + time->backward_weight);

@@ -26,17 +26,14 @@ struct compute_problem {
 /* Seconds of one micro-batch. */
 struct compute_time {
     double forward;
-    double backward_input;  /* all of the backward pass but: */
-    double backward_weight; /* weight gradients and their accumulation */
-    double attention;       /* of forward: the attention core, which selective recompute repeats */
-    double experts_forward; /* of forward: what depends on ep and etp, the routed experts' products and
-                               traffic */
-    double experts_backward;
+    double backward_input;         /* all of the backward pass but: */
+    double backward_weight;        /* weight gradients and their accumulation */
+    double attention;              /* of forward: the attention core, which selective recompute repeats */
     double split_products_forward; /* products that tp collectives can hide behind */
     double split_products_backward;
 };
 
-/* A transformer layer. */
+/* A transformer layer but its routed experts, which alone depend on ep and etp. */
 void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,
                    struct explain *explain);
 
@@ -51,6 +48,10 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
  * state and embedding. */
 void compute_mtp_join(const struct compute_problem *problem, struct compute_time *time,
                       struct explain *explain);
+
+/* Router, routed experts, and the sorting of their tokens. */
+void compute_routed_experts(const struct compute_problem *problem, struct compute_time *time,
+                            struct explain *explain);
 
 /* Seconds that the routed experts of a layer take at least, forward, whatever ep and etp: their products at
  * the device's peak. A backward pass takes at least twice that. */

@@ -279,14 +279,15 @@ static void explain_parts(const struct cost_context *context, const struct layou
 
 void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
                    struct step_cost *cost, struct explain *explain) {
-    const struct layer_part *layer = cost_layer_part(context, layout);
+    struct layer_part layer;
     const struct state_part *state = cost_state_part(context, layout);
     const struct stage_layers *stages = cost_stage_layers(context, layout);
     struct communication_problem problem = {context->model, context->cluster, &context->training, layout};
     struct pass_cost passes[BLOCK_COUNT];
     struct pipeline pipeline;
     struct pipeline_time time;
-    block_passes(context, layout, layer, state, passes);
+    cost_layer_part(context, layout, &layer);
+    block_passes(context, layout, &layer, state, passes);
     lay_out_pipeline(context, layout, stages, passes, &pipeline);
 
     /* Interleaving leaves slack to send in; else each pass waits for its input. */
@@ -350,23 +351,21 @@ static double bound_of(const struct cost_context *context, const struct layout *
 }
 
 double cost_bound(struct cost_context *context, const struct layout *layout) {
-    return bound_of(context, layout, cost_layer_part(context, layout));
+    struct layer_part layer;
+    cost_layer_part(context, layout, &layer);
+    return bound_of(context, layout, &layer);
 }
 
 double cost_bound_any_experts(struct cost_context *context, const struct layout *layout) {
-    struct layout whole = *layout;
     struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
                                       context->products};
-    struct layer_part layer;
-    struct block_cost *experts = &layer.blocks[BLOCK_EXPERTS];
-    double least = compute_least_experts(&compute);
-    whole.ep = whole.etp = 1;
-    whole.schedule = SCHEDULE_1F1B; /* without exchanges to hide none takes less */
-    layer = *cost_layer_part(context, &whole);
+    struct layer_part layer = *cost_base_part(context, layout);
+    struct layout plain = *layout;
+    plain.schedule = SCHEDULE_1F1B; /* without exchanges to hide none takes less */
     if (context->model->experts.count > 0) {
-        experts->compute.forward += least - experts->compute.experts_forward;
-        experts->compute.backward_input += 2 * least - experts->compute.experts_backward;
-        experts->communication.ep_forward = experts->communication.ep_backward = 0;
+        double least = compute_least_experts(&compute);
+        layer.blocks[BLOCK_EXPERTS].compute.forward += least;
+        layer.blocks[BLOCK_EXPERTS].compute.backward_input += 2 * least;
     }
-    return bound_of(context, &whole, &layer);
+    return bound_of(context, &plain, &layer);
 }

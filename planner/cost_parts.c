@@ -96,19 +96,31 @@ static struct communication_problem communication_problem_of(const struct cost_c
     return (struct communication_problem){context->model, context->cluster, &context->training, layout};
 }
 
+static struct compute_problem compute_problem_of(const struct cost_context *context,
+                                                 const struct layout *layout) {
+    return (struct compute_problem){context->model, &context->cluster->device, &context->training, layout,
+                                    context->products};
+}
+
 static void reckon_layer_block(const struct cost_context *context, const struct layout *layout,
                                bool with_experts, struct block_cost *block, struct explain *explain) {
-    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
-                                      context->products};
+    struct compute_problem compute = compute_problem_of(context, layout);
     struct communication_problem communication = communication_problem_of(context, layout);
     compute_layer(&compute, with_experts, &block->compute, explain);
     communication_layer(&communication, with_experts, &block->compute, &block->communication, explain);
 }
 
-void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
-                       struct layer_part *part, struct explain *explain) {
-    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
-                                      context->products};
+static void reckon_routed_experts(const struct cost_context *context, const struct layout *layout,
+                                  struct block_cost *block, struct explain *explain) {
+    struct compute_problem compute = compute_problem_of(context, layout);
+    struct communication_problem communication = communication_problem_of(context, layout);
+    compute_routed_experts(&compute, &block->compute, explain);
+    communication_routed_experts(&communication, &block->communication, explain);
+}
+
+static void reckon_base(const struct cost_context *context, const struct layout *layout,
+                        struct layer_part *part, struct explain *explain) {
+    struct compute_problem compute = compute_problem_of(context, layout);
     struct communication_problem communication = communication_problem_of(context, layout);
     int64_t expert_layers = model_expert_layers(context->model);
     *part = (struct layer_part){0};
@@ -125,17 +137,54 @@ void cost_layer_reckon(const struct cost_context *context, const struct layout *
         compute_mtp_join(&compute, &part->blocks[BLOCK_MTP_JOIN].compute, explain);
 }
 
-const struct layer_part *cost_layer_part(struct cost_context *context, const struct layout *layout) {
-    /* Groups of experts that reach over dp are spread by pp in the other rank order. */
-    int64_t spread = layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 0;
-    struct cache_key key = {{packed(layout->tp, layout->cp, layout->ep, layout->etp),
-                             packed(spread, layout->sequence_parallel, layout->overlap.tp, 0),
+/* Routed experts have no attention, and no products beside tp collectives. */
+static void add_routed_experts(struct layer_part *part, const struct block_cost *routed) {
+    struct block_cost *block = &part->blocks[BLOCK_EXPERTS];
+    block->compute.forward += routed->compute.forward;
+    block->compute.backward_input += routed->compute.backward_input;
+    block->compute.backward_weight += routed->compute.backward_weight;
+    block->communication.ep_forward = routed->communication.ep_forward;
+    block->communication.ep_backward = routed->communication.ep_backward;
+}
+
+void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
+                       struct layer_part *part, struct explain *explain) {
+    reckon_base(context, layout, part, explain);
+    if (model_expert_layers(context->model) > 0) {
+        struct block_cost routed;
+        reckon_routed_experts(context, layout, &routed, explain);
+        add_routed_experts(part, &routed);
+    }
+}
+
+const struct layer_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
+    struct cache_key key = {{packed(layout->tp, layout->cp, layout->sequence_parallel, layout->overlap.tp), 0,
                              (uint64_t)layout->micro_batch}};
     bool found;
     struct layer_part *part = cached(context->layers, &key, &found);
     if (!found)
-        cost_layer_reckon(context, layout, part, NULL);
+        reckon_base(context, layout, part, NULL);
     return part;
+}
+
+static const struct block_cost *routed_experts(struct cost_context *context, const struct layout *layout) {
+    int64_t share = layout->sequence_parallel ? layout->tp : 1;
+    /* Groups that reach over dp are spread by pp in the other rank order. */
+    bool reaches = layout->ep * layout->etp > layout->tp * layout->cp;
+    int64_t spread = reaches && layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 0;
+    struct cache_key key = {{packed(share, layout->cp, layout->ep, layout->etp), (uint64_t)spread,
+                             (uint64_t)layout->micro_batch}};
+    bool found;
+    struct block_cost *block = cached(context->routed, &key, &found);
+    if (!found)
+        reckon_routed_experts(context, layout, block, NULL);
+    return block;
+}
+
+void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part) {
+    *part = *cost_base_part(context, layout);
+    if (context->model->experts.count > 0)
+        add_routed_experts(part, routed_experts(context, layout));
 }
 
 /* The update streams through memory; offloaded, through the host's, with gradients and parameters over the
@@ -214,6 +263,7 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->training = *training;
     context->products = product_cache_create(arena);
     context->layers = cost_cache_create(arena, sizeof(struct layer_part));
+    context->routed = cost_cache_create(arena, sizeof(struct block_cost));
     context->states = cost_cache_create(arena, sizeof(struct state_part));
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
     for (int64_t i = 0; i < model->layers; i++)

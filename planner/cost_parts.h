@@ -13,7 +13,8 @@ struct block_cost {
 
 enum block { BLOCK_DENSE, BLOCK_EXPERTS, BLOCK_EMBEDDING, BLOCK_HEAD, BLOCK_MTP_JOIN, BLOCK_COUNT };
 
-/* Depends on tp, cp, ep, etp, micro_batch, sequence_parallel, overlap.tp, and where groups of experts lie. */
+/* All blocks. But for the routed experts they depend on tp, cp, micro_batch, sequence_parallel and overlap.tp
+ * alone, the experts also on ep, etp, and where their groups lie: so the two are kept apart. */
 struct layer_part {
     struct block_cost blocks[BLOCK_COUNT];
 };
@@ -38,7 +39,7 @@ struct cost_context {
     const struct model *model;
     const struct cluster *cluster;
     struct training training;
-    struct cost_cache *layers, *states;
+    struct cost_cache *layers, *routed, *states;
     struct product_cache *products;
     struct stage_layers stages;
     int64_t *experts_before;                            /* expert layers before each layer */
@@ -46,7 +47,9 @@ struct cost_context {
 };
 
 /* The parts of a layout, from the cache or reckoned and kept. */
-const struct layer_part *cost_layer_part(struct cost_context *context, const struct layout *layout);
+void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part);
+/* The same without routed experts. */
+const struct layer_part *cost_base_part(struct cost_context *context, const struct layout *layout);
 const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout);
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout);
 

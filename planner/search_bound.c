@@ -41,7 +41,7 @@ double search_bound_variant(const struct search_problem *problem, struct cost_co
         layout.schedule = SCHEDULE_1F1B;
         least = fmin(least, cost_bound(context, &layout));
         layout.schedule = SCHEDULE_DUALPIPE;
-        if (exchanges && allows(problem, LAYOUT_SCHEDULE, SCHEDULE_DUALPIPE))
+        if (exchanges && search_may_run(problem, SCHEDULE_DUALPIPE))
             least = fmin(least, cost_bound(context, &layout));
     }
     return least;

@@ -33,8 +33,7 @@ static bool has_equal_chunks(const struct search_problem *problem, int64_t pp, i
     return layers % chunks == 0 || (layers + 2) % chunks == 0;
 }
 
-/* A plan is for software that is there: what the stack lacks is searched only when asked for. */
-static bool may_run(const struct search_problem *problem, int schedule) {
+bool search_may_run(const struct search_problem *problem, enum schedule schedule) {
     if (is_given(problem, LAYOUT_SCHEDULE))
         return allows(problem, LAYOUT_SCHEDULE, schedule);
     return (problem->training.stack->schedules & 1U << schedule) != 0;
@@ -45,7 +44,7 @@ static void make_schedules(const struct search_problem *problem, struct split_ch
     bool vpp_given = is_given(problem, LAYOUT_VPP);
     choices->schedule_count = 0;
     for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
-        if (!may_run(problem, schedule))
+        if (!search_may_run(problem, (enum schedule)schedule))
             continue;
         if (schedule != SCHEDULE_INTERLEAVED) {
             if (allows(problem, LAYOUT_VPP, 1))

@@ -71,6 +71,9 @@ void search_space_free(struct search_space *space);
 /* The splits of a frame, into `splits`, which has room for expert_split_count; returns how many. */
 size_t frame_splits(const struct search_space *space, const struct frame *frame, struct split *splits);
 
+/* A plan is for software that is there: a schedule that the stack lacks is searched only when asked for. */
+bool search_may_run(const struct search_problem *problem, enum schedule schedule);
+
 /* False when the split has no leaf. */
 bool split_choices_make(const struct search_problem *problem, bool offload, const struct layout *split,
                         struct split_choices *choices);

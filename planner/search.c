@@ -106,19 +106,16 @@ static void make_leaves(struct search *search, const struct split_choices *choic
             search->result->pruned += split_choices_count(choices) / (int64_t)count;
 }
 
-static void open_split(struct search *search, bool offload, const struct layout *split) {
-    struct split_choices choices;
+static void open_split(struct search *search, const struct split_choices *choices) {
     struct leaves leaves;
-    if (!split_choices_make(search->problem, offload, split, &choices))
-        return;
-    make_leaves(search, &choices, &leaves);
+    make_leaves(search, choices, &leaves);
     if (leaves.count == 0)
         return;
-    for (size_t i = 0; i < choices.offload_count; i++)
-        for (size_t j = 0; j < choices.schedule_count; j++)
-            for (size_t k = 0; k < choices.sharding_count; k++) {
-                leaves_choose(&leaves, j, k, choices.offloads[i]);
-                open_choice(search, &leaves, &choices);
+    for (size_t i = 0; i < choices->offload_count; i++)
+        for (size_t j = 0; j < choices->schedule_count; j++)
+            for (size_t k = 0; k < choices->sharding_count; k++) {
+                leaves_choose(&leaves, j, k, choices->offloads[i]);
+                open_choice(search, &leaves, choices);
             }
 }
 
@@ -136,21 +133,45 @@ static int compare_frames(const void *left, const void *right) {
     return compare_seconds(a->bound_seconds, b->bound_seconds);
 }
 
+/* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
+static bool choose_split(const struct search_problem *problem, bool offload, const struct layout *split,
+                         bool known, struct split_choices *choices) {
+    if (!known || split->dp * split->cp == 1)
+        return split_choices_make(problem, offload, split, choices);
+    choices->base = *split;
+    return true;
+}
+
+/* Splits whose memory can be enough, in the order of their bounds; returns how many. */
+static size_t order_splits(struct search *search, bool offload, struct split *splits, size_t count) {
+    const struct search_problem *problem = search->problem;
+    struct split_choices choices;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!choose_split(problem, offload, &splits[i].layout, i > 0, &choices) ||
+            split_least_bytes(problem, &choices) > problem->cluster->device.memory_bytes)
+            continue;
+        splits[kept] = splits[i];
+        if (!problem->exhaustive)
+            splits[kept].bound_seconds = search_bound_split(problem, search->context, &splits[i].layout);
+        kept++;
+    }
+    if (!problem->exhaustive)
+        qsort(splits, kept, sizeof splits[0], compare_splits);
+    return kept;
+}
+
 static void open_frame(struct search *search, bool offload, const struct search_space *space,
                        const struct frame *frame, struct split *splits) {
-    const struct search_problem *problem = search->problem;
-    size_t count = frame_splits(space, frame, splits);
-    if (!problem->exhaustive) {
-        for (size_t i = 0; i < count; i++)
-            splits[i].bound_seconds = search_bound_split(problem, search->context, &splits[i].layout);
-        qsort(splits, count, sizeof splits[0], compare_splits);
-    }
+    size_t count = order_splits(search, offload, splits, frame_splits(space, frame, splits));
+    struct split_choices choices;
     for (size_t i = 0; i < count; i++) {
-        struct split_choices choices;
-        if (!is_pruned(search, splits[i].bound_seconds))
-            open_split(search, offload, &splits[i].layout);
-        else if (split_choices_make(problem, offload, &splits[i].layout, &choices))
+        if (!choose_split(search->problem, offload, &splits[i].layout, i > 0, &choices))
+            continue;
+        if (is_pruned(search, splits[i].bound_seconds))
             search->result->pruned += split_choices_count(&choices);
+        else
+            open_split(search, &choices);
     }
 }
 

@@ -26,6 +26,9 @@ void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool
 /* Bytes that are held against the device, without activations: no leaf of the choice needs less. */
 double leaves_least_bytes(const struct leaves *leaves);
 
+/* The same without activations for all leaves of a split, under the sharding that needs least. */
+double split_least_bytes(const struct search_problem *problem, const struct split_choices *choices);
+
 /* Memory of variant `index` < count; its layout is leaves->layouts[index]. */
 void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use);
 

@@ -15,14 +15,14 @@ static double gradient_bytes(const struct training *training) {
                                                  : training->stack->gradient_bytes_bf16;
 }
 
-/* A collective over a buffer that is sent bucket by bucket. */
-static double bucketed(const struct cluster *cluster, enum collective_operation operation, double bytes,
-                       struct rank_group group) {
+/* A collective over a buffer that is sent bucket by bucket; ZeRO-3 sends each layer whole. */
+static double bucketed(const struct communication_problem *problem, enum collective_operation operation,
+                       double bytes, struct rank_group group) {
     if (group.size <= 1 || bytes <= 0)
         return 0;
-    double buckets = ceil(bytes / BUCKET_BYTES);
+    double buckets = problem->layout->zero >= 3 ? 1 : ceil(bytes / BUCKET_BYTES);
     struct collective collective = {operation, bytes / buckets, group};
-    return buckets * collective_seconds(cluster, &collective);
+    return buckets * collective_seconds(problem->cluster, &collective);
 }
 
 /* The ranks that share one shard's states, and those that hold copies of the same shard. */
@@ -42,18 +42,18 @@ static double reduce_seconds(const struct communication_problem *problem, double
     bool sharded = problem->layout->zero >= 2 ||
                    (problem->layout->zero == 1 && problem->training->stack->sharded_reduction);
     if (!sharded)
-        return bucketed(problem->cluster, COLLECTIVE_ALL_REDUCE, bytes, group);
+        return bucketed(problem, COLLECTIVE_ALL_REDUCE, bytes, group);
     struct rank_group shard, copies;
     split_group(problem->layout, group, &shard, &copies);
-    return bucketed(problem->cluster, COLLECTIVE_REDUCE_SCATTER, bytes, shard) +
-           bucketed(problem->cluster, COLLECTIVE_ALL_REDUCE, bytes / (double)shard.size, copies);
+    return bucketed(problem, COLLECTIVE_REDUCE_SCATTER, bytes, shard) +
+           bucketed(problem, COLLECTIVE_ALL_REDUCE, bytes / (double)shard.size, copies);
 }
 
 static double gather_seconds(const struct communication_problem *problem, double parameters,
                              struct rank_group group) {
     struct rank_group shard, copies;
     split_group(problem->layout, group, &shard, &copies);
-    return bucketed(problem->cluster, COLLECTIVE_ALL_GATHER, parameters * WEIGHT_BYTES, shard);
+    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters * WEIGHT_BYTES, shard);
 }
 
 static double updated_parameters(const struct communication_problem *problem, double parameters,
@@ -90,8 +90,8 @@ static void vocabulary_state(const struct communication_problem *problem,
     state->vocabulary_scatter = reduce_seconds(problem, table, groups->dp);
     if (model->tied_embeddings && layout->pp > 1) {
         int64_t apart = groups->hop.stride * (layout->pp - 1);
-        state->tied = bucketed(problem->cluster, COLLECTIVE_ALL_REDUCE,
-                               table * gradient_bytes(problem->training), (struct rank_group){2, apart});
+        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table * gradient_bytes(problem->training),
+                               (struct rank_group){2, apart});
     }
 }
 

@@ -8,8 +8,6 @@
  * two tensors and writes one where forward reads one, a gate reads three and writes two. Counted over the
  * kernels of a layer. */
 const double BACKWARD_TRAFFIC = 1.7;
-/* Fitted on the steps of Megatron-LM and Megatron-Core on A100 and H100. */
-static const double FUSED_ACCUMULATION_BYTES = 1;
 
 static int64_t at_least_one(int64_t value) {
     return value > 0 ? value : 1;
@@ -39,15 +37,17 @@ double compute_traffic_seconds(const struct cluster_device *device, double bytes
 }
 
 /* Bytes that the accumulation of a weight's gradient moves besides the product. A kernel of its own reads the
- * product's 16-bit result and the sum and writes the sum. Fused into the product the sum is read and written
- * in fp32, of which the kernel model has a part: it is fitted to benchmarks that add to the same buffer again
- * and again, in a step each buffer comes from memory. Fully sharded stacks reduce each gradient at once. */
+ * product's 16-bit result and the sum, and writes the sum. Fused into the product, the sum is read and
+ * written: in a step it comes from memory and all of that shows, while the kernel model is fitted to
+ * benchmarks that add to the same buffer again and again, and has a part of it. Fully sharded stacks reduce
+ * each gradient at once. */
 static double accumulation_bytes(const struct training *training) {
+    static const double KERNEL_MODEL_BYTES = 3.2; /* its accumulate_share of 8 */
     const struct stack *stack = training->stack;
     double gradient =
         training->precision == PRECISION_FP16 ? stack->gradient_bytes_fp16 : stack->gradient_bytes_bf16;
     if (stack->fused_gradient_accumulation)
-        return fmax(0, FUSED_ACCUMULATION_BYTES * 2 * gradient - 3.2);
+        return fmax(0, 2 * gradient - KERNEL_MODEL_BYTES);
     if (stack->fully_sharded)
         return 0;
     return 2 + 2 * gradient;
@@ -131,7 +131,10 @@ void compute_add_traffic(struct compute_work *work, const char *label, double fo
 }
 
 static void add_flash_attention(struct compute_work *work, struct attention *attention) {
-    double rate = work->problem->training->stack->attention_rate;
+    const struct stack *stack = work->problem->training->stack;
+    /* fp8 came with Hopper. */
+    bool hopper = work->device.peak_flops[PRECISION_FP8] > 0;
+    double rate = hopper ? stack->attention_rate_hopper : stack->attention_rate;
     attention->backward = false;
     double forward = attention_seconds(&work->device, attention) / rate;
     attention->backward = true;

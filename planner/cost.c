@@ -113,9 +113,6 @@ static void hide_exchange(struct pass_cost *pass) {
 static void block_passes(const struct cost_context *context, const struct layout *layout,
                          const struct layer_part *layer, const struct state_part *state,
                          struct pass_cost *passes) {
-    const struct stack *stack = context->training.stack;
-    double floors[BLOCK_COUNT] = {[BLOCK_DENSE] = stack->layer_floor_seconds,
-                                  [BLOCK_EXPERTS] = stack->layer_floor_seconds + stack->expert_floor_seconds};
     bool sharded = state != NULL && fully_sharded(context, layout);
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;

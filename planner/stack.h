@@ -21,11 +21,12 @@ struct stack {
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
-    double traffic_factor;                     /* of element-wise memory traffic as counted */
-    double attention_rate;                     /* flash attention: share of the kernel model's speed */
+    double traffic_factor; /* of element-wise memory traffic as counted */
+    /* Flash attention: share of the kernel model's speed; on Hopper and later, whose units kernels written
+     * before it use by half. */
+    double attention_rate, attention_rate_hopper;
     double routing_factor;                     /* of routing and permutation traffic as counted */
     double layer_floor_seconds;                /* the host can't launch a layer's forward faster */
-    double expert_floor_seconds;               /* more of it for a layer with routed experts */
     double exposed_tp, exposed_dp, exposed_cp; /* share of overlapped communication that still shows */
     double step_seconds;                       /* a step's fixed cost: logging, scalars, data */
 };

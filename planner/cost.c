@@ -116,8 +116,9 @@ static void block_passes(const struct cost_context *context, const struct layout
     bool sharded = state != NULL && fully_sharded(context, layout);
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
-        passes[block] = block_pass(&layer->blocks[block], layout,
-                                   is_layer ? layout->recompute : RECOMPUTE_NONE, floors[block]);
+        passes[block] =
+            block_pass(&layer->blocks[block], layout, is_layer ? layout->recompute : RECOMPUTE_NONE,
+                       is_layer ? context->training.stack->layer_floor_seconds : 0);
         if (layout->schedule == SCHEDULE_DUALPIPE)
             hide_exchange(&passes[block]);
         if (sharded && is_layer)

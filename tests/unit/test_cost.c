@@ -224,9 +224,10 @@ static void keys_do_what_they_say(void **state) {
     /* 64 micro-batches over 8 stages: (p - 1) / m of the work; the head makes one stage longer. */
     assert_near(base.bubble / (base.compute + base.tp), 7.0 / 64, 0.1);
 
-    layout.recompute = RECOMPUTE_FULL; /* a third of what forward and backward take */
+    layout.recompute = RECOMPUTE_FULL; /* a third of what forward and backward take, less in truth: weight
+                                           gradients and flash attention's backward pass are slower */
     cost = cost_on(&cluster, &model, &training, &layout);
-    assert_near(cost.recompute / cost.compute, 1.0 / 3, 0.15);
+    assert_near(cost.recompute / cost.compute, 0.29, 0.1);
     layout.recompute = RECOMPUTE_SELECTIVE;
     assert_true(cost_on(&cluster, &model, &training, &layout).recompute < cost.recompute / 3);
 

@@ -24,36 +24,7 @@
 /* The default batch: the largest step there is between numbers like 2^k and 3 x 2^k. */
 #define DEFAULT_BATCH_ROUNDING (1.0 / 3)
 
-enum { DEFAULT_TOP = 5, MAX_TOP = 1000, MAX_DEVICES = 16777216, MAX_RANGE = 64 };
-
-struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries) {
-    const struct option_entry options[PROBLEM_OPTIONS] = {
-        {"model", 'm', "F", "model: a shipped name (clusterplan models), a model file, or a config.json",
-         &flags->model, NULL},
-        {"cluster", 'c', "F", "cluster: a shipped name (clusterplan topologies), or a cluster file",
-         &flags->cluster, NULL},
-        {"devices", 'n', "N",
-         "how many, or a range 8..512; default: all that the cluster file says\n"
-         "there are, or else the fewest nodes the model fits on",
-         &flags->devices, NULL},
-        {"sequence", 's', "N", "tokens of a sequence; default: the model's", &flags->sequence, NULL},
-        {"global-batch", 'b', "N",
-         "sequences of a step, or \"60M tokens\"; default: 4M tokens, and on many\n"
-         "devices 2,048 tokens for each",
-         &flags->global_batch, NULL},
-        {"tokens", 't', "N", "tokens of the whole training, such as 13T: gives days and cost", &flags->tokens,
-         NULL},
-        {"precision", 'p', "P", "bf16 (default), fp16, tf32 or fp8", &flags->precision, NULL},
-        {"layout", 'l', "\"K=V ...\"", "fixes keys of the layout: \"tp=8 pp=16\"; \"tp=4,8\" gives a choice",
-         &flags->layout, NULL},
-        {"top", 'k', "K", "how many plans to show; default: 5", &flags->top, NULL},
-        {"stack", 0, "S", "software that runs it; default: megatron-core", &flags->stack, NULL},
-        {"attention", 0, "A", "flash or unfused; default: what the stack does", &flags->attention, NULL},
-        {"exhaustive", 0, NULL, "cost every layout that fits, prune none", NULL, &flags->exhaustive},
-    };
-    memcpy(entries, options, sizeof options);
-    return entries + PROBLEM_OPTIONS;
-}
+enum { DEFAULT_TOP = 5 };
 
 void problem_note(struct problem *problem, const char *format, ...) {
     if (problem->note_count == PROBLEM_MAX_NOTES) {
@@ -67,80 +38,15 @@ void problem_note(struct problem *problem, const char *format, ...) {
     problem->notes[problem->note_count++] = arena_copy_string(problem->arena, text);
 }
 
-static bool parse_number(const char *flag, const char *text, enum unit unit, double minimum, double maximum,
-                         double *value, struct error *error) {
-    char why[256];
-    if (!units_parse(text, unit, value, why, sizeof why)) {
-        return error_set(error, "--%s: %s", flag, why);
-    }
-    if (*value < minimum || *value > maximum) {
-        return error_set(error, "--%s takes %.15g to %.15g, not \"%s\"", flag, minimum, maximum, text);
-    }
-    return true;
-}
-
-static bool parse_whole(const char *flag, const char *text, enum unit unit, int64_t maximum, int64_t *value,
-                        struct error *error) {
-    double number;
-    if (!parse_number(flag, text, unit, 1, (double)maximum, &number, error)) {
-        return false;
-    }
-    if (number != floor(number)) {
-        return error_set(error, "--%s takes a whole number, not \"%s\"", flag, text);
-    }
-    *value = (int64_t)number;
-    return true;
-}
-
-/* The index of `text` in `names`, which ends with NULL. */
-static bool parse_choice(const char *flag, const char *text, const char *const *names, int *choice,
-                         struct error *error) {
-    char list[256] = "";
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *choice = i;
-            return true;
-        }
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-    }
-    error_set(error, "--%s takes %s, not \"%s\"", flag, list, text);
-    const char *nearest = error_nearest(text, names);
-    return nearest ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
-}
-
-static bool parse_devices(const char *text, int64_t *from, int64_t *to, struct error *error) {
-    const char *dots = strstr(text, "..");
-    if (!dots) {
-        if (!parse_whole("devices", text, UNIT_COUNT, MAX_DEVICES, from, error)) {
-            return false;
-        }
-        *to = *from;
-        return true;
-    }
-    char first[32];
-    snprintf(first, sizeof first, "%.*s", (int)(dots - text), text);
-    if (!parse_whole("devices", first, UNIT_COUNT, MAX_DEVICES, from, error) ||
-        !parse_whole("devices", dots + 2, UNIT_COUNT, MAX_DEVICES, to, error)) {
-        return false;
-    }
-    if (*from > *to) {
-        return error_set(error, "--devices %s runs backwards", text);
-    }
-    return true;
-}
-
 /* Devices come in whole nodes, or are part of one. */
 static bool check_devices(const struct cluster *cluster, int64_t devices, struct error *error) {
     int64_t per_node = cluster->node.devices, there = cluster_devices(cluster);
     if (there && devices > there) {
-        return error_set(error, "--devices: %s has %" PRId64 " devices, not %" PRId64, cluster->name, there,
-                         devices);
+        return error_set(error, "%s has %" PRId64 " devices, not %" PRId64, cluster->name, there, devices);
     }
     if (devices > per_node && devices % per_node != 0) {
         int64_t nodes = devices / per_node;
-        error_set(error,
-                  "--devices: a node of %s has %" PRId64 " devices, and %" PRId64 " are no whole nodes",
+        error_set(error, "a node of %s has %" PRId64 " devices, and %" PRId64 " are no whole nodes",
                   cluster->name, per_node, devices);
         return error_hint(error, "take %" PRId64 " or %" PRId64, nodes * per_node, (nodes + 1) * per_node);
     }
@@ -156,18 +62,18 @@ static int64_t devices_of_request(const struct layout_request *request) {
             return 0;
         }
         devices *= request->keys[keys[i]].values[0];
-        if (devices > MAX_DEVICES) {
+        if (devices > PROBLEM_MAX_DEVICES) {
             return 0;
         }
     }
     return devices;
 }
 
-static bool read_devices(const struct problem_flags *flags, struct problem *problem, struct error *error) {
-    if (flags->devices) {
-        if (!parse_devices(flags->devices, &problem->devices_from, &problem->devices_to, error)) {
-            return false;
-        }
+static bool set_devices(const struct problem_asked *asked, struct problem *problem, struct error *error) {
+    problem->fault = PROBLEM_DEVICES;
+    problem->devices_from = asked->devices_from;
+    problem->devices_to = asked->devices_to;
+    if (asked->devices_from) {
         return check_devices(&problem->cluster, problem->devices_from, error) &&
                check_devices(&problem->cluster, problem->devices_to, error);
     }
@@ -181,104 +87,58 @@ static bool read_devices(const struct problem_flags *flags, struct problem *prob
     return devices == 0 || check_devices(&problem->cluster, devices, error);
 }
 
-static bool read_batch(const char *text, struct problem *problem, struct error *error) {
-    if (!text) {
-        return true;
-    }
-    if (!strstr(text, "token")) {
-        return parse_whole("global-batch", text, UNIT_COUNT, INT32_MAX, &problem->asked_batch, error);
-    }
-    double sequence = (double)problem->search.training.sequence;
-    return parse_number("global-batch", text, UNIT_TOKENS, sequence, 1e15, &problem->asked_batch_tokens,
-                        error);
-}
-
-static bool read_stack(const struct problem_flags *flags, struct training *training, struct error *error) {
-    training->stack = stack_default();
-    if (flags->stack && !(training->stack = stack_find(flags->stack))) {
-        char list[512] = "";
-        const char *names[64] = {NULL};
-        for (size_t i = 0; stacks[i].name && i + 1 < sizeof names / sizeof *names; i++) {
-            names[i] = stacks[i].name;
-            size_t used = strlen(list);
-            snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", stacks[i].name);
-        }
-        error_set(error, "there is no stack \"%s\"; there are %s", flags->stack, list);
-        const char *nearest = error_nearest(flags->stack, names);
-        return nearest ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
-    }
-    training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
-    int choice = 0;
-    if (flags->attention) {
-        if (!parse_choice("attention", flags->attention, attention_kernel_names, &choice, error)) {
-            return false;
-        }
-        training->attention = (enum attention_kernel)choice;
-    }
-    return true;
-}
-
-static bool read_precision(const char *text, struct problem *problem, struct error *error) {
-    int choice = PRECISION_BF16;
-    if (text && !parse_choice("precision", text, precision_names, &choice, error)) {
-        return false;
-    }
-    problem->search.training.precision = (enum precision)choice;
-    const struct cluster_device *device = &problem->cluster.device;
-    if (device->peak_flops[choice] > 0) {
-        return true;
-    }
-    return error_set(error, "the %s of %s gives no peak in %s", device->name, problem->cluster.name,
-                     precision_names[choice]);
-}
-
-static bool read_training(const struct problem_flags *flags, struct problem *problem, struct error *error) {
+static bool set_training(const struct problem_asked *asked, struct problem *problem, struct error *error) {
     struct training *training = &problem->search.training;
-    training->sequence = problem->model.sequence;
-    if (flags->sequence &&
-        !parse_whole("sequence", flags->sequence, UNIT_TOKENS, INT32_MAX, &training->sequence, error)) {
-        return false;
+    const struct cluster_device *device = &problem->cluster.device;
+    *training = (struct training){.sequence = asked->sequence ? asked->sequence : problem->model.sequence,
+                                  .tokens = asked->tokens,
+                                  .precision = asked->precision,
+                                  .stack = asked->stack};
+    training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
+    if (asked->attention_given) {
+        training->attention = asked->attention;
     }
-    if (flags->tokens &&
-        !parse_number("tokens", flags->tokens, UNIT_TOKENS, 1, 1e18, &training->tokens, error)) {
-        return false;
+    problem->asked_batch = asked->global_batch;
+    problem->asked_batch_tokens = asked->global_batch_tokens;
+    problem->fault = PROBLEM_BATCH;
+    if (problem->asked_batch_tokens > 0 && problem->asked_batch_tokens < (double)training->sequence) {
+        return error_set(error, "a global batch of %.15g tokens is less than a sequence of %" PRId64,
+                         problem->asked_batch_tokens, training->sequence);
     }
-    return read_batch(flags->global_batch, problem, error) && read_stack(flags, training, error) &&
-           read_precision(flags->precision, problem, error);
+    problem->fault = PROBLEM_PRECISION;
+    return device->peak_flops[asked->precision] > 0 ||
+           error_set(error, "the %s of %s gives no peak in %s", device->name, problem->cluster.name,
+                     precision_names[asked->precision]);
 }
 
-static bool read_files(const struct problem_flags *flags, struct problem *problem, struct error *error) {
-    if (!flags->model || !flags->cluster) {
-        bool model_missing = !flags->model;
-        error_set(error, "--%s is missing", model_missing ? "model" : "cluster");
-        return error_hint(error, model_missing
-                                     ? "--model gpt-3, or a file; clusterplan models lists the shipped ones"
-                                     : "--cluster dgx-h100, or a file; clusterplan topologies lists the "
-                                       "shipped ones");
-    }
-    const char *model = catalogue_find(CATALOGUE_MODEL, flags->model, problem->arena, error);
+static bool read_files(const struct problem_asked *asked, struct problem *problem, struct error *error) {
+    problem->fault = PROBLEM_MODEL;
+    const char *model = catalogue_find(CATALOGUE_MODEL, asked->model, problem->arena, error);
     if (!model || !model_read(model, problem->arena, &problem->model, error)) {
         return false;
     }
-    const char *cluster = catalogue_find(CATALOGUE_TOPOLOGY, flags->cluster, problem->arena, error);
+    problem->fault = PROBLEM_CLUSTER;
+    const char *cluster = catalogue_find(CATALOGUE_TOPOLOGY, asked->cluster, problem->arena, error);
     return cluster && cluster_read(cluster, problem->arena, &problem->cluster, error);
 }
 
-bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
+struct problem_asked problem_asked_nothing(void) {
+    return (struct problem_asked){.precision = PRECISION_BF16, .stack = stack_default(), .top = DEFAULT_TOP};
+}
+
+bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct problem *problem,
                   struct error *error) {
     memset(problem, 0, sizeof *problem);
     problem->arena = arena;
     problem->search.model = &problem->model;
     problem->search.cluster = &problem->cluster;
-    problem->search.exhaustive = flags->exhaustive;
-    int64_t top = DEFAULT_TOP;
-    if (!read_files(flags, problem, error) || !read_training(flags, problem, error) ||
-        (flags->layout && !layout_request_parse(flags->layout, &problem->search.request, error)) ||
-        (flags->top && !parse_whole("top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
-        !read_devices(flags, problem, error)) {
+    problem->search.request = asked->layout;
+    problem->search.exhaustive = asked->exhaustive;
+    problem->search.top = asked->top;
+    if (!read_files(asked, problem, error) || !set_training(asked, problem, error) ||
+        !set_devices(asked, problem, error)) {
         return false;
     }
-    problem->search.top = (size_t)top;
     model_count(&problem->model, problem->search.training.sequence, &problem->counts);
     return true;
 }

@@ -1,6 +1,6 @@
-/* What is asked on the command line, made into a search problem: files read, defaults filled in and said.
+/* What is asked, made into a search problem: files read, defaults filled in and said.
  *
- * plan and explain take the same flags. */
+ * Flags (problem_flags.c) and session files (session.h) meet in struct problem_asked. */
 #ifndef CLUSTERPLAN_PROBLEM_H
 #define CLUSTERPLAN_PROBLEM_H
 
@@ -16,8 +16,50 @@ struct problem_flags {
 
 enum { PROBLEM_OPTIONS = 12, PROBLEM_MAX_NOTES = 24 };
 
+/* The same in base units, from flags or from a session. What was not said is 0, NULL or as
+ * problem_asked_nothing has it. */
+struct problem_asked {
+    const char *model, *cluster; /* shipped names, or paths */
+    int64_t sequence;
+    double tokens;
+    int64_t global_batch;       /* sequences */
+    double global_batch_tokens; /* where it was given in tokens */
+    enum precision precision;
+    const struct stack *stack;
+    bool attention_given; /* else what the stack does */
+    enum attention_kernel attention;
+    struct layout_request layout;
+    int64_t devices_from, devices_to; /* the same twice for one count */
+    size_t top;
+    bool exhaustive;
+};
+
+/* Bounds against typing errors. */
+enum { PROBLEM_MAX_DEVICES = 16777216 };
+
+/* The defaults. */
+struct problem_asked problem_asked_nothing(void);
+
+/* Reads the flags; false with the error set. The files they name are not read yet. */
+bool problem_flags_read(const struct problem_flags *flags, struct problem_asked *asked, struct error *error);
+
+/* "64" or "8..512". `what` names it in the error: "--devices". */
+bool problem_parse_devices(const char *what, const char *text, int64_t *from, int64_t *to,
+                           struct error *error);
+
+/* "60M tokens", or a number of sequences. */
+bool problem_parse_batch(const char *what, const char *text, int64_t *sequences, double *tokens,
+                         struct error *error);
+
+/* One number of `unit` in a range, its ends included. */
+bool problem_parse_number(const char *what, const char *text, enum unit unit, double minimum, double maximum,
+                          double *value, struct error *error);
+
 /* Writes PROBLEM_OPTIONS entries that set `flags`; returns the place after them. */
 struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries);
+
+/* What of the asked an error is about. */
+enum problem_part { PROBLEM_MODEL, PROBLEM_CLUSTER, PROBLEM_BATCH, PROBLEM_PRECISION, PROBLEM_DEVICES };
 
 struct problem {
     struct model model;
@@ -34,9 +76,15 @@ struct problem {
     const char *notes[PROBLEM_MAX_NOTES]; /* what was assumed, a sentence each without a full stop */
     size_t note_count;
     struct arena *arena;
+    enum problem_part fault; /* where problem_pose failed */
 };
 
-/* Reads the files and flags. False with the error set when they are wrong, or don't go together. */
+/* Reads the files and puts it all together. False with the error set when a file is wrong or they don't go
+ * together; `problem->fault` says which part is to blame. */
+bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct problem *problem,
+                  struct error *error);
+
+/* Flags and pose in one. False with the error set when they are wrong, or don't go together. */
 bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
                   struct error *error);
 

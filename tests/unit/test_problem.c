@@ -93,7 +93,7 @@ static void test_devices(void **state) {
     flags.layout = NULL;
     flags.devices = "12";
     assert_refused(*state, &flags,
-                   "--devices: a node of dgx-a100-80g has 8 devices, and 12 are no whole nodes",
+                   "a node of dgx-a100-80g has 8 devices, and 12 are no whole nodes",
                    "take 8 or 16");
     flags.devices = "512..8";
     assert_refused(*state, &flags, "--devices 512..8 runs backwards", "");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "planner/search.h"
+#include "planner/search_pool.h"
 
 enum { RANDOM_PROBLEMS = 240 };
 
@@ -394,6 +395,32 @@ static void test_better_clusters(void **state) {
     arena_destroy(arena);
 }
 
+/* A limit leaves the best plan where it is, and nothing where all are slower. */
+static void test_limit(void **state) {
+    (void)state;
+    random_state = 4711;
+    for (int i = 0; i < RANDOM_PROBLEMS / 4; i++) {
+        struct arena *arena = arena_create();
+        struct setting setting;
+        struct search_result free_of_limit, limited;
+        struct error error = {0};
+        make_random(&setting);
+        if (search_run(&setting.problem, arena, &free_of_limit, &error) && free_of_limit.plan_count > 0) {
+            double best = free_of_limit.plans[0].step.seconds;
+            setting.problem.limit_seconds = best;
+            assert_true(search_run(&setting.problem, arena, &limited, &error));
+            assert_true(limited.plan_count > 0);
+            assert_same_double(limited.plans[0].step.seconds, best);
+            assert_true(layout_alike(&limited.plans[0].layout, &free_of_limit.plans[0].layout));
+            setting.problem.limit_seconds = best / 2;
+            assert_true(search_run(&setting.problem, arena, &limited, &error));
+            assert_int_equal(limited.plan_count, 0);
+            assert_false(limited.nearest.found);
+        }
+        arena_destroy(arena);
+    }
+}
+
 static void test_evaluate_is_what_plan_says(void **state) {
     struct arena *arena = arena_create();
     struct setting setting;
@@ -413,10 +440,15 @@ static void test_evaluate_is_what_plan_says(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pruned_is_exact), cmocka_unit_test(test_best_of_every_layout),
-        cmocka_unit_test(test_request_is_kept), cmocka_unit_test(test_runners_up_differ),
-        cmocka_unit_test(test_nothing_fits),    cmocka_unit_test(test_no_layout_at_all),
-        cmocka_unit_test(test_better_clusters), cmocka_unit_test(test_evaluate_is_what_plan_says),
+        cmocka_unit_test(test_pruned_is_exact),
+        cmocka_unit_test(test_best_of_every_layout),
+        cmocka_unit_test(test_request_is_kept),
+        cmocka_unit_test(test_runners_up_differ),
+        cmocka_unit_test(test_nothing_fits),
+        cmocka_unit_test(test_no_layout_at_all),
+        cmocka_unit_test(test_better_clusters),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_evaluate_is_what_plan_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 # A ```console block holds commands ("$ command", further lines of it after "> ") and what they print. Every
 # command must succeed. Where the line before the block is <!-- exact -->, its output is compared as well: up to
 # a line "...", and but for the seconds that a search took. --regenerate writes such outputs anew.
-# Commands run in an empty folder that has SOURCE_FOLDER's examples/ in it, with the built programs first in PATH.
+# Commands run in an empty folder with copies of SOURCE_FOLDER's examples/ and tests/ in it, with the built programs first in PATH.
 set -u
 regenerate=no
 [ "${1:-}" = --regenerate ] && { regenerate=yes; shift; }
@@ -13,7 +13,7 @@ file=$(realpath "$1") build=$(realpath "$2") source=$(realpath "$3")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/work"
-cp -R "$source/examples" "$scratch/work/"
+cp -R "$source/examples" "$source/tests" "$scratch/work/"
 cd "$scratch/work" || exit 1
 export PATH="$build:$PATH" CLUSTERPLAN_DATA="$source" LC_ALL=C.UTF-8
 # The examples are for people on a cluster; tests may run as root on two cores.
@@ -56,7 +56,7 @@ run() {
         ;;
     esac
     ran=$((ran + 1))
-    if ! bash -c "$command" >"$scratch/output" 2>"$scratch/errors"; then
+    if ! bash -c "$command" >"$scratch/output" 2>"$scratch/errors" </dev/null; then
         fail "it exits with an error"
         cat "$scratch/output" "$scratch/errors"
     elif [ "$exact" = yes ]; then

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <mpi.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "probe/collectives.h"
@@ -86,16 +85,10 @@ static bool blame(struct campaign *campaign, const struct task *tasks, const str
 
 bool campaign_measure(struct campaign *campaign, const struct record *key, const struct campaign_pair *pairs,
                       size_t count, double seconds, bool together, struct error *error) {
-    struct task *tasks = calloc(2 * count + 1, sizeof *tasks);
-    int32_t *ranks = calloc(2 * count + 1, sizeof *ranks);
-    struct report *reports = calloc(2 * count + 1, sizeof *reports);
+    struct task *tasks = campaign->tasks;
+    int32_t *ranks = campaign->ranks;
+    struct report *reports = campaign->reports;
     size_t used = 0;
-    if (tasks == NULL || ranks == NULL || reports == NULL) {
-        free(tasks);
-        free(ranks);
-        free(reports);
-        return error_set(error, "out of memory");
-    }
     for (size_t i = 0; i < count; i++) {
         struct record asked = *key;
         asked.from = pairs[i].from;
@@ -130,18 +123,13 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
         record.summary = reports[i].summary;
         good = records_add(campaign->records, &record, error);
     }
-    if (!campaign->failed) {
-        free(tasks);
-        free(ranks);
-        free(reports);
-    }
     return good;
 }
 
 bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t count, double seconds,
                      struct error *error) {
-    struct task *tasks = ARENA_ARRAY(campaign->arena, struct task, count);
-    struct report *reports = ARENA_ARRAY(campaign->arena, struct report, count);
+    struct task *tasks = campaign->tasks;
+    struct report *reports = campaign->reports;
     struct record record = {.phase = PHASE_MEMORY, .kind = TASK_MEMORY, .members = (int32_t)count};
     record.from = record.to = ranks[0];
     if (records_find(campaign->records, &record) != NULL) {
@@ -166,8 +154,8 @@ bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t cou
 /* The same task for all members of a group. */
 static bool run_group(struct campaign *campaign, const struct task *task, const int32_t *ranks, size_t count,
                       struct report *first, struct error *error) {
-    struct task *tasks = ARENA_ARRAY(campaign->arena, struct task, count);
-    struct report *reports = ARENA_ARRAY(campaign->arena, struct report, count);
+    struct task *tasks = campaign->tasks;
+    struct report *reports = campaign->reports;
     for (size_t i = 0; i < count; i++) {
         tasks[i] = *task;
     }
@@ -212,16 +200,19 @@ bool campaign_collective(struct campaign *campaign, const struct record *key, co
 
 bool campaign_describe(struct campaign *campaign, struct error *error) {
     campaign->begin = MPI_Wtime();
+    size_t room = (size_t)campaign->placement->ranks;
+    campaign->tasks = ARENA_ARRAY(campaign->arena, struct task, room);
+    campaign->ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
+    campaign->reports = ARENA_ARRAY(campaign->arena, struct report, room);
     size_t hosts = campaign->placement->host_count;
-    int32_t *leaders = ARENA_ARRAY(campaign->arena, int32_t, hosts);
-    struct report *reports = ARENA_ARRAY(campaign->arena, struct report, hosts);
+    int32_t *leaders = campaign->ranks;
+    struct report *reports = campaign->reports;
     campaign->nodes = ARENA_ARRAY(campaign->arena, struct node_summary, hosts);
     for (size_t i = 0; i < hosts; i++) {
         leaders[i] = campaign_leader(campaign, i);
     }
-    if (!crew_describe(leaders, hosts, campaign->hwloc_xml, reports, campaign->nodes)) {
-        struct task *tasks = ARENA_ARRAY(campaign->arena, struct task, hosts);
-        return blame(campaign, tasks, reports, hosts, error);
+    if (!crew_describe(campaign->tasks, leaders, hosts, campaign->hwloc_xml, reports, campaign->nodes)) {
+        return blame(campaign, campaign->tasks, reports, hosts, error);
     }
     for (size_t i = 0; i < hosts; i++) {
         if (campaign->nodes[i].error[0] != '\0') {

@@ -30,6 +30,10 @@ struct campaign {
     struct analysis_host *hosts; /* how each deviates; with two hosts or more */
     bool by_bandwidth;           /* the levels show in bandwidth, not in latency */
     bool failed;                 /* MPI is only good for aborting now */
+    /* What runs at present: a rank takes part at most once. */
+    struct task *tasks;
+    int32_t *ranks;
+    struct report *reports;
 };
 
 /* Starts the clock and describes the nodes. False as below; also, without `failed`, for bad hwloc XML. */

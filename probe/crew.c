@@ -91,8 +91,24 @@ static void beat(const struct task *task) {
     }
 }
 
+/* Room for the requests of a task and a report a rank. Not given back, since after a failure some of them are
+ * still active. NULL: out of memory. */
+static MPI_Request *need_requests(size_t count) {
+    static MPI_Request *requests = NULL;
+    static size_t room = 0;
+    if (room < count) {
+        MPI_Request *more = realloc(requests, count * sizeof *more);
+        if (more == NULL) {
+            return NULL;
+        }
+        requests = more;
+        room = count;
+    }
+    return requests;
+}
+
 bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, struct report *reports) {
-    MPI_Request *requests = calloc(count * 2, sizeof(MPI_Request));
+    MPI_Request *requests = need_requests(2 * count);
     const struct task *own = NULL;
     size_t own_index = 0;
     double limit = 0, begin = MPI_Wtime();
@@ -127,19 +143,12 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
     for (size_t i = 0; i < count; i++) {
         all = all && reports[i].state == REPORT_DONE;
     }
-    if (all) {
-        free(requests); /* otherwise requests are still active, and the run is about to end */
-    }
     return all;
 }
 
-bool crew_describe(const int32_t *ranks, size_t count, const char *hwloc_xml, struct report *reports,
-                   struct node_summary *nodes) {
+bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const char *hwloc_xml,
+                   struct report *reports, struct node_summary *nodes) {
     const double describe_seconds = 30; /* hwloc on a large node with many devices takes seconds */
-    struct task *tasks = calloc(count, sizeof *tasks);
-    if (tasks == NULL) {
-        return false;
-    }
     for (size_t i = 0; i < count; i++) {
         tasks[i] = (struct task){.kind = TASK_NODE, .seconds = describe_seconds};
     }
@@ -156,10 +165,7 @@ bool crew_describe(const int32_t *ranks, size_t count, const char *hwloc_xml, st
             all = false;
         }
     }
-    if (all) {
-        free(tasks);
-    }
-    return all; /* NOLINT(clang-analyzer-unix.Malloc): else MPI may still read the tasks */
+    return all;
 }
 
 void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *answers) {

@@ -18,9 +18,9 @@ bool crew_work(const char *hwloc_xml, int *status);
  * order. False when some are not REPORT_DONE. */
 bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, struct report *reports);
 
-/* Runs TASK_NODE on ranks[i]; summaries and their errors stand in `nodes`. */
-bool crew_describe(const int32_t *ranks, size_t count, const char *hwloc_xml, struct report *reports,
-                   struct node_summary *nodes);
+/* Runs TASK_NODE on ranks[i], with room for `count` tasks; summaries and their errors stand in `nodes`. */
+bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const char *hwloc_xml,
+                   struct report *reports, struct node_summary *nodes);
 
 /* Which ranks still answer within `seconds`; answers[i] for ranks[i]. */
 void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *answers);

@@ -38,6 +38,7 @@ struct direction {
     struct frame *frames; /* a ring of FRAMES */
 };
 
+static struct frame frames[2][FRAMES]; /* of both directions */
 static volatile sig_atomic_t is_cut;
 
 static void toggle(int signal_number) {
@@ -115,13 +116,8 @@ int main(int argc, char **argv) {
     int64_t delay_ns = strtoll(argv[3], NULL, 10) * 1000;
     double bytes_per_ns = strtod(argv[4], NULL) / 8 * 1e6 / (double)second_ns;
     int one = open_tap(argv[1]), other = open_tap(argv[2]);
-    struct direction directions[2] = {{.from = one, .to = other}, {.from = other, .to = one}};
-    for (int i = 0; i < 2; i++) {
-        directions[i].frames = calloc(FRAMES, sizeof(struct frame));
-        if (directions[i].frames == NULL) {
-            return 1;
-        }
-    }
+    struct direction directions[2] = {{.from = one, .to = other, .frames = frames[0]},
+                                      {.from = other, .to = one, .frames = frames[1]}};
     struct sigaction action = {.sa_handler = toggle};
     sigaction(SIGUSR1, &action, NULL);
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);

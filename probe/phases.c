@@ -390,7 +390,8 @@ static void plan_pairs(struct campaign *campaign) {
     int64_t hosts = (int64_t)campaign->placement->host_count;
     double budget = pairs_share * campaign->limit_seconds;
     double needed = (double)schedule_round_count(hosts) * slot_seconds();
-    campaign->pace = fmax(least_pace, fmin(1, budget / fmax(needed, slot_seconds())));
+    /* A little less than what just fits, which rounding might push over. */
+    campaign->pace = fmax(least_pace, fmin(1, 0.999 * budget / fmax(needed, slot_seconds())));
     schedule_make(hosts, campaign->pace * slot_seconds(), budget, &campaign->plan);
 }
 

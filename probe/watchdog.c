@@ -26,7 +26,9 @@ void watchdog_arm(double seconds, const char *doing) {
     struct sigaction action = {.sa_handler = bite};
     watchdog_disarm();
     gethostname(host, sizeof host - 1);
-    snprintf(message, sizeof message, "clusterprobe: error: no end of %.150s within %.0f s, seen from %s\n",
+    snprintf(message, sizeof message,
+             "clusterprobe: error: no end of %.150s within %.0f s, seen from %s (a member "
+             "that doesn't say this is to blame)\n",
              doing, seconds, host);
     sigemptyset(&action.sa_mask);
     sigaction(SIGALRM, &action, NULL);

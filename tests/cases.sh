@@ -19,6 +19,8 @@ scratch=$(mktemp -d)
 trap 'chmod -R u+rwX "$scratch"; rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 export CLUSTERPLAN_DATA="$source" LC_ALL=C.UTF-8 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# Open MPI leaves memory to the end of the process; clusterplan itself is held to free what it took.
+probe_asan_options=detect_leaks=0
 unset NO_COLOR COLUMNS
 passed=0 failed=0 skipped=0
 longest_seconds=60
@@ -49,12 +51,12 @@ compare() {
 
 # Runs the case into $scratch/out and $scratch/err; the exit code lands in $code. False: skipped.
 run_case() {
-    local command program="$build/clusterplan" as_user=""
+    local command program="$build/clusterplan" as_user="" asan_options=""
 
     read -r command <"$here/$case/command"
     case $command in
     %PROBE*)
-        program="$build/clusterprobe" command=${command#%PROBE}
+        program="$build/clusterprobe" command=${command#%PROBE} asan_options=$probe_asan_options
         [ -x "$program" ] || { skip "clusterprobe is not built"; return 1; }
         ;;
     esac
@@ -68,7 +70,7 @@ run_case() {
     cd "$scratch/case" || exit 1
     [ ! -f setup ] || sh ./setup || { skip "its setup failed"; return 1; }
     find . | sort >"$scratch/before"
-    timeout "$longest_seconds" $as_user bash -c "\"$program\" $command" >"$scratch/out.raw" 2>"$scratch/err.raw" </dev/null
+    ASAN_OPTIONS=$asan_options timeout "$longest_seconds" $as_user bash -c "\"$program\" $command" >"$scratch/out.raw" 2>"$scratch/err.raw" </dev/null
     code=$?
     find . | sort >"$scratch/after"
     without_what_differs "$scratch/out.raw" >"$scratch/out"

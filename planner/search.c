@@ -283,8 +283,10 @@ static bool search_pass(struct search *search, bool offload, struct error *error
     struct search_space space;
     search_space_build(search->problem, offload, &space);
     search->result->layouts += space.layouts;
-    if (space.layouts == 0)
+    if (space.layouts == 0) {
+        search_space_free(&space);
         return search_why_no_layout(search->problem, error);
+    }
     search_frames(search, offload, &space);
     if (search->contenders.count == 0 && search->problem->limit_seconds <= 0)
         search_why_nothing_fits(search->problem, offload, &space, search->arena, &search->result->nearest);

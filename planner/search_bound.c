@@ -55,7 +55,7 @@ least_bound(const struct search_problem *problem, struct cost_context *context, 
     double least = HUGE_VAL;
     layout.recompute = least_recompute(problem);
     layout.overlap = most_overlap(problem);
-    for (int value = 0; value <= (layout.tp > 1); value++) {
+    for (int value = 0; value < (layout.tp > 1 ? 2 : 1); value++) {
         layout.sequence_parallel = value != 0;
         if (allows(problem, LAYOUT_SEQUENCE_PARALLEL, value))
             least = fmin(least, bound(problem, context, &layout));

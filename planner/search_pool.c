@@ -34,7 +34,7 @@ static void remove_at(struct search_pool *pool, size_t place) {
 }
 
 void search_pool_add(struct search_pool *pool, const struct candidate *candidate) {
-    size_t place = pool->count;
+    size_t place;
     if (pool->room == 0 || candidate->seconds > search_pool_limit(pool))
         return;
     for (size_t i = 0; pool->distinct && i < pool->count; i++) {

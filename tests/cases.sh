@@ -13,7 +13,7 @@ regenerate=no
 build=$(realpath "$1")
 source=$(realpath "$here/../..")
 shift
-[ $# -gt 0 ] && chosen=("$@") || mapfile -t chosen < <(cd "$here" && ls -d */ | tr -d /)
+[ $# -gt 0 ] && chosen=("$@") || mapfile -t chosen < <(cd "$here" && ls -d */command | sed 's,/command,,')
 
 scratch=$(mktemp -d)
 trap 'chmod -R u+rwX "$scratch"; rm -rf "$scratch"' EXIT

@@ -42,13 +42,18 @@ bool search_why_no_layout(const struct search_problem *problem, struct error *er
                      why);
 }
 
-/* Bytes over what there is, on the device or its share of the host. */
+/* Bytes of a device that find no place: on the device, and with offload in its share of the host. */
+static double device_excess(const struct memory_use *use) {
+    return fmax(0, use->per_device_bytes - use->capacity_bytes);
+}
+
+static double host_excess(const struct search_problem *problem, const struct memory_use *use) {
+    const struct cluster_node *node = &problem->cluster->node;
+    return fmax(0, use->host_bytes_per_device - node->host_memory_bytes / (double)node->devices);
+}
+
 static double excess(const struct search_problem *problem, const struct memory_use *use) {
-    const struct cluster *cluster = problem->cluster;
-    double device = use->per_device_bytes - use->capacity_bytes;
-    double host =
-        use->host_bytes_per_device - cluster->node.host_memory_bytes / (double)cluster->node.devices;
-    return use->host_bytes_per_device > 0 ? fmax(device, host) : device;
+    return device_excess(use) + host_excess(problem, use);
 }
 
 /* Of layouts that exceed as much the first in the order of the keys, so that it doesn't matter in which order
@@ -71,15 +76,21 @@ static void consider(const struct search_problem *problem, struct leaves *leaves
 
 static void describe(const struct search_problem *problem, struct near_miss *nearest) {
     const struct memory_use *use = &nearest->memory;
-    char over[32], capacity[32];
-    bool host = use->per_device_bytes <= use->capacity_bytes;
-    double bytes = host ? problem->cluster->node.host_memory_bytes : use->capacity_bytes;
-    double more = excess(problem, use) * (host ? (double)problem->cluster->node.devices : 1);
-    units_format(more, UNIT_BYTES, over, sizeof over);
-    units_format(bytes, UNIT_BYTES, capacity, sizeof capacity);
-    nearest->bound = host ? "host memory" : "memory";
-    snprintf(nearest->why, sizeof nearest->why, "%s over the %s's %s", over, host ? "node" : "device",
-             capacity);
+    const struct cluster_node *node = &problem->cluster->node;
+    double device = device_excess(use), host = host_excess(problem, use) * (double)node->devices;
+    char device_over[32], capacity[32], host_over[32], host_memory[32];
+    units_format(device, UNIT_BYTES, device_over, sizeof device_over);
+    units_format(use->capacity_bytes, UNIT_BYTES, capacity, sizeof capacity);
+    units_format(host, UNIT_BYTES, host_over, sizeof host_over);
+    units_format(node->host_memory_bytes, UNIT_BYTES, host_memory, sizeof host_memory);
+    nearest->bound = device > 0 ? "memory" : "host memory";
+    if (device > 0 && host > 0)
+        snprintf(nearest->why, sizeof nearest->why, "%s over the device's %s, and %s over the node's %s",
+                 device_over, capacity, host_over, host_memory);
+    else if (device > 0)
+        snprintf(nearest->why, sizeof nearest->why, "%s over the device's %s", device_over, capacity);
+    else
+        snprintf(nearest->why, sizeof nearest->why, "%s over the node's %s", host_over, host_memory);
 }
 
 static void consider_split(const struct search_problem *problem, bool offload, const struct layout *split,
@@ -98,8 +109,8 @@ static void consider_split(const struct search_problem *problem, bool offload, c
         for (size_t j = 0; j < choices.schedule_count * choices.sharding_count; j++) {
             leaves_choose(&leaves, j / choices.sharding_count, j % choices.sharding_count,
                           choices.offloads[i]);
-            if (nearest->found && !choices.offloads[i] &&
-                leaves_least_bytes(&leaves) > nearest->memory.per_device_bytes)
+            if (nearest->found && leaves_least_bytes(&leaves) - problem->cluster->device.memory_bytes >
+                                      excess(problem, &nearest->memory))
                 continue;
             consider(problem, &leaves, nearest);
         }

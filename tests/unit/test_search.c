@@ -345,6 +345,43 @@ static void test_nothing_fits(void **state) {
     arena_destroy(arena);
 }
 
+/* What finds no place, on a device and in its share of the host. */
+static double excess_of(const struct setting *setting, const struct near_miss *nearest) {
+    const struct cluster_node *node = &setting->cluster.node;
+    return fmax(0, nearest->memory.per_device_bytes - nearest->memory.capacity_bytes) +
+           fmax(0, nearest->memory.host_bytes_per_device - node->host_memory_bytes / (double)node->devices);
+}
+
+/* With offload both memories count: a host too small must not hide what the device lacks, nor one
+ * recomputation from another. */
+static void test_nearest_counts_both_memories(void **state) {
+    static const char *const layouts[] = {"recompute=none offload=true", "recompute=full offload=true",
+                                          "recompute=none offload=false", "recompute=full offload=false"};
+    struct arena *arena = arena_create();
+    struct setting setting;
+    struct search_result free_choice, fixed;
+    struct error error = {0};
+    (void)state;
+    make_small(&setting, 6e8);
+    setting.cluster.node.host_memory_bytes = 16e6;
+    setting.cluster.node.host_link_bytes_per_second = 25e9;
+    assert_true(search_run(&setting.problem, arena, &free_choice, &error));
+    assert_true(free_choice.nearest.found);
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
+        setting.problem.request = (struct layout_request){0};
+        assert_true(layout_request_parse(layouts[i], &setting.problem.request, &error));
+        assert_true(search_run(&setting.problem, arena, &fixed, &error));
+        assert_true(fixed.nearest.found);
+        assert_true(excess_of(&setting, &free_choice.nearest) <= excess_of(&setting, &fixed.nearest));
+        if (fixed.nearest.layout.offload) {
+            assert_non_null(strstr(fixed.nearest.why, "over the device's 600"));
+            assert_non_null(strstr(fixed.nearest.why, "over the node's 16"));
+        }
+    }
+    assert_int_equal(free_choice.nearest.layout.recompute, RECOMPUTE_FULL);
+    arena_destroy(arena);
+}
+
 static void test_no_layout_at_all(void **state) {
     static const struct {
         const char *layout;
@@ -445,6 +482,7 @@ int main(void) {
         cmocka_unit_test(test_request_is_kept),
         cmocka_unit_test(test_runners_up_differ),
         cmocka_unit_test(test_nothing_fits),
+        cmocka_unit_test(test_nearest_counts_both_memories),
         cmocka_unit_test(test_no_layout_at_all),
         cmocka_unit_test(test_better_clusters),
         cmocka_unit_test(test_limit),

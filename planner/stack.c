@@ -11,8 +11,9 @@ enum {
 };
 
 /* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
- * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures are starting values
- * of the findings until bench/fit_stacks refits them; docs/accuracy.md has the errors they give. */
+ * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures were fitted to the
+ * published steps in tests/measured with bench/fit_stacks; docs/cost-model.md, "A step", says which of them
+ * the runs determine, docs/accuracy.md what errors they give. */
 const struct stack stacks[] = {
     {
         .name = "megatron-2021",

@@ -166,11 +166,11 @@ static const struct limit {
     size_t runs;
     double step, memory;
 } limits[] = {
-    {"bloom-a100", 39, 5.7, 4.3},        {"bridge-h100", 12, 25.1, 0},   {"dgxc-h100", 38, 19.7, 0},
-    {"folding-h100-moe", 18, 8.8, 0},   {"internevo-a100", 24, 8.3, 0}, {"moe-zoo-h100", 13, 37.0, 0},
-    {"mosaicml", 105, 12.1, 0},          {"nemo-h100-fp8", 15, 8.7, 0}, {"sc21-a100", 10, 4.6, 0},
-    {"seqsel-a100", 10, 2.9, 0},         {"simumax-b200", 16, 8.8, 0.3}, {"vtrain-a100", 59, 10.5, 0},
-    {"zero-bubble-a100", 18, 14.8, 1.9},
+    {"bloom-a100", 39, 5.4, 4.3},       {"bridge-h100", 12, 9.5, 0},    {"dgxc-h100", 38, 6.9, 0},
+    {"folding-h100-moe", 18, 4.7, 0},   {"internevo-a100", 24, 5.3, 0}, {"moe-zoo-h100", 13, 20.0, 0},
+    {"mosaicml", 105, 5.0, 0},          {"nemo-h100-fp8", 15, 3.4, 0},  {"sc21-a100", 10, 2.5, 0},
+    {"seqsel-a100", 10, 2.0, 0},        {"simumax-b200", 16, 3.9, 0.3}, {"vtrain-a100", 59, 7.9, 0},
+    {"zero-bubble-a100", 18, 7.7, 1.9},
 };
 
 static const struct limit *find_limit(const char *name) {

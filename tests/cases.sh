@@ -91,6 +91,7 @@ check_cases() {
         "$2"
         [ "$failed_here" = no ] && passed=$((passed + 1)) || failed=$((failed + 1))
     done
+    [ "$failed" = 0 ] || echo "after a change that is meant: ${here#"$source"/}/run.sh --regenerate build"
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" = 0 ]
 }

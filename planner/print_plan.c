@@ -296,8 +296,10 @@ static void print_counts(const struct answer *answer, const struct print_style *
 
 static void print_nearest(const struct near_miss *nearest, const struct training *training,
                           const struct print_style *style, struct arena *arena, FILE *stream) {
-    print_plan_layout(arena_print(arena, "Nearest layout, refused by %s: %s", nearest->bound, nearest->why),
-                      &nearest->layout, training, style, stream);
+    print_paragraph(
+        "  ", arena_print(arena, "The nearest layout is refused by %s: %s.", nearest->bound, nearest->why),
+        stream);
+    print_plan_layout("Nearest layout", &nearest->layout, training, style, stream);
     if (nearest->memory.per_device_bytes > 0) {
         struct panel memory = memory_panel(&nearest->memory, arena);
         print_panels(&memory, NULL, style, arena, stream);

@@ -189,7 +189,7 @@ static void test_nothing_fits(void **state) {
     char *text = printed_table(fixture, &ascii);
     assert_shape(text);
     assert_has(text, "Nothing fits.\n");
-    assert_has(text, "refused by memory: 40 GB over the device's 80 GB\n");
+    assert_has(text, "The nearest layout is refused by memory: 40 GB over the device's 80 GB.\n");
     assert_has(text, "Memory a device: 120 GB of 80 GB, 150 %\n");
     assert_null(strstr(text, "MFU"));
     free(text);

@@ -10,9 +10,10 @@
 /* A clock's and a system call's worth: no distance is known better than this. */
 static const double least_spread_seconds = 50e-9;
 static const double least_spread_share = 0.01;
-static const double slow_share = 0.2;      /* a host or link this far below the usual deviates ... */
-static const double slow_in_spreads = 3;   /* ... if that is also this many of the pairs' own spreads */
-static const double late_share = 0.2;      /* the same for latency above the usual */
+static const double slow_share = 0.2;    /* a host or link this far below the usual deviates ... */
+static const double slow_in_spreads = 3; /* ... if that is also this many of the pairs' own spreads */
+enum { LINKS_PER_HOST = 8 };             /* that are told of one sender: with more, the host itself is slow */
+static const double late_share = 0.2;    /* the same for latency above the usual */
 static const double usual_quantile = 0.75; /* of the bandwidths of a level */
 
 static float *not_measured(struct arena *arena, size_t count) {
@@ -201,24 +202,44 @@ static void judge_latency(const struct analysis_matrix *matrix, const struct lev
     }
 }
 
+/* Slow directions of pairs; those of hosts that deviate too, or only of others. */
 static void judge_links(const struct analysis_matrix *matrix, const struct levels *levels,
-                        const struct analysis_usual *usual, const struct analysis_host *hosts,
+                        const struct analysis_usual *usual, const struct analysis_host *hosts, bool of_all,
                         struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count) {
+    *link_count = 0;
     for (size_t i = 0; i < matrix->hosts; i++) {
+        size_t sent = 0;
         for (size_t j = 0; j < matrix->hosts && *link_count < ANALYSIS_LINKS_MAX; j++) {
             size_t cell = i * matrix->hosts + j;
             double typical = i == j ? 0 : usual[levels_joining(levels, i, j)].bandwidth;
-            if (!(typical > 0) || isnan(matrix->bandwidth[cell]) || hosts[i].note[0] != '\0' ||
-                hosts[j].note[0] != '\0') {
+            bool sound = hosts[i].note[0] == '\0' && hosts[j].note[0] == '\0';
+            if (!(typical > 0) || isnan(matrix->bandwidth[cell]) || (!sound && !of_all) ||
+                sent == LINKS_PER_HOST) {
                 continue;
             }
             double factor = (double)matrix->bandwidth[cell] / typical;
             if (is_slow(factor, (double)matrix->bandwidth_spread[cell] / typical)) {
                 links[*link_count] = (struct analysis_link){i, j, factor};
                 *link_count += 1;
+                sent++;
             }
         }
     }
+}
+
+static void find_usual(const struct analysis_matrix *matrix, const struct levels *levels, struct arena *arena,
+                       struct analysis_usual usual[LEVELS_MAX]) {
+    for (size_t level = 0; level < levels->count; level++) {
+        analysis_usual(matrix, levels, level, arena, &usual[level]);
+    }
+}
+
+void analysis_suspects(const struct analysis_matrix *matrix, const struct levels *levels, struct arena *arena,
+                       struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count) {
+    struct analysis_usual usual[LEVELS_MAX];
+    struct analysis_host *unjudged = ARENA_ARRAY(arena, struct analysis_host, matrix->hosts);
+    find_usual(matrix, levels, arena, usual);
+    judge_links(matrix, levels, usual, unjudged, true, links, link_count);
 }
 
 void analysis_deviations(const struct analysis_matrix *matrix, const struct levels *levels,
@@ -226,14 +247,11 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
                          struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count) {
     struct analysis_usual usual[LEVELS_MAX];
     double *scratch = ARENA_ARRAY(arena, double, 2 * matrix->hosts);
-    for (size_t level = 0; level < levels->count; level++) {
-        analysis_usual(matrix, levels, level, arena, &usual[level]);
-    }
+    find_usual(matrix, levels, arena, usual);
     for (size_t host = 0; host < matrix->hosts; host++) {
         memset(&hosts[host], 0, sizeof hosts[host]);
         judge_bandwidth(matrix, levels, usual, host, scratch, &hosts[host]);
         judge_latency(matrix, levels, usual, host, scratch, &hosts[host]);
     }
-    *link_count = 0;
-    judge_links(matrix, levels, usual, hosts, links, link_count);
+    judge_links(matrix, levels, usual, hosts, false, links, link_count);
 }

@@ -57,4 +57,8 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
                          struct arena *arena, struct analysis_host *hosts,
                          struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count);
 
+/* All directions that look slow, also those of hosts that look slow as a whole: to be measured again. */
+void analysis_suspects(const struct analysis_matrix *matrix, const struct levels *levels, struct arena *arena,
+                       struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count);
+
 #endif

@@ -9,8 +9,8 @@
 #include "probe/crew.h"
 #include "probe/phases.h"
 
-/* The longest that one message may take: 4 MiB then need 0.7 MB a second. */
-static const double stall_seconds = 6;
+/* The longest that one message may take: 4 MiB then need 0.4 MB a second. */
+static const double stall_seconds = 10;
 static const double roll_call_seconds = 3;
 
 int32_t campaign_leader(const struct campaign *campaign, size_t host) {

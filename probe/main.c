@@ -321,6 +321,7 @@ static int lead(const struct placement *placement, const struct arguments *argum
                     "goes on from there",
                     journal));
     int status = measure(&campaign, arguments, &source, error);
+    watchdog_last_words(NULL);
     bool worth_keeping = status == EXIT_FAILURE && records.count > 0;
     if (worth_keeping) {
         error_hint(error, "what was measured is kept in %s; the same line with --resume goes on from there",

@@ -141,14 +141,18 @@ static bool run_pairs(struct campaign *campaign, struct error *error) {
     return true;
 }
 
+/* Levels and deviating hosts out of the pairs, and the directions that look slow. */
 static void find_levels(struct campaign *campaign, struct analysis_link links[ANALYSIS_LINKS_MAX],
                         size_t *link_count) {
     size_t hosts = campaign->placement->host_count;
     struct analysis_matrix matrix;
+    struct analysis_link slow[ANALYSIS_LINKS_MAX];
+    size_t slow_count;
     analysis_gather(campaign->records, campaign->placement->host_of, hosts, campaign->arena, &matrix);
     analysis_find_levels(&matrix, campaign->arena, &campaign->levels, &campaign->by_bandwidth);
     campaign->hosts = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
-    analysis_deviations(&matrix, &campaign->levels, campaign->arena, campaign->hosts, links, link_count);
+    analysis_deviations(&matrix, &campaign->levels, campaign->arena, campaign->hosts, slow, &slow_count);
+    analysis_suspects(&matrix, &campaign->levels, campaign->arena, links, link_count);
 }
 
 /* Levels and deviations out of the pairs. Links that look slow are measured again, alone, since other work on

@@ -47,9 +47,11 @@ static void say_last_words(int signal_number) {
 
 void watchdog_last_words(const char *last_words) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = say_last_words};
+    struct sigaction action = {.sa_handler = last_words != NULL ? say_last_words : SIG_DFL};
     sigemptyset(&action.sa_mask);
-    snprintf(words, sizeof words, "clusterprobe: error: %s\n", last_words);
+    if (last_words != NULL) {
+        snprintf(words, sizeof words, "clusterprobe: error: %s\n", last_words);
+    }
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         sigaction(signals[i], &action, NULL);
     }

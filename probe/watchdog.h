@@ -8,7 +8,7 @@ void watchdog_arm(double seconds, const char *doing);
 void watchdog_disarm(void);
 
 /* From now on an interrupted or terminated process says `last_words` (copied) before it ends. Blocking calls
- * of MPI leave no other way. */
+ * of MPI leave no other way. NULL: nothing more to say. */
 void watchdog_last_words(const char *last_words);
 
 #endif

@@ -92,7 +92,16 @@ static int64_t fewest_nodes_step(int64_t nodes) {
     return step;
 }
 
+/* With states on the host a model fits on ever fewer nodes, ever more slowly: only if it is asked for. */
+static void keep_states_on_devices(struct layout_request *request) {
+    if (request->keys[LAYOUT_OFFLOAD].count == 0) {
+        request->keys[LAYOUT_OFFLOAD].count = 1;
+        request->keys[LAYOUT_OFFLOAD].values[0] = 0;
+    }
+}
+
 static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
+    keep_states_on_devices(&problem->search.request);
     int64_t per_node = problem->cluster.node.devices, first = fewest_nodes_bound(problem), nodes = first;
     for (int tries = 0; tries < MAX_FEWEST_TRIES; tries++) {
         struct search_result result;

@@ -166,7 +166,7 @@ static size_t order_splits(struct search *search, bool offload, struct split *sp
             splits[kept].bound_seconds = search_bound_split(problem, search->context, &splits[i].layout);
         kept++;
     }
-    if (!problem->exhaustive)
+    if (!problem->exhaustive && kept > 0)
         qsort(splits, kept, sizeof splits[0], compare_splits);
     return kept;
 }
@@ -188,7 +188,7 @@ static void open_frame(struct search *search, bool offload, const struct search_
 static void search_frames(struct search *search, bool offload, struct search_space *space) {
     const struct search_problem *problem = search->problem;
     struct split *splits = ARENA_ARRAY(search->arena, struct split, space->expert_split_count);
-    if (!problem->exhaustive) {
+    if (!problem->exhaustive && space->count > 0) {
         for (size_t i = 0; i < space->count; i++) {
             struct layout layout = frame_layout(&space->frames[i]);
             space->frames[i].bound_seconds = search_bound_frame(problem, search->context, &layout);

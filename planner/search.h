@@ -14,9 +14,9 @@ struct search_problem {
     struct training training;
     struct layout_request request;
     int64_t devices;
-    size_t top;                                 /* how many plans to keep */
-    bool exhaustive;                            /* no bound removes a layout */
-    bool alike;                                 /* runners-up may differ in the micro-batch alone */
+    size_t top;           /* how many plans to keep */
+    bool exhaustive;      /* no bound removes a layout */
+    bool alike;           /* runners-up may differ in the micro-batch alone */
     double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
     void (*progress)(void *data, double share); /* called now and then; may be NULL */
     void *progress_data;

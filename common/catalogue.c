@@ -61,6 +61,12 @@ static void find_roots(struct arena *arena, const char *roots[MAX_ROOTS + 1]) {
     roots[count] = NULL;
 }
 
+static bool is_folder(const char *path) {
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 static bool is_file(const char *path) {
     struct stat status;
 
@@ -93,7 +99,9 @@ const char *catalogue_find(enum catalogue_kind kind, const char *name, struct ar
         return path;
     error_set(error, "no %s is named \"%s\", and there is no such file", kind_names[kind], name);
     nearest = error_nearest(name, catalogue_names(kind, arena));
-    if (nearest != NULL)
+    if (is_folder(name))
+        error_hint(error, "\"%s\" is a folder: name a file in it by its path", name);
+    else if (nearest != NULL)
         error_hint(error, "did you mean \"%s\"?", nearest);
     else
         error_hint(error, "\"clusterplan %s\" lists what ships",

@@ -9,6 +9,12 @@
     { .key = (key_), .type = FIELD_INTEGER, .offset = offsetof(type_, member_), .unit = UNIT_COUNT }
 #define NUMBER(key_, type_, member_, unit_)                                                                  \
     { .key = (key_), .type = FIELD_NUMBER, .offset = offsetof(type_, member_), .unit = (unit_) }
+/* For what can be left out, but isn't 0 where it stands: 0 is how the struct says "unknown". */
+#define NUMBER_POSITIVE(key_, type_, member_, unit_)                                                         \
+    {                                                                                                        \
+        .key = (key_), .type = FIELD_NUMBER, .offset = offsetof(type_, member_), .unit = (unit_),            \
+        .positive = true                                                                                     \
+    }
 #define NUMBER_REQUIRED(key_, type_, member_, unit_)                                                         \
     {                                                                                                        \
         .key = (key_), .type = FIELD_NUMBER, .offset = offsetof(type_, member_), .unit = (unit_),            \
@@ -67,9 +73,9 @@ const struct field node_fields[] = {
      .unit = UNIT_COUNT,
      .minimum = 1,
      .maximum = 1024},
-    NUMBER("host_memory", struct cluster_node, host_memory_bytes, UNIT_BYTES),
-    NUMBER("host_link", struct cluster_node, host_link_bytes_per_second, UNIT_BYTES_PER_SECOND),
-    NUMBER("storage", struct cluster_node, storage_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    NUMBER_POSITIVE("host_memory", struct cluster_node, host_memory_bytes, UNIT_BYTES),
+    NUMBER_POSITIVE("host_link", struct cluster_node, host_link_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    NUMBER_POSITIVE("storage", struct cluster_node, storage_bytes_per_second, UNIT_BYTES_PER_SECOND),
     TEXT("from", struct cluster_node, from),
     END,
 };
@@ -82,8 +88,8 @@ const struct field device_fields[] = {
                     UNIT_BYTES_PER_SECOND),
     CUSTOM_REQUIRED("peak", offsetof(struct cluster_device, peak_flops), read_peak),
     NUMBER("price", struct cluster_device, price_per_second, UNIT_MONEY_PER_SECOND),
-    NUMBER("power", struct cluster_device, power_watts, UNIT_WATTS),
-    NUMBER("mtbf", struct cluster_device, mtbf_seconds, UNIT_SECONDS),
+    NUMBER_POSITIVE("power", struct cluster_device, power_watts, UNIT_WATTS),
+    NUMBER_POSITIVE("mtbf", struct cluster_device, mtbf_seconds, UNIT_SECONDS),
     TEXT("from", struct cluster_device, from),
     CUSTOM("matmul", offsetof(struct cluster_device, kernels), read_kernels),
     CUSTOM("attention", offsetof(struct cluster_device, kernels.attention), read_attention),
@@ -104,10 +110,16 @@ const struct field peak_fields[] = {
 };
 
 const struct field kernel_fields[] = {
-    WHOLE("multiprocessors", struct kernel_constants, multiprocessors),
+    {.key = "multiprocessors",
+     .type = FIELD_INTEGER,
+     .offset = offsetof(struct kernel_constants, multiprocessors),
+     .unit = UNIT_COUNT,
+     .minimum = 1,
+     .maximum = 1e6},
     {.key = "memory_efficiency",
      .type = FIELD_NUMBER,
      .offset = offsetof(struct kernel_constants, memory_efficiency),
+     .positive = true,
      .maximum = 1},
     TEXT("from", struct kernel_constants, from),
     CUSTOM("bf16", offsetof(struct kernel_constants, matmul[PRECISION_BF16]), read_matmul),
@@ -174,6 +186,7 @@ const struct field level_fields[] = {
     {.key = "efficiency",
      .type = FIELD_NUMBER,
      .offset = offsetof(struct network_level, efficiency),
+     .positive = true,
      .maximum = 1},
     TEXT("from", struct network_level, from),
     CUSTOM("collectives", offsetof(struct network_level, collectives), read_collectives),
@@ -208,8 +221,8 @@ const struct field host_fields[] = {
     TEXT_REQUIRED("name", struct cluster_host, name),
     TEXT("class", struct cluster_host, class_name),
     TEXT("place", struct cluster_host, place),
-    NUMBER("bandwidth_factor", struct cluster_host, bandwidth_factor, UNIT_NONE),
-    NUMBER("latency_factor", struct cluster_host, latency_factor, UNIT_NONE),
+    NUMBER_POSITIVE("bandwidth_factor", struct cluster_host, bandwidth_factor, UNIT_NONE),
+    NUMBER_POSITIVE("latency_factor", struct cluster_host, latency_factor, UNIT_NONE),
     TEXT("note", struct cluster_host, note),
     END,
 };

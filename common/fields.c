@@ -47,6 +47,19 @@ static bool is_scalar(const struct fields_reader *reader, const struct yaml_node
                                                   : "a single value was expected, not a list");
 }
 
+/* Nothing that rings the bell or starts an escape sequence where the text is printed: the control characters
+ * of ASCII and, in UTF-8, those above it. Texts may have several lines, names (all that is required) only
+ * one. */
+static bool is_printable(const char *text, bool one_line) {
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+        if ((*at == '\n' || *at == '\t') && !one_line)
+            continue;
+        if (*at < ' ' || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
+            return false;
+    }
+    return true;
+}
+
 static bool read_text(const struct fields_reader *reader, const struct yaml_node *node,
                       const struct field *field, const char **target) {
     if (yaml_is_null(node)) {
@@ -54,6 +67,10 @@ static bool read_text(const struct fields_reader *reader, const struct yaml_node
             return true;
         return value_error(reader, node, field, "a text was expected, and nothing is given");
     }
+    if (!is_printable(node->text, field->required))
+        return value_error(reader, node, field, "a text has no control characters");
+    if (field->required && node->text[strspn(node->text, " ")] == '\0')
+        return value_error(reader, node, field, "a text was expected, and nothing is given");
     *target = arena_copy_string(reader->arena, node->text);
     return true;
 }

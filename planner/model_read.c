@@ -162,7 +162,7 @@ bool model_read_node(const struct fields_reader *reader, const struct yaml_node 
     const bool size_alone = yaml_get(node, "parameters") != NULL;
     if (!(size_alone ? read_size(reader, node, model) : read_shape(reader, node, model)))
         return false;
-    if (model->name == NULL)
+    if (model->name == NULL || *model->name == '\0')
         model->name = "unnamed model";
     return true;
 }

@@ -75,6 +75,9 @@ static const char *plural(int64_t number) {
 }
 
 static const char *days_text(struct arena *arena, double days) {
+    if (!isfinite(days)) {
+        return "never";
+    }
     return days < 1000 ? arena_print(arena, "%.1f", days) : count(arena, llround(days));
 }
 
@@ -205,6 +208,10 @@ static const char *plan_result(const struct plan *plan, struct arena *arena) {
 
 static const char *plan_total(const struct plan *plan, struct arena *arena) {
     const struct training_cost *total = &plan->total;
+    if (!isfinite(total->days)) {
+        return arena_print(arena, "never ends, %s steps: interruptions come faster than work is saved",
+                           count(arena, (int64_t)ceil(total->steps)));
+    }
     const char *cost =
         total->cost > 0 ? arena_print(arena, ", %s", quantity(arena, total->cost, UNIT_MONEY)) : "";
     const char *goodput = total->goodput < 1 ? arena_print(arena, " (%s lost to interruptions)",
@@ -286,7 +293,9 @@ static void print_counts(const struct answer *answer, const struct print_style *
                        count(arena, plan->devices), quantity(arena, plan->step.seconds, UNIT_SECONDS),
                        percent(arena, plan->mfu), quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
                        totals ? days_text(arena, plan->total.days) : "",
-                       plan->total.cost > 0 ? quantity(arena, plan->total.cost, UNIT_MONEY) : "",
+                       plan->total.cost > 0 && isfinite(plan->total.cost)
+                           ? quantity(arena, plan->total.cost, UNIT_MONEY)
+                           : "",
                        print_layout_short(&plan->layout, layout, sizeof layout)});
     }
     fprintf(stream, "\n%sBest of each count of devices%s\n", print_colour(style, BOLD),

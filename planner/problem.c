@@ -44,6 +44,11 @@ static bool check_devices(const struct cluster *cluster, int64_t devices, struct
     if (there && devices > there) {
         return error_set(error, "%s has %" PRId64 " devices, not %" PRId64, cluster->name, there, devices);
     }
+    if (devices > PROBLEM_MAX_DEVICES) {
+        error_set(error, "%s has %" PRId64 " devices, and no more than %d are planned", cluster->name, there,
+                  PROBLEM_MAX_DEVICES);
+        return error_hint(error, "--devices says how many of them to take");
+    }
     if (devices > per_node && devices % per_node != 0) {
         int64_t nodes = devices / per_node;
         error_set(error, "a node of %s has %" PRId64 " devices, and %" PRId64 " are no whole nodes",

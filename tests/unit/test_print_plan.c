@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -175,6 +176,28 @@ static void test_range(void **state) {
     free(text);
 }
 
+/* Interruptions may leave no time between two checkpoints. */
+static void test_a_training_that_never_ends(void **state) {
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 2; i++) {
+        struct training_cost *total = &fixture->plans[i].total;
+        total->days = total->device_hours = total->cost = HUGE_VAL;
+        total->goodput = 0;
+    }
+    char *text = printed_table(fixture, &ascii);
+    assert_shape(text);
+    assert_has(text, "never ends, 95,368 steps");
+    assert_null(strstr(text, "inf"));
+    free(text);
+    fixture->answer.range = true;
+    fixture->plans[1].devices = 512;
+    text = printed_table(fixture, &ascii);
+    assert_shape(text);
+    assert_has(text, "never");
+    assert_null(strstr(text, "inf"));
+    free(text);
+}
+
 static void test_nothing_fits(void **state) {
     struct fixture *fixture = *state;
     fixture->answer.plan_count = 0;
@@ -274,6 +297,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_table, create, destroy),
         cmocka_unit_test_setup_teardown(test_utf8_and_colour_are_as_wide, create, destroy),
         cmocka_unit_test_setup_teardown(test_range, create, destroy),
+        cmocka_unit_test_setup_teardown(test_a_training_that_never_ends, create, destroy),
         cmocka_unit_test_setup_teardown(test_nothing_fits, create, destroy),
         cmocka_unit_test_setup_teardown(test_document, create, destroy),
         cmocka_unit_test_setup_teardown(test_what_was_not_asked_is_null, create, destroy),

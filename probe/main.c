@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/arena.h"
@@ -46,6 +47,22 @@ static void print_help(const struct option_entry *options) {
           "  srun -N 16 --ntasks-per-node 4 clusterprobe -o c.yaml --base dgx-h100\n"
           "  clusterprobe --show c.yaml                                 what an earlier run found\n",
           stdout);
+}
+
+/* Prints the error in one piece, so that what mpirun says at the same time doesn't fall into it. */
+static void complain(const struct error *error) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (stream == NULL) {
+        return;
+    }
+    fputs("clusterprobe: ", stream);
+    error_print(error, stream);
+    if (fclose(stream) == 0) {
+        fwrite(text, 1, size, stderr);
+    }
+    free(text);
 }
 
 /* The rank as the launcher tells it before MPI_Init, so that one rank alone complains. */
@@ -355,8 +372,7 @@ static int run(const struct arguments *arguments, int argc, char **argv, struct 
         aborts = true;
     }
     if (status != EXIT_SUCCESS && (rank == 0 || aborts)) {
-        fputs("clusterprobe: ", stderr);
-        error_print(error, stderr);
+        complain(error);
     }
     watchdog_arm(end_seconds, "ending the ranks");
     if (aborts) {
@@ -404,8 +420,11 @@ int main(int argc, char **argv) {
         return status;
     }
     if (status != EXIT_SUCCESS && speaks()) {
-        fputs("clusterprobe: ", stderr);
-        error_print(&error, stderr);
+        complain(&error);
+    } else if (status != EXIT_SUCCESS) {
+        /* mpirun ends the others as soon as one rank fails: the one that speaks goes first. */
+        const struct timespec pause = {0, 300000000};
+        nanosleep(&pause, NULL);
     }
     arena_destroy(arena);
     return status;

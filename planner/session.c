@@ -240,6 +240,14 @@ bool session_pose(const struct session *session, size_t index, struct arena *are
            place(session, member(member(session->root, "want"), wish_names[key]), error);
 }
 
+const char *session_label(const struct session *session, size_t index, const struct problem *problem) {
+    const struct session_cluster *cluster = &session->clusters[index];
+    const char *precision = cluster->precision_given ? precision_names[cluster->precision] : NULL;
+    return arena_print(problem->arena, "%s%s%s%s%s", problem->cluster.name, precision ? " " : "",
+                       precision ? precision : "", cluster->stack ? " " : "",
+                       cluster->stack ? cluster->stack->name : "");
+}
+
 bool session_want_error(const struct session *session, struct error *error, const char *what) {
     error_set(error, "%s", what);
     return place(session, member(session->root, "want"), error);

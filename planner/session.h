@@ -33,6 +33,9 @@ bool session_read(const char *path, struct arena *arena, struct session *session
 bool session_pose(const struct session *session, size_t cluster, struct arena *arena, struct problem *problem,
                   struct wish *wish, struct error *error);
 
+/* How a cluster of the session is called in tables: its name, and what it differs in, "dgx-h100 fp8". */
+const char *session_label(const struct session *session, size_t cluster, const struct problem *problem);
+
 /* Describes an error at `want:`, or at the session where there is none. Always returns false. */
 bool session_want_error(const struct session *session, struct error *error, const char *what);
 

@@ -223,9 +223,9 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
         fputc('\n', stream);
         print_paragraph("  ", paying, stream);
     }
-    fprintf(stream, "\nLooked at %s counts, of which a layout splits %s: %s layouts in %s\n",
-            print_count(arena, result->counts), print_count(arena, result->split),
-            print_amount(arena, (double)result->layouts),
+    fprintf(stream, "\nSearched %s counts from %s to %s devices: %s layouts in %s\n",
+            print_count(arena, result->searches), print_count(arena, result->devices_from),
+            print_count(arena, result->devices_to), print_amount(arena, (double)result->layouts),
             print_quantity(arena, result->seconds, UNIT_SECONDS));
     print_plan_notes(problem, style, stream);
 }

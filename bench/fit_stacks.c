@@ -42,6 +42,8 @@ static const struct {
     {STACK_CONSTANT(attention_rate_hopper), 0.2, 1.5, 0.8, {"megatron-core"}},
     {STACK_CONSTANT(attention_rate_hopper), 0.2, 1.5, 0.8, {"fsdp"}},
     {STACK_CONSTANT(routing_factor), 0.5, 10, 2, {"megatron-core"}},
+    {STACK_CONSTANT(expert_floor_seconds), 1e-4, 1e-2, 2e-3, {"megatron-core"}},
+    {STACK_CONSTANT(hop_seconds), 1e-5, 2e-3, 2e-4, {"megatron-2021", "megatron-2022", "megatron-deepspeed"}},
     {STACK_CONSTANT(exposed_tp), 0, 1, 0.3, {"megatron-core", "internevo"}},
     {STACK_CONSTANT(exposed_dp), 0, 1, 0.3, {"megatron-core"}},
     {STACK_CONSTANT(exposed_dp), 0, 1, 0.3, {"fsdp"}},

@@ -86,7 +86,8 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
 }
 
 /* Context parallelism: keys and values go round the ring behind the attention of the blocks already there
- * (arXiv 2310.01889), or all-to-all deals heads for tokens (arXiv 2309.14509). The cheaper is taken. */
+ * (arXiv 2310.01889), or all-to-all deals heads for tokens (arXiv 2309.14509). The cheaper is taken in each
+ * pass: how often the forward pass runs isn't known here. */
 static void add_context_parallel(const struct communication_problem *problem,
                                  const struct compute_time *compute, struct communication_time *time,
                                  struct explain *explain) {
@@ -112,9 +113,8 @@ static void add_context_parallel(const struct communication_problem *problem,
     double ring_exposed = communication_exposed(ring_forward, window, share);
     /* Backward: keys and values once more and their gradients; attention takes 2.5 times the forward's. */
     double ring_backward = communication_exposed(2 * ring_forward, 2.5 * window, share);
-    bool ring_is_cheaper = ring_exposed + ring_backward < 2 * deal_forward;
-    time->cp_forward = ring_is_cheaper ? ring_exposed : deal_forward;
-    time->cp_backward = ring_is_cheaper ? ring_backward : deal_forward;
+    time->cp_forward = fmin(ring_exposed, deal_forward);
+    time->cp_backward = fmin(ring_backward, deal_forward);
 }
 
 /* Copies of a token that the all-to-all carries. A stack that deduplicates sends one to each node that has

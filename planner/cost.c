@@ -20,7 +20,7 @@ static const double STRAGGLER_SHARE = 0.0075;
  * same seconds went. */
 struct pass_cost {
     double forward, backward_input, backward_weight;
-    double compute, recompute, tp, cp, ep, dp;
+    double compute, recompute, tp, cp, ep, pp, dp;
 };
 
 static void add_pass(struct pass_cost *sum, const struct pass_cost *pass, double count) {
@@ -32,6 +32,7 @@ static void add_pass(struct pass_cost *sum, const struct pass_cost *pass, double
     sum->tp += count * pass->tp;
     sum->cp += count * pass->cp;
     sum->ep += count * pass->ep;
+    sum->pp += count * pass->pp;
     sum->dp += count * pass->dp;
 }
 
@@ -54,11 +55,21 @@ static void add_sharding(const struct cost_context *context, const struct layout
     pass->dp += before + behind;
 }
 
-/* Schedules that put weight gradients off launch them on their own: a third of the backward pass's kernels.
- */
+/* Schedules that put weight gradients off, into the bubble. */
+static bool splits_backward(enum schedule schedule) {
+    return schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;
+}
+
+/* Weight gradients put off are launched on their own: a third of the backward pass's kernels. */
 static double weight_floor(enum schedule schedule, double backward_floor) {
-    bool split = schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;
-    return split ? backward_floor / 3 : 0;
+    return splits_backward(schedule) ? backward_floor / 3 : 0;
+}
+
+/* DualPipe runs one micro-batch's forward pass beside another's backward pass, so that the experts' exchange
+ * of each hides behind the other's compute (arXiv 2412.19437, section 3.2.1), here taken as long as its own.
+ */
+static double exposed_exchange(enum schedule schedule, double exchange, double compute) {
+    return schedule == SCHEDULE_DUALPIPE ? communication_exposed(exchange, compute, 0) : exchange;
 }
 
 /* Forward, backward and recompute of a block; `floor` is the host's for the forward pass. */
@@ -66,8 +77,11 @@ static struct pass_cost block_pass(const struct block_cost *block, const struct 
                                    enum recompute recompute, double floor) {
     const struct compute_time *compute = &block->compute;
     const struct communication_time *communication = &block->communication;
-    double sent = communication->tp_forward + communication->cp_forward + communication->ep_forward;
-    double sent_back = communication->tp_backward + communication->cp_backward + communication->ep_backward;
+    double ep = exposed_exchange(layout->schedule, communication->ep_forward, compute->forward);
+    double ep_back = exposed_exchange(layout->schedule, communication->ep_backward,
+                                      compute->backward_input + compute->backward_weight);
+    double sent = communication->tp_forward + communication->cp_forward + ep;
+    double sent_back = communication->tp_backward + communication->cp_backward + ep_back;
     double forward = fmax(compute->forward + sent, floor);
     double later = weight_floor(layout->schedule, floor * BACKWARD_FLOOR);
     double weight = fmax(compute->backward_weight, later);
@@ -81,14 +95,14 @@ static struct pass_cost block_pass(const struct block_cost *block, const struct 
         .compute = forward - sent + input + weight - sent_back,
         .tp = communication->tp_forward + communication->tp_backward,
         .cp = communication->cp_forward + communication->cp_backward,
-        .ep = communication->ep_forward + communication->ep_backward,
+        .ep = ep + ep_back,
     };
     if (recompute == RECOMPUTE_FULL) {
         pass.backward_input += forward;
         pass.recompute = forward - sent;
         pass.tp += communication->tp_forward;
         pass.cp += communication->cp_forward;
-        pass.ep += communication->ep_forward;
+        pass.ep += ep;
     } else if (recompute == RECOMPUTE_SELECTIVE) {
         pass.backward_input += compute->attention;
         pass.recompute = compute->attention;
@@ -96,31 +110,17 @@ static struct pass_cost block_pass(const struct block_cost *block, const struct 
     return pass;
 }
 
-/* DualPipe runs one micro-batch's forward beside another's backward, so that the experts' exchange of each
- * hides behind the compute of the other (arXiv 2412.19437, section 3.2.1). */
-static void hide_exchange(struct pass_cost *pass) {
-    double work = pass->compute + pass->recompute;
-    double hidden = pass->ep - communication_exposed(pass->ep, work, 0);
-    if (pass->ep <= 0)
-        return;
-    double total = pass->forward + pass->backward_input;
-    pass->forward -= hidden * pass->forward / total;
-    pass->backward_input -= hidden * pass->backward_input / total;
-    pass->ep -= hidden;
-}
-
 /* The blocks of a layout, each for one micro-batch; without `state`, without what ZeRO-2 and 3 send. */
 static void block_passes(const struct cost_context *context, const struct layout *layout,
                          const struct layer_part *layer, const struct state_part *state,
                          struct pass_cost *passes) {
     bool sharded = state != NULL && fully_sharded(context, layout);
+    const double floors[BLOCK_COUNT] = {[BLOCK_DENSE] = context->training.stack->layer_floor_seconds,
+                                        [BLOCK_EXPERTS] = context->training.stack->expert_floor_seconds};
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
-        passes[block] =
-            block_pass(&layer->blocks[block], layout, is_layer ? layout->recompute : RECOMPUTE_NONE,
-                       is_layer ? context->training.stack->layer_floor_seconds : 0);
-        if (layout->schedule == SCHEDULE_DUALPIPE)
-            hide_exchange(&passes[block]);
+        passes[block] = block_pass(&layer->blocks[block], layout,
+                                   is_layer ? layout->recompute : RECOMPUTE_NONE, floors[block]);
         if (sharded && is_layer)
             add_sharding(context, layout, state->state.layer_gather[block], state->state.layer_scatter[block],
                          &passes[block]);
@@ -128,6 +128,11 @@ static void block_passes(const struct cost_context *context, const struct layout
     if (sharded)
         add_sharding(context, layout, state->state.vocabulary_gather, state->state.vocabulary_scatter,
                      &passes[BLOCK_HEAD]);
+}
+
+/* Interleaving leaves slack to send in. */
+static bool hops_hidden(const struct layout *layout) {
+    return layout->overlap.pp && layout->vpp > 1;
 }
 
 /* All that virtual stage `index` does for a micro-batch. */
@@ -145,6 +150,12 @@ static struct pass_cost stage_pass(const struct cost_context *context, const str
         add_pass(&pass, &passes[BLOCK_HEAD], 1 + further);
         add_pass(&pass, &passes[kind], further);
         add_pass(&pass, &passes[BLOCK_MTP_JOIN], further);
+    }
+    if (layout->pp > 1 && !hops_hidden(layout)) {
+        double host = context->training.stack->hop_seconds;
+        pass.forward += host;
+        pass.backward_input += host;
+        pass.pp = 2 * host;
     }
     return pass;
 }
@@ -180,7 +191,9 @@ static double data_parallel(const struct cost_context *context, const struct lay
     double passes = each_time ? 1 : (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
     double window = layout->overlap.dp ? OVERLAP_WINDOW * passes : 0;
     double share = stack->exposed_dp;
-    double backward = window * (device->backward_input + device->backward_weight);
+    /* What fills the bubble hides nothing else. */
+    double later = each_time && splits_backward(layout->schedule) ? device->backward_weight : 0;
+    double backward = window * (device->backward_input + device->backward_weight - later);
     double forward = window * device->forward;
     if (fully_sharded(context, layout)) {
         if (layout->pp <= 1)
@@ -288,9 +301,8 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
     block_passes(context, layout, &layer, state, passes);
     lay_out_pipeline(context, layout, stages, passes, &pipeline);
 
-    /* Interleaving leaves slack to send in; else each pass waits for its input. */
     double hop = communication_hop_seconds(&problem);
-    bool hidden = layout->overlap.pp && layout->vpp > 1;
+    bool hidden = hops_hidden(layout); /* else each pass waits for its input */
     pipeline.hop_seconds = hidden ? 0 : hop;
     if (simulate)
         pipeline_simulate(&pipeline, context->arena, &time);
@@ -306,7 +318,7 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
         .tp = micro_batches * device.tp,
         .cp = micro_batches * device.cp,
         .ep = micro_batches * device.ep,
-        .pp = time.hop_seconds + fill,
+        .pp = micro_batches * device.pp + time.hop_seconds + fill,
         .bubble = time.bubble_seconds,
         .dp =
             micro_batches * device.dp + data_parallel(context, layout, &state->state, &device, micro_batches),

@@ -21,11 +21,13 @@ const struct stack stacks[] = {
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
-        .traffic_factor = 1.03,
+        .traffic_factor = 1.02,
         .attention_rate = 1,
         .attention_rate_hopper = 1,
-        .routing_factor = 3.6,
+        .routing_factor = 2.2,
         .layer_floor_seconds = 0.93e-3,
+        .expert_floor_seconds = 3.5e-3,
+        .hop_seconds = 0.55e-3,
         .step_seconds = 10e-3,
     },
     {
@@ -35,11 +37,13 @@ const struct stack stacks[] = {
         .fused_gradient_accumulation = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
-        .traffic_factor = 1.03,
+        .traffic_factor = 1.02,
         .attention_rate = 1,
         .attention_rate_hopper = 1,
-        .routing_factor = 3.6,
+        .routing_factor = 2.2,
         .layer_floor_seconds = 0.93e-3,
+        .expert_floor_seconds = 3.5e-3,
+        .hop_seconds = 0.55e-3,
         .step_seconds = 10e-3,
     },
     {
@@ -50,11 +54,13 @@ const struct stack stacks[] = {
         .gradient_bytes_bf16 = 4,
         .keeps_half_gradients = true,
         .bucket_elements = 5e8, /* DeepSpeed's default reduce_bucket_size and allgather_bucket_size */
-        .traffic_factor = 1.03,
+        .traffic_factor = 1.02,
         .attention_rate = 1,
         .attention_rate_hopper = 1,
-        .routing_factor = 3.6,
+        .routing_factor = 2.2,
         .layer_floor_seconds = 0.93e-3,
+        .expert_floor_seconds = 3.5e-3,
+        .hop_seconds = 0.55e-3,
         .step_seconds = 10e-3,
     },
     {
@@ -72,14 +78,16 @@ const struct stack stacks[] = {
         .deduplicated_all_to_all = true,
         .gradient_bytes_fp16 = 4,
         .gradient_bytes_bf16 = 4,
-        .traffic_factor = 0.84,
+        .traffic_factor = 0.80,
         .attention_rate = 0.73,
-        .attention_rate_hopper = 0.73,
-        .routing_factor = 3.6,
+        .attention_rate_hopper = 0.72,
+        .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
+        .expert_floor_seconds = 3.5e-3,
+        .hop_seconds = 0.1e-3,
         .exposed_tp = 0.15,
-        .exposed_dp = 0.19,
-        .exposed_cp = 0.56,
+        .exposed_dp = 0.1,
+        .exposed_cp = 0.60,
         .step_seconds = 10e-3,
     },
     {
@@ -92,11 +100,13 @@ const struct stack stacks[] = {
         .sharded_reduction = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 2,
-        .traffic_factor = 0.93,
-        .attention_rate = 0.51,
+        .traffic_factor = 0.90,
+        .attention_rate = 0.50,
         .attention_rate_hopper = 0.39,
-        .routing_factor = 3.6,
+        .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
+        .expert_floor_seconds = 3.5e-3,
+        .hop_seconds = 0.1e-3,
         .exposed_dp = 0.78,
         .step_seconds = 10e-3,
     },
@@ -108,14 +118,16 @@ const struct stack stacks[] = {
         .overlap_dp = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 2,
-        .traffic_factor = 0.84,
-        .attention_rate = 0.46,
-        .attention_rate_hopper = 0.46,
-        .routing_factor = 3.6,
+        .traffic_factor = 0.80,
+        .attention_rate = 0.35,
+        .attention_rate_hopper = 0.35,
+        .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
+        .expert_floor_seconds = 3.5e-3,
+        .hop_seconds = 0.1e-3,
         .exposed_tp = 0.15,
-        .exposed_dp = 0.30,
-        .exposed_cp = 0.56,
+        .exposed_dp = 0.37,
+        .exposed_cp = 0.60,
         .step_seconds = 10e-3,
     },
     {.name = NULL},
@@ -131,20 +143,4 @@ const struct stack *stack_find(const char *name) {
 
 const struct stack *stack_default(void) {
     return stack_find("megatron-core");
-}
-
-bool stack_read(const struct fields_reader *reader, const struct yaml_node *node,
-                const struct stack **stack) {
-    const char *names[64] = {NULL};
-    const char *nearest;
-
-    for (size_t i = 0; stacks[i].name != NULL && i + 1 < sizeof names / sizeof *names; i++)
-        names[i] = stacks[i].name;
-    *stack = node->kind == YAML_SCALAR ? stack_find(node->text) : NULL;
-    if (*stack != NULL)
-        return true;
-    yaml_error(reader->document, node, reader->error, "there is no stack '%s'",
-               node->kind == YAML_SCALAR ? node->text : "");
-    nearest = node->kind == YAML_SCALAR ? error_nearest(node->text, names) : NULL;
-    return nearest != NULL ? error_hint(reader->error, "did you mean '%s'?", nearest) : false;
 }

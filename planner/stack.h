@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 
-#include "common/fields.h"
 #include "planner/layout.h"
 
 struct stack {
@@ -26,7 +25,9 @@ struct stack {
     /* Flash attention: share of the kernel model's speed; on Hopper and later, whose units kernels written
      * before it use by half. */
     double attention_rate, attention_rate_hopper;
-    double routing_factor;                     /* of routing and permutation traffic as counted */
+    double routing_factor;       /* of routing and permutation traffic as counted */
+    double expert_floor_seconds; /* as layer_floor_seconds, of a layer with routed experts */
+    double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */
     double layer_floor_seconds;                /* the host can't launch a layer's forward faster */
     double exposed_tp, exposed_dp, exposed_cp; /* share of overlapped communication that still shows */
     double step_seconds;                       /* a step's fixed cost: logging, scalars, data */
@@ -37,8 +38,5 @@ extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md list
 /* NULL when there is no such stack. */
 const struct stack *stack_find(const char *name);
 const struct stack *stack_default(void); /* megatron-core */
-
-/* Reads a file's `stack:`. */
-bool stack_read(const struct fields_reader *reader, const struct yaml_node *node, const struct stack **stack);
 
 #endif

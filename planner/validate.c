@@ -75,6 +75,10 @@ static struct layout_request published(const struct layout_request *given) {
         request.keys[LAYOUT_OFFLOAD].count = 1;
         request.keys[LAYOUT_OFFLOAD].values[0] = 0;
     }
+    if (request.keys[LAYOUT_ORDER].count == 0) {
+        request.keys[LAYOUT_ORDER].count = 1;
+        request.keys[LAYOUT_ORDER].values[0] = ORDER_TP_CP_DP_PP;
+    }
     if (request.keys[LAYOUT_VPP].count == 0 && request.keys[LAYOUT_SCHEDULE].count == 1 &&
         request.keys[LAYOUT_SCHEDULE].values[0] == SCHEDULE_1F1B)
         request.keys[LAYOUT_SCHEDULE].values[request.keys[LAYOUT_SCHEDULE].count++] = SCHEDULE_INTERLEAVED;

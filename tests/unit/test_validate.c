@@ -166,11 +166,11 @@ static const struct limit {
     size_t runs;
     double step, memory;
 } limits[] = {
-    {"bloom-a100", 39, 5.4, 4.3},       {"bridge-h100", 12, 9.5, 0},    {"dgxc-h100", 38, 6.9, 0},
-    {"folding-h100-moe", 18, 4.7, 0},   {"internevo-a100", 24, 5.3, 0}, {"moe-zoo-h100", 13, 20.0, 0},
-    {"mosaicml", 105, 5.0, 0},          {"nemo-h100-fp8", 15, 3.4, 0},  {"sc21-a100", 10, 2.5, 0},
-    {"seqsel-a100", 10, 2.0, 0},        {"simumax-b200", 16, 3.9, 0.3}, {"vtrain-a100", 59, 7.9, 0},
-    {"zero-bubble-a100", 18, 7.7, 1.9},
+    {"bloom-a100", 39, 5.3, 4.3},       {"bridge-h100", 12, 10.1, 0},   {"dgxc-h100", 38, 6.8, 0},
+    {"folding-h100-moe", 18, 3.5, 0},   {"internevo-a100", 24, 4.5, 0}, {"moe-zoo-h100", 13, 17.6, 0},
+    {"mosaicml", 105, 4.8, 0},          {"nemo-h100-fp8", 15, 3.2, 0},  {"sc21-a100", 10, 1.7, 0},
+    {"seqsel-a100", 10, 2.4, 0},        {"simumax-b200", 16, 4.0, 0.3}, {"vtrain-a100", 59, 8.2, 0},
+    {"zero-bubble-a100", 18, 3.8, 1.9},
 };
 
 static const struct limit *find_limit(const char *name) {

@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* No training holds less of a parameter than 2 bytes of weight and 2 of gradient; with the optimizer's fp32
- * weight and two moments on the device it is 16. Both may be spread over all devices. */
-#define LEAST_BYTES_PER_PARAMETER           4.0
-#define LEAST_BYTES_PER_PARAMETER_ON_DEVICE 16.0
-
 enum { MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
 
 static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
@@ -72,16 +67,6 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
     return true;
 }
 
-/* A count of nodes below which nothing can fit. */
-static int64_t fewest_nodes_bound(const struct problem *problem) {
-    bool offload = layout_request_allows(&problem->search.request, LAYOUT_OFFLOAD, 1);
-    double bytes = problem->counts.parameters *
-                   (offload ? LEAST_BYTES_PER_PARAMETER : LEAST_BYTES_PER_PARAMETER_ON_DEVICE);
-    const struct cluster *cluster = &problem->cluster;
-    double node_bytes = (double)cluster->node.devices * cluster->device.memory_bytes;
-    return (int64_t)fmax(ceil(bytes / node_bytes), 1);
-}
-
 /* Small counts are tried one by one; of large ones those that are multiples of a power of two, about one in
  * thirty: near enough to the fewest, and odd multiples split badly anyway. */
 static int64_t fewest_nodes_step(int64_t nodes) {
@@ -92,17 +77,10 @@ static int64_t fewest_nodes_step(int64_t nodes) {
     return step;
 }
 
-/* With states on the host a model fits on ever fewer nodes, ever more slowly: only if it is asked for. */
-static void keep_states_on_devices(struct layout_request *request) {
-    if (request->keys[LAYOUT_OFFLOAD].count == 0) {
-        request->keys[LAYOUT_OFFLOAD].count = 1;
-        request->keys[LAYOUT_OFFLOAD].values[0] = 0;
-    }
-}
-
 static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
-    keep_states_on_devices(&problem->search.request);
-    int64_t per_node = problem->cluster.node.devices, first = fewest_nodes_bound(problem), nodes = first;
+    problem_keep_states(problem);
+    int64_t per_node = problem->cluster.node.devices, first = problem_fewest_devices(problem) / per_node;
+    int64_t nodes = first;
     for (int tries = 0; tries < MAX_FEWEST_TRIES; tries++) {
         struct search_result result;
         problem_set_devices(problem, nodes * per_node, nodes * per_node);

@@ -11,6 +11,8 @@
 #define COMMANDS(X)                                                                                          \
     X(plan, "the fastest layouts of a training on so many devices")                                          \
     X(explain, "where the time and the memory of one layout go, term by term")                               \
+    X(size, "the fewest devices for a deadline, a budget, a step time")                                      \
+    X(compare, "the clusters of a session side by side")                                                     \
     X(validate, "predictions against measured runs")                                                         \
     X(models, "the models that ship, and what storing each takes")                                           \
     X(topologies, "the cluster files that ship")                                                             \

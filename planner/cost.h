@@ -52,6 +52,10 @@ struct training_cost {
         goodput; /* share of the time that is not lost to checkpoints and restarts; 1 when no MTBF is known */
     double energy_joules; /* 0: unknown */
 };
+/* Its steps, and the share of the time that so many devices make progress. */
+double cost_steps(const struct training *training);
+double cost_goodput(const struct model_counts *counts, const struct cluster *cluster, int64_t devices);
+
 void cost_training(const struct model *model, const struct cluster *cluster, const struct training *training,
                    const struct layout *layout, double step_seconds, struct training_cost *cost);
 

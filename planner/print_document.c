@@ -125,7 +125,7 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     return data;
 }
 
-static json_t *nearest_data(const struct near_miss *nearest) {
+json_t *print_plan_nearest_data(const struct near_miss *nearest) {
     json_t *data = json_object();
     json_object_set_new(data, "layout", layout_data(&nearest->layout));
     json_object_set_new(data, "memory", memory_data(&nearest->memory));
@@ -160,7 +160,7 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
     json_object_set_new(data, "plans", plans);
     json_object_set_new(data, "search", search_data(answer));
     if (answer->plan_count == 0 && answer->nearest.found) {
-        json_object_set_new(data, "nearest", nearest_data(&answer->nearest));
+        json_object_set_new(data, "nearest", print_plan_nearest_data(&answer->nearest));
     }
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;

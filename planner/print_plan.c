@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "planner/print_layout.h"
+#include "planner/print_words.h"
 
-enum { TEXT = 512, QUANTITY = 32, INDENT = 2, MILLION = 1000000, FEW = 10 };
+enum { TEXT = 512, INDENT = 2 };
 
 /* One side of the panel: a label, a value, its share of the whole, and where it stands in the whole. The two
  * sides, their indentation and the gap between them take PRINT_WIDTH columns. */
@@ -28,57 +29,10 @@ struct panel {
     size_t count;
 };
 
-static const char *quantity(struct arena *arena, double value, enum unit unit) {
-    char text[QUANTITY];
-    return arena_copy_string(arena, units_format(value, unit, text, sizeof text));
-}
-
-/* Three significant digits, but no more than one behind the point. */
-static const char *percent(struct arena *arena, double share) {
-    double value = share * 100;
-    if (value > 0 && value < 0.1) {
-        return "<0.1 %";
-    }
-    return arena_print(arena, value < 99.95 ? "%.1f %%" : "%.0f %%", value);
-}
-
 /* Whole percent, as narrow as SHARE_WIDTH. */
 static const char *whole_percent(struct arena *arena, double share) {
     double value = round(share * 100);
     return value < 1 ? "<1 %" : arena_print(arena, "%.0f %%", fmin(value, 999));
-}
-
-/* 24576 as "24,576". */
-static const char *count(struct arena *arena, int64_t number) {
-    char digits[QUANTITY], grouped[2 * QUANTITY];
-    size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRId64, number), out = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-') {
-            grouped[out++] = ',';
-        }
-        grouped[out++] = digits[i];
-    }
-    grouped[out] = '\0';
-    return arena_copy_string(arena, grouped);
-}
-
-/* A number of things: in full as long as that is short. */
-static const char *amount(struct arena *arena, double number) {
-    if (number < FEW) {
-        return arena_print(arena, "%.2g", number);
-    }
-    return number < MILLION ? count(arena, llround(number)) : quantity(arena, number, UNIT_COUNT);
-}
-
-static const char *plural(int64_t number) {
-    return number == 1 ? "" : "s";
-}
-
-static const char *days_text(struct arena *arena, double days) {
-    if (!isfinite(days)) {
-        return "never";
-    }
-    return days < 1000 ? arena_print(arena, "%.1f", days) : count(arena, llround(days));
 }
 
 /* Less of the whole than this is what rounding left. */
@@ -93,9 +47,9 @@ static void add_part(struct panel *panel, const char *label, double value, enum 
 static struct panel memory_panel(const struct memory_use *memory, struct arena *arena) {
     struct panel panel = {
         .title = arena_print(arena, "Memory a device: %s of %s, %s",
-                             quantity(arena, memory->per_device_bytes, UNIT_BYTES),
-                             quantity(arena, memory->capacity_bytes, UNIT_BYTES),
-                             percent(arena, memory->per_device_bytes / memory->capacity_bytes)),
+                             print_quantity(arena, memory->per_device_bytes, UNIT_BYTES),
+                             print_quantity(arena, memory->capacity_bytes, UNIT_BYTES),
+                             print_percent(arena, memory->per_device_bytes / memory->capacity_bytes)),
         .unit = UNIT_BYTES,
         .whole = fmax(memory->capacity_bytes, memory->per_device_bytes),
     };
@@ -112,8 +66,8 @@ static struct panel memory_panel(const struct memory_use *memory, struct arena *
 static struct panel step_panel(const struct plan *plan, struct arena *arena) {
     const struct step_cost *step = &plan->step;
     struct panel panel = {
-        .title = arena_print(arena, "Step: %s, %s MFU", quantity(arena, step->seconds, UNIT_SECONDS),
-                             percent(arena, plan->mfu)),
+        .title = arena_print(arena, "Step: %s, %s MFU", print_quantity(arena, step->seconds, UNIT_SECONDS),
+                             print_percent(arena, plan->mfu)),
         .unit = UNIT_SECONDS,
         .whole = step->seconds,
     };
@@ -146,7 +100,7 @@ static size_t print_panel_line(const struct panel *panel, size_t line, const str
     const struct part *part = &panel->parts[line - 1];
     double share = part->value / panel->whole;
     fprintf(stream, "%-*s %*s %*s  %s", LABEL_WIDTH, part->label, VALUE_WIDTH,
-            quantity(arena, part->value, panel->unit), SHARE_WIDTH, whole_percent(arena, share),
+            print_quantity(arena, part->value, panel->unit), SHARE_WIDTH, whole_percent(arena, share),
             print_bar(style, part->colour, before, before + share, BAR_WIDTH, arena));
     return PANEL_WIDTH;
 }
@@ -175,51 +129,53 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
     double batch_tokens = (double)training->global_batch * (double)training->sequence;
     const char *active =
         counts->active_parameters < counts->parameters
-            ? arena_print(arena, ", %s active", quantity(arena, counts->active_parameters, UNIT_COUNT))
+            ? arena_print(arena, ", %s active", print_quantity(arena, counts->active_parameters, UNIT_COUNT))
             : "";
-    const char *tokens = training->tokens > 0 ? arena_print(arena, "%s tokens, ",
-                                                            quantity(arena, training->tokens, UNIT_COUNT))
-                                              : "";
+    const char *tokens =
+        training->tokens > 0
+            ? arena_print(arena, "%s tokens, ", print_quantity(arena, training->tokens, UNIT_COUNT))
+            : "";
     const struct print_column columns[] = {{NULL, false}, {NULL, false}};
     struct print_table *table = print_table_create(arena, columns, 2);
-    print_table_add(
-        table,
-        (const char *const[]){"Model", arena_print(arena, "%s: %s parameters%s", problem->model.name,
-                                                   quantity(arena, counts->parameters, UNIT_COUNT), active)});
+    print_table_add(table,
+                    (const char *const[]){
+                        "Model", arena_print(arena, "%s: %s parameters%s", problem->model.name,
+                                             print_quantity(arena, counts->parameters, UNIT_COUNT), active)});
     print_table_add(
         table, (const char *const[]){"Cluster", arena_print(arena, "%s: %s %s in %s node%s", cluster->name,
-                                                            count(arena, devices), cluster->device.name,
-                                                            count(arena, nodes), plural(nodes))});
+                                                            print_count(arena, devices), cluster->device.name,
+                                                            print_count(arena, nodes), print_plural(nodes))});
     print_table_add(
         table, (const char *const[]){
-                   "Training", arena_print(arena, "%ssequences of %s, %s a step (%s tokens), %s, %s", tokens,
-                                           count(arena, training->sequence),
-                                           count(arena, training->global_batch), amount(arena, batch_tokens),
-                                           precision_names[training->precision], training->stack->name)});
+                   "Training",
+                   arena_print(arena, "%ssequences of %s, %s a step (%s tokens), %s, %s", tokens,
+                               print_count(arena, training->sequence),
+                               print_count(arena, training->global_batch), print_amount(arena, batch_tokens),
+                               precision_names[training->precision], training->stack->name)});
     print_table_print(table, style, 0, stream);
 }
 
 static const char *plan_result(const struct plan *plan, struct arena *arena) {
     const struct training *training = &plan->training;
     double rate = (double)training->global_batch * (double)training->sequence / plan->step.seconds;
-    return arena_print(arena, "%s tokens/s, %s a device", amount(arena, rate),
-                       amount(arena, rate / (double)plan->devices));
+    return arena_print(arena, "%s tokens/s, %s a device", print_amount(arena, rate),
+                       print_amount(arena, rate / (double)plan->devices));
 }
 
 static const char *plan_total(const struct plan *plan, struct arena *arena) {
     const struct training_cost *total = &plan->total;
     if (!isfinite(total->days)) {
         return arena_print(arena, "never ends, %s steps: interruptions come faster than work is saved",
-                           count(arena, (int64_t)ceil(total->steps)));
+                           print_count(arena, (int64_t)ceil(total->steps)));
     }
     const char *cost =
-        total->cost > 0 ? arena_print(arena, ", %s", quantity(arena, total->cost, UNIT_MONEY)) : "";
+        total->cost > 0 ? arena_print(arena, ", %s", print_quantity(arena, total->cost, UNIT_MONEY)) : "";
     const char *goodput = total->goodput < 1 ? arena_print(arena, " (%s lost to interruptions)",
-                                                           percent(arena, 1 - total->goodput))
+                                                           print_percent(arena, 1 - total->goodput))
                                              : "";
-    return arena_print(arena, "%s days%s, %s steps, %s device hours%s", days_text(arena, total->days),
-                       goodput, count(arena, (int64_t)ceil(total->steps)), amount(arena, total->device_hours),
-                       cost);
+    return arena_print(arena, "%s days%s, %s steps, %s device hours%s", print_days(arena, total->days),
+                       goodput, print_count(arena, (int64_t)ceil(total->steps)),
+                       print_amount(arena, total->device_hours), cost);
 }
 
 void print_plan_details(const struct plan *plan, const struct print_style *style, struct arena *arena,
@@ -263,10 +219,11 @@ static void print_runners_up(const struct answer *answer, const struct print_sty
         char difference[TEXT];
         print_table_add(
             table, (const char *const[]){
-                       quantity(arena, plan->step.seconds, UNIT_SECONDS),
-                       percent(arena, plan->step.seconds / best->step.seconds - 1), percent(arena, plan->mfu),
-                       quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
-                       totals ? days_text(arena, plan->total.days) : "",
+                       print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                       print_percent(arena, plan->step.seconds / best->step.seconds - 1),
+                       print_percent(arena, plan->mfu),
+                       print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                       totals ? print_days(arena, plan->total.days) : "",
                        print_layout_difference(&best->layout, &plan->layout, difference, sizeof difference)});
     }
     fprintf(stream, "\n%sRunners-up%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
@@ -289,22 +246,23 @@ static void print_counts(const struct answer *answer, const struct print_style *
         const struct plan *plan = answer->plans[i];
         char layout[TEXT];
         print_table_add(
-            table, (const char *const[]){
-                       count(arena, plan->devices), quantity(arena, plan->step.seconds, UNIT_SECONDS),
-                       percent(arena, plan->mfu), quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
-                       totals ? days_text(arena, plan->total.days) : "",
-                       plan->total.cost > 0 && isfinite(plan->total.cost)
-                           ? quantity(arena, plan->total.cost, UNIT_MONEY)
-                           : "",
-                       print_layout_short(&plan->layout, layout, sizeof layout)});
+            table, (const char *const[]){print_count(arena, plan->devices),
+                                         print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                                         print_percent(arena, plan->mfu),
+                                         print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                                         totals ? print_days(arena, plan->total.days) : "",
+                                         plan->total.cost > 0 && isfinite(plan->total.cost)
+                                             ? print_quantity(arena, plan->total.cost, UNIT_MONEY)
+                                             : "",
+                                         print_layout_short(&plan->layout, layout, sizeof layout)});
     }
     fprintf(stream, "\n%sBest of each count of devices%s\n", print_colour(style, BOLD),
             print_colour(style, PLAIN));
     print_table_print(table, style, INDENT, stream);
 }
 
-static void print_nearest(const struct near_miss *nearest, const struct training *training,
-                          const struct print_style *style, struct arena *arena, FILE *stream) {
+void print_plan_nearest(const struct near_miss *nearest, const struct training *training,
+                        const struct print_style *style, struct arena *arena, FILE *stream) {
     print_paragraph(
         "  ", arena_print(arena, "The nearest layout is refused by %s: %s.", nearest->bound, nearest->why),
         stream);
@@ -324,8 +282,9 @@ void print_plan_notes(const struct problem *problem, const struct print_style *s
 
 static void print_search(const struct answer *answer, struct arena *arena, FILE *stream) {
     fprintf(stream, "\nSearched %s layouts in %s: %s fit, %s costed, %s pruned\n",
-            count(arena, answer->layouts), quantity(arena, answer->seconds, UNIT_SECONDS),
-            count(arena, answer->feasible), count(arena, answer->evaluated), count(arena, answer->pruned));
+            print_count(arena, answer->layouts), print_quantity(arena, answer->seconds, UNIT_SECONDS),
+            print_count(arena, answer->feasible), print_count(arena, answer->evaluated),
+            print_count(arena, answer->pruned));
 }
 
 void print_plan_table(const struct problem *problem, const struct answer *answer,
@@ -344,7 +303,7 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
     } else {
         fprintf(stream, "\n%sNothing fits.%s\n", print_colour(style, RED), print_colour(style, PLAIN));
         if (answer->nearest.found) {
-            print_nearest(&answer->nearest, training, style, arena, stream);
+            print_plan_nearest(&answer->nearest, training, style, arena, stream);
         }
     }
     print_search(answer, arena, stream);

@@ -31,7 +31,7 @@ void print_progress_update(void *data, double share) {
         return;
     }
     double now = now_seconds();
-    if (*progress->devices != progress->shown_devices) {
+    if (progress->devices && *progress->devices != progress->shown_devices) {
         progress->shown_devices = *progress->devices;
         progress->search_start_seconds = now;
     }
@@ -40,8 +40,12 @@ void print_progress_update(void *data, double share) {
     }
     progress->shown_seconds = now;
     progress->shown = true;
-    fprintf(stderr, CLEAR_LINE "searching the layouts of %" PRId64 " devices: %.0f %%", *progress->devices,
-            share * 100);
+    if (progress->devices) {
+        fprintf(stderr, CLEAR_LINE "searching the layouts of %" PRId64 " devices: ", *progress->devices);
+    } else {
+        fputs(CLEAR_LINE "searching: ", stderr);
+    }
+    fprintf(stderr, "%.0f %%", share * 100);
     if (share > 0) {
         double spent = now - progress->search_start_seconds;
         fprintf(stderr, ", about %.0f s left", spent * (1 - share) / share);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct print_progress {
-    const int64_t *devices;      /* what the search now running is for */
+    const int64_t *devices;      /* what the search now running is for; may be NULL */
     int64_t shown_devices;       /* what the line shown is about */
     double start_seconds;        /* of the first search (CLOCK_MONOTONIC) */
     double search_start_seconds; /* of the one now running */
@@ -14,7 +14,8 @@ struct print_progress {
     bool enabled, shown;
 };
 
-/* `devices` is read whenever a line is shown: several searches may follow each other. */
+/* `devices` is read whenever a line is shown: several searches may follow each other. NULL: the share is of
+ * them all. */
 void print_progress_start(struct print_progress *progress, const int64_t *devices);
 
 /* For search_problem's `progress`: `data` is a struct print_progress, `share` from 0 to 1. */

@@ -24,6 +24,11 @@
 /* The default batch: the largest step there is between numbers like 2^k and 3 x 2^k. */
 #define DEFAULT_BATCH_ROUNDING (1.0 / 3)
 
+/* No training holds less of a parameter than 2 bytes of weight and 2 of gradient; with the optimizer's fp32
+ * weight and two moments on the device it is 16. Both may be spread over all devices. */
+#define LEAST_BYTES_PER_PARAMETER           4.0
+#define LEAST_BYTES_PER_PARAMETER_ON_DEVICE 16.0
+
 enum { DEFAULT_TOP = 5 };
 
 void problem_note(struct problem *problem, const char *format, ...) {
@@ -58,8 +63,7 @@ static bool check_devices(const struct cluster *cluster, int64_t devices, struct
     return true;
 }
 
-/* Devices that a layout fixes all by itself; 0 when it doesn't. */
-static int64_t devices_of_request(const struct layout_request *request) {
+int64_t problem_layout_devices(const struct layout_request *request) {
     static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP, LAYOUT_DP};
     int64_t devices = 1;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -82,7 +86,14 @@ static bool set_devices(const struct problem_asked *asked, struct problem *probl
         return check_devices(&problem->cluster, problem->devices_from, error) &&
                check_devices(&problem->cluster, problem->devices_to, error);
     }
-    int64_t devices = devices_of_request(&problem->search.request);
+    return true;
+}
+
+bool problem_default_devices(struct problem *problem, struct error *error) {
+    if (problem->devices_from) {
+        return true;
+    }
+    int64_t devices = problem_layout_devices(&problem->search.request);
     if (devices) {
         problem_note(problem, "%" PRId64 " devices, as the layout says", devices);
     } else if ((devices = cluster_devices(&problem->cluster)) != 0) {
@@ -146,6 +157,23 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
     }
     model_count(&problem->model, problem->search.training.sequence, &problem->counts);
     return true;
+}
+
+void problem_keep_states(struct problem *problem) {
+    struct layout_request *request = &problem->search.request;
+    if (request->keys[LAYOUT_OFFLOAD].count == 0) {
+        request->keys[LAYOUT_OFFLOAD].count = 1;
+        request->keys[LAYOUT_OFFLOAD].values[0] = 0;
+    }
+}
+
+int64_t problem_fewest_devices(const struct problem *problem) {
+    const struct cluster *cluster = &problem->cluster;
+    bool offload = layout_request_allows(&problem->search.request, LAYOUT_OFFLOAD, 1);
+    double bytes = problem->counts.parameters *
+                   (offload ? LEAST_BYTES_PER_PARAMETER : LEAST_BYTES_PER_PARAMETER_ON_DEVICE);
+    double node_bytes = (double)cluster->node.devices * cluster->device.memory_bytes;
+    return (int64_t)fmax(ceil(bytes / node_bytes), 1) * cluster->node.devices;
 }
 
 /* The multiple of `unit` nearest to `sequences`, at least one. */

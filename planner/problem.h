@@ -55,6 +55,10 @@ bool problem_parse_batch(const char *what, const char *text, int64_t *sequences,
 bool problem_parse_number(const char *what, const char *text, enum unit unit, double minimum, double maximum,
                           double *value, struct error *error);
 
+/* The index of `text` in `names`, which ends with NULL. */
+bool problem_parse_choice(const char *what, const char *text, const char *const *names, int *choice,
+                          struct error *error);
+
 /* Writes PROBLEM_OPTIONS entries that set `flags`; returns the place after them. */
 struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries);
 
@@ -84,7 +88,20 @@ struct problem {
 bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct problem *problem,
                   struct error *error);
 
-/* Flags and pose in one. False with the error set when they are wrong, or don't go together. */
+/* Where no devices were asked: those that the layout fixes, or all that the cluster file says there are. */
+bool problem_default_devices(struct problem *problem, struct error *error);
+
+/* Devices that a layout fixes all by itself; 0 when it doesn't. */
+int64_t problem_layout_devices(const struct layout_request *request);
+
+/* With states on the host a model fits on ever fewer devices, ever more slowly: only if it is asked for. */
+void problem_keep_states(struct problem *problem);
+
+/* A count of devices, of whole nodes, below which nothing can fit. */
+int64_t problem_fewest_devices(const struct problem *problem);
+
+/* Flags, pose and default devices in one. False with the error set when they are wrong, or don't go together.
+ */
 bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
                   struct error *error);
 

@@ -64,8 +64,8 @@ static bool parse_whole(const char *what, const char *text, enum unit unit, int6
 }
 
 /* The index of `text` in `names`, which ends with NULL. */
-static bool parse_choice(const char *what, const char *text, const char *const *names, int *choice,
-                         struct error *error) {
+bool problem_parse_choice(const char *what, const char *text, const char *const *names, int *choice,
+                          struct error *error) {
     char list[256] = "";
     for (int i = 0; names[i]; i++) {
         if (strcmp(text, names[i]) == 0) {
@@ -130,11 +130,11 @@ static bool read_choices(const struct problem_flags *flags, struct problem_asked
                          struct error *error) {
     int precision = PRECISION_BF16, attention = 0;
     if (flags->precision &&
-        !parse_choice("--precision", flags->precision, precision_names, &precision, error)) {
+        !problem_parse_choice("--precision", flags->precision, precision_names, &precision, error)) {
         return false;
     }
     if (flags->attention &&
-        !parse_choice("--attention", flags->attention, attention_kernel_names, &attention, error)) {
+        !problem_parse_choice("--attention", flags->attention, attention_kernel_names, &attention, error)) {
         return false;
     }
     asked->precision = (enum precision)precision;
@@ -193,5 +193,6 @@ bool problem_flags_read(const struct problem_flags *flags, struct problem_asked 
 bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
                   struct error *error) {
     struct problem_asked asked;
-    return problem_flags_read(flags, &asked, error) && problem_pose(&asked, arena, problem, error);
+    return problem_flags_read(flags, &asked, error) && problem_pose(&asked, arena, problem, error) &&
+           problem_default_devices(problem, error);
 }

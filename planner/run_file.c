@@ -37,19 +37,7 @@ static bool read_layout(const struct fields_reader *reader, const struct yaml_no
 }
 
 static bool read_stack(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    const struct stack **stack = target;
-    const char *names[64] = {NULL};
-    const char *nearest;
-
-    for (size_t i = 0; stacks[i].name != NULL && i + 1 < sizeof names / sizeof *names; i++)
-        names[i] = stacks[i].name;
-    *stack = node->kind == YAML_SCALAR ? stack_find(node->text) : NULL;
-    if (*stack != NULL)
-        return true;
-    yaml_error(reader->document, node, reader->error, "there is no stack '%s'",
-               node->kind == YAML_SCALAR ? node->text : "");
-    nearest = node->kind == YAML_SCALAR ? error_nearest(node->text, names) : NULL;
-    return nearest != NULL ? error_hint(reader->error, "did you mean '%s'?", nearest) : false;
+    return stack_read(reader, node, target);
 }
 
 static bool read_training(const struct fields_reader *reader, const struct yaml_node *node, void *target) {

@@ -144,3 +144,19 @@ const struct stack *stack_find(const char *name) {
 const struct stack *stack_default(void) {
     return stack_find("megatron-core");
 }
+
+bool stack_read(const struct fields_reader *reader, const struct yaml_node *node,
+                const struct stack **stack) {
+    const char *names[64] = {NULL};
+    const char *nearest;
+
+    for (size_t i = 0; stacks[i].name != NULL && i + 1 < sizeof names / sizeof *names; i++)
+        names[i] = stacks[i].name;
+    *stack = node->kind == YAML_SCALAR ? stack_find(node->text) : NULL;
+    if (*stack != NULL)
+        return true;
+    yaml_error(reader->document, node, reader->error, "there is no stack '%s'",
+               node->kind == YAML_SCALAR ? node->text : "");
+    nearest = node->kind == YAML_SCALAR ? error_nearest(node->text, names) : NULL;
+    return nearest != NULL ? error_hint(reader->error, "did you mean '%s'?", nearest) : false;
+}

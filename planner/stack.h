@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/fields.h"
 #include "planner/layout.h"
 
 struct stack {
@@ -38,5 +39,8 @@ extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md list
 /* NULL when there is no such stack. */
 const struct stack *stack_find(const char *name);
 const struct stack *stack_default(void); /* megatron-core */
+
+/* Reads a file's `stack:`. */
+bool stack_read(const struct fields_reader *reader, const struct yaml_node *node, const struct stack **stack);
 
 #endif

@@ -35,10 +35,13 @@ static double goodput(double mtbf, double write_seconds, double restart_seconds)
     return interval / expected;
 }
 
-static double training_goodput(const struct model_counts *counts, const struct cluster *cluster,
-                               double devices) {
-    double mtbf = cluster->device.mtbf_seconds / devices;
-    double nodes = ceil(devices / (double)cluster->node.devices);
+double cost_steps(const struct training *training) {
+    return ceil(training->tokens / ((double)training->global_batch * (double)training->sequence));
+}
+
+double cost_goodput(const struct model_counts *counts, const struct cluster *cluster, int64_t devices) {
+    double mtbf = cluster->device.mtbf_seconds / (double)devices;
+    double nodes = ceil((double)devices / (double)cluster->node.devices);
     double storage = cluster->node.storage_bytes_per_second * nodes;
     if (mtbf <= 0 || storage <= 0)
         return 1;
@@ -52,8 +55,8 @@ void cost_training(const struct model *model, const struct cluster *cluster, con
     model_count(model, training->sequence, &counts);
     double devices = (double)layout_devices(layout);
     *cost = (struct training_cost){.tokens = training->tokens, .goodput = 1};
-    cost->steps = ceil(training->tokens / ((double)training->global_batch * (double)training->sequence));
-    cost->goodput = training_goodput(&counts, cluster, devices);
+    cost->steps = cost_steps(training);
+    cost->goodput = cost_goodput(&counts, cluster, layout_devices(layout));
     double seconds = cost->steps * step_seconds / cost->goodput;
     cost->days = seconds / SECONDS_A_DAY;
     cost->device_hours = devices * seconds / SECONDS_AN_HOUR;

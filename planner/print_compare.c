@@ -1,0 +1,283 @@
+#include "planner/print_compare.h"
+
+#include <math.h>
+
+#include "planner/print_data.h"
+#include "planner/print_layout.h"
+#include "planner/print_plan.h"
+#include "planner/print_size.h"
+#include "planner/print_words.h"
+
+enum { TEXT = 512, INDENT = 2 };
+
+static const double JOULES_A_WATT_HOUR = 3600;
+
+/* A difference smaller than this is not worth a word: no prediction is as good. */
+static const double ALIKE = 0.03;
+
+static const struct plan *shown(const struct compared *compared) {
+    return compared->result.best ? compared->result.best : compared->result.closest;
+}
+
+static const char *energy(struct arena *arena, double joules) {
+    static const char *const units[] = {"Wh", "kWh", "MWh", "GWh", "TWh"};
+    double value = joules / JOULES_A_WATT_HOUR;
+    size_t unit = 0;
+    while (value >= 1000 && unit + 1 < sizeof units / sizeof *units) {
+        value /= 1000;
+        unit++;
+    }
+    return arena_print(arena, "%.3g %s", value, units[unit]);
+}
+
+/* What binds, in a word. */
+static const char *binding(const struct compared *compared) {
+    const struct size_result *result = &compared->result;
+    if (!result->best) {
+        return result->closest ? "misses" : "nothing fits";
+    }
+    if (compared->wish.objective != OBJECTIVE_DEVICES) {
+        return "";
+    }
+    if (result->devices_from == result->devices_to) {
+        return "as asked";
+    }
+    return result->binding == WISH_KEY_COUNT ? "memory" : wish_names[result->binding];
+}
+
+static void print_answers(const struct compared *compared, size_t count, const struct print_style *style,
+                          struct arena *arena, FILE *stream) {
+    bool totals = compared[0].problem.search.training.tokens > 0;
+    const struct print_column columns[] = {{"cluster", false},
+                                           {"devices", true},
+                                           {"step", true},
+                                           {"MFU", true},
+                                           {"memory", true},
+                                           {totals ? "days" : "", true},
+                                           {totals ? "device h" : "", true},
+                                           {totals ? "cost" : "", true},
+                                           {totals ? "energy" : "", true},
+                                           {"binds", false}};
+    struct print_table *table = print_table_create(arena, columns, 10);
+    for (size_t i = 0; i < count; i++) {
+        const struct plan *plan = shown(&compared[i]);
+        if (!plan) {
+            print_table_add(table, (const char *const[]){compared[i].label, "-", NULL, NULL, NULL, NULL, NULL,
+                                                         NULL, NULL, binding(&compared[i])});
+            continue;
+        }
+        const struct training_cost *total = &plan->total;
+        print_table_add(table, (const char *const[]){
+                                   compared[i].label, print_count(arena, plan->devices),
+                                   print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                                   print_percent(arena, plan->mfu),
+                                   print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                                   totals ? print_days(arena, total->days) : NULL,
+                                   totals ? print_amount(arena, total->device_hours) : NULL,
+                                   total->cost > 0 ? print_quantity(arena, total->cost, UNIT_MONEY) : NULL,
+                                   total->energy_joules > 0 ? energy(arena, total->energy_joules) : NULL,
+                                   binding(&compared[i])});
+    }
+    fputc('\n', stream);
+    print_table_print(table, style, 0, stream);
+}
+
+static void print_layouts(const struct compared *compared, size_t count, const struct print_style *style,
+                          struct arena *arena, FILE *stream) {
+    const struct print_column columns[] = {{"", false}, {"", false}};
+    struct print_table *table = print_table_create(arena, columns, 2);
+    for (size_t i = 0; i < count; i++) {
+        const struct plan *plan = shown(&compared[i]);
+        char layout[TEXT];
+        if (plan) {
+            print_table_add(table,
+                            (const char *const[]){compared[i].label,
+                                                  print_layout_short(&plan->layout, layout, sizeof layout)});
+        }
+    }
+    fprintf(stream, "\n%sLayouts%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_table_print(table, style, INDENT, stream);
+}
+
+/* Share of the step in which nothing is computed because something is sent or awaited. */
+static double idle_share(const struct plan *plan) {
+    const struct step_cost *step = &plan->step;
+    return (step->tp + step->ep + step->cp + step->pp + step->dp + step->bubble) / step->seconds;
+}
+
+static double tokens_per_device_second(const struct plan *plan) {
+    return (double)plan->training.global_batch * (double)plan->training.sequence /
+           (plan->step.seconds * (double)plan->devices);
+}
+
+/* "2.9 times", "as many" ... */
+static const char *times(struct arena *arena, double ratio, const char *alike, const char *what) {
+    return fabs(ratio - 1) < ALIKE ? alike : arena_print(arena, "%.3g times %s", ratio, what);
+}
+
+/* One cluster against the first. */
+static const char *difference(const struct compared *first, const struct compared *other,
+                              struct arena *arena) {
+    const struct plan *a = shown(first), *b = shown(other);
+    const char *sentence;
+    if (!a || !b) {
+        return NULL;
+    }
+    sentence = arena_print(
+        arena, "%s against %s: a device is %s; the training takes %s", other->label, first->label,
+        times(arena, tokens_per_device_second(b) / tokens_per_device_second(a), "as fast", "as fast"),
+        times(arena, (double)b->devices / (double)a->devices, "as many devices", "the devices"));
+    if (a->training.tokens > 0) {
+        sentence = arena_print(arena, "%s and %s", sentence,
+                               times(arena, b->total.days / a->total.days, "as long", "as long"));
+    }
+    if (a->total.cost > 0 && b->total.cost > 0) {
+        double price = b->cluster->device.price_per_second / a->cluster->device.price_per_second;
+        sentence = arena_print(arena, "%s, at %s: a device is %s", sentence,
+                               times(arena, b->total.cost / a->total.cost, "the same cost", "the cost"),
+                               times(arena, price, "as dear", "as dear"));
+    }
+    if (a->total.energy_joules > 0 && b->total.energy_joules > 0) {
+        sentence = arena_print(
+            arena, "%s; %s", sentence,
+            times(arena, b->total.energy_joules / a->total.energy_joules, "as much energy", "the energy"));
+    }
+    if (fabs(idle_share(a) - idle_share(b)) > ALIKE) {
+        sentence = arena_print(
+            arena, "%s; what is not hidden of communication and bubble takes %s of a step, not %s", sentence,
+            print_percent(arena, idle_share(b)), print_percent(arena, idle_share(a)));
+    }
+    return arena_print(arena, "%s.", sentence);
+}
+
+/* The label of what has the least of a figure among those that meet the wish; NULL where none has it. */
+static const char *least(const struct compared *compared, size_t count,
+                         double (*figure)(const struct plan *)) {
+    const char *label = NULL;
+    double best = HUGE_VAL;
+    for (size_t i = 0; i < count; i++) {
+        const struct plan *plan = compared[i].result.best;
+        if (plan && figure(plan) > 0 && figure(plan) < best) {
+            best = figure(plan);
+            label = compared[i].label;
+        }
+    }
+    return label;
+}
+
+static double figure_devices(const struct plan *plan) {
+    return (double)plan->devices;
+}
+
+static double figure_days(const struct plan *plan) {
+    return plan->total.days;
+}
+
+static double figure_cost(const struct plan *plan) {
+    return plan->total.cost;
+}
+
+static double figure_energy(const struct plan *plan) {
+    return plan->total.energy_joules;
+}
+
+static const char *winners(const struct compared *compared, size_t count, struct arena *arena) {
+    static const struct {
+        const char *what;
+        double (*figure)(const struct plan *plan);
+    } figures[] = {{"Fewest devices", figure_devices},
+                   {"shortest", figure_days},
+                   {"cheapest", figure_cost},
+                   {"least energy", figure_energy}};
+    const char *sentence = NULL;
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        const char *label = least(compared, count, figures[i].figure);
+        if (label) {
+            sentence = sentence ? arena_print(arena, "%s; %s: %s", sentence, figures[i].what, label)
+                                : arena_print(arena, "%s: %s", figures[i].what, label);
+        }
+    }
+    return sentence ? arena_print(arena, "%s.", sentence) : NULL;
+}
+
+/* Why no fewer devices do, or how far the closest is off. */
+static const char *reason(const struct compared *compared, struct arena *arena) {
+    const struct size_result *result = &compared->result;
+    const char *why =
+        result->best
+            ? compared->wish.objective == OBJECTIVE_DEVICES ? print_size_binding(result, arena) : NULL
+            : print_size_miss(&compared->wish, result, arena);
+    if (!result->best && !why) {
+        why =
+            arena_print(arena, "nothing fits on %s devices: %s.", print_count(arena, result->nearest_devices),
+                        result->nearest.found ? result->nearest.why : "no layout splits the model");
+    }
+    return why ? arena_print(arena, "%s: %s", compared->label, why) : NULL;
+}
+
+/* All sentences, in the order they are shown; returns how many. */
+static size_t sentences(const struct compared *compared, size_t count, struct arena *arena,
+                        const char **texts) {
+    size_t used = 0;
+    const char *text = count > 1 ? winners(compared, count, arena) : NULL;
+    if (text) {
+        texts[used++] = text;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if ((text = difference(&compared[0], &compared[i], arena)) != NULL) {
+            texts[used++] = text;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((text = reason(&compared[i], arena)) != NULL) {
+            texts[used++] = text;
+        }
+    }
+    return used;
+}
+
+static void print_question(const struct compared *compared, struct arena *arena, FILE *stream) {
+    const struct problem *problem = &compared->problem;
+    const struct training *training = &problem->search.training;
+    const char *tokens =
+        training->tokens > 0
+            ? arena_print(arena, "%s tokens, ", print_quantity(arena, training->tokens, UNIT_COUNT))
+            : "";
+    fprintf(stream, "Model     %s: %s parameters\n", problem->model.name,
+            print_quantity(arena, problem->counts.parameters, UNIT_COUNT));
+    fprintf(stream, "Training  %ssequences of %s\n", tokens, print_count(arena, training->sequence));
+    fprintf(stream, "Wish      %s\n", print_size_wish(&compared->wish, arena));
+}
+
+void print_compare_table(const struct compared *compared, size_t count, const struct print_style *style,
+                         struct arena *arena, FILE *stream) {
+    const char **texts = ARENA_ARRAY(arena, const char *, 2 * count + 1);
+    print_question(&compared[0], arena, stream);
+    print_answers(compared, count, style, arena, stream);
+    print_layouts(compared, count, style, arena, stream);
+    size_t used = sentences(compared, count, arena, texts);
+    fprintf(stream, "\n%sDifferences%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    for (size_t i = 0; i < used; i++) {
+        print_paragraph("  - ", texts[i], stream);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fprintf(stream, "\n%s%s%s", print_colour(style, BOLD), compared[i].label, print_colour(style, PLAIN));
+        print_plan_notes(&compared[i].problem, style, stream);
+    }
+}
+
+json_t *print_compare_data(const struct compared *compared, size_t count, struct arena *arena) {
+    const char **texts = ARENA_ARRAY(arena, const char *, 2 * count + 1);
+    json_t *data = json_object(), *sizes = json_array(), *differences = json_array();
+    size_t used = sentences(compared, count, arena, texts);
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(
+            sizes, print_size_data(&compared[i].problem, &compared[i].wish, &compared[i].result, arena));
+    }
+    for (size_t i = 0; i < used; i++) {
+        json_array_append_new(differences, print_data_text(texts[i]));
+    }
+    json_object_set_new(data, "sizes", sizes);
+    json_object_set_new(data, "differences", differences);
+    return data;
+}

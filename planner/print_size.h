@@ -1,0 +1,28 @@
+/* What `size` answers: as text for people, and as a document. */
+#ifndef CLUSTERPLAN_PRINT_SIZE_H
+#define CLUSTERPLAN_PRINT_SIZE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "planner/print_table.h"
+#include "planner/size.h"
+
+/* The whole report of one cluster; `arena` holds working space. */
+void print_size_table(const struct problem *problem, const struct wish *wish,
+                      const struct size_result *result, const struct print_style *style, struct arena *arena,
+                      FILE *stream);
+
+/* One member of `sizes:`, see docs/formats.md. */
+json_t *print_size_data(const struct problem *problem, const struct wish *wish,
+                        const struct size_result *result, struct arena *arena);
+
+/* "done in 90 d, for 63 M$": the wish in words; "whatever fits" where nothing is wished. */
+const char *print_size_wish(const struct wish *wish, struct arena *arena);
+
+/* Why no fewer devices do, and by how much the closest plan misses what was wished: a sentence each, with a
+ * full stop. NULL where that has no answer. */
+const char *print_size_binding(const struct size_result *result, struct arena *arena);
+const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena);
+
+#endif

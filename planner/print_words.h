@@ -1,0 +1,17 @@
+/* Numbers in words, for tables and sentences. What is returned belongs to the arena. */
+#ifndef CLUSTERPLAN_PRINT_WORDS_H
+#define CLUSTERPLAN_PRINT_WORDS_H
+
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/units.h"
+
+const char *print_quantity(struct arena *arena, double value, enum unit unit); /* "74.5 GB" */
+const char *print_percent(struct arena *arena, double share);                  /* 0.875 as "87.5 %" */
+const char *print_count(struct arena *arena, int64_t number);                  /* 24576 as "24,576" */
+const char *print_amount(struct arena *arena, double number); /* a count in full as long as that is short */
+const char *print_plural(int64_t number);                     /* "s", or "" for one */
+const char *print_days(struct arena *arena, double days);     /* "96.1", "2,281", "never" */
+
+#endif

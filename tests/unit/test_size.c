@@ -1,0 +1,225 @@
+/* size against planning every count of its range. */
+#include "check.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "planner/size.h"
+
+/* As short a search as can be: the small model, and few free keys. */
+static const struct problem_flags small = {.model = "llama-3-8b",
+                                           .cluster = "dgx-h100",
+                                           .global_batch = "240",
+                                           .tokens = "10B",
+                                           .layout = "vpp=1 recompute=none,full micro_batch=1,2 cp=1 offload=false",
+                                           .devices = "1..160"};
+
+static int create(void **state) {
+    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
+    *state = arena_create();
+    return 0;
+}
+
+static int destroy(void **state) {
+    arena_destroy(*state);
+    return 0;
+}
+
+static void pose(struct arena *arena, const struct problem_flags *flags, const struct wish *wish,
+                 struct problem *problem) {
+    struct problem_asked asked;
+    struct error error = {0};
+    enum wish_key key;
+    if (!problem_flags_read(flags, &asked, &error) || !problem_pose(&asked, arena, problem, &error) ||
+        !wish_apply(wish, problem, &key, &error)) {
+        fail_msg("%s", error.what);
+    }
+}
+
+static void size(struct arena *arena, const struct wish *wish, struct problem *problem,
+                 struct size_result *result) {
+    struct error error = {0};
+    pose(arena, &small, wish, problem);
+    if (!size_find(problem, wish, NULL, result, &error)) {
+        fail_msg("%s", error.what);
+    }
+}
+
+/* The best plan of each count, by a search without any limit. */
+enum { COUNTS = 23 };
+static size_t plan_all(struct arena *arena, const struct wish *wish, const struct plan **plans) {
+    struct problem *problem = ARENA_NEW(arena, struct problem);
+    size_t count = 0;
+    pose(arena, &small, wish, problem);
+    problem->search.top = 1;
+    for (int64_t devices = 1; devices <= 160; devices = devices < 8 ? 2 * devices : devices + 8) {
+        struct search_result found;
+        struct error error = {0};
+        problem_set_devices(problem, devices, devices);
+        if (search_run(&problem->search, arena, &found, &error) && found.plan_count > 0) {
+            wish_pay_spares(wish, &found.plans[0]);
+            plans[count++] = &found.plans[0];
+        }
+    }
+    return count;
+}
+
+static double value(const struct wish *wish, const struct plan *plan) {
+    return wish->objective == OBJECTIVE_TIME   ? plan->total.days
+           : wish->objective == OBJECTIVE_COST ? plan->total.cost
+                                               : (double)plan->devices;
+}
+
+static bool is_met(const struct wish *wish, const struct plan *plan) {
+    return (wish->deadline_seconds <= 0 || plan->total.days * 86400 <= wish->deadline_seconds) &&
+           (wish->budget <= 0 || plan->total.cost <= wish->budget) &&
+           (wish->step_seconds <= 0 || plan->step.seconds <= wish->step_seconds);
+}
+
+/* Holds one wish against brute force. */
+static void hold(struct arena *arena, const struct wish *wish) {
+    const struct plan *plans[COUNTS], *best = NULL;
+    struct problem problem;
+    struct size_result result;
+    size_t count = plan_all(arena, wish, plans);
+    for (size_t i = 0; i < count; i++) {
+        if (is_met(wish, plans[i]) && (!best || value(wish, plans[i]) < value(wish, best))) {
+            best = plans[i];
+        }
+    }
+    size(arena, wish, &problem, &result);
+    assert_int_equal(best != NULL, result.best != NULL);
+    if (best) {
+        assert_int_equal(result.best->devices, best->devices);
+        assert_same_double(result.best->step.seconds, best->step.seconds);
+        assert_same_double(result.best->total.cost, best->total.cost);
+    }
+}
+
+static void test_fewest_devices(void **state) {
+    const double days[] = {0.05, 0.4, 0.6, 1, 2, 5, 30};
+    for (size_t i = 0; i < sizeof days / sizeof *days; i++) {
+        hold(*state, &(struct wish){.deadline_seconds = days[i] * 86400});
+    }
+    hold(*state, &(struct wish){.step_seconds = 1.5});
+    hold(*state, &(struct wish){.deadline_seconds = 86400, .budget = 1500});
+    hold(*state, &(struct wish){.headroom_bytes = 40e9});
+}
+
+static void test_other_objectives(void **state) {
+    hold(*state, &(struct wish){.objective = OBJECTIVE_TIME});
+    hold(*state, &(struct wish){.objective = OBJECTIVE_COST});
+    hold(*state, &(struct wish){.objective = OBJECTIVE_TIME, .budget = 1500});
+    hold(*state, &(struct wish){.objective = OBJECTIVE_COST, .deadline_seconds = 43200, .spare_nodes = 3});
+}
+
+/* With the deadline at what a count just reaches, that count is the answer; an instant less, and it isn't. */
+static void test_deadline_is_a_limit(void **state) {
+    struct wish wish = {.deadline_seconds = 86400};
+    struct problem problem;
+    struct size_result result, again;
+    size(*state, &wish, &problem, &result);
+    assert_non_null(result.best);
+    wish.deadline_seconds = result.best->total.days * 86400 * (1 + 1e-9);
+    size(*state, &wish, &problem, &again);
+    assert_int_equal(again.best->devices, result.best->devices);
+    wish.deadline_seconds = result.best->total.days * 86400 * (1 - 1e-9);
+    size(*state, &wish, &problem, &again);
+    assert_true(again.best->devices > result.best->devices);
+    assert_int_equal(again.binding, WISH_DEADLINE);
+    assert_int_equal(again.fewer->devices, result.best->devices);
+}
+
+static void test_what_binds(void **state) {
+    struct problem problem;
+    struct size_result result;
+    size(*state, &(struct wish){.budget = 1e9}, &problem, &result);
+    assert_int_equal(result.binding, WISH_KEY_COUNT); /* nothing fits on one device */
+    assert_null(result.fewer);
+    size(*state, &(struct wish){.step_seconds = 1.5}, &problem, &result);
+    assert_int_equal(result.binding, WISH_STEP_TIME);
+    assert_true(result.fewer->step.seconds > 1.5);
+}
+
+static void test_no_answer(void **state) {
+    const struct wish wish = {.deadline_seconds = 600};
+    struct problem problem;
+    struct size_result result;
+    enum wish_key key;
+    size(*state, &wish, &problem, &result);
+    assert_null(result.best);
+    assert_non_null(result.closest);
+    for (size_t i = 0; i < result.point_count; i++) {
+        assert_true(result.closest->total.days <= result.points[i].plan->total.days);
+        assert_false(result.points[i].meets);
+    }
+    double excess = wish_worst_excess(&wish, result.closest, &key);
+    assert_int_equal(key, WISH_DEADLINE);
+    assert_true(fabs(excess - (result.closest->total.days * 86400 / 600 - 1)) < 1e-9);
+}
+
+static void test_frontier(void **state) {
+    struct problem problem;
+    struct size_result result;
+    size(*state, &(struct wish){.deadline_seconds = 86400}, &problem, &result);
+    assert_true(result.point_count >= 4);
+    double paying = HUGE_VAL;
+    for (size_t i = 1; i < result.point_count; i++) {
+        const struct size_point *point = &result.points[i];
+        assert_true(point->plan->devices > result.points[i - 1].plan->devices);
+        assert_true(point->plan->total.days < result.points[i - 1].plan->total.days);
+        if (point->on_hull) {
+            assert_true(point->paying <=
+                        paying + 0.5); /* slopes flatten; shares of unequal steps nearly so */
+            paying = point->paying;
+        }
+    }
+    assert_true(result.points[result.point_count - 1].on_hull);
+    assert_true(result.pays_until <= result.stops_at && result.stops_at < result.point_count);
+}
+
+static void test_spare_nodes_cost(void **state) {
+    struct problem problem;
+    struct size_result none, two;
+    size(*state, &(struct wish){.deadline_seconds = 86400}, &problem, &none);
+    size(*state, &(struct wish){.deadline_seconds = 86400, .spare_nodes = 2}, &problem, &two);
+    assert_int_equal(none.best->devices, two.best->devices);
+    double devices = (double)none.best->devices;
+    assert_true(fabs(two.best->total.cost - (none.best->total.cost * (devices + 16) / devices)) < 1e-6);
+}
+
+static void assert_refused(struct arena *arena, const struct problem_flags *flags, const struct wish *wish,
+                           enum wish_key wanted) {
+    struct problem_asked asked;
+    struct problem problem;
+    struct error error = {0};
+    enum wish_key key;
+    assert_true(problem_flags_read(flags, &asked, &error));
+    assert_true(problem_pose(&asked, arena, &problem, &error));
+    assert_false(wish_apply(wish, &problem, &key, &error));
+    assert_int_equal(key, wanted);
+    assert_true(error.what[0] != '\0');
+}
+
+static void test_wishes_without_sense(void **state) {
+    struct problem_flags no_tokens = small;
+    no_tokens.tokens = NULL;
+    assert_refused(*state, &no_tokens, &(struct wish){.deadline_seconds = 1}, WISH_DEADLINE);
+    assert_refused(*state, &no_tokens, &(struct wish){.budget = 1}, WISH_BUDGET);
+    assert_refused(*state, &no_tokens, &(struct wish){.objective = OBJECTIVE_COST}, WISH_OBJECTIVE);
+    assert_refused(*state, &small, &(struct wish){.headroom_bytes = 90e9}, WISH_HEADROOM);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_fewest_devices, create, destroy),
+        cmocka_unit_test_setup_teardown(test_other_objectives, create, destroy),
+        cmocka_unit_test_setup_teardown(test_deadline_is_a_limit, create, destroy),
+        cmocka_unit_test_setup_teardown(test_what_binds, create, destroy),
+        cmocka_unit_test_setup_teardown(test_no_answer, create, destroy),
+        cmocka_unit_test_setup_teardown(test_frontier, create, destroy),
+        cmocka_unit_test_setup_teardown(test_spare_nodes_cost, create, destroy),
+        cmocka_unit_test_setup_teardown(test_wishes_without_sense, create, destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -96,6 +96,11 @@ static void set_bandwidth(const struct cluster *cluster, const struct rank_group
                                     : crossing->group_ports * share;
 }
 
+/* Those that a message passes between: of a chain only two. */
+static int64_t at_once(const struct collective *collective, int64_t members) {
+    return collective->operation == COLLECTIVE_SEND_RECEIVE ? 2 : members;
+}
+
 static void find_path(const struct cluster *cluster, const struct collective *collective, struct path *path) {
     const struct rank_group *group = &collective->group;
     int64_t inside = 1, unit_devices = 1;
@@ -111,7 +116,7 @@ static void find_path(const struct cluster *cluster, const struct collective *co
                                           .constants = constants->known ? constants : NULL,
                                           .outside_node = unit_devices >= cluster->node.devices && i > 0,
                                           .members_inside = inside,
-                                          .members = members};
+                                          .members = at_once(collective, members)};
             set_bandwidth(cluster, group, unit_devices, crossing);
         }
         inside = members;
@@ -266,7 +271,7 @@ static void estimate_all_reduce(const struct path *path, int64_t members, double
 
 static void estimate_path(const struct path *path, const struct collective *collective,
                           struct collective_estimate *estimate) {
-    int64_t members = collective->group.size;
+    int64_t members = at_once(collective, collective->group.size);
     double volume = collective_bus_bytes(collective);
     enum collective_operation operation = collective->operation;
     bool pairwise = operation == COLLECTIVE_ALL_TO_ALL || operation == COLLECTIVE_SEND_RECEIVE;

@@ -17,7 +17,8 @@ struct collective {
     enum collective_operation operation;
     double bytes; /* all-reduce, all-gather, reduce-scatter: the whole buffer; all-to-all: what one rank
                      holds; send/receive: the message */
-    struct rank_group group; /* send/receive: size 2, the two ranks `stride` apart */
+    struct rank_group
+        group; /* send/receive: a chain, in which each sends to the next; the slowest pair counts */
 };
 
 struct collective_estimate {

@@ -15,7 +15,7 @@ void communication_groups_of(const struct layout *layout, struct communication_g
         .etp = {layout->etp, 1},
         .ep = {layout->ep, layout->etp * (experts > inner ? between : 1)},
         .expert_dp = {layout_expert_dp(layout), experts * between},
-        .hop = {2, between > 1 ? inner : inner * layout->dp},
+        .hop = {layout->pp, between > 1 ? inner : inner * layout->dp},
     };
 }
 

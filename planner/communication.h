@@ -13,7 +13,7 @@ struct communication_groups {
     struct rank_group dp; /* dp x cp: who shares gradients of everything but routed experts */
     struct rank_group ep, etp;
     struct rank_group expert_dp; /* who shares gradients of routed experts */
-    struct rank_group hop;       /* neighbouring pipeline stages */
+    struct rank_group hop;       /* the pipeline's stages, of which neighbours exchange */
 };
 void communication_groups_of(const struct layout *layout, struct communication_groups *groups);
 

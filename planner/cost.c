@@ -265,8 +265,12 @@ static void explain_step(const struct step_cost *cost, const struct pipeline *pi
     explain_add(explain, "tp", cost->tp, UNIT_SECONDS, NULL);
     explain_add(explain, "cp", cost->cp, UNIT_SECONDS, NULL);
     explain_add(explain, "ep", cost->ep, UNIT_SECONDS, NULL);
-    explain_add(explain, "pp", cost->pp, UNIT_SECONDS, "%.4g s a hop, %s", hop,
-                pipeline->hop_seconds > 0 || hop <= 0 ? "not hidden" : "hidden but for filling the pipeline");
+    if (pipeline->hop_seconds < hop)
+        explain_add(explain, "pp", cost->pp, UNIT_SECONDS,
+                    "%.4g s a hop, hidden but for %.4g s and filling the pipeline", hop,
+                    pipeline->hop_seconds);
+    else
+        explain_add(explain, "pp", cost->pp, UNIT_SECONDS, "%.4g s a hop, not hidden", hop);
     explain_add(explain, "bubble", cost->bubble, UNIT_SECONDS, "%s, %lld stages of %lld chunks",
                 schedule_names[pipeline->schedule], (long long)pipeline->stages, (long long)pipeline->chunks);
     explain_add(explain, "dp", cost->dp, UNIT_SECONDS, NULL);
@@ -288,6 +292,19 @@ static void explain_parts(const struct cost_context *context, const struct layou
     explain_close(explain, 0, UNIT_NONE, NULL);
 }
 
+/* Of a transfer between stages, the seconds that it holds up the receiver: all, or what is longer than the
+ * chunk's passes behind which its two transfers a micro-batch hide. */
+static double exposed_hop(const struct layout *layout, const struct pipeline *pipeline, double hop) {
+    int64_t chunks = pipeline->stages * pipeline->chunks;
+    double passes = 0;
+    if (!hops_hidden(layout))
+        return hop;
+    for (int64_t i = 0; i < chunks; i++)
+        passes += pipeline->forward_seconds[i] + pipeline->backward_input_seconds[i] +
+                  pipeline->backward_weight_seconds[i];
+    return communication_exposed(hop, passes / (2 * (double)chunks), 0);
+}
+
 void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
                    struct step_cost *cost, struct explain *explain) {
     struct layer_part layer;
@@ -302,8 +319,7 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
     lay_out_pipeline(context, layout, stages, passes, &pipeline);
 
     double hop = communication_hop_seconds(&problem);
-    bool hidden = hops_hidden(layout); /* else each pass waits for its input */
-    pipeline.hop_seconds = hidden ? 0 : hop;
+    pipeline.hop_seconds = exposed_hop(layout, &pipeline, hop);
     if (simulate)
         pipeline_simulate(&pipeline, context->arena, &time);
     else
@@ -311,7 +327,7 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
 
     double micro_batches = (double)pipeline.micro_batches;
     struct pass_cost device = device_pass(context, layout, stages, passes, time.stage);
-    double fill = hidden ? 2 * (double)(layout->pp - 1) * hop : 0;
+    double fill = 2 * (double)(layout->pp - 1) * (hop - pipeline.hop_seconds);
     *cost = (struct step_cost){
         .compute = micro_batches * device.compute,
         .recompute = micro_batches * device.recompute,

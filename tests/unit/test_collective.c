@@ -160,6 +160,24 @@ static void send_receive_takes_the_level_that_joins_both(void **state) {
     assert_string_equal(estimate.level, "spine");
 }
 
+/* A pipeline of 8 stages of 16 devices on 4 leaves of 32: each second hop leaves a leaf, 16 pairs over its 32
+ * ports, and all hops leave their node, over a port each. */
+static void the_slowest_pair_of_a_chain_counts(void **state) {
+    (void)state;
+    struct cluster cluster = three_levels();
+    struct collective pair = collective(COLLECTIVE_SEND_RECEIVE, 1e6, 2, 16),
+                      chain = collective(COLLECTIVE_SEND_RECEIVE, 1e6, 8, 16);
+    struct collective_estimate near, far;
+    collective_estimate(&cluster, &pair, &near);
+    collective_estimate(&cluster, &chain, &far);
+    assert_string_equal(near.level, "leaf");
+    assert_string_equal(far.level, "spine");
+    assert_near(far.latency_seconds - near.latency_seconds, 4e-6, 1e-9);
+    assert_near(far.bandwidth_bytes_per_second, 25e9 * 0.9, 1e-9);
+    cluster.levels[2].oversubscription = 8;
+    assert_near(bandwidth(&cluster, COLLECTIVE_SEND_RECEIVE, 8, 16), 25e9 * 0.9 * 32 / 8 / 16, 1e-9);
+}
+
 /* 3 does not divide 8: some group has members in two nodes. */
 static void a_straddling_group_pays_the_outer_level(void **state) {
     (void)state;
@@ -247,6 +265,7 @@ int main(void) {
         cmocka_unit_test(oversubscription_counts_where_all_members_cross_it),
         cmocka_unit_test(all_to_all_counts_what_stays_in_the_node),
         cmocka_unit_test(send_receive_takes_the_level_that_joins_both),
+        cmocka_unit_test(the_slowest_pair_of_a_chain_counts),
         cmocka_unit_test(a_straddling_group_pays_the_outer_level),
         cmocka_unit_test(measured_constants_of_an_outer_level_count),
         cmocka_unit_test(a_measured_pair_shares_the_ports),

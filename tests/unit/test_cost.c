@@ -211,6 +211,29 @@ static void more_never_hurts(void **state) {
     }
 }
 
+/* Each device sends an activation and a gradient a chunk and micro-batch: no overlap makes a step quicker
+ * than the network carries them, and where it carries them at leisure only filling the pipeline shows. */
+static void interleaving_hides_no_more_than_it_computes(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = dense_model();
+    struct training training = training_of(2048, 128);
+    struct layout layout = dense_layout();
+    layout.vpp = 12;
+    layout.schedule = SCHEDULE_INTERLEAVED;
+    double micro_batches = 128 / 4, bytes = 2. * 2048 * 12288 / 8;
+    double transfers = 2 * micro_batches * 12;
+    struct step_cost quick = cost_on(&cluster, &model, &training, &layout);
+    assert_true(quick.pp > 0 && quick.pp < 0.01 * quick.seconds);
+    cluster.levels[1].bandwidth_bytes_per_second = 1e8;
+    struct step_cost slow = cost_on(&cluster, &model, &training, &layout);
+    assert_true(slow.seconds - slow.dp > transfers * bytes / 1e8);
+    layout.overlap.pp = false;
+    struct step_cost unhidden = cost_on(&cluster, &model, &training, &layout);
+    assert_true(unhidden.pp > slow.pp);
+    assert_true(slow.pp > unhidden.pp - quick.compute - quick.tp);
+}
+
 /* What each key of a layout is there for. */
 static void keys_do_what_they_say(void **state) {
     (void)state;
@@ -332,6 +355,7 @@ int main(void) {
         cmocka_unit_test(terms_add_up),
         cmocka_unit_test(cache_does_not_mix),
         cmocka_unit_test(more_never_hurts),
+        cmocka_unit_test(interleaving_hides_no_more_than_it_computes),
         cmocka_unit_test(keys_do_what_they_say),
         cmocka_unit_test(zero_three_pays_by_micro_batch),
         cmocka_unit_test(no_faster_than_the_peak),

@@ -92,8 +92,7 @@ static void test_devices(void **state) {
     assert_string_equal(problem.notes[0], "768 devices, as the layout says");
     flags.layout = NULL;
     flags.devices = "12";
-    assert_refused(*state, &flags,
-                   "a node of dgx-a100-80g has 8 devices, and 12 are no whole nodes",
+    assert_refused(*state, &flags, "a node of dgx-a100-80g has 8 devices, and 12 are no whole nodes",
                    "take 8 or 16");
     flags.devices = "512..8";
     assert_refused(*state, &flags, "--devices 512..8 runs backwards", "");

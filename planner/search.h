@@ -56,6 +56,10 @@ struct search_result {
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                 struct error *error);
 
+/* Device-seconds that no layout on any number of devices takes less of for a sequence: a step takes at least
+ * global batch x this / devices. Neither devices nor batch of the problem matter. */
+double search_least_work(const struct search_problem *problem);
+
 /* One layout costed in full, the pipeline simulated; `explain` may be NULL. */
 void search_evaluate(const struct search_problem *problem, const struct layout *layout, struct arena *arena,
                      struct plan *plan, struct explain *explain);

@@ -78,3 +78,38 @@ double search_bound_frame(const struct search_problem *problem, struct cost_cont
                           const struct layout *frame) {
     return least_bound(problem, context, frame, bound_any_experts);
 }
+
+/* The least over tp and cp with one micro-batch of so many sequences. */
+static double work_of_micro_batch(const struct search_problem *problem, int64_t sequences,
+                                  struct arena *arena) {
+    const struct model *model = problem->model;
+    struct search_problem one = *problem;
+    double least = HUGE_VAL, fixed = problem->training.stack->step_seconds;
+    one.training.global_batch = sequences;
+    struct cost_context *context = cost_context_create(arena, model, problem->cluster, &one.training);
+    for (int64_t tp = 1; tp <= model->heads; tp++)
+        for (int64_t cp = 1; cp <= problem->training.sequence; cp++) {
+            const struct layout frame = {
+                .tp = tp, .pp = 1, .vpp = 1, .cp = cp, .ep = 1, .etp = 1, .dp = 1, .micro_batch = sequences};
+            char why[128];
+            if (problem->training.sequence % cp == 0 && allows(problem, LAYOUT_TP, tp) &&
+                allows(problem, LAYOUT_CP, cp) &&
+                layout_valid(&frame, model, problem->training.sequence, sequences, why, sizeof why))
+                least = fmin(least, (search_bound_frame(&one, context, &frame) - fixed) * (double)(tp * cp) /
+                                        (double)sequences);
+        }
+    return least;
+}
+
+/* What a frame's bound is made of depends on tp, cp and micro-batch alone: pp and dp deal the same work to
+ * more devices, and stragglers are fewest on the fewest. So frames of tp x cp devices stand for all. */
+double search_bound_work(const struct search_problem *problem, struct arena *arena) {
+    const struct layout_request *request = &problem->request;
+    size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
+    double least = HUGE_VAL;
+    for (size_t i = 0; i < given; i++)
+        least = fmin(least, work_of_micro_batch(problem, request->keys[LAYOUT_MICRO_BATCH].values[i], arena));
+    for (int64_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
+        least = fmin(least, work_of_micro_batch(problem, size, arena));
+    return isfinite(least) ? least : 0;
+}

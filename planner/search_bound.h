@@ -17,4 +17,8 @@ double search_bound_split(const struct search_problem *problem, struct cost_cont
 double search_bound_variant(const struct search_problem *problem, struct cost_context *context,
                             const struct layout *variant);
 
+/* The least device-seconds of a sequence over all frames of any number of devices; `arena` holds working
+ * space. */
+double search_bound_work(const struct search_problem *problem, struct arena *arena);
+
 #endif

@@ -5,7 +5,8 @@
  * 2. All counts of the range, for the best by the objective: for the fewest devices rising, to the first that
  *    meets the wishes, which a rung has bounded already; for time and cost all of them. A count is searched
  *    for what meets the wishes and is better than the best so far. Both are a longest step (wish_step_limit),
- *    and the search's bounds hold for every layout: what they leave out is too slow. So the answer is that of
+ *    and the search's bounds hold for every layout: what they leave out is too slow. Nor can
+ *    fewer devices than the least work takes (search_least_work). So the answer is that of
  *    planning every count. Counts that no layout splits cost next to nothing, and they are most of them.
  * 3. Downwards from the fewest, to the first count that anything fits on: what binds. */
 #include "planner/size.h"
@@ -19,13 +20,15 @@ const double SIZE_PAYING = 0.5;
 
 static const double SECONDS_A_DAY = 86400;
 
-enum { MOST_POINTS = 128 };
+/* Of more counts than this the least work is reckoned: it takes as long as some searches. */
+enum { MOST_POINTS = 128, FEW_COUNTS = 256 };
 
 struct walk {
     struct problem *problem;
     const struct wish *wish;
     struct size_result *result;
     const struct size_progress *progress;
+    double least_work;           /* device-seconds of a sequence, search_least_work */
     double share_from, share_to; /* of the progress, of the walk that runs */
 };
 
@@ -47,8 +50,9 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
     struct problem *problem = walk->problem;
     struct search_result found;
     struct error ignored = {0}; /* a count that no layout splits is one to pass by */
-    if (limit <= 0) {
-        return NULL; /* interruptions come faster than work is saved */
+    double least = walk->least_work * (double)problem->search.training.global_batch;
+    if (least / (double)problem->search.devices > limit) {
+        return NULL;
     }
     problem->search.limit_seconds = limit;
     bool posed = search_run(&problem->search, problem->arena, &found, &ignored);
@@ -326,13 +330,16 @@ static void set_range(struct walk *walk) {
 
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
                struct size_result *result, struct error *error) {
-    struct walk walk = {problem, wish, result, progress, 0, 0.2};
+    struct walk walk = {problem, wish, result, progress, 0, 0, 0.2};
     double start = now_seconds();
     memset(result, 0, sizeof *result);
     result->points = ARENA_ARRAY(problem->arena, struct size_point, MOST_POINTS);
     problem->search.top = 1;
     problem_keep_states(problem);
     set_range(&walk);
+    if ((result->devices_to - result->devices_from) / problem->cluster.node.devices > FEW_COUNTS) {
+        walk.least_work = search_least_work(&problem->search);
+    }
     find_frontier(&walk);
     walk.share_from = walk.share_to;
     walk.share_to = 1;

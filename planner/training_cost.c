@@ -43,9 +43,12 @@ double cost_goodput(const struct model_counts *counts, const struct cluster *clu
     double mtbf = cluster->device.mtbf_seconds / (double)devices;
     double nodes = ceil((double)devices / (double)cluster->node.devices);
     double storage = cluster->node.storage_bytes_per_second * nodes;
+    double link = cluster->node.host_link_bytes_per_second * (double)devices;
     if (mtbf <= 0 || storage <= 0)
         return 1;
-    double write = CHECKPOINT_BYTES * (counts->parameters + counts->mtp_parameters) / storage;
+    /* Through the host to the storage, as a stream: the slower of the two. */
+    double rate = link > 0 ? fmin(storage, link) : storage;
+    double write = CHECKPOINT_BYTES * (counts->parameters + counts->mtp_parameters) / rate;
     return goodput(mtbf, write, RESTART_SECONDS + write);
 }
 

@@ -11,7 +11,8 @@ static const struct problem_flags small = {.model = "llama-3-8b",
                                            .cluster = "dgx-h100",
                                            .global_batch = "240",
                                            .tokens = "10B",
-                                           .layout = "vpp=1 recompute=none,full micro_batch=1,2 cp=1 offload=false",
+                                           .layout =
+                                               "vpp=1 recompute=none,full micro_batch=1,2 cp=1 offload=false",
                                            .devices = "1..160"};
 
 static int create(void **state) {
@@ -178,6 +179,23 @@ static void test_frontier(void **state) {
     assert_true(result.pays_until <= result.stops_at && result.stops_at < result.point_count);
 }
 
+/* No plan of any count takes less than the least work says. */
+static void test_least_work(void **state) {
+    const struct plan *plans[COUNTS];
+    struct problem problem;
+    size_t count = plan_all(*state, &(struct wish){0}, plans);
+    pose(*state, &small, &(struct wish){0}, &problem);
+    double least = search_least_work(&problem.search), nearest = HUGE_VAL;
+    assert_true(least > 0 && count > 10);
+    for (size_t i = 0; i < count; i++) {
+        double work =
+            plans[i]->step.seconds * (double)plans[i]->devices / (double)plans[i]->training.global_batch;
+        assert_true(work >= least);
+        nearest = fmin(nearest, work);
+    }
+    assert_true(nearest < 2 * least); /* and it is of use */
+}
+
 static void test_spare_nodes_cost(void **state) {
     struct problem problem;
     struct size_result none, two;
@@ -218,6 +236,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_binds, create, destroy),
         cmocka_unit_test_setup_teardown(test_no_answer, create, destroy),
         cmocka_unit_test_setup_teardown(test_frontier, create, destroy),
+        cmocka_unit_test_setup_teardown(test_least_work, create, destroy),
         cmocka_unit_test_setup_teardown(test_spare_nodes_cost, create, destroy),
         cmocka_unit_test_setup_teardown(test_wishes_without_sense, create, destroy),
     };

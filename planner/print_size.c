@@ -66,9 +66,7 @@ static const char *wished(const struct wish *wish, enum wish_key key, struct are
 }
 
 static const char *key_words(enum wish_key key) {
-    static const char *const words[] = {
-        [WISH_DEADLINE] = "the deadline", [WISH_BUDGET] = "the budget", [WISH_STEP_TIME] = "the step time"};
-    return words[key];
+    return key == WISH_DEADLINE ? "the deadline" : key == WISH_BUDGET ? "the budget" : "the step time";
 }
 
 const char *print_size_binding(const struct size_result *result, struct arena *arena) {
@@ -177,9 +175,8 @@ static void print_frontier(const struct size_result *result, const struct print_
     print_table_print(table, style, INDENT, stream);
 }
 
-static void print_best(const struct size_result *result, const struct print_style *style, struct arena *arena,
-                       FILE *stream) {
-    const struct plan *plan = result->best;
+static void print_best(const struct size_result *result, const struct plan *plan,
+                       const struct print_style *style, struct arena *arena, FILE *stream) {
     const char *binding = print_size_binding(result, arena);
     const char *title = arena_print(arena, "%s devices in %s node%s", print_count(arena, plan->devices),
                                     print_count(arena, plan->nodes), print_plural(plan->nodes));
@@ -212,8 +209,9 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
                       FILE *stream) {
     print_plan_question(problem, problem->search.devices, style, arena, stream);
     fprintf(stream, "Wish      %s\n", print_size_wish(wish, arena));
-    if (result->best) {
-        print_best(result, style, arena, stream);
+    const struct plan *best = result->best;
+    if (best) {
+        print_best(result, best, style, arena, stream);
     } else {
         print_none(problem, wish, result, style, arena, stream);
     }

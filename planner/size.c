@@ -69,8 +69,8 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
     if (found.plan_count == 0 || found.plans[0].step.seconds > limit) {
         return NULL;
     }
-    wish_pay_spares(walk->wish, &found.plans[0]);
-    return &found.plans[0];
+    wish_pay_spares(walk->wish, found.plans);
+    return found.plans;
 }
 
 /* Seconds of the whole training where its tokens are known, else of a token: what is compared as time. */

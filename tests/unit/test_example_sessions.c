@@ -54,10 +54,12 @@ static void hold(const struct expected *expected) {
         !session_pose(&session, expected->cluster, arena, &problem, &wish, &error) ||
         !size_find(&problem, &wish, NULL, &result, &error)) {
         fail_msg("%s: %s", expected->name, error.what);
+        return; /* which the analyser doesn't know */
     }
     const struct plan *best = result.best;
     if (!best) {
         fail_msg("%s: no answer", expected->name);
+        return;
     }
     if (best->devices < expected->fewest || best->devices > expected->most ||
         best->total.days < expected->least_days || best->total.days > expected->most_days ||

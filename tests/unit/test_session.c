@@ -15,9 +15,12 @@ struct fixture {
 
 static int create(void **state) {
     struct fixture *fixture = calloc(1, sizeof *fixture);
+    if (!fixture) {
+        return -1;
+    }
     setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
     strcpy(fixture->folder, "/tmp/clusterplan-session-XXXXXX");
-    if (!fixture || !mkdtemp(fixture->folder)) {
+    if (!mkdtemp(fixture->folder)) {
         return -1;
     }
     fixture->arena = arena_create();

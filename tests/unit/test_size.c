@@ -58,8 +58,8 @@ static size_t plan_all(struct arena *arena, const struct wish *wish, const struc
         struct error error = {0};
         problem_set_devices(problem, devices, devices);
         if (search_run(&problem->search, arena, &found, &error) && found.plan_count > 0) {
-            wish_pay_spares(wish, &found.plans[0]);
-            plans[count++] = &found.plans[0];
+            wish_pay_spares(wish, found.plans);
+            plans[count++] = found.plans;
         }
     }
     return count;
@@ -90,7 +90,7 @@ static void hold(struct arena *arena, const struct wish *wish) {
     }
     size(arena, wish, &problem, &result);
     assert_int_equal(best != NULL, result.best != NULL);
-    if (best) {
+    if (best && result.best) {
         assert_int_equal(result.best->devices, best->devices);
         assert_same_double(result.best->step.seconds, best->step.seconds);
         assert_same_double(result.best->total.cost, best->total.cost);

@@ -5,9 +5,12 @@
 
 #include "probe/summary.h"
 
-enum { POINTS_MAX = 512, TERMS = 4, ROUNDS = 8, LOSS_STEPS = 20 };
+enum { POINTS_MAX = 512, TERMS = 4, BYTES_TERM = 2, ROUNDS = 8, LOSS_STEPS = 20 };
 static const double ramp_unit_bytes = 1e6; /* of the form's square-root term: 1 MB */
 static const double outlier_floor = 1e-3;  /* errors below this don't gain weight any more */
+/* The planner's messages may be longer than those measured: over the best of these so much is to be gained.
+ */
+static const double most_gain = 2;
 
 static double link_seconds(const struct fit_link *fit, double bytes) {
     return fit->latency_seconds + bytes / fit->bandwidth_bytes_per_second;
@@ -87,7 +90,7 @@ double fit_collective_seconds(const struct collective_constants *constants, int 
 static void terms_of(const struct fit_collective_point *point, double loss, double terms[TERMS]) {
     terms[0] = 1;
     terms[1] = point->members - 1;
-    terms[2] = point->volume_bytes / (1 - loss / point->members);
+    terms[BYTES_TERM] = point->volume_bytes / (1 - loss / point->members);
     terms[3] = sqrt(point->volume_bytes / ramp_unit_bytes);
 }
 
@@ -133,6 +136,46 @@ static bool solve(double matrix[TERMS][TERMS], const double right[TERMS], unsign
     return true;
 }
 
+/* As above, but unknown `fixed` is `value`. */
+static bool solve_with(double matrix[TERMS][TERMS], const double right[TERMS], unsigned set, size_t fixed,
+                       double value, double out[TERMS]) {
+    double rest[TERMS];
+    for (size_t i = 0; i < TERMS; i++) {
+        rest[i] = right[i] - matrix[i][fixed] * value;
+    }
+    if (!solve(matrix, rest, set & ~(1U << fixed), out)) {
+        return false;
+    }
+    out[fixed] = value;
+    return true;
+}
+
+/* What a solution takes off the sum of squares. */
+static double gain_of(double matrix[TERMS][TERMS], const double right[TERMS], const double x[TERMS]) {
+    double gain = 0;
+    for (size_t i = 0; i < TERMS; i++) {
+        gain += 2 * right[i] * x[i];
+        for (size_t j = 0; j < TERMS; j++) {
+            gain -= matrix[i][j] * x[i] * x[j];
+        }
+    }
+    return gain;
+}
+
+/* The least time a byte that a fit may come to. Without it a curve through short messages, which stay in
+ * caches, may promise long ones any bandwidth. */
+static double least_seconds_a_byte(const struct fit_collective_point *points, size_t count, double loss) {
+    double least = HUGE_VAL;
+    for (size_t p = 0; p < count; p++) {
+        double terms[TERMS];
+        terms_of(&points[p], loss, terms);
+        if (terms[BYTES_TERM] > 0) {
+            least = fmin(least, points[p].seconds / terms[BYTES_TERM] / most_gain);
+        }
+    }
+    return least;
+}
+
 /* Weighted least squares of the relative error over all sets of unknowns that stay positive: of four unknowns
  * there are so few sets that the best is found by trying them. Unknowns are scaled so that terms are near 1.
  */
@@ -159,16 +202,17 @@ static bool least_squares(const struct fit_collective_point *points, const doubl
         }
     }
     bool found = false;
-    double best = 0; /* what a solution takes off the sum of squares: right . x */
+    double least = least_seconds_a_byte(points, count, loss) * scale[BYTES_TERM], best = 0;
     for (unsigned set = 1; set < 1U << TERMS; set++) {
-        double x[TERMS], gain = 0;
+        double x[TERMS];
         if ((set & ~allowed) != 0 || !solve(matrix, right, set, x)) {
             continue;
         }
-        for (size_t i = 0; i < TERMS; i++) {
-            gain += right[i] * x[i];
+        if (x[BYTES_TERM] < least && !solve_with(matrix, right, set, BYTES_TERM, least, x)) {
+            continue;
         }
-        if (gain > best && x[2] > 0) {
+        double gain = gain_of(matrix, right, x);
+        if (gain > best) {
             best = gain;
             found = true;
             for (size_t i = 0; i < TERMS; i++) {
@@ -203,7 +247,7 @@ static double fit_at_loss(const struct fit_collective_point *points, size_t coun
         *constants = (struct collective_constants){.known = true,
                                                    .latency_seconds = x[0],
                                                    .latency_per_member_seconds = x[1],
-                                                   .bandwidth_bytes_per_second = 1 / x[2],
+                                                   .bandwidth_bytes_per_second = 1 / x[BYTES_TERM],
                                                    .ramp_seconds = x[3],
                                                    .small_group_loss = loss,
                                                    .from = "measured"};

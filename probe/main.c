@@ -77,19 +77,24 @@ static bool speaks(void) {
     return true;
 }
 
-static bool check_arguments(struct arguments *arguments, size_t operands, struct error *error) {
+static bool check_arguments(struct arguments *arguments, const char *operand, struct error *error) {
     char why[256];
     arguments->limit_seconds = time_limit_default;
     if (arguments->help || arguments->show != NULL) {
         return true;
     }
-    if (operands > 0 || arguments->output == NULL) {
+    if (operand != NULL) {
+        error_set(error, "\"%s\" is no option, and clusterprobe takes nothing else", operand);
+        return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
+    }
+    if (arguments->output == NULL) {
         error_set(error, "clusterprobe needs to know where its result goes");
         return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
     }
     struct stat status;
-    if (stat(arguments->output, &status) == 0 && S_ISDIR(status.st_mode)) {
-        return error_set(error, "-o %s: a directory, where a file was expected", arguments->output);
+    if (stat(arguments->output, &status) == 0 && !S_ISREG(status.st_mode)) {
+        return error_set(error, "-o %s: a %s, where a file was expected", arguments->output,
+                         S_ISDIR(status.st_mode) ? "directory" : "pipe or device");
     }
     if (arguments->time_limit != NULL) {
         if (!units_parse(arguments->time_limit, UNIT_SECONDS, &arguments->limit_seconds, why, sizeof why)) {
@@ -388,7 +393,7 @@ int main(int argc, char **argv) {
     struct arguments arguments = {0};
     struct error error = {0};
     size_t operands = 0;
-    const char *operand[1];
+    const char *operand[1] = {NULL};
     const struct option_entry options[] = {
         {"output", 'o', "FILE", "write the cluster file here; measurements go to FILE's .pairs.csv",
          &arguments.output, NULL},
@@ -405,7 +410,7 @@ int main(int argc, char **argv) {
         {"help", 'h', NULL, "print this", NULL, &arguments.help},
         {0}};
     bool good = options_parse(argc, argv, options, operand, 1, &operands, &error) &&
-                check_arguments(&arguments, operands, &error);
+                check_arguments(&arguments, operand[0], &error);
     struct arena *arena = arena_create();
     int status = EXIT_SUCCESS;
     if (!good) {

@@ -242,8 +242,8 @@ racks() {
         expect "name: h$host, class: class0, place: rack$((host / 2))" c.yaml
     done
     # The truth: 125 MB/s on a link, 50 MB/s on an uplink. A busy machine only takes away.
-    bandwidth_within c.yaml rack MB/s 100 130
-    bandwidth_within c.yaml network MB/s 40 52
+    bandwidth_within c.yaml rack MB/s 80 130
+    bandwidth_within c.yaml network MB/s 30 52
     expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1
 }
 

@@ -13,7 +13,11 @@ regenerate=no
 build=$(realpath "$1")
 source=$(realpath "$here/../..")
 shift
-[ $# -gt 0 ] && chosen=("$@") || mapfile -t chosen < <(cd "$here" && ls -d */command | sed 's,/command,,')
+if [ $# -gt 0 ]; then
+    chosen=("$@")
+else
+    mapfile -t chosen < <(cd "$here" && ls -d */command | sed "s,/command,,")
+fi
 
 scratch=$(mktemp -d)
 trap 'chmod -R u+rwX "$scratch"; rm -rf "$scratch"' EXIT

@@ -158,9 +158,9 @@ static void print_frontier(const struct size_result *result, const struct print_
         print_table_add(
             table,
             (const char *const[]){
-                plan == result->best ? ">"
-                : point->meets       ? "+"
-                                     : "",
+                point->is_best ? ">"
+                : point->meets ? "+"
+                               : "",
                 print_count(arena, plan->devices), totals ? print_days(arena, plan->total.days) : "",
                 plan->total.cost > 0 ? print_quantity(arena, plan->total.cost, UNIT_MONEY) : "",
                 totals ? print_percent(arena, plan->total.goodput) : "",

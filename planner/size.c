@@ -308,6 +308,7 @@ static void finish_points(struct walk *walk) {
             continue;
         }
         point.meets = meets(walk, point.plan);
+        point.is_best = point.plan == result->best;
         result->points[kept++] = point;
     }
     result->point_count = kept;

@@ -12,7 +12,7 @@ enum { SIZE_MOST_DEVICES = 32768 };
 /* A count on the frontier: no smaller one that was looked at is as fast. */
 struct size_point {
     const struct plan *plan; /* spare nodes paid for */
-    bool meets;              /* all wishes */
+    bool meets, is_best;     /* all wishes; the answer */
     /* On the lower hull of time against devices, both as logarithms: what lies above it splits badly. The
      * first and the last point are on it. */
     bool on_hull;

@@ -9,6 +9,13 @@
 #include "planner/session.h"
 #include "planner/size.h"
 
+/* Under the sanitizers, which take twenty times as long, the large ones are left out. */
+#ifdef __SANITIZE_ADDRESS__
+enum { MOST_DEVICES = 1024 };
+#else
+enum { MOST_DEVICES = 65536 };
+#endif
+
 struct expected {
     const char *name;
     size_t cluster;
@@ -76,7 +83,9 @@ static void hold(const struct expected *expected) {
 static void test_key_figures(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        hold(&all[i]);
+        if (all[i].most <= MOST_DEVICES) {
+            hold(&all[i]);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 #include "planner/layout.h"
 #include "planner/model_parts.h"
 #include "planner/stack.h"
+#include "planner/wish.h"
 
 static char *document;
 
@@ -74,11 +75,20 @@ static void layout_keys_and_stacks_are_described(void **state) {
         assert_named(stacks[i].name);
 }
 
+static void wishes_are_described(void **state) {
+    (void)state;
+    for (size_t i = 0; wish_names[i] != NULL; i++)
+        assert_named(wish_names[i]);
+    for (size_t i = 0; objective_names[i] != NULL; i++)
+        assert_named(objective_names[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cluster_keys_are_described),
         cmocka_unit_test(model_keys_are_described),
         cmocka_unit_test(layout_keys_and_stacks_are_described),
+        cmocka_unit_test(wishes_are_described),
     };
     return cmocka_run_group_tests(tests, read_document, free_document);
 }

@@ -309,7 +309,7 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
     const char *matrix = matrix_path(arguments->output, arena);
     cluster.matrix_file = base_name_of(matrix);
     if (!result_write_matrix(campaign, matrix, error) || !cluster_write(&cluster, arguments->output, error)) {
-        return EXIT_FAILURE;
+        return EXIT_USAGE;
     }
     show_cluster(&cluster, stdout);
     if (!show_heat_map(&cluster, matrix, arena, stdout, error)) {
@@ -344,8 +344,8 @@ static int lead(const struct placement *placement, const struct arguments *argum
                     journal));
     int status = measure(&campaign, arguments, &source, error);
     watchdog_last_words(NULL);
-    bool worth_keeping = status == EXIT_FAILURE && records.count > 0;
-    if (worth_keeping) {
+    bool worth_keeping = status != EXIT_SUCCESS && records.count > 0;
+    if (worth_keeping && error->hint[0] == '\0') {
         error_hint(error, "what was measured is kept in %s; the same line with --resume goes on from there",
                    journal);
     }

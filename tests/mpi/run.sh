@@ -172,7 +172,7 @@ bad_input() {
 full_disk() {
     [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null || skip "only root mounts a small disk"
     export probe
-    expect_status 1 unshare --mount sh -c '
+    expect_status 2 unshare --mount sh -c '
         mkdir small && mount -t tmpfs -o size=12k none small && echo old >small/c.yaml &&
         { OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "$probe" -o small/c.yaml; status=$?
           cat small/c.yaml; ls small; exit $status; }'
@@ -208,6 +208,9 @@ killed() {
     lines=$(wc -l <c.yaml.partial)
     [ "$lines" -gt 4 ] || fail "nothing was kept"
     kept=$(sed -n 4p c.yaml.partial)
+    expect_status 2 launch 2 -o c.yaml --resume --base dgx-h10
+    expect 'did you mean "dgx-h100"' err
+    [ -e c.yaml.partial ] || fail "a misspelt base took what was measured"
     expect_status 0 launch 2 -o c.yaml --resume
     [ ! -e c.yaml.partial ] || fail "the journal was left"
     # A figure of the first run stands in the result.

@@ -29,7 +29,7 @@ static int report(const char *const *paths, size_t count, enum print_format form
 
         print_validation_table(&validation, &style, arena, stdout);
     } else {
-        print_data(print_validation_data(&validation), format, stdout);
+        print_data(print_validation_data(&validation, arena), format, stdout);
     }
     for (size_t i = 0; i < validation.run_count; i++)
         predicted += validation.runs[i].why == NULL;

@@ -1,4 +1,5 @@
 /* The document of print_plan.h: keys and units as docs/formats.md has them. */
+#include "planner/band.h"
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
@@ -108,6 +109,22 @@ static json_t *training_data(const struct plan *plan) {
     return data;
 }
 
+static json_t *band_data(const struct model *model, const struct cluster *cluster,
+                         const struct training *training, const struct layout *layout) {
+    struct arena *scratch = arena_create();
+    struct bands bands = bands_of(model, cluster, training, layout, scratch);
+    json_t *data = json_object();
+    set(data, "step", bands.step.error);
+    set(data, "memory", bands.memory.error);
+    set(data, "runs", (double)bands.step.runs);
+    set(data, "memory_runs", (double)bands.memory.runs);
+    json_object_set_new(data, "extrapolated", json_boolean(bands.step.extrapolated != NULL));
+    json_object_set_new(data, "memory_extrapolated", json_boolean(bands.memory.extrapolated != NULL));
+    set_text(data, "why", bands.step.extrapolated ? bands.step.extrapolated : bands.memory.extrapolated);
+    arena_destroy(scratch);
+    return data;
+}
+
 json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     const struct training *training = &plan->training;
     json_t *data = json_object();
@@ -118,6 +135,7 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     json_object_set_new(data, "layout", layout_data(&plan->layout));
     json_object_set_new(data, "memory", memory_data(&plan->memory));
     json_object_set_new(data, "step", step_data(&plan->step));
+    json_object_set_new(data, "band", band_data(plan->model, plan->cluster, &plan->training, &plan->layout));
     set(data, "mfu", plan->mfu);
     set(data, "tokens_per_second",
         (double)training->global_batch * (double)training->sequence / plan->step.seconds);
@@ -125,10 +143,13 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     return data;
 }
 
-json_t *print_plan_nearest_data(const struct near_miss *nearest) {
+json_t *print_plan_nearest_data(const struct problem *problem, const struct near_miss *nearest) {
     json_t *data = json_object();
     json_object_set_new(data, "layout", layout_data(&nearest->layout));
     json_object_set_new(data, "memory", memory_data(&nearest->memory));
+    json_object_set_new(
+        data, "band",
+        band_data(&problem->model, &problem->cluster, &problem->search.training, &nearest->layout));
     set_text(data, "bound", nearest->bound);
     set_text(data, "why", nearest->why);
     return data;
@@ -160,7 +181,7 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
     json_object_set_new(data, "plans", plans);
     json_object_set_new(data, "search", search_data(answer));
     if (answer->plan_count == 0 && answer->nearest.found) {
-        json_object_set_new(data, "nearest", print_plan_nearest_data(&answer->nearest));
+        json_object_set_new(data, "nearest", print_plan_nearest_data(problem, &answer->nearest));
     }
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;

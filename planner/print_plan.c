@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/band.h"
 #include "planner/print_layout.h"
 #include "planner/print_words.h"
 
@@ -44,12 +45,21 @@ static void add_part(struct panel *panel, const char *label, double value, enum 
     }
 }
 
-static struct panel memory_panel(const struct memory_use *memory, struct arena *arena) {
+/* "+-8 %", rounded up. */
+static const char *band_percent(const struct band *band, struct arena *arena) {
+    return arena_print(arena, "+-%.0f %%", ceil(100 * band->error));
+}
+
+static const char *band_text(const struct band *band, struct arena *arena) {
+    return arena_print(arena, "%s%s", band_percent(band, arena), band->extrapolated ? " extrapolated" : "");
+}
+
+static struct panel memory_panel(const struct memory_use *memory, const struct band *band,
+                                 struct arena *arena) {
     struct panel panel = {
-        .title = arena_print(arena, "Memory a device: %s of %s, %s",
-                             print_quantity(arena, memory->per_device_bytes, UNIT_BYTES),
-                             print_quantity(arena, memory->capacity_bytes, UNIT_BYTES),
-                             print_percent(arena, memory->per_device_bytes / memory->capacity_bytes)),
+        .title = arena_print(
+            arena, "Memory: %s %s, of %s", print_quantity(arena, memory->per_device_bytes, UNIT_BYTES),
+            band_text(band, arena), print_quantity(arena, memory->capacity_bytes, UNIT_BYTES)),
         .unit = UNIT_BYTES,
         .whole = fmax(memory->capacity_bytes, memory->per_device_bytes),
     };
@@ -63,11 +73,11 @@ static struct panel memory_panel(const struct memory_use *memory, struct arena *
     return panel;
 }
 
-static struct panel step_panel(const struct plan *plan, struct arena *arena) {
+static struct panel step_panel(const struct plan *plan, const struct band *band, struct arena *arena) {
     const struct step_cost *step = &plan->step;
     struct panel panel = {
-        .title = arena_print(arena, "Step: %s, %s MFU", print_quantity(arena, step->seconds, UNIT_SECONDS),
-                             print_percent(arena, plan->mfu)),
+        .title = arena_print(arena, "Step: %s %s, %s MFU", print_quantity(arena, step->seconds, UNIT_SECONDS),
+                             band_text(band, arena), print_percent(arena, plan->mfu)),
         .unit = UNIT_SECONDS,
         .whole = step->seconds,
     };
@@ -178,9 +188,28 @@ static const char *plan_total(const struct plan *plan, struct arena *arena) {
                        print_amount(arena, total->device_hours), cost);
 }
 
+/* For tables, which have no room for the word. */
+static const char *step_band_text(const struct plan *plan, struct arena *arena) {
+    struct bands bands = bands_of(plan->model, plan->cluster, &plan->training, &plan->layout, arena);
+    return arena_print(arena, "%s%s", band_percent(&bands.step, arena), bands.step.extrapolated ? "*" : "");
+}
+
+/* How a band came about. */
+static void print_band(const char *lead, const struct band *band, struct arena *arena, FILE *stream) {
+    print_paragraph(lead,
+                    band->extrapolated
+                        ? arena_print(arena, "extrapolated, %s", band->extrapolated)
+                        : arena_print(arena,
+                                      "9 in 10 of %" PRId64 " measured runs of this kind came within it",
+                                      band->runs),
+                    stream);
+}
+
 void print_plan_details(const struct plan *plan, const struct print_style *style, struct arena *arena,
                         FILE *stream) {
-    struct panel memory = memory_panel(&plan->memory, arena), step = step_panel(plan, arena);
+    struct bands bands = bands_of(plan->model, plan->cluster, &plan->training, &plan->layout, arena);
+    struct panel memory = memory_panel(&plan->memory, &bands.memory, arena),
+                 step = step_panel(plan, &bands.step, arena);
     print_panels(&memory, &step, style, arena, stream);
     if (plan->memory.moment) {
         const char *stage = plan->layout.pp > 1 ? arena_print(arena, "stage %" PRId64 " of %" PRId64 ", ",
@@ -189,6 +218,8 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
         fprintf(stream, "\n  Fullest device: %s%s\n", stage, plan->memory.moment);
     }
     fprintf(stream, "  Rate: %s\n", plan_result(plan, arena));
+    print_band("  Step band: ", &bands.step, arena, stream);
+    print_band("  Memory band: ", &bands.memory, arena, stream);
     if (plan->training.tokens > 0) {
         print_paragraph("  In all: ", plan_total(plan, arena), stream);
     }
@@ -203,23 +234,34 @@ void print_plan_layout(const char *title, const struct layout *layout, const str
     fputc('\n', stream);
 }
 
+/* What step_band_text's star says, where a plan has one. */
+static void print_star(const struct answer *answer, struct arena *arena, FILE *stream) {
+    for (size_t i = 0; i < answer->plan_count; i++) {
+        if (strchr(step_band_text(answer->plans[i], arena), '*')) {
+            fputs("  * extrapolated: no measured run is near\n", stream);
+            return;
+        }
+    }
+}
+
 static void print_runners_up(const struct answer *answer, const struct print_style *style,
                              struct arena *arena, FILE *stream) {
     bool totals = answer->plans[0]->training.tokens > 0;
     const struct print_column columns[] = {{"step", true},
+                                           {"band", true},
                                            {"slower", true},
                                            {"MFU", true},
                                            {"memory", true},
                                            {totals ? "days" : "", true},
                                            {"differs from the best in", false}};
-    struct print_table *table = print_table_create(arena, columns, 6);
+    struct print_table *table = print_table_create(arena, columns, 7);
     const struct plan *best = answer->plans[0];
     for (size_t i = 1; i < answer->plan_count; i++) {
         const struct plan *plan = answer->plans[i];
         char difference[TEXT];
         print_table_add(
             table, (const char *const[]){
-                       print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                       print_quantity(arena, plan->step.seconds, UNIT_SECONDS), step_band_text(plan, arena),
                        print_percent(arena, plan->step.seconds / best->step.seconds - 1),
                        print_percent(arena, plan->mfu),
                        print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
@@ -228,6 +270,7 @@ static void print_runners_up(const struct answer *answer, const struct print_sty
     }
     fprintf(stream, "\n%sRunners-up%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
     print_table_print(table, style, INDENT, stream);
+    print_star(answer, arena, stream);
 }
 
 /* The fastest plan of each count, from the slowest on: how the training scales. */
@@ -236,19 +279,20 @@ static void print_counts(const struct answer *answer, const struct print_style *
     bool totals = answer->plans[0]->training.tokens > 0;
     const struct print_column columns[] = {{"devices", true},
                                            {"step", true},
+                                           {"band", true},
                                            {"MFU", true},
                                            {"memory", true},
                                            {totals ? "days" : "", true},
                                            {totals ? "cost" : "", true},
                                            {"layout", false}};
-    struct print_table *table = print_table_create(arena, columns, 7);
+    struct print_table *table = print_table_create(arena, columns, 8);
     for (size_t i = answer->plan_count; i-- > 0;) {
         const struct plan *plan = answer->plans[i];
         char layout[TEXT];
         print_table_add(
             table, (const char *const[]){print_count(arena, plan->devices),
                                          print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
-                                         print_percent(arena, plan->mfu),
+                                         step_band_text(plan, arena), print_percent(arena, plan->mfu),
                                          print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
                                          totals ? print_days(arena, plan->total.days) : "",
                                          plan->total.cost > 0 && isfinite(plan->total.cost)
@@ -259,17 +303,21 @@ static void print_counts(const struct answer *answer, const struct print_style *
     fprintf(stream, "\n%sBest of each count of devices%s\n", print_colour(style, BOLD),
             print_colour(style, PLAIN));
     print_table_print(table, style, INDENT, stream);
+    print_star(answer, arena, stream);
 }
 
-void print_plan_nearest(const struct near_miss *nearest, const struct training *training,
+void print_plan_nearest(const struct problem *problem, const struct near_miss *nearest,
                         const struct print_style *style, struct arena *arena, FILE *stream) {
+    const struct training *training = &problem->search.training;
     print_paragraph(
         "  ", arena_print(arena, "The nearest layout is refused by %s: %s.", nearest->bound, nearest->why),
         stream);
     print_plan_layout("Nearest layout", &nearest->layout, training, style, stream);
     if (nearest->memory.per_device_bytes > 0) {
-        struct panel memory = memory_panel(&nearest->memory, arena);
+        struct bands bands = bands_of(&problem->model, &problem->cluster, training, &nearest->layout, arena);
+        struct panel memory = memory_panel(&nearest->memory, &bands.memory, arena);
         print_panels(&memory, NULL, style, arena, stream);
+        print_band("  Memory band: ", &bands.memory, arena, stream);
     }
 }
 
@@ -303,7 +351,7 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
     } else {
         fprintf(stream, "\n%sNothing fits.%s\n", print_colour(style, RED), print_colour(style, PLAIN));
         if (answer->nearest.found) {
-            print_plan_nearest(&answer->nearest, training, style, arena, stream);
+            print_plan_nearest(problem, &answer->nearest, style, arena, stream);
         }
     }
     print_search(answer, arena, stream);

@@ -29,9 +29,9 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
                         FILE *stream);
 void print_plan_layout(const char *title, const struct layout *layout, const struct training *training,
                        const struct print_style *style, FILE *stream);
-void print_plan_nearest(const struct near_miss *nearest, const struct training *training,
+void print_plan_nearest(const struct problem *problem, const struct near_miss *nearest,
                         const struct print_style *style, struct arena *arena, FILE *stream);
-json_t *print_plan_nearest_data(const struct near_miss *nearest);
+json_t *print_plan_nearest_data(const struct problem *problem, const struct near_miss *nearest);
 void print_plan_notes(const struct problem *problem, const struct print_style *style, FILE *stream);
 
 #endif

@@ -200,7 +200,7 @@ static void print_none(const struct problem *problem, const struct wish *wish,
                           stream);
         print_plan_details(result->closest, style, arena, stream);
     } else if (result->nearest.found) {
-        print_plan_nearest(&result->nearest, &problem->search.training, style, arena, stream);
+        print_plan_nearest(problem, &result->nearest, style, arena, stream);
     }
 }
 
@@ -307,7 +307,7 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
         json_object_set_new(data, "why", print_data_text(print_size_miss(wish, result, arena)));
     }
     if (result->nearest.found) {
-        json_object_set_new(data, "nearest", print_plan_nearest_data(&result->nearest));
+        json_object_set_new(data, "nearest", print_plan_nearest_data(problem, &result->nearest));
     }
     json_object_set_new(data, "frontier", frontier);
     json_object_set_new(data, "paying", print_data_text(paying_words(result, arena)));

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "common/units.h"
+#include "planner/band.h"
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
 
@@ -123,7 +124,9 @@ static void set(json_t *object, const char *key, bool known, double value) {
     json_object_set_new(object, key, known ? print_data_number(value) : json_null());
 }
 
-static json_t *run_data(const struct validated_run *validated) {
+static json_t *run_data(const struct validated_run *validated, struct arena *arena) {
+    struct band_kind kind =
+        band_kind_of(&validated->run->model, &validated->cluster->device, validated->run->training.precision);
     const struct run_measured *measured = &validated->run->measured;
     bool predicted = validated->why == NULL, step = measured->step_seconds > 0,
          memory = measured->memory_bytes > 0;
@@ -133,6 +136,7 @@ static json_t *run_data(const struct validated_run *validated) {
     json_object_set_new(data, "id", print_data_text(validated->run->id));
     json_object_set_new(data, "file", print_data_text(validated->file));
     json_object_set_new(data, "devices", json_integer(validated->run->devices));
+    json_object_set_new(data, "kind", print_data_text(band_kind_format(&kind, arena)));
     set(data, "measured_step_time", step, measured->step_seconds);
     set(data, "predicted_step_time", predicted, validated->predicted_step);
     set(data, "step_time_error", predicted && step, validated->step_error);
@@ -161,11 +165,11 @@ static json_t *summary_data(const struct error_summary *summary) {
     return data;
 }
 
-json_t *print_validation_data(const struct validation *validation) {
+json_t *print_validation_data(const struct validation *validation, struct arena *arena) {
     json_t *data = json_object(), *runs = json_array(), *summary = json_object(), *by_file = json_object();
 
     for (size_t i = 0; i < validation->run_count; i++)
-        json_array_append_new(runs, run_data(&validation->runs[i]));
+        json_array_append_new(runs, run_data(&validation->runs[i], arena));
     for (size_t i = 0; i < validation->file_count; i++) {
         const struct validated_file *file = &validation->files[i];
         json_t *errors = json_object();

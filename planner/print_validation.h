@@ -12,6 +12,6 @@ void print_validation_table(const struct validation *validation, const struct pr
                             struct arena *arena, FILE *stream);
 
 /* {runs, summary}: see docs/formats.md. */
-json_t *print_validation_data(const struct validation *validation);
+json_t *print_validation_data(const struct validation *validation, struct arena *arena);
 
 #endif

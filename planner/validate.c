@@ -218,6 +218,7 @@ bool validate_files(const char *const *paths, size_t count, void (*progress)(voi
 
         if (cluster == NULL)
             return false;
+        validated->cluster = cluster;
         predict(validated->run, cluster, arena, validated);
         if (progress != NULL)
             progress(progress_data, (double)(i + 1) / (double)validation->run_count);

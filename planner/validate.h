@@ -10,6 +10,7 @@
 
 struct validated_run {
     const struct run *run;
+    const struct cluster *cluster;
     const char *file;     /* its run file's name, without folder and ending */
     const char *why;      /* no prediction can be made; NULL: it was */
     struct layout layout; /* what was published, completed by the search */

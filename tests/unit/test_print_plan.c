@@ -140,14 +140,14 @@ static void test_table(void **state) {
     assert_has(text, "Cluster   dgx-a100-80g: 1,024 A100-SXM4-80GB in 128 nodes\n");
     assert_has(text, "sequences of 2,048, 1,536 a step (3.15M tokens), bf16, megatron-core\n");
     assert_has(text, "8-way tensor and sequence x 8-way pipeline x 16-way data parallel; 96 micro-batches");
-    assert_has(text, "  Memory a device: 60 GB of 80 GB, 75.0 %            Step: 10 s, 45.0 % MFU\n");
+    assert_has(text, "  Memory: 60 GB +-6 %, of 80 GB                      Step: 10 s +-11 %, 45.0 % MFU\n");
     assert_has(text, "  weights        20 GB  25 %  #####..............");
     assert_has(text, "  free           20 GB  25 %  ..............#####");
     assert_has(text, "compute          7 s  70 %  #############......\n");
     assert_null(strstr(text, "recompute      ")); /* terms of nothing are left out */
     assert_has(text, "Rate: 314,573 tokens/s, 307 a device\n");
     assert_has(text, "In all: 11.5 days, 95,368 steps, 282,624 device hours, 283 k$\n");
-    assert_has(text, "  11 s  10.0 %  45.0 %   60 GB  11.5  pp=16 dp=8\n");
+    assert_has(text, "  11 s  +-11 %  10.0 %  45.0 %   60 GB  11.5  pp=16 dp=8\n");
     assert_has(text, "Searched 12,345 layouts in 250 ms: 2,345 fit, 345 costed, 2,000 pruned\n");
     assert_has(text, "  - vocabulary of 51200 assumed\n");
     free(text);
@@ -213,7 +213,7 @@ static void test_nothing_fits(void **state) {
     assert_shape(text);
     assert_has(text, "Nothing fits.\n");
     assert_has(text, "The nearest layout is refused by memory: 40 GB over the device's 80 GB.\n");
-    assert_has(text, "Memory a device: 120 GB of 80 GB, 150 %\n");
+    assert_has(text, "Memory: 120 GB +-6 %, of 80 GB\n");
     assert_null(strstr(text, "MFU"));
     free(text);
     json_t *data = print_plan_data(&fixture->problem, &fixture->answer);
@@ -246,6 +246,10 @@ static void test_document(void **state) {
     json_t *memory = json_object_get(plan, "memory"), *step = json_object_get(plan, "step");
     assert_true(sum_but(memory, "per_device", "capacity") == 60e9);
     assert_true(sum_but(step, "time", "") == 10);
+    json_t *band = json_object_get(plan, "band");
+    assert_true(json_integer_value(json_object_get(band, "runs")) > 0);
+    assert_true(json_number_value(json_object_get(band, "step")) > 0);
+    assert_true(json_is_false(json_object_get(band, "extrapolated")));
     json_t *layout = json_object_get(plan, "layout");
     assert_int_equal(json_integer_value(json_object_get(layout, "tp")), 8);
     assert_true(json_is_true(json_object_get(layout, "sequence_parallel")));

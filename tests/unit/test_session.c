@@ -21,6 +21,7 @@ static int create(void **state) {
     setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
     strcpy(fixture->folder, "/tmp/clusterplan-session-XXXXXX");
     if (!mkdtemp(fixture->folder)) {
+        free(fixture);
         return -1;
     }
     fixture->arena = arena_create();

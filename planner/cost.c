@@ -240,14 +240,28 @@ static double straggler_factor(const struct cost_context *context, const struct 
     return 1 + STRAGGLER_SHARE * log2(fmax(1, nodes));
 }
 
-static void explain_blocks(const struct pass_cost *passes, const struct pass_cost *device,
-                           struct explain *explain) {
+/* How many of each block the model has. */
+static void count_blocks(const struct cost_context *context, double blocks[BLOCK_COUNT]) {
+    double experts = (double)context->experts_before[context->model->layers];
+    double further = (double)context->model->mtp_layers;
+    blocks[BLOCK_DENSE] = (double)context->model->layers - experts;
+    blocks[BLOCK_EXPERTS] = experts;
+    blocks[BLOCK_EMBEDDING] = 1;
+    blocks[BLOCK_HEAD] = 1 + further;
+    blocks[BLOCK_MTP_JOIN] = further;
+    blocks[experts > 0 ? BLOCK_EXPERTS : BLOCK_DENSE] += further;
+}
+
+static void explain_blocks(const struct cost_context *context, const struct pass_cost *passes,
+                           const struct pass_cost *device, struct explain *explain) {
     static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
                                                    "head and loss", "join of a further prediction"};
+    double blocks[BLOCK_COUNT];
+    count_blocks(context, blocks);
     for (int block = 0; block < BLOCK_COUNT; block++) {
         const struct pass_cost *pass = &passes[block];
         double seconds = pass->forward + pass->backward_input + pass->backward_weight;
-        if (seconds > 0)
+        if (blocks[block] > 0)
             explain_add(
                 explain, names[block], seconds, UNIT_SECONDS,
                 "a micro-batch: forward %.4g s, backward with recompute %.4g s, weight gradients %.4g s",
@@ -349,24 +363,17 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
         return;
     explain_open(explain, "step");
     explain_parts(context, layout, explain);
-    explain_blocks(passes, &device, explain);
+    explain_blocks(context, passes, &device, explain);
     explain_step(cost, &pipeline, hop, factor, explain);
 }
 
 /* A step that is nothing but the blocks of `layer`, dealt evenly to all stages. */
 static double bound_of(const struct cost_context *context, const struct layout *layout,
                        const struct layer_part *layer) {
-    const struct model *model = context->model;
-    double experts = (double)context->experts_before[model->layers];
-    double further = (double)model->mtp_layers;
-    double blocks[BLOCK_COUNT] = {[BLOCK_DENSE] = (double)model->layers - experts,
-                                  [BLOCK_EXPERTS] = experts,
-                                  [BLOCK_EMBEDDING] = 1,
-                                  [BLOCK_HEAD] = 1 + further,
-                                  [BLOCK_MTP_JOIN] = further};
+    double blocks[BLOCK_COUNT];
     struct pass_cost passes[BLOCK_COUNT];
     double work = 0, micro_batches = (double)layout_micro_batches(layout, context->training.global_batch);
-    blocks[experts > 0 ? BLOCK_EXPERTS : BLOCK_DENSE] += further;
+    count_blocks(context, blocks);
     block_passes(context, layout, layer, NULL, passes);
     for (int block = 0; block < BLOCK_COUNT; block++)
         if (blocks[block] > 0)

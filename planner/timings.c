@@ -1,6 +1,7 @@
 #include "planner/timings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,12 +374,22 @@ static bool read_all(struct reader *reader) {
     return true;
 }
 
+/* As spreadsheets write it. */
+static void skip_byte_order_mark(FILE *stream) {
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    char first[sizeof mark];
+    if (fread(first, 1, sizeof first, stream) != sizeof first || memcmp(first, mark, sizeof mark) != 0)
+        rewind(stream);
+}
+
 bool timings_read(const char *path, struct arena *arena, struct timings *timings, struct error *error) {
     struct reader reader = {.path = path, .arena = arena, .error = error, .timings = timings};
     struct stat status;
     *timings = (struct timings){0};
     *error = (struct error){0};
-    reader.stream = fopen(path, "r");
+    /* Not to wait for somebody who writes into a named pipe. */
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    reader.stream = file >= 0 ? fdopen(file, "r") : NULL;
     if (!reader.stream) {
         error_set(error, "can't be opened: %s", strerror(errno));
         return fail_at(&reader, 0);
@@ -391,6 +402,7 @@ bool timings_read(const char *path, struct arena *arena, struct timings *timings
         error_set(error, "larger than %d MiB", MAX_BYTES >> 20);
         fail_at(&reader, 0);
     } else {
+        skip_byte_order_mark(reader.stream);
         read = read_all(&reader);
     }
     free(reader.line);

@@ -8,6 +8,7 @@
 #include "planner/model.h"
 #include "planner/print_data.h"
 #include "planner/print_table.h"
+#include "planner/print_words.h"
 
 /* Number formats a checkpoint may be kept in, by bytes a parameter. */
 struct storage {
@@ -46,11 +47,6 @@ static bool load(struct arena *arena, struct listing *listing, struct error *err
     return true;
 }
 
-static const char *quantity(struct arena *arena, double value, enum unit unit) {
-    char text[32];
-    return arena_copy_string(arena, units_format(value, unit, text, sizeof text));
-}
-
 /* Three significant digits, without an exponent. */
 static const char *gigabytes(struct arena *arena, double bytes) {
     const double value = bytes / 1e9, digits = floor(log10(value)) - 2;
@@ -69,14 +65,14 @@ static void add_shape(struct print_table *table, struct arena *arena, const stru
                                             (long long)model->experts.count)
                               : "";
     const char *const cells[] = {listing->names[i],
-                                 quantity(arena, counts->parameters, UNIT_COUNT),
-                                 quantity(arena, counts->active_parameters, UNIT_COUNT),
+                                 print_quantity(arena, counts->parameters, UNIT_COUNT),
+                                 print_quantity(arena, counts->active_parameters, UNIT_COUNT),
                                  arena_print(arena, "%lld", (long long)model->layers),
                                  arena_print(arena, "%lld", (long long)model->hidden),
                                  arena_print(arena, "%lld", (long long)model->heads),
                                  experts,
                                  arena_print(arena, "%lld", (long long)model->sequence),
-                                 quantity(arena, counts->flops_per_token, UNIT_COUNT),
+                                 print_quantity(arena, counts->flops_per_token, UNIT_COUNT),
                                  model->shape_derived ? "derived" : ""};
     print_table_add(table, cells);
 }
@@ -106,7 +102,7 @@ static void print_memory(const struct listing *listing, struct arena *arena) {
     struct print_table *table = print_table_create(arena, columns, 2 + STORAGES);
     for (size_t i = 0; i < listing->count; i++) {
         const char *cells[2 + STORAGES] = {listing->names[i],
-                                           quantity(arena, listing->counts[i].parameters, UNIT_COUNT)};
+                                           print_quantity(arena, listing->counts[i].parameters, UNIT_COUNT)};
         for (size_t j = 0; j < STORAGES; j++)
             cells[2 + j] = gigabytes(arena, listing->counts[i].parameters * storages[j].bytes);
         print_table_add(table, cells);

@@ -7,6 +7,7 @@
 #include "planner/commands.h"
 #include "planner/print_data.h"
 #include "planner/print_table.h"
+#include "planner/print_words.h"
 
 enum { INDENT = 0 };
 
@@ -34,8 +35,7 @@ static bool load(struct arena *arena, struct listing *listing, struct error *err
 
 /* Empty for what is not known. */
 static const char *quantity(struct arena *arena, double value, enum unit unit) {
-    char text[32];
-    return value > 0 ? arena_copy_string(arena, units_format(value, unit, text, sizeof text)) : "";
+    return value > 0 ? print_quantity(arena, value, unit) : "";
 }
 
 static int64_t ports(const struct cluster *cluster, const struct network_level *level) {

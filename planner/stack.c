@@ -10,6 +10,13 @@ enum {
     RUNS_ZB_1P = 1 << SCHEDULE_ZB_1P
 };
 
+/* Megatron-LM before Core and what was built on it run the same kernels from the same host code:
+ * bench/fit_stacks moves these figures together. */
+#define MEGATRON_BEFORE_CORE                                                                                 \
+    .traffic_factor = 1.02, .attention_rate = 1, .attention_rate_hopper = 1, .routing_factor = 2.2,          \
+    .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 3.5e-3, .hop_seconds = 0.55e-3,                  \
+    .step_seconds = 10e-3
+
 /* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
  * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures were fitted to the
  * published steps in tests/measured with bench/fit_stacks; docs/cost-model.md, "A step", says which of them
@@ -21,14 +28,7 @@ const struct stack stacks[] = {
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
-        .traffic_factor = 1.02,
-        .attention_rate = 1,
-        .attention_rate_hopper = 1,
-        .routing_factor = 2.2,
-        .layer_floor_seconds = 0.93e-3,
-        .expert_floor_seconds = 3.5e-3,
-        .hop_seconds = 0.55e-3,
-        .step_seconds = 10e-3,
+        MEGATRON_BEFORE_CORE,
     },
     {
         .name = "megatron-2022",
@@ -37,14 +37,7 @@ const struct stack stacks[] = {
         .fused_gradient_accumulation = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
-        .traffic_factor = 1.02,
-        .attention_rate = 1,
-        .attention_rate_hopper = 1,
-        .routing_factor = 2.2,
-        .layer_floor_seconds = 0.93e-3,
-        .expert_floor_seconds = 3.5e-3,
-        .hop_seconds = 0.55e-3,
-        .step_seconds = 10e-3,
+        MEGATRON_BEFORE_CORE,
     },
     {
         .name = "megatron-deepspeed",
@@ -54,14 +47,7 @@ const struct stack stacks[] = {
         .gradient_bytes_bf16 = 4,
         .keeps_half_gradients = true,
         .bucket_elements = 5e8, /* DeepSpeed's default reduce_bucket_size and allgather_bucket_size */
-        .traffic_factor = 1.02,
-        .attention_rate = 1,
-        .attention_rate_hopper = 1,
-        .routing_factor = 2.2,
-        .layer_floor_seconds = 0.93e-3,
-        .expert_floor_seconds = 3.5e-3,
-        .hop_seconds = 0.55e-3,
-        .step_seconds = 10e-3,
+        MEGATRON_BEFORE_CORE,
     },
     {
         .name = "megatron-core",

@@ -51,6 +51,14 @@ static double hidden_bytes(const struct communication_problem *problem) {
     return HALF_BYTES * tokens_of(problem) * (double)problem->model->hidden;
 }
 
+/* Products and their collectives overlap by reading each other's memory: within a node, or as far as its
+ * innermost level reaches (Transformer Engine's issue 1071 and pull request 1470). */
+static bool overlaps_products(const struct communication_problem *problem) {
+    const struct cluster *cluster = problem->cluster;
+    int64_t innermost = cluster->levels[0].devices, tp = problem->layout->tp;
+    return problem->layout->overlap.tp && (innermost == 0 || tp <= innermost || tp <= cluster->node.devices);
+}
+
 /* Blocks split over tp begin with the whole input and end with a sum: an all-reduce at each end, or an
  * all-gather and a reduce-scatter under sequence parallelism (arXiv 2205.05198, section 4.2.2). That gathers
  * its input once more in the backward pass, behind the data gradient. */
@@ -75,7 +83,7 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
         forward += add_collective(problem, explain, "tp scatter, each pass", blocks, &collective);
     }
     double backward = forward;
-    if (layout->overlap.tp) {
+    if (overlaps_products(problem)) {
         forward = communication_exposed(forward, compute->split_products_forward, stack->exposed_tp);
         backward =
             communication_exposed(backward + again, compute->split_products_backward, stack->exposed_tp);

@@ -190,14 +190,32 @@ static int64_t greatest_common_divisor(int64_t a, int64_t b) {
     return a;
 }
 
+/* The data-parallel split that a layout fixes, by itself or by all else of one number of devices; 0: none. */
+static int64_t fixed_data_parallel(const struct problem *problem) {
+    static const enum layout_key others[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP};
+    const struct layout_request *request = &problem->search.request;
+    int64_t devices = problem->devices_to;
+    if (request->keys[LAYOUT_DP].count == 1) {
+        return request->keys[LAYOUT_DP].values[0];
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (request->keys[others[i]].count != 1 || devices % request->keys[others[i]].values[0] != 0) {
+            return 0;
+        }
+        devices /= request->keys[others[i]].values[0];
+    }
+    return problem->devices_from == problem->devices_to ? devices : 0;
+}
+
 /* What the batch should be a multiple of: the data-parallel split times the micro-batch where the layout
  * fixes them, else what of the device counts is no power of two. */
 static double batch_unit(const struct problem *problem) {
     const struct layout_request *request = &problem->search.request;
-    if (request->keys[LAYOUT_DP].count == 1) {
+    int64_t data_parallel = fixed_data_parallel(problem);
+    if (data_parallel) {
         size_t choices = request->keys[LAYOUT_MICRO_BATCH].count;
         int64_t micro_batch = choices ? request->keys[LAYOUT_MICRO_BATCH].values[choices - 1] : 1;
-        return (double)request->keys[LAYOUT_DP].values[0] * (double)micro_batch;
+        return (double)data_parallel * (double)micro_batch;
     }
     int64_t odd[2] = {problem->devices_from, problem->devices_to};
     for (size_t i = 0; i < 2; i++) {

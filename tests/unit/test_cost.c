@@ -259,6 +259,17 @@ static void keys_do_what_they_say(void **state) {
     layout.overlap = (struct layout_overlap){false, false, false};
     cost = cost_on(&cluster, &model, &training, &layout);
     assert_true(cost.tp > base.tp && cost.dp > base.dp);
+    layout.tp = 16; /* beyond the node nothing overlaps with products */
+    layout.dp = 2;
+    cost = cost_on(&cluster, &model, &training, &layout);
+    layout.overlap.tp = true;
+    assert_true(cost_on(&cluster, &model, &training, &layout).tp == cost.tp);
+    cluster.levels[0].devices = 16; /* unless the innermost level goes there */
+    double hidden = cost_on(&cluster, &model, &training, &layout).tp;
+    layout.overlap.tp = false;
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_true(hidden < 0.8 * cost.tp);
+    cluster.levels[0].devices = 8;
     layout = dense_layout();
     layout.schedule = SCHEDULE_INTERLEAVED;
     layout.vpp = 4;

@@ -94,8 +94,7 @@ static void fix(struct layout_request *request, enum layout_key key, int64_t val
     request->keys[key].values[0] = value;
 }
 
-/* tp 8 and pp 15 were reported of GPT-4, at 32 to 36 % MFU. tp 8 needs other heads than the width suggests:
- * 96 of 112 for 84 of 128. */
+/* tp 8 and pp 15 were reported of GPT-4, at 32 to 36 % MFU; the rest is chosen. */
 static void test_reported_layout(void **state) {
     struct arena *arena = arena_create();
     struct session session;
@@ -108,15 +107,11 @@ static void test_reported_layout(void **state) {
     session.asked.layout = (struct layout_request){0};
     fix(&session.asked.layout, LAYOUT_TP, 8);
     fix(&session.asked.layout, LAYOUT_PP, 15);
-    fix(&session.asked.layout, LAYOUT_CP, 1);
-    fix(&session.asked.layout, LAYOUT_DP, 208);
     assert_true(session_pose(&session, 0, arena, &problem, &wish, &error));
-    problem.model.heads = problem.model.kv_heads = 96;
-    problem.model.head_dim = 112;
     problem_set_devices(&problem, 24960, 24960);
     assert_true(search_run(&problem.search, arena, &found, &error));
     assert_true(found.plan_count > 0);
-    if (found.plans[0].mfu < 0.27 || found.plans[0].mfu > 0.45) {
+    if (found.plans[0].mfu < 0.30 || found.plans[0].mfu > 0.45) {
         fail_msg("MFU %.3g", found.plans[0].mfu);
     }
     arena_destroy(arena);

@@ -28,7 +28,7 @@ static void assert_parameters(struct model model, int64_t published) {
 static const struct model gpt4 = {
     .layers = 120,
     .hidden = 10752,
-    .heads = 84,
+    .heads = 96,
     .ffn_hidden = 43008,
     .vocab = 100352,
     .sequence = 8192,

@@ -207,6 +207,20 @@ static void published_runs_are_predicted(void **state) {
     globfree(&found);
 }
 
+/* Runs that no fit saw: what a user's own run may expect. Held with some slack, since nothing is tuned to
+ * them. */
+static void held_out_runs_are_predicted(void **state) {
+    struct validation validation;
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(glob(SOURCE_DIR "/tests/held_out/*.yaml", 0, NULL, &found), 0);
+    validation = validate((const char *const *)found.gl_pathv, found.gl_pathc);
+    assert_int_equal(validation.step.runs, 119);
+    check_limit("held-out runs", "step time", &validation.step, 14);
+    globfree(&found);
+}
+
 /* Hardly a plan that would run out: what is held against the device is at or above what was measured. */
 static void checked_memory_covers_measured(void **state) {
     struct validation validation;
@@ -247,6 +261,7 @@ int main(void) {
         cmocka_unit_test(free_keys_are_chosen),
         cmocka_unit_test(files_are_summed_apart),
         cmocka_unit_test(published_runs_are_predicted),
+        cmocka_unit_test(held_out_runs_are_predicted),
         cmocka_unit_test(checked_memory_covers_measured),
     };
 

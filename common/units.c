@@ -94,6 +94,8 @@ static const struct kind {
 
 /* Below this a whole count is shown digit by digit: 24576 devices, not 24.6k. */
 static const double longest_plain_count = 1e6;
+/* Below this a number of the smallest unit is written with an exponent. */
+static const double least_shown = 1e-3;
 /* Seconds stay seconds up to two of the next unit: 95 s, 119 min, 47 h. */
 static const double minutes_from_seconds = 120, hours_from_seconds = 7200, days_from_seconds = 172800;
 
@@ -239,21 +241,46 @@ static bool reads_back(const char *text, enum unit unit, double value) {
     return units_parse(text, unit, &back, why, sizeof why) && back == value;
 }
 
-char *units_write(double value, enum unit unit, char *buffer, size_t size) {
-    enum { MOST_DECIMALS = 15, MOST_DIGITS = 17 }; /* 17 digits name every double */
-    const struct suffix *suffix = shown_suffix(fabs(value), unit);
+/* With this suffix and as few decimals as it takes; false when none are exact. */
+static bool write_with(const struct suffix *suffix, double value, enum unit unit, char *buffer, size_t size) {
+    enum { MOST_DECIMALS = 15 };
     double shown = value * suffix->over / suffix->times;
 
-    if (fabs(shown) < longest_plain_count && (fabs(shown) >= 1 || value == 0))
-        for (int decimals = 0; decimals <= MOST_DECIMALS; decimals++) {
-            snprintf(buffer, size, "%.*f%s", decimals, shown, suffix->name);
-            if (reads_back(buffer, unit, value))
-                return buffer;
-        }
+    if (fabs(shown) >= longest_plain_count || (fabs(shown) < least_shown && value != 0))
+        return false;
+    for (int decimals = 0; decimals <= MOST_DECIMALS; decimals++) {
+        snprintf(buffer, size, "%.*f%s", decimals, shown, suffix->name);
+        if (reads_back(buffer, unit, value))
+            return true;
+    }
+    return false;
+}
+
+char *units_write(double value, enum unit unit, char *buffer, size_t size) {
+    enum { MOST_DIGITS = 17 }; /* they name every double */
+    const struct suffix *smallest = kinds[unit].shown, *suffix = shown_suffix(fabs(value), unit);
+
+    /* Where 2.039 TB/s isn't exactly the value, 2039 GB/s may be. */
+    for (;; suffix--) {
+        if (write_with(suffix, value, unit, buffer, size))
+            return buffer;
+        if (suffix == smallest)
+            break;
+    }
     for (int digits = 1; digits <= MOST_DIGITS; digits++) {
         snprintf(buffer, size, "%.*g", digits, value);
         if (reads_back(buffer, unit, value))
             break;
     }
     return buffer;
+}
+
+double units_round(double value, enum unit unit) {
+    enum { DIGITS = 6 };
+    const struct suffix *suffix = shown_suffix(fabs(value), unit);
+    char text[64], why[8];
+    double rounded;
+
+    snprintf(text, sizeof text, "%.*g%s", DIGITS, value * suffix->over / suffix->times, suffix->name);
+    return units_parse(text, unit, &rounded, why, sizeof why) ? rounded : value;
 }

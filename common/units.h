@@ -30,7 +30,11 @@ bool units_parse(const char *text, enum unit unit, double *value, char *why, siz
  * Returns `buffer`. */
 char *units_format(double value, enum unit unit, char *buffer, size_t size);
 
-/* For files: reads back as exactly the same double. Returns `buffer`. */
+/* For files: reads back as exactly the same double, and with a unit wherever one fits. Returns `buffer`. */
 char *units_write(double value, enum unit unit, char *buffer, size_t size);
+
+/* To six significant digits of the unit it is shown in, which is more than a measurement knows: what
+ * units_write then writes is short. */
+double units_round(double value, enum unit unit);
 
 #endif

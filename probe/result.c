@@ -311,4 +311,5 @@ void result_make(const struct campaign *campaign, const struct cluster *base,
     make_levels(campaign, base, gpus > 0, cluster);
     result_add_nodes(campaign, cluster);
     result_add_measurements(campaign, cluster);
+    result_round(cluster);
 }

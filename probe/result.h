@@ -30,6 +30,9 @@ void result_make(const struct campaign *campaign, const struct cluster *base,
 void result_add_nodes(const struct campaign *campaign, struct cluster *cluster);
 void result_add_measurements(const struct campaign *campaign, struct cluster *cluster);
 
+/* Measured figures to as many digits as they may mean. */
+void result_round(struct cluster *cluster);
+
 /* Every record, as CSV; written beside and renamed. */
 bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/units.h"
 #include "probe/analysis.h"
 
 static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
@@ -214,6 +215,41 @@ void result_add_measurements(const struct campaign *campaign, struct cluster *cl
             add_measurement(cluster, level_of(campaign, record), what_of(campaign, record),
                             ends_of(campaign, record), record->bytes, members, &record->summary);
         }
+    }
+}
+
+static void round_to(double *value, enum unit unit) {
+    *value = units_round(*value, unit);
+}
+
+static void round_level(struct network_level *level) {
+    round_to(&level->bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND);
+    round_to(&level->latency_seconds, UNIT_SECONDS);
+    round_to(&level->oversubscription, UNIT_NONE);
+    for (size_t c = 0; c < COLLECTIVE_COUNT; c++) {
+        struct collective_constants *constants = &level->collectives[c];
+        round_to(&constants->latency_seconds, UNIT_SECONDS);
+        round_to(&constants->latency_per_member_seconds, UNIT_SECONDS);
+        round_to(&constants->ramp_seconds, UNIT_SECONDS);
+        round_to(&constants->bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND);
+    }
+}
+
+void result_round(struct cluster *cluster) {
+    for (size_t i = 0; i < cluster->level_count; i++) {
+        round_level(&cluster->levels[i]);
+    }
+    for (size_t i = 0; i < cluster->host_count; i++) {
+        round_to(&cluster->hosts[i].bandwidth_factor, UNIT_NONE);
+        round_to(&cluster->hosts[i].latency_factor, UNIT_NONE);
+    }
+    for (size_t i = 0; i < cluster->measurement_count; i++) {
+        struct measurement *m = &cluster->measurements[i];
+        enum unit unit = measurement_unit(m->what);
+        round_to(&m->median, unit);
+        round_to(&m->minimum, unit);
+        round_to(&m->maximum, unit);
+        round_to(&m->spread, unit);
     }
 }
 

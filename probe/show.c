@@ -18,8 +18,9 @@ static void show_levels(const struct cluster *cluster, FILE *stream) {
         snprintf(members, sizeof members, "%lld", (long long)level->devices);
         units_format(level->bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND, rate, sizeof rate);
         units_format(level->latency_seconds, UNIT_SECONDS, latency, sizeof latency);
+        int64_t ports = level->ports > 0 ? level->ports : cluster->node.devices;
         fprintf(stream, "%-10.10s %10s %6lld %14s %12s %8.2f  %s\n", level->name,
-                level->devices == 0 ? "all" : members, (long long)level->ports, rate, latency,
+                level->devices == 0 ? "all" : members, (long long)ports, rate, latency,
                 level->oversubscription, level->from != NULL ? level->from : "-");
     }
 }

@@ -227,6 +227,46 @@ static void writes_what_people_would(void **state) {
     assert_string_equal(units_write(9e-6, UNIT_SECONDS, buffer, sizeof buffer), "9 us");
     assert_string_equal(units_write(1.0 / 3600, UNIT_MONEY_PER_SECOND, buffer, sizeof buffer), "1 $/h");
     assert_string_equal(units_write(0.85, UNIT_NONE, buffer, sizeof buffer), "0.85");
+    assert_string_equal(units_write(2039e9, UNIT_BYTES_PER_SECOND, buffer, sizeof buffer), "2039 GB/s");
+    assert_string_equal(units_write(0.5 / 3600, UNIT_MONEY_PER_SECOND, buffer, sizeof buffer), "0.5 $/h");
+}
+
+/* What was measured is written with few digits and its unit, whatever its bits. */
+static void what_is_rounded_is_written_short(void **state) {
+    static const struct {
+        double value;
+        enum unit unit;
+        const char *text;
+    } cases[] = {
+        {1.1264368918065975e-06, UNIT_SECONDS, "1.12644 us"},
+        {0.0017544939999999398, UNIT_SECONDS, "1.75449 ms"},
+        {1.5683e-10, UNIT_SECONDS, "0.15683 ns"},
+        {2058212518.1639695, UNIT_BYTES_PER_SECOND, "2.05821 GB/s"},
+        {999999999.9, UNIT_BYTES_PER_SECOND, "1 GB/s"},
+        {1.00000049, UNIT_NONE, "1"},
+        {0, UNIT_SECONDS, "0 s"},
+    };
+    char buffer[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(
+            units_write(units_round(cases[i].value, cases[i].unit), cases[i].unit, buffer, sizeof buffer),
+            cases[i].text);
+}
+
+static void every_rounded_figure_has_a_unit(void **state) {
+    char buffer[64];
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        double seconds = 1e-9 * pow(1.001, i);
+        if (seconds > 100)
+            break;
+        units_write(units_round(seconds, UNIT_SECONDS), UNIT_SECONDS, buffer, sizeof buffer);
+        if (strchr(buffer, 's') == NULL || strlen(buffer) > strlen("1.23456 us"))
+            fail_msg("%.17g is written %s", seconds, buffer);
+    }
 }
 
 /* A repeatable sequence of bits: xorshift64. */
@@ -282,6 +322,8 @@ int main(void) {
         cmocka_unit_test(a_huge_text_is_no_danger),
         cmocka_unit_test(formats_for_people),
         cmocka_unit_test(writes_what_people_would),
+        cmocka_unit_test(what_is_rounded_is_written_short),
+        cmocka_unit_test(every_rounded_figure_has_a_unit),
         cmocka_unit_test(what_is_written_reads_back_exactly),
         cmocka_unit_test(the_extremes_read_back_too),
     };

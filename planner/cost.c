@@ -16,13 +16,6 @@ static const double OVERLAP_WINDOW = 0.9;
 /* The slowest of many nodes sets the pace; a step grows by this share each time they double. */
 static const double STRAGGLER_SHARE = 0.0075;
 
-/* One micro-batch through a block or a stage. The first four are what a pipeline plays, the rest where the
- * same seconds went. */
-struct pass_cost {
-    double forward, backward_input, backward_weight;
-    double compute, recompute, tp, cp, ep, pp, dp;
-};
-
 static void add_pass(struct pass_cost *sum, const struct pass_cost *pass, double count) {
     sum->forward += count * pass->forward;
     sum->backward_input += count * pass->backward_input;
@@ -72,11 +65,16 @@ static double exposed_exchange(enum schedule schedule, double exchange, double c
     return schedule == SCHEDULE_DUALPIPE ? communication_exposed(exchange, compute, 0) : exchange;
 }
 
-/* Forward, backward and recompute of a block; `floor` is the host's for the forward pass. */
-static struct pass_cost block_pass(const struct block_cost *block, const struct layout *layout,
-                                   enum recompute recompute, double floor) {
-    const struct compute_time *compute = &block->compute;
-    const struct communication_time *communication = &block->communication;
+struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
+                                 enum block block, const struct block_cost *cost) {
+    const struct stack *stack = context->training.stack;
+    const struct compute_time *compute = &cost->compute;
+    const struct communication_time *communication = &cost->communication;
+    bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
+    enum recompute recompute = is_layer ? layout->recompute : RECOMPUTE_NONE;
+    double floor = block == BLOCK_DENSE     ? stack->layer_floor_seconds
+                   : block == BLOCK_EXPERTS ? stack->expert_floor_seconds
+                                            : 0; /* the host's, of the forward pass */
     double ep = exposed_exchange(layout->schedule, communication->ep_forward, compute->forward);
     double ep_back = exposed_exchange(layout->schedule, communication->ep_backward,
                                       compute->backward_input + compute->backward_weight);
@@ -110,17 +108,14 @@ static struct pass_cost block_pass(const struct block_cost *block, const struct 
     return pass;
 }
 
-/* The blocks of a layout, each for one micro-batch; without `state`, without what ZeRO-2 and 3 send. */
+/* The blocks of a layout, each for one micro-batch. */
 static void block_passes(const struct cost_context *context, const struct layout *layout,
                          const struct layer_part *layer, const struct state_part *state,
                          struct pass_cost *passes) {
-    bool sharded = state != NULL && fully_sharded(context, layout);
-    const double floors[BLOCK_COUNT] = {[BLOCK_DENSE] = context->training.stack->layer_floor_seconds,
-                                        [BLOCK_EXPERTS] = context->training.stack->expert_floor_seconds};
+    bool sharded = fully_sharded(context, layout);
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
-        passes[block] = block_pass(&layer->blocks[block], layout,
-                                   is_layer ? layout->recompute : RECOMPUTE_NONE, floors[block]);
+        passes[block] = cost_block_pass(context, layout, (enum block)block, &layer->blocks[block]);
         if (sharded && is_layer)
             add_sharding(context, layout, state->state.layer_gather[block], state->state.layer_scatter[block],
                          &passes[block]);
@@ -235,13 +230,12 @@ static void scale(struct step_cost *cost, double factor) {
     cost->bubble *= factor;
 }
 
-static double straggler_factor(const struct cost_context *context, const struct layout *layout) {
+double cost_straggler_factor(const struct cost_context *context, const struct layout *layout) {
     double nodes = (double)layout_devices(layout) / (double)context->cluster->node.devices;
     return 1 + STRAGGLER_SHARE * log2(fmax(1, nodes));
 }
 
-/* How many of each block the model has. */
-static void count_blocks(const struct cost_context *context, double blocks[BLOCK_COUNT]) {
+void cost_count_blocks(const struct cost_context *context, double blocks[BLOCK_COUNT]) {
     double experts = (double)context->experts_before[context->model->layers];
     double further = (double)context->model->mtp_layers;
     blocks[BLOCK_DENSE] = (double)context->model->layers - experts;
@@ -257,7 +251,7 @@ static void explain_blocks(const struct cost_context *context, const struct pass
     static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
                                                    "head and loss", "join of a further prediction"};
     double blocks[BLOCK_COUNT];
-    count_blocks(context, blocks);
+    cost_count_blocks(context, blocks);
     for (int block = 0; block < BLOCK_COUNT; block++) {
         const struct pass_cost *pass = &passes[block];
         double seconds = pass->forward + pass->backward_input + pass->backward_weight;
@@ -355,7 +349,7 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
         .optimizer = (layout->offload ? state->offloaded_optimizer_seconds : state->optimizer_seconds) +
                      context->training.stack->step_seconds,
     };
-    double factor = straggler_factor(context, layout);
+    double factor = cost_straggler_factor(context, layout);
     scale(cost, factor);
     cost->seconds = cost->compute + cost->recompute + cost->tp + cost->ep + cost->cp + cost->pp + cost->dp +
                     cost->bubble + cost->optimizer;
@@ -365,40 +359,4 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
     explain_parts(context, layout, explain);
     explain_blocks(context, passes, &device, explain);
     explain_step(cost, &pipeline, hop, factor, explain);
-}
-
-/* A step that is nothing but the blocks of `layer`, dealt evenly to all stages. */
-static double bound_of(const struct cost_context *context, const struct layout *layout,
-                       const struct layer_part *layer) {
-    double blocks[BLOCK_COUNT];
-    struct pass_cost passes[BLOCK_COUNT];
-    double work = 0, micro_batches = (double)layout_micro_batches(layout, context->training.global_batch);
-    count_blocks(context, blocks);
-    block_passes(context, layout, layer, NULL, passes);
-    for (int block = 0; block < BLOCK_COUNT; block++)
-        if (blocks[block] > 0)
-            work += blocks[block] *
-                    (passes[block].forward + passes[block].backward_input + passes[block].backward_weight);
-    return micro_batches * work / (double)layout->pp * straggler_factor(context, layout) +
-           context->training.stack->step_seconds;
-}
-
-double cost_bound(struct cost_context *context, const struct layout *layout) {
-    struct layer_part layer;
-    cost_layer_part(context, layout, &layer);
-    return bound_of(context, layout, &layer);
-}
-
-double cost_bound_any_experts(struct cost_context *context, const struct layout *layout) {
-    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
-                                      context->products};
-    struct layer_part layer = *cost_base_part(context, layout);
-    struct layout plain = *layout;
-    plain.schedule = SCHEDULE_1F1B; /* without exchanges to hide none takes less */
-    if (context->model->experts.count > 0) {
-        double least = compute_least_experts(&compute);
-        layer.blocks[BLOCK_EXPERTS].compute.forward += least;
-        layer.blocks[BLOCK_EXPERTS].compute.backward_input += 2 * least;
-    }
-    return bound_of(context, &plain, &layer);
 }

@@ -9,6 +9,7 @@
 #include "planner/layout.h"
 #include "planner/memory.h"
 #include "planner/model.h"
+#include "planner/pipeline.h"
 #include "planner/training.h"
 
 /* Exposed seconds of the slowest path; the parts add up to `seconds`. */
@@ -33,13 +34,24 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
 void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
                    struct step_cost *cost, struct explain *explain);
 
-/* Seconds that no layout takes less of which shares with `layout` all but vpp, ZeRO, offload, and the
- * schedule, as long as both are DualPipe or neither is: a pipeline's busiest device is at least as busy as
- * the average of all, so a step takes micro-batches x all blocks / pp, and what it costs in any case. */
-double cost_bound(struct cost_context *context, const struct layout *layout);
+/* What all stages together do at least for a micro-batch, the same for all layouts that differ in pp, vpp,
+ * dp, ZeRO, offload alone, and in the schedule as long as both are DualPipe or neither is. */
+void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work);
 
-/* The same whatever ep, etp and order are too. */
-double cost_bound_any_experts(struct cost_context *context, const struct layout *layout);
+/* The same whatever ep, etp, order and schedule are too. */
+void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
+                                 struct pipeline_work *work);
+
+/* Seconds that no step with so much work takes less of, by whatever schedule: a pipeline's busiest device is
+ * at least as busy as the average of all, so a step takes micro-batches x work / pp, and what it costs in any
+ * case. */
+double cost_bound(const struct cost_context *context, const struct layout *layout,
+                  const struct pipeline_work *work);
+
+/* The same with the bubble of the layout's schedule and vpp. The step by closed form takes no less, but by
+ * simulation it may (pipeline.h). */
+double cost_bound_closed_form(const struct cost_context *context, const struct layout *layout,
+                              const struct pipeline_work *work);
 
 /* Model FLOPs utilisation of a step. */
 double cost_mfu(const struct model *model, const struct cluster *cluster, const struct training *training,

@@ -137,9 +137,7 @@ static void reckon_base(const struct cost_context *context, const struct layout 
         compute_mtp_join(&compute, &part->blocks[BLOCK_MTP_JOIN].compute, explain);
 }
 
-/* Routed experts have no attention, and no products beside tp collectives. */
-static void add_routed_experts(struct layer_part *part, const struct block_cost *routed) {
-    struct block_cost *block = &part->blocks[BLOCK_EXPERTS];
+void cost_add_routed_experts(struct block_cost *block, const struct block_cost *routed) {
     block->compute.forward += routed->compute.forward;
     block->compute.backward_input += routed->compute.backward_input;
     block->compute.backward_weight += routed->compute.backward_weight;
@@ -153,27 +151,28 @@ void cost_layer_reckon(const struct cost_context *context, const struct layout *
     if (model_expert_layers(context->model) > 0) {
         struct block_cost routed;
         reckon_routed_experts(context, layout, &routed, explain);
-        add_routed_experts(part, &routed);
+        cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], &routed);
     }
 }
 
-const struct layer_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
+struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
     struct cache_key key = {{packed(layout->tp, layout->cp, layout->sequence_parallel, layout->overlap.tp), 0,
                              (uint64_t)layout->micro_batch}};
     bool found;
-    struct layer_part *part = cached(context->layers, &key, &found);
+    struct base_part *part = cached(context->layers, &key, &found);
     if (!found)
-        reckon_base(context, layout, part, NULL);
+        reckon_base(context, layout, &part->layer, NULL);
     return part;
 }
 
-static const struct block_cost *routed_experts(struct cost_context *context, const struct layout *layout) {
-    int64_t share = layout->sequence_parallel ? layout->tp : 1;
+const struct block_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout) {
+    /* Of tp, cp, micro-batch and sequence parallelism only the tokens matter that a rank sends out. */
+    int64_t ranks = layout->cp * (layout->sequence_parallel ? layout->tp : 1);
+    int64_t tokens = layout->micro_batch * context->training.sequence / ranks;
     /* Groups that reach over dp are spread by pp in the other rank order. */
     bool reaches = layout->ep * layout->etp > layout->tp * layout->cp;
     int64_t spread = reaches && layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 0;
-    struct cache_key key = {{packed(share, layout->cp, layout->ep, layout->etp), (uint64_t)spread,
-                             (uint64_t)layout->micro_batch}};
+    struct cache_key key = {{packed(layout->ep, layout->etp, 0, 0), (uint64_t)spread, (uint64_t)tokens}};
     bool found;
     struct block_cost *block = cached(context->routed, &key, &found);
     if (!found)
@@ -182,9 +181,9 @@ static const struct block_cost *routed_experts(struct cost_context *context, con
 }
 
 void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part) {
-    *part = *cost_base_part(context, layout);
+    *part = cost_base_part(context, layout)->layer;
     if (context->model->experts.count > 0)
-        add_routed_experts(part, routed_experts(context, layout));
+        cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], cost_routed_experts(context, layout));
 }
 
 /* The update streams through memory; offloaded, through the host's, with gradients and parameters over the
@@ -262,7 +261,7 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->cluster = cluster;
     context->training = *training;
     context->products = product_cache_create(arena);
-    context->layers = cost_cache_create(arena, sizeof(struct layer_part));
+    context->layers = cost_cache_create(arena, sizeof(struct base_part));
     context->routed = cost_cache_create(arena, sizeof(struct block_cost));
     context->states = cost_cache_create(arena, sizeof(struct state_part));
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);

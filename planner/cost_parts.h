@@ -4,6 +4,7 @@
 
 #include "planner/communication.h"
 #include "planner/cost.h"
+#include "planner/pipeline.h"
 
 /* Compute and exposed communication of one block for one micro-batch. */
 struct block_cost {
@@ -13,10 +14,25 @@ struct block_cost {
 
 enum block { BLOCK_DENSE, BLOCK_EXPERTS, BLOCK_EMBEDDING, BLOCK_HEAD, BLOCK_MTP_JOIN, BLOCK_COUNT };
 
+/* One micro-batch through a block or a stage. The first three are what a pipeline plays, the rest where the
+ * same seconds went. */
+struct pass_cost {
+    double forward, backward_input, backward_weight;
+    double compute, recompute, tp, cp, ep, pp, dp;
+};
+
 /* All blocks. But for the routed experts they depend on tp, cp, micro_batch, sequence_parallel and overlap.tp
  * alone, the experts also on ep, etp, and where their groups lie: so the two are kept apart. */
 struct layer_part {
     struct block_cost blocks[BLOCK_COUNT];
+};
+
+/* Without routed experts, and what all its blocks but expert layers take, by recompute, under schedules other
+ * than DualPipe. */
+struct base_part {
+    struct layer_part layer;
+    bool has_work; /* the next is reckoned */
+    struct pipeline_work but_experts[RECOMPUTE_COUNT];
 };
 
 /* Depends on everything but micro_batch, recompute, schedule and overlap. */
@@ -49,7 +65,18 @@ struct cost_context {
 /* The parts of a layout, from the cache or reckoned and kept. */
 void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part);
 /* The same without routed experts. */
-const struct layer_part *cost_base_part(struct cost_context *context, const struct layout *layout);
+struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout);
+/* Routed experts have no attention, and no products beside tp collectives; part of a layout, and added to
+ * one. */
+const struct block_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout);
+void cost_add_routed_experts(struct block_cost *block, const struct block_cost *routed);
+
+/* Forward, backward and recompute of a block. */
+struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
+                                 enum block block, const struct block_cost *cost);
+/* How many of each block the model has. */
+void cost_count_blocks(const struct cost_context *context, double blocks[BLOCK_COUNT]);
+double cost_straggler_factor(const struct cost_context *context, const struct layout *layout);
 const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout);
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout);
 

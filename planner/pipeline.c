@@ -85,3 +85,29 @@ void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time 
     }
     time->seconds = time->busy_seconds + time->bubble_seconds + time->hop_seconds;
 }
+
+/* The busiest device is at least as busy as the average, and what it does not do is done by the others: where
+ * the closed form is  m b + (W - b) / v  for the busiest device's b of all work W, it rises with b, so b = W
+ * / p makes it least. Of zero bubble's bubble the part is taken that no deferred weight gradient fills: the
+ * others' forward passes; the busiest device's own is at most b. */
+double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
+                              const struct pipeline_work *work) {
+    double all = work->forward + work->backward_input + work->backward_weight;
+    double average = all / (double)stages, busy = (double)micro_batches * average;
+    if (stages == 1)
+        return busy;
+    switch (schedule) {
+    case SCHEDULE_1F1B:
+    case SCHEDULE_GPIPE:
+        return busy + all - average;
+    case SCHEDULE_INTERLEAVED:
+        return busy + (all - average) / (double)chunks;
+    case SCHEDULE_ZB_1P:
+        return busy + fmax(0, work->forward - average);
+    case SCHEDULE_ZB_2P:
+    case SCHEDULE_DUALPIPE:
+    case SCHEDULE_COUNT:
+        break;
+    }
+    return busy;
+}

@@ -38,6 +38,15 @@ struct pipeline_time {
  * DualPipe: and the micro-batches fill whole rounds; zero-bubble: and W <= B, W <= F <= B + W or so). */
 void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time);
 
+/* What all stages together do for a micro-batch. */
+struct pipeline_work {
+    double forward, backward_input, backward_weight;
+};
+
+/* Seconds that no pipeline takes less of by its closed form, however `work` is dealt to the stages. */
+double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
+                              const struct pipeline_work *work);
+
 /* By playing the schedule event by event. `arena` holds the working space. */
 void pipeline_simulate(const struct pipeline *pipeline, struct arena *arena, struct pipeline_time *time);
 

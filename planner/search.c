@@ -55,11 +55,13 @@ static double limit_seconds(const struct search *search) {
     double contender = search_pool_limit(&search->contenders);
     if (!search->problem->alike && search->contenders.count > 0)
         contender = fmin(contender, search->contenders.candidates[0].seconds * (1 + CONTENDER_SHARE));
-    return fmin(fmax(contender, search_pool_limit(&search->distinct)), longest_seconds(search->problem));
+    return fmin(fmax(contender, search_pool_limit(&search->distinct)), asked_seconds(search->problem));
 }
 
-static bool is_pruned(const struct search *search, double bound) {
-    return !search->problem->exhaustive && bound > limit_seconds(search);
+static bool is_pruned(const struct search *search, const struct search_bound *bound) {
+    const struct search_problem *problem = search->problem;
+    return !problem->exhaustive && (bound->step_seconds > longest_seconds(problem) ||
+                                    bound->closed_form_seconds > limit_seconds(search));
 }
 
 static void evaluate(struct search *search, const struct layout *layout) {
@@ -74,63 +76,71 @@ static void evaluate(struct search *search, const struct layout *layout) {
     search_pool_add(&search->distinct, &candidate);
 }
 
-/* All orders and overlaps of a variant whose memory is known to fit. */
-static void evaluate_orders(struct search *search, const struct split_choices *choices,
-                            const struct layout *variant) {
-    struct layout layout = *variant;
-    for (size_t i = 0; i < choices->order_count; i++)
-        for (size_t j = 0; j < choices->overlap_count; j++) {
-            layout.order = choices->orders[i];
-            layout.overlap = choices->overlaps[j];
-            if (is_pruned(search, cost_bound(search->context, &layout)))
-                search->result->pruned++;
-            else
-                evaluate(search, &layout);
-        }
-}
-
 static bool fits(const struct search *search, const struct memory_use *use) {
     return use->per_device_bytes <= use->capacity_bytes &&
            search_host_has_room(search->problem->cluster, use->host_bytes_per_device);
 }
 
-static void open_choice(struct search *search, struct leaves *leaves, const struct split_choices *choices) {
-    int64_t variants = (int64_t)(choices->order_count * choices->overlap_count);
-    if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes)
-        return;
-    for (size_t i = 0; i < leaves->count; i++) {
-        struct memory_use use;
-        leaves_memory(leaves, i, &use);
-        if (!fits(search, &use))
-            continue;
-        search->result->feasible += variants;
-        evaluate_orders(search, choices, &leaves->layouts[i]);
+/* All overlaps of a leaf in the orders that are of use. */
+static void open_leaf(struct search *search, struct leaves *leaves, size_t index) {
+    const struct split_choices *choices = leaves->choices;
+    struct layout layout = leaves->layouts[index];
+    bool useful[ORDER_COUNT];
+    size_t useful_count = 0;
+    struct memory_use use;
+    for (size_t i = 0; i < choices->order_count; i++) {
+        struct search_bound bound = {0};
+        if (!search->problem->exhaustive)
+            leaves_bound(leaves, search->context, index, i, &bound);
+        useful[i] = !is_pruned(search, &bound);
+        useful_count += useful[i];
     }
+    search->result->pruned += (int64_t)((choices->order_count - useful_count) * choices->overlap_count);
+    if (useful_count == 0)
+        return;
+    leaves_memory(leaves, index, &use);
+    if (!fits(search, &use))
+        return;
+    search->result->feasible += (int64_t)(useful_count * choices->overlap_count);
+    for (size_t i = 0; i < choices->order_count; i++)
+        for (size_t j = 0; useful[i] && j < choices->overlap_count; j++) {
+            layout.order = choices->orders[i];
+            layout.overlap = choices->overlaps[j];
+            evaluate(search, &layout);
+        }
 }
 
 /* Variants that are of use, with their memory's parts reckoned. */
-static void make_leaves(struct search *search, const struct split_choices *choices, struct leaves *leaves) {
+static void make_leaves(struct search *search, const struct frame *frame, const struct split_choices *choices,
+                        struct leaves *leaves) {
     struct layout variants[SPLIT_MAX_VARIANTS];
     size_t count = split_variants(choices, variants);
     leaves_init(leaves, search->problem, choices);
-    for (size_t i = 0; i < count; i++)
-        if (search->problem->exhaustive ||
-            !is_pruned(search, search_bound_variant(search->problem, search->context, &variants[i])))
-            leaves_add(leaves, &variants[i]);
-        else
+    for (size_t i = 0; i < count; i++) {
+        struct search_bound bound = {0};
+        if (!search->problem->exhaustive)
+            search_bound_variant(search->problem, search->context, frame, &variants[i], &bound);
+        if (is_pruned(search, &bound))
             search->result->pruned += split_choices_count(choices) / (int64_t)count;
+        else
+            leaves_add(leaves, &variants[i]);
+    }
 }
 
-static void open_split(struct search *search, const struct split_choices *choices) {
+static void open_split(struct search *search, const struct frame *frame,
+                       const struct split_choices *choices) {
     struct leaves leaves;
-    make_leaves(search, choices, &leaves);
+    make_leaves(search, frame, choices, &leaves);
     if (leaves.count == 0)
         return;
     for (size_t i = 0; i < choices->offload_count; i++)
         for (size_t j = 0; j < choices->schedule_count; j++)
             for (size_t k = 0; k < choices->sharding_count; k++) {
                 leaves_choose(&leaves, j, k, choices->offloads[i]);
-                open_choice(search, &leaves, choices);
+                if (leaves_least_bytes(&leaves) > search->problem->cluster->device.memory_bytes)
+                    continue;
+                for (size_t leaf = 0; leaf < leaves.count; leaf++)
+                    open_leaf(search, &leaves, leaf);
             }
 }
 
@@ -140,12 +150,12 @@ static int compare_seconds(double a, double b) {
 
 static int compare_splits(const void *left, const void *right) {
     const struct split *a = left, *b = right;
-    return compare_seconds(a->bound_seconds, b->bound_seconds);
+    return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
 }
 
 static int compare_frames(const void *left, const void *right) {
     const struct frame *a = left, *b = right;
-    return compare_seconds(a->bound_seconds, b->bound_seconds);
+    return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
 }
 
 /* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
@@ -158,7 +168,8 @@ static bool choose_split(const struct search_problem *problem, bool offload, con
 }
 
 /* Splits whose memory can be enough, in the order of their bounds; returns how many. */
-static size_t order_splits(struct search *search, bool offload, struct split *splits, size_t count) {
+static size_t order_splits(struct search *search, bool offload, const struct frame *frame,
+                           struct split *splits, size_t count) {
     const struct search_problem *problem = search->problem;
     struct split_choices choices;
     size_t kept = 0;
@@ -168,7 +179,7 @@ static size_t order_splits(struct search *search, bool offload, struct split *sp
             continue;
         splits[kept] = splits[i];
         if (!problem->exhaustive)
-            splits[kept].bound_seconds = search_bound_split(problem, search->context, &splits[i].layout);
+            search_bound_split(problem, search->context, frame, &splits[i].layout, &splits[kept].bound);
         kept++;
     }
     if (!problem->exhaustive && kept > 0)
@@ -178,15 +189,15 @@ static size_t order_splits(struct search *search, bool offload, struct split *sp
 
 static void open_frame(struct search *search, bool offload, const struct search_space *space,
                        const struct frame *frame, struct split *splits) {
-    size_t count = order_splits(search, offload, splits, frame_splits(space, frame, splits));
+    size_t count = order_splits(search, offload, frame, splits, frame_splits(space, frame, splits));
     struct split_choices choices;
     for (size_t i = 0; i < count; i++) {
         if (!choose_split(search->problem, offload, &splits[i].layout, i > 0, &choices))
             continue;
-        if (is_pruned(search, splits[i].bound_seconds))
+        if (is_pruned(search, &splits[i].bound))
             search->result->pruned += split_choices_count(&choices);
         else
-            open_split(search, &choices);
+            open_split(search, frame, &choices);
     }
 }
 
@@ -194,16 +205,14 @@ static void search_frames(struct search *search, bool offload, struct search_spa
     const struct search_problem *problem = search->problem;
     struct split *splits = ARENA_ARRAY(search->arena, struct split, space->expert_split_count);
     if (!problem->exhaustive && space->count > 0) {
-        for (size_t i = 0; i < space->count; i++) {
-            struct layout layout = frame_layout(&space->frames[i]);
-            space->frames[i].bound_seconds = search_bound_frame(problem, search->context, &layout);
-        }
+        for (size_t i = 0; i < space->count; i++)
+            search_bound_frame(problem, search->context, &space->frames[i], &space->frames[i].bound);
         qsort(space->frames, space->count, sizeof space->frames[0], compare_frames);
     }
     for (size_t i = 0; i < space->count; i++) {
         if (problem->progress != NULL && i % PROGRESS_STEP == 0)
             problem->progress(problem->progress_data, (double)i / (double)space->count);
-        if (is_pruned(search, space->frames[i].bound_seconds))
+        if (is_pruned(search, &space->frames[i].bound))
             search->result->pruned += space->frames[i].leaves;
         else
             open_frame(search, offload, space, &space->frames[i], splits);

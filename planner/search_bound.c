@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+static const struct search_bound NOTHING_FASTER = {HUGE_VAL, HUGE_VAL};
+
 static bool allows(const struct search_problem *problem, enum layout_key key, int64_t value) {
     return layout_request_allows(&problem->request, key, value);
 }
@@ -26,57 +28,82 @@ static struct layout_overlap most_overlap(const struct search_problem *problem) 
                                    free_pp ? stack->overlap_pp : allows(problem, LAYOUT_OVERLAP_PP, 1)};
 }
 
-/* Schedules but DualPipe take at least what 1F1B's passes do, and DualPipe hides exchanges. The order of the
- * ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
-double search_bound_variant(const struct search_problem *problem, struct cost_context *context,
-                            const struct layout *variant) {
-    struct layout layout = *variant;
-    bool orders = layout.pp > 1 && layout.ep * layout.etp > layout.tp * layout.cp;
-    bool exchanges = layout.pp > 1 && layout.ep * layout.etp > 1;
-    double least = HUGE_VAL;
-    for (int order = 0; order < ORDER_COUNT; order++) {
-        if (order > 0 && !orders)
-            break;
-        layout.order = (enum rank_order)order;
-        layout.schedule = SCHEDULE_1F1B;
-        least = fmin(least, cost_bound(context, &layout));
-        layout.schedule = SCHEDULE_DUALPIPE;
-        if (exchanges && search_may_run(problem, SCHEDULE_DUALPIPE))
-            least = fmin(least, cost_bound(context, &layout));
-    }
-    return least;
+static void keep_least(struct search_bound *least, const struct cost_context *context,
+                       const struct layout *layout, const struct pipeline_work *work) {
+    least->step_seconds = fmin(least->step_seconds, cost_bound(context, layout, work));
+    least->closed_form_seconds =
+        fmin(least->closed_form_seconds, cost_bound_closed_form(context, layout, work));
 }
 
-/* Over sequence parallelism, with the least recompute and the most overlap. */
-static double
-least_bound(const struct search_problem *problem, struct cost_context *context, const struct layout *open,
-            double (*bound)(const struct search_problem *, struct cost_context *, const struct layout *)) {
+/* The least over some schedules of a layout, all of the same work but DualPipe, which hides exchanges.
+ * `any_experts`: of all ep, etp and orders. */
+static void bound_schedules(struct cost_context *context, const struct layout *open,
+                            const struct frame_schedules *schedules, bool any_experts,
+                            struct search_bound *least) {
     struct layout layout = *open;
-    double least = HUGE_VAL;
+    struct pipeline_work work, dual;
+    layout.schedule = SCHEDULE_1F1B;
+    (any_experts ? cost_least_work_any_experts : cost_least_work)(context, &layout, &work);
+    for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
+        bool hides = schedule == SCHEDULE_DUALPIPE && !any_experts;
+        if ((schedules->mask & 1U << schedule) == 0)
+            continue;
+        layout.schedule = (enum schedule)schedule;
+        layout.vpp = schedule == SCHEDULE_INTERLEAVED ? schedules->most_chunks : 1;
+        if (hides)
+            cost_least_work(context, &layout, &dual);
+        keep_least(least, context, &layout, hides ? &dual : &work);
+    }
+}
+
+/* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
+static void bound_orders(const struct search_problem *problem, struct cost_context *context,
+                         const struct layout *open, const struct frame_schedules *schedules,
+                         struct search_bound *least) {
+    struct layout layout = *open;
+    bool matters = layout.pp > 1 && layout.ep * layout.etp > layout.tp * layout.cp;
+    for (int order = 0; order < (matters ? ORDER_COUNT : 1); order++) {
+        layout.order = (enum rank_order)order;
+        if (!matters || allows(problem, LAYOUT_ORDER, order))
+            bound_schedules(context, &layout, schedules, false, least);
+    }
+}
+
+/* The least over sequence parallelism, with the least recompute and the most overlap. */
+static void bound_free(const struct search_problem *problem, struct cost_context *context,
+                       const struct layout *open, const struct frame_schedules *schedules, bool any_experts,
+                       struct search_bound *least) {
+    struct layout layout = *open;
     layout.recompute = least_recompute(problem);
     layout.overlap = most_overlap(problem);
+    *least = NOTHING_FASTER;
     for (int value = 0; value < (layout.tp > 1 ? 2 : 1); value++) {
         layout.sequence_parallel = value != 0;
-        if (allows(problem, LAYOUT_SEQUENCE_PARALLEL, value))
-            least = fmin(least, bound(problem, context, &layout));
+        if (!allows(problem, LAYOUT_SEQUENCE_PARALLEL, value))
+            continue;
+        if (any_experts)
+            bound_schedules(context, &layout, schedules, true, least);
+        else
+            bound_orders(problem, context, &layout, schedules, least);
     }
-    return least;
 }
 
-double search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                          const struct layout *split) {
-    return least_bound(problem, context, split, search_bound_variant);
+void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
+                          const struct frame *frame, const struct layout *variant,
+                          struct search_bound *bound) {
+    *bound = NOTHING_FASTER;
+    bound_orders(problem, context, variant, &frame->schedules, bound);
 }
 
-static double bound_any_experts(const struct search_problem *problem, struct cost_context *context,
-                                const struct layout *layout) {
-    (void)problem;
-    return cost_bound_any_experts(context, layout);
+void search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                        const struct frame *frame, const struct layout *split, struct search_bound *bound) {
+    bound_free(problem, context, split, &frame->schedules, false, bound);
 }
 
-double search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                          const struct layout *frame) {
-    return least_bound(problem, context, frame, bound_any_experts);
+void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
+                        const struct frame *frame, struct search_bound *bound) {
+    struct layout layout = frame_layout(frame);
+    bound_free(problem, context, &layout, &frame->schedules, true, bound);
 }
 
 /* The least over tp and cp with one micro-batch of so many sequences. */
@@ -89,14 +116,20 @@ static double work_of_micro_batch(const struct search_problem *problem, int64_t 
     struct cost_context *context = cost_context_create(arena, model, problem->cluster, &one.training);
     for (int64_t tp = 1; tp <= model->heads; tp++)
         for (int64_t cp = 1; cp <= problem->training.sequence; cp++) {
-            const struct layout frame = {
-                .tp = tp, .pp = 1, .vpp = 1, .cp = cp, .ep = 1, .etp = 1, .dp = 1, .micro_batch = sequences};
-            char why[128];
-            if (problem->training.sequence % cp == 0 && allows(problem, LAYOUT_TP, tp) &&
-                allows(problem, LAYOUT_CP, cp) &&
-                layout_valid(&frame, model, problem->training.sequence, sequences, why, sizeof why))
-                least = fmin(least, (search_bound_frame(&one, context, &frame) - fixed) * (double)(tp * cp) /
-                                        (double)sequences);
+            const struct frame frame = {.tp = (int32_t)tp,
+                                        .pp = 1,
+                                        .cp = (int32_t)cp,
+                                        .dp = 1,
+                                        .micro_batch = (int32_t)sequences,
+                                        .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
+            const struct layout layout = frame_layout(&frame);
+            struct search_bound bound;
+            if (problem->training.sequence % cp != 0 || !allows(problem, LAYOUT_TP, tp) ||
+                !allows(problem, LAYOUT_CP, cp) ||
+                !layout_valid(&layout, model, problem->training.sequence, sequences, NULL, 0))
+                continue;
+            search_bound_frame(&one, context, &frame, &bound);
+            least = fmin(least, (bound.step_seconds - fixed) * (double)(tp * cp) / (double)sequences);
         }
     return least;
 }

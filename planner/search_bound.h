@@ -5,17 +5,18 @@
 #include "planner/cost.h"
 #include "planner/search_space.h"
 
-/* The least of cost_bound over the leaves of all splits of a frame. */
-double search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                          const struct layout *frame);
+/* Of all leaves of a frame. */
+void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
+                        const struct frame *frame, struct search_bound *bound);
 
-/* The least of cost_bound over the leaves of a split. */
-double search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                          const struct layout *split);
+/* Of all leaves of one of its splits. */
+void search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                        const struct frame *frame, const struct layout *split, struct search_bound *bound);
 
-/* The least of cost_bound over all schedules, orders and shardings of a layout. */
-double search_bound_variant(const struct search_problem *problem, struct cost_context *context,
-                            const struct layout *variant);
+/* Of all leaves of a variant of a split. */
+void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
+                          const struct frame *frame, const struct layout *variant,
+                          struct search_bound *bound);
 
 /* The least device-seconds of a sequence over all frames of any number of devices; `arena` holds working
  * space. */

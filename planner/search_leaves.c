@@ -12,7 +12,31 @@ void leaves_add(struct leaves *leaves, const struct layout *variant) {
     struct layout *layout = &leaves->layouts[leaves->count];
     *layout = *variant;
     memory_parts_init(&leaves->parts[leaves->count], problem->model, &problem->training, layout);
+    leaves->has_work[leaves->count] = false;
     leaves->count++;
+}
+
+/* Reckoned when first asked for; no schedule but DualPipe has work of its own. */
+static const struct pipeline_work *work_of(struct leaves *leaves, struct cost_context *context,
+                                           size_t index) {
+    const struct split_choices *choices = leaves->choices;
+    struct pipeline_work *work = leaves->work[index];
+    if (leaves->layouts[index].schedule == SCHEDULE_DUALPIPE || !leaves->has_work[index])
+        for (size_t i = 0; i < choices->order_count; i++) {
+            struct layout layout = leaves->layouts[index];
+            layout.order = choices->orders[i];
+            cost_least_work(context, &layout, &work[i]);
+        }
+    leaves->has_work[index] = leaves->layouts[index].schedule != SCHEDULE_DUALPIPE;
+    return work;
+}
+
+void leaves_bound(struct leaves *leaves, struct cost_context *context, size_t index, size_t order,
+                  struct search_bound *bound) {
+    const struct layout *layout = &leaves->layouts[index];
+    const struct pipeline_work *work = &work_of(leaves, context, index)[order];
+    bound->step_seconds = cost_bound(context, layout, work);
+    bound->closed_form_seconds = cost_bound_closed_form(context, layout, work);
 }
 
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool offload) {

@@ -1,4 +1,4 @@
-/* Memory of all leaves of a split, what they share reckoned once. Internal to the search. */
+/* Memory and bounds of all leaves of a split, what they share reckoned once. Internal to the search. */
 #ifndef CLUSTERPLAN_SEARCH_LEAVES_H
 #define CLUSTERPLAN_SEARCH_LEAVES_H
 
@@ -10,6 +10,9 @@ struct leaves {
     const struct split_choices *choices;
     struct layout layouts[SPLIT_MAX_VARIANTS];
     struct memory_parts parts[SPLIT_MAX_VARIANTS]; /* each points at its layout */
+    struct pipeline_work work[SPLIT_MAX_VARIANTS]
+                             [ORDER_COUNT]; /* by place in choices->orders, where reckoned */
+    bool has_work[SPLIT_MAX_VARIANTS];
     size_t count;
 };
 
@@ -25,6 +28,10 @@ void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool
 
 /* Bytes that are held against the device, without activations: no leaf of the choice needs less. */
 double leaves_least_bytes(const struct leaves *leaves);
+
+/* Bounds of variant `index` < count in the order of the ranks at place `order` of the choices. */
+void leaves_bound(struct leaves *leaves, struct cost_context *context, size_t index, size_t order,
+                  struct search_bound *bound);
 
 /* The same without activations for all leaves of a split, under the sharding that needs least. */
 double split_least_bytes(const struct search_problem *problem, const struct split_choices *choices);

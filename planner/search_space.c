@@ -205,31 +205,43 @@ size_t frame_splits(const struct search_space *space, const struct frame *frame,
         splits[count].layout = frame_layout(frame);
         splits[count].layout.ep = space->expert_splits[i].ep;
         splits[count].layout.etp = space->expert_splits[i].etp;
-        splits[count].bound_seconds = 0;
         count++;
     }
     return count;
 }
 
-/* Splits of a frame have equally many leaves, but where ZeRO has only experts to divide. */
-static int64_t count_leaves(const struct builder *builder, const struct frame *frame) {
+static void note_schedules(const struct split_choices *choices, struct frame_schedules *schedules) {
+    *schedules = (struct frame_schedules){.most_chunks = 1};
+    for (size_t i = 0; i < choices->schedule_count; i++) {
+        schedules->mask |= 1U << choices->schedules[i].schedule;
+        if (choices->schedules[i].vpp > schedules->most_chunks)
+            schedules->most_chunks = (int32_t)choices->schedules[i].vpp;
+    }
+}
+
+/* Splits of a frame have the same schedules, and equally many leaves but where ZeRO has only experts to
+ * divide. */
+static void count_leaves(const struct builder *builder, struct frame *frame) {
     const struct search_space *space = builder->space;
-    bool equal = frame->dp * frame->cp > 1;
+    bool equal = frame->dp * frame->cp > 1, known = false;
     struct split_choices choices;
-    int64_t each = -1, leaves = 0;
+    int64_t each = 0;
+    frame->leaves = 0;
     for (size_t i = 0; i < space->expert_split_count; i++) {
         struct layout layout = frame_layout(frame);
         if (!deals(frame, &space->expert_splits[i]))
             continue;
         layout.ep = space->expert_splits[i].ep;
         layout.etp = space->expert_splits[i].etp;
-        if (each < 0 || !equal)
+        if (!known || !equal)
             each = split_choices_make(builder->problem, builder->offload, &layout, &choices)
                        ? split_choices_count(&choices)
                        : 0;
-        leaves += each;
+        if (each > 0 && frame->leaves == 0)
+            note_schedules(&choices, &frame->schedules);
+        known = true;
+        frame->leaves += each;
     }
-    return leaves;
 }
 
 /* `array` with room for at least one more than `count` items of `size` bytes. */
@@ -248,7 +260,7 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
     if (micro_batch > each || each % micro_batch != 0)
         return;
     frame.micro_batch = (int32_t)micro_batch;
-    frame.leaves = count_leaves(builder, &frame);
+    count_leaves(builder, &frame);
     if (frame.leaves == 0)
         return;
     space->frames = grown(space->frames, space->count, &builder->room, sizeof frame);

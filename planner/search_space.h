@@ -15,15 +15,30 @@
 /* Sequences a micro-batch may have where the request leaves it free: published runs have at most 64. */
 enum { SEARCH_MAX_MICRO_BATCH = 64 };
 
+/* Schedules that a frame can run, as a mask of 1 << enum schedule, and the most chunks it can be interleaved
+ * in. */
+struct frame_schedules {
+    unsigned mask;
+    int32_t most_chunks;
+};
+
+/* Seconds that no layout of some takes less of: of a step, however its pipeline is simulated, and by the
+ * closed form.
+ */
+struct search_bound {
+    double step_seconds, closed_form_seconds;
+};
+
 struct frame {
     int32_t tp, pp, cp, dp, micro_batch;
-    int64_t leaves;       /* of all its splits */
-    double bound_seconds; /* no leaf takes less; 0 until reckoned */
+    struct frame_schedules schedules;
+    int64_t leaves; /* of all its splits */
+    struct search_bound bound;
 };
 
 struct split {
     struct layout layout; /* of its leaves: the frame's keys, ep and etp; the rest at 0, vpp 1 */
-    double bound_seconds;
+    struct search_bound bound;
 };
 
 struct expert_split {

@@ -1,0 +1,93 @@
+/* Bounds: what all stages do for a micro-batch is dealt to them as evenly as can be. */
+#include "planner/cost.h"
+
+#include "planner/cost_parts.h"
+
+static void add_block(const struct cost_context *context, const struct layout *layout, enum block block,
+                      const struct block_cost *cost, double count, struct pipeline_work *work) {
+    struct pass_cost pass = cost_block_pass(context, layout, block, cost);
+    work->forward += count * pass.forward;
+    work->backward_input += count * pass.backward_input;
+    work->backward_weight += count * pass.backward_weight;
+}
+
+static void reckon_but_experts(const struct cost_context *context, const struct layout *layout,
+                               const struct layer_part *layer, struct pipeline_work *work) {
+    double blocks[BLOCK_COUNT];
+    cost_count_blocks(context, blocks);
+    *work = (struct pipeline_work){0};
+    for (int block = 0; block < BLOCK_COUNT; block++)
+        if (block != BLOCK_EXPERTS && blocks[block] > 0)
+            add_block(context, layout, (enum block)block, &layer->blocks[block], blocks[block], work);
+}
+
+/* From the cache where it is there: DualPipe, which few stacks run, hides nothing of these blocks, but
+ * launches weight gradients apart. */
+static void work_but_experts(const struct cost_context *context, const struct layout *layout,
+                             struct base_part *base, struct pipeline_work *work) {
+    struct layout other = *layout;
+    if (layout->schedule == SCHEDULE_DUALPIPE) {
+        reckon_but_experts(context, layout, &base->layer, work);
+        return;
+    }
+    other.schedule = SCHEDULE_1F1B;
+    for (int mode = 0; !base->has_work && mode < RECOMPUTE_COUNT; mode++) {
+        other.recompute = (enum recompute)mode;
+        reckon_but_experts(context, &other, &base->layer, &base->but_experts[mode]);
+    }
+    base->has_work = true;
+    *work = base->but_experts[layout->recompute];
+}
+
+static void add_experts(const struct cost_context *context, const struct layout *layout,
+                        const struct block_cost *base, const struct block_cost *routed,
+                        struct pipeline_work *work) {
+    double blocks[BLOCK_COUNT];
+    struct block_cost block = *base;
+    cost_count_blocks(context, blocks);
+    cost_add_routed_experts(&block, routed);
+    add_block(context, layout, BLOCK_EXPERTS, &block, blocks[BLOCK_EXPERTS], work);
+}
+
+void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
+    struct base_part *base = cost_base_part(context, layout);
+    work_but_experts(context, layout, base, work);
+    if (context->model->experts.count > 0)
+        add_experts(context, layout, &base->layer.blocks[BLOCK_EXPERTS], cost_routed_experts(context, layout),
+                    work);
+}
+
+void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
+                                 struct pipeline_work *work) {
+    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
+                                      context->products};
+    struct base_part *base = cost_base_part(context, layout);
+    struct layout plain = *layout;
+    plain.schedule = SCHEDULE_1F1B; /* without exchanges to hide none takes less */
+    work_but_experts(context, &plain, base, work);
+    if (context->model->experts.count > 0) {
+        double least = compute_least_experts(&compute);
+        struct block_cost routed = {.compute = {.forward = least, .backward_input = 2 * least}};
+        add_experts(context, &plain, &base->layer.blocks[BLOCK_EXPERTS], &routed, work);
+    }
+}
+
+static double step_of(const struct cost_context *context, const struct layout *layout,
+                      double pipeline_seconds) {
+    return pipeline_seconds * cost_straggler_factor(context, layout) + context->training.stack->step_seconds;
+}
+
+double cost_bound(const struct cost_context *context, const struct layout *layout,
+                  const struct pipeline_work *work) {
+    double micro_batches = (double)layout_micro_batches(layout, context->training.global_batch);
+    double all = work->forward + work->backward_input + work->backward_weight;
+    return step_of(context, layout, micro_batches * all / (double)layout->pp);
+}
+
+double cost_bound_closed_form(const struct cost_context *context, const struct layout *layout,
+                              const struct pipeline_work *work) {
+    return step_of(context, layout,
+                   pipeline_least_seconds(layout->schedule, layout->pp, layout->vpp,
+                                          layout_micro_batches(layout, context->training.global_batch),
+                                          work));
+}

@@ -167,3 +167,21 @@ const char *const *catalogue_names(enum catalogue_kind kind, struct arena *arena
     names.items[kept] = NULL;
     return names.items;
 }
+
+bool catalogue_list(enum catalogue_kind kind, struct arena *arena, struct catalogue_list *list,
+                    struct error *error) {
+    *list = (struct catalogue_list){.names = catalogue_names(kind, arena)};
+    while (list->names[list->count] != NULL)
+        list->count++;
+    if (list->count == 0) {
+        error_set(error, "no %ss ship with this program", kind_names[kind]);
+        return error_hint(error, "CLUSTERPLAN_DATA names the folder that holds %s", folders[kind]);
+    }
+    list->paths = ARENA_ARRAY(arena, const char *, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        list->paths[i] = catalogue_find(kind, list->names[i], arena, error);
+        if (list->paths[i] == NULL)
+            return false;
+    }
+    return true;
+}

@@ -23,4 +23,15 @@ const char *catalogue_find(enum catalogue_kind kind, const char *name, struct ar
  */
 const char *const *catalogue_names(enum catalogue_kind kind, struct arena *arena);
 
+/* All that ships, sorted by name. */
+struct catalogue_list {
+    const char *const *names;
+    const char **paths;
+    size_t count; /* at least 1 */
+};
+
+/* False with the error set where nothing ships. */
+bool catalogue_list(enum catalogue_kind kind, struct arena *arena, struct catalogue_list *list,
+                    struct error *error);
+
 #endif

@@ -48,8 +48,7 @@ static bool is_scalar(const struct fields_reader *reader, const struct yaml_node
 }
 
 /* Nothing that rings the bell or starts an escape sequence where the text is printed: the control characters
- * of ASCII and, in UTF-8, those above it. Texts may have several lines, names (all that is required) only
- * one. */
+ * of ASCII and, in UTF-8, those above it. Texts may have several lines, names only one. */
 static bool is_printable(const char *text, bool one_line) {
     for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
         if ((*at == '\n' || *at == '\t') && !one_line)
@@ -67,7 +66,7 @@ static bool read_text(const struct fields_reader *reader, const struct yaml_node
             return true;
         return value_error(reader, node, field, "a text was expected, and nothing is given");
     }
-    if (!is_printable(node->text, field->required))
+    if (!is_printable(node->text, field->required || field->one_line))
         return value_error(reader, node, field, "a text has no control characters");
     if (field->required && node->text[strspn(node->text, " ")] == '\0')
         return value_error(reader, node, field, "a text was expected, and nothing is given");

@@ -36,6 +36,7 @@ struct field {
     bool none_allowed; /* FIELD_NUMBER, FIELD_INTEGER: "none" and null are read as 0; FIELD_TEXT: null keeps
                           what was there */
     bool positive;     /* FIELD_NUMBER: 0 itself is refused */
+    bool one_line;     /* FIELD_TEXT: no line break, as in all that is required */
     enum unit unit;
     double minimum, maximum;    /* both 0: from 0 to 1e30 (FIELD_NUMBER) or to 2^53 (FIELD_INTEGER) */
     size_t present_offset;      /* when not 0: of a bool set true when the key is there */

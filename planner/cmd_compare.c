@@ -3,61 +3,80 @@
 #include "planner/print_compare.h"
 #include "planner/print_data.h"
 #include "planner/print_progress.h"
+#include "planner/print_size.h"
+#include "planner/print_words.h"
 #include "planner/session.h"
 
+/* Of a cluster's name, beside nine columns of figures. */
+enum { LABEL_COLUMNS = 20 };
+
 /* Reads the session, and poses every problem before the first is searched. */
-static bool read_session(const char *path, struct arena *arena, struct compared **compared, size_t *count,
-                         struct error *error) {
-    struct session session;
-    if (!session_read(path, arena, &session, error)) {
+static bool read_session(const char *path, struct arena *arena, struct session *session,
+                         struct compared **compared, struct error *error) {
+    if (!session_read(path, arena, session, error)) {
         return false;
     }
-    *count = session.cluster_count;
-    *compared = ARENA_ARRAY(arena, struct compared, *count);
-    for (size_t i = 0; i < *count; i++) {
+    *compared = ARENA_ARRAY(arena, struct compared, session->cluster_count);
+    for (size_t i = 0; i < session->cluster_count; i++) {
         struct compared *one = &(*compared)[i];
-        if (!session_pose(&session, i, arena, &one->problem, &one->wish, error)) {
+        if (!session_pose(session, i, arena, &one->problem, &one->wish, error)) {
             return false;
         }
-        one->label = session_label(&session, i, &one->problem);
+        one->label = print_shortened(arena, session_label(session, i, &one->problem), LABEL_COLUMNS);
     }
     return true;
 }
 
-static bool answer_all(struct compared *compared, size_t count, struct error *error) {
+static bool answer_all(const struct session *session, struct compared *compared, struct error *error) {
     struct print_progress line;
     const struct size_progress progress = {print_progress_update, &line};
-    bool found = true;
-    for (size_t i = 0; i < count && found; i++) {
+    for (size_t i = 0; i < session->cluster_count; i++) {
         print_progress_start(&line, NULL);
-        found = size_find(&compared[i].problem, &compared[i].wish, &progress, &compared[i].result, error);
+        bool found =
+            size_find(&compared[i].problem, &compared[i].wish, &progress, &compared[i].result, error);
         print_progress_end(&line);
+        if (!found) {
+            return session_blame_search(session, i, error);
+        }
         problem_note_assumptions(&compared[i].problem);
     }
-    return found;
+    return true;
+}
+
+/* The exit code: 0 with one answer at least. Else each line that is to blame is named. */
+static int conclude(const struct session *session, const struct compared *compared, struct arena *arena) {
+    struct error error;
+    enum wish_key key;
+    for (size_t i = 0; i < session->cluster_count; i++) {
+        if (compared[i].result.best) {
+            return EXIT_RESULT;
+        }
+    }
+    for (size_t i = 0; i < session->cluster_count; i++) {
+        print_size_no(&compared[i].problem, &compared[i].wish, &compared[i].result, arena, &key, &error);
+        session_blame_wish(session, i, key, &error);
+        command_say_no(&error);
+    }
+    return EXIT_NO_RESULT;
 }
 
 static int compare(const char *path, const char *format_text, struct arena *arena) {
     struct error error = {0};
+    struct session session;
     struct compared *compared = NULL;
-    size_t count = 0;
     enum print_format format;
     if (!print_format_parse(format_text, &format, &error) ||
-        !read_session(path, arena, &compared, &count, &error) || !answer_all(compared, count, &error)) {
+        !read_session(path, arena, &session, &compared, &error) || !answer_all(&session, compared, &error)) {
         return command_fail(&error);
     }
+    size_t count = session.cluster_count;
     if (format == FORMAT_TABLE) {
         struct print_style style = print_style_of(stdout);
         print_compare_table(compared, count, &style, arena, stdout);
     } else {
         print_data(print_compare_data(compared, count, arena), format, stdout);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (compared[i].result.best) {
-            return EXIT_RESULT;
-        }
-    }
-    return EXIT_NO_RESULT;
+    return conclude(&session, compared, arena);
 }
 
 int cmd_compare(int argc, char **argv) {

@@ -25,22 +25,18 @@ static const struct storage storages[] = {{"fp64", "fp64, GB", 8},
 enum { STORAGES = sizeof storages / sizeof storages[0], INDENT = 0 };
 
 struct listing {
-    const char *const *names;
+    struct catalogue_list shipped;
     struct model *models;
     struct model_counts *counts;
-    size_t count;
 };
 
 static bool load(struct arena *arena, struct listing *listing, struct error *error) {
-    listing->names = catalogue_names(CATALOGUE_MODEL, arena);
-    listing->count = 0;
-    while (listing->names[listing->count] != NULL)
-        listing->count++;
-    listing->models = ARENA_ARRAY(arena, struct model, listing->count);
-    listing->counts = ARENA_ARRAY(arena, struct model_counts, listing->count);
-    for (size_t i = 0; i < listing->count; i++) {
-        const char *path = catalogue_find(CATALOGUE_MODEL, listing->names[i], arena, error);
-        if (path == NULL || !model_read(path, arena, &listing->models[i], error))
+    if (!catalogue_list(CATALOGUE_MODEL, arena, &listing->shipped, error))
+        return false;
+    listing->models = ARENA_ARRAY(arena, struct model, listing->shipped.count);
+    listing->counts = ARENA_ARRAY(arena, struct model_counts, listing->shipped.count);
+    for (size_t i = 0; i < listing->shipped.count; i++) {
+        if (!model_read(listing->shipped.paths[i], arena, &listing->models[i], error))
             return false;
         model_count(&listing->models[i], listing->models[i].sequence, &listing->counts[i]);
     }
@@ -64,7 +60,7 @@ static void add_shape(struct print_table *table, struct arena *arena, const stru
                               ? arena_print(arena, "%lld/%lld", (long long)model->experts.top_k,
                                             (long long)model->experts.count)
                               : "";
-    const char *const cells[] = {listing->names[i],
+    const char *const cells[] = {listing->shipped.names[i],
                                  print_quantity(arena, counts->parameters, UNIT_COUNT),
                                  print_quantity(arena, counts->active_parameters, UNIT_COUNT),
                                  arena_print(arena, "%lld", (long long)model->layers),
@@ -82,7 +78,7 @@ static void print_shapes(const struct listing *listing, struct arena *arena) {
         {"model", false}, {"params", true},  {"active", true},   {"layers", true},     {"hidden", true},
         {"heads", true},  {"experts", true}, {"sequence", true}, {"FLOP/token", true}, {"shape", false}};
     struct print_table *table = print_table_create(arena, columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < listing->count; i++)
+    for (size_t i = 0; i < listing->shipped.count; i++)
         add_shape(table, arena, listing, i);
     const struct print_style style = print_style_of(stdout);
     print_table_print(table, &style, INDENT, stdout);
@@ -100,8 +96,8 @@ static void print_memory(const struct listing *listing, struct arena *arena) {
     for (size_t i = 0; i < STORAGES; i++)
         columns[2 + i] = (struct print_column){storages[i].title, true};
     struct print_table *table = print_table_create(arena, columns, 2 + STORAGES);
-    for (size_t i = 0; i < listing->count; i++) {
-        const char *cells[2 + STORAGES] = {listing->names[i],
+    for (size_t i = 0; i < listing->shipped.count; i++) {
+        const char *cells[2 + STORAGES] = {listing->shipped.names[i],
                                            print_quantity(arena, listing->counts[i].parameters, UNIT_COUNT)};
         for (size_t j = 0; j < STORAGES; j++)
             cells[2 + j] = gigabytes(arena, listing->counts[i].parameters * storages[j].bytes);
@@ -145,9 +141,9 @@ static json_t *model_data(const char *name, const struct model *model, const str
 
 static void print_document(const struct listing *listing, bool memory, enum print_format format) {
     json_t *list = json_array(), *document = json_object();
-    for (size_t i = 0; i < listing->count; i++)
+    for (size_t i = 0; i < listing->shipped.count; i++)
         json_array_append_new(
-            list, model_data(listing->names[i], &listing->models[i], &listing->counts[i], memory));
+            list, model_data(listing->shipped.names[i], &listing->models[i], &listing->counts[i], memory));
     json_object_set_new(document, "models", list);
     print_data(document, format, stdout);
 }
@@ -156,11 +152,6 @@ static int run(enum print_format format, bool memory, struct arena *arena, struc
     struct listing listing;
     if (!load(arena, &listing, error))
         return command_fail(error);
-    if (listing.count == 0) {
-        error_set(error, "no models ship with this program");
-        error_hint(error, "CLUSTERPLAN_DATA names the folder that holds examples/models");
-        return command_fail(error);
-    }
     if (format != FORMAT_TABLE)
         print_document(&listing, memory, format);
     else if (memory)

@@ -7,52 +7,73 @@
 #include "planner/print_size.h"
 #include "planner/session.h"
 
-/* What is asked of one cluster. */
+/* What is asked of one cluster, and its answer. */
 struct question {
     struct problem problem;
     struct wish wish;
+    struct size_result result;
+    const struct session *session; /* NULL: flags asked */
+    size_t index;                  /* of the cluster in the session */
 };
 
 /* Answers and prints, or adds it to `sizes`. */
 static bool answer(struct question *question, enum print_format format, struct arena *arena, json_t *sizes,
-                   bool *met, struct error *error) {
+                   struct error *error) {
     struct print_progress line;
     const struct size_progress progress = {print_progress_update, &line};
     struct print_style style = print_style_of(stdout);
     struct problem *problem = &question->problem;
-    struct size_result result;
     print_progress_start(&line, NULL);
-    bool found = size_find(problem, &question->wish, &progress, &result, error);
+    bool found = size_find(problem, &question->wish, &progress, &question->result, error);
     print_progress_end(&line);
     if (!found) {
-        return false;
+        return question->session ? session_blame_search(question->session, question->index, error) : false;
     }
     problem_note_assumptions(problem);
-    *met = *met || result.best;
     if (format == FORMAT_TABLE) {
-        print_size_table(problem, &question->wish, &result, &style, arena, stdout);
+        print_size_table(problem, &question->wish, &question->result, &style, arena, stdout);
     } else {
-        json_array_append_new(sizes, print_size_data(problem, &question->wish, &result, arena));
+        json_array_append_new(sizes, print_size_data(problem, &question->wish, &question->result, arena));
     }
     return true;
+}
+
+/* The exit code: 0 with one answer at least. Else each line of a session that is to blame is named. */
+static int conclude(const struct question *questions, size_t count, struct arena *arena) {
+    struct error error;
+    enum wish_key key;
+    for (size_t i = 0; i < count; i++) {
+        if (questions[i].result.best) {
+            return EXIT_RESULT;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct question *question = &questions[i];
+        if (question->session) {
+            print_size_no(&question->problem, &question->wish, &question->result, arena, &key, &error);
+            session_blame_wish(question->session, question->index, key, &error);
+            command_say_no(&error);
+        }
+    }
+    return EXIT_NO_RESULT;
 }
 
 static int answer_all(struct question *questions, size_t count, enum print_format format,
                       struct arena *arena) {
     struct error error = {0};
     json_t *data = json_object(), *sizes = json_array();
-    bool met = false, good = true;
+    bool good = true;
     json_object_set_new(data, "sizes", sizes);
     for (size_t i = 0; i < count && good; i++) {
         fputs(i > 0 && format == FORMAT_TABLE ? "\n\n" : "", stdout);
-        good = answer(&questions[i], format, arena, sizes, &met, &error);
+        good = answer(&questions[i], format, arena, sizes, &error);
     }
     if (format == FORMAT_TABLE || !good) {
         json_decref(data);
     } else {
         print_data(data, format, stdout);
     }
-    return !good ? command_fail(&error) : met ? EXIT_RESULT : EXIT_NO_RESULT;
+    return good ? conclude(questions, count, arena) : command_fail(&error);
 }
 
 /* A session says it all. */
@@ -70,17 +91,20 @@ static bool check_alone(const struct option_entry *options, struct error *error)
 static bool read_session(const char *path, struct arena *arena, struct question **questions, size_t *count,
                          struct error *error) {
     static const char no_wish[] = "nothing is wished: deadline, budget, step_time, headroom or an objective";
-    struct session session;
-    if (!session_read(path, arena, &session, error)) {
+    struct session *session = ARENA_NEW(arena, struct session);
+    if (!session_read(path, arena, session, error)) {
         return false;
     }
-    if (!wish_is_some(&session.wish)) {
-        return session_want_error(&session, error, no_wish);
+    if (!wish_is_some(&session->wish)) {
+        return session_want_error(session, error, no_wish);
     }
-    *count = session.cluster_count;
+    *count = session->cluster_count;
     *questions = ARENA_ARRAY(arena, struct question, *count);
     for (size_t i = 0; i < *count; i++) {
-        if (!session_pose(&session, i, arena, &(*questions)[i].problem, &(*questions)[i].wish, error)) {
+        struct question *question = &(*questions)[i];
+        question->session = session;
+        question->index = i;
+        if (!session_pose(session, i, arena, &question->problem, &question->wish, error)) {
             return false;
         }
     }

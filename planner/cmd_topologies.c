@@ -14,22 +14,17 @@ enum { INDENT = 0 };
 static const double seconds_an_hour = 3600;
 
 struct listing {
-    const char *const *names;
+    struct catalogue_list shipped;
     struct cluster *clusters;
-    size_t count;
 };
 
 static bool load(struct arena *arena, struct listing *listing, struct error *error) {
-    listing->names = catalogue_names(CATALOGUE_TOPOLOGY, arena);
-    listing->count = 0;
-    while (listing->names[listing->count] != NULL)
-        listing->count++;
-    listing->clusters = ARENA_ARRAY(arena, struct cluster, listing->count);
-    for (size_t i = 0; i < listing->count; i++) {
-        const char *path = catalogue_find(CATALOGUE_TOPOLOGY, listing->names[i], arena, error);
-        if (path == NULL || !cluster_read(path, arena, &listing->clusters[i], error))
+    if (!catalogue_list(CATALOGUE_TOPOLOGY, arena, &listing->shipped, error))
+        return false;
+    listing->clusters = ARENA_ARRAY(arena, struct cluster, listing->shipped.count);
+    for (size_t i = 0; i < listing->shipped.count; i++)
+        if (!cluster_read(listing->shipped.paths[i], arena, &listing->clusters[i], error))
             return false;
-    }
     return true;
 }
 
@@ -71,8 +66,8 @@ static void print_listing(const struct listing *listing, struct arena *arena) {
                                                   {"memory", true},    {"bf16", true},    {"fp8", true},
                                                   {"$/h", true},       {"nearest", true}, {"farthest", true}};
     struct print_table *table = print_table_create(arena, columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < listing->count; i++)
-        add_row(table, arena, listing->names[i], &listing->clusters[i]);
+    for (size_t i = 0; i < listing->shipped.count; i++)
+        add_row(table, arena, listing->shipped.names[i], &listing->clusters[i]);
     const struct print_style style = print_style_of(stdout);
     print_table_print(table, &style, INDENT, stdout);
     printf("\n");
@@ -124,8 +119,8 @@ static json_t *cluster_data(const char *name, const struct cluster *cluster) {
 
 static void print_document(const struct listing *listing, enum print_format format) {
     json_t *list = json_array(), *document = json_object();
-    for (size_t i = 0; i < listing->count; i++)
-        json_array_append_new(list, cluster_data(listing->names[i], &listing->clusters[i]));
+    for (size_t i = 0; i < listing->shipped.count; i++)
+        json_array_append_new(list, cluster_data(listing->shipped.names[i], &listing->clusters[i]));
     json_object_set_new(document, "topologies", list);
     print_data(document, format, stdout);
 }
@@ -134,11 +129,6 @@ static int run(enum print_format format, struct arena *arena, struct error *erro
     struct listing listing;
     if (!load(arena, &listing, error))
         return command_fail(error);
-    if (listing.count == 0) {
-        error_set(error, "no topologies ship with this program");
-        error_hint(error, "CLUSTERPLAN_DATA names the folder that holds topologies");
-        return command_fail(error);
-    }
     if (format != FORMAT_TABLE)
         print_document(&listing, format);
     else

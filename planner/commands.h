@@ -39,4 +39,7 @@ int command_print_help(const struct command_help *help);
 /* Prints the error on stderr, and returns EXIT_USAGE. */
 int command_fail(const struct error *error);
 
+/* The same where the question is sound and the answer is no: returns EXIT_NO_RESULT. */
+int command_say_no(const struct error *error);
+
 #endif

@@ -268,9 +268,10 @@ static bool check_zero(const struct layout *layout, const struct reason *reason)
     /* ZeRO 2 and 3 in a pipeline depend on the software: FSDP does it, DeepSpeed refuses. The search knows.
      */
     if (layout->zero_group > 0) {
+        if (!divides(layout->zero_group, product(layout->dp, layout->cp), "dp x cp", "zero_group", reason))
+            return false;
         if (layout->zero == 0)
             return refuse(reason, "zero_group %lld needs zero 1 to 3", (long long)layout->zero_group);
-        return divides(layout->zero_group, product(layout->dp, layout->cp), "dp x cp", "zero_group", reason);
     }
     return true;
 }

@@ -82,7 +82,8 @@ struct config_key {
 
 /* Several keys for one member are other architectures' names for it. */
 static const struct config_key keys[] = {
-    {{.key = "_name_or_path", .type = FIELD_TEXT, .offset = offsetof(struct config, path)}, "name"},
+    {{.key = "_name_or_path", .type = FIELD_TEXT, .one_line = true, .offset = offsetof(struct config, path)},
+     "name"},
     WHOLE("hidden_size", hidden, MODEL_MAX_WIDTH, "hidden"),
     WHOLE("n_embd", hidden, MODEL_MAX_WIDTH, "hidden"),
     WHOLE("num_hidden_layers", layers, MODEL_MAX_LAYERS, "layers"),

@@ -57,7 +57,7 @@ static bool read_mla(const struct fields_reader *reader, const struct yaml_node 
 #define READING_OFFSET(member) offsetof(struct model_reading, member)
 
 const struct field model_shape_fields[] = {
-    {.key = "name", .type = FIELD_TEXT, .offset = READING_OFFSET(model.name)},
+    {.key = "name", .type = FIELD_TEXT, .one_line = true, .offset = READING_OFFSET(model.name)},
     {MODEL(layers, 1, MODEL_MAX_LAYERS), .required = true},
     {MODEL(hidden, 1, MODEL_MAX_WIDTH), .required = true},
     {MODEL(heads, 1, MODEL_MAX_HEADS), .required = true},
@@ -92,7 +92,10 @@ struct size_reading {
 };
 
 const struct field model_size_fields[] = {
-    {.key = "name", .type = FIELD_TEXT, .offset = offsetof(struct size_reading, model.name)},
+    {.key = "name",
+     .type = FIELD_TEXT,
+     .one_line = true,
+     .offset = offsetof(struct size_reading, model.name)},
     {.key = "parameters",
      .type = FIELD_NUMBER,
      .unit = UNIT_COUNT,

@@ -240,11 +240,11 @@ static void print_question(const struct compared *compared, struct arena *arena,
     const struct problem *problem = &compared->problem;
     const struct training *training = &problem->search.training;
     const char *tokens =
-        training->tokens > 0
-            ? arena_print(arena, "%s tokens, ", print_quantity(arena, training->tokens, UNIT_COUNT))
-            : "";
-    fprintf(stream, "Model     %s: %s parameters\n", problem->model.name,
-            print_quantity(arena, problem->counts.parameters, UNIT_COUNT));
+        training->tokens > 0 ? arena_print(arena, "%s, ", print_tokens(arena, training->tokens)) : "";
+    print_paragraph("Model     ",
+                    arena_print(arena, "%s: %s parameters", problem->model.name,
+                                print_quantity(arena, problem->counts.parameters, UNIT_COUNT)),
+                    stream);
     fprintf(stream, "Training  %ssequences of %s\n", tokens, print_count(arena, training->sequence));
     fprintf(stream, "Wish      %s\n", print_size_wish(&compared->wish, arena));
 }

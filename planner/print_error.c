@@ -7,3 +7,8 @@ int command_fail(const struct error *error) {
     error_print(error, stderr);
     return EXIT_USAGE;
 }
+
+int command_say_no(const struct error *error) {
+    command_fail(error);
+    return EXIT_NO_RESULT;
+}

@@ -11,6 +11,8 @@
 
 enum { TEXT = 512, INDENT = 2 };
 
+static const double SECONDS_A_DAY = 86400;
+
 /* One side of the panel: a label, a value, its share of the whole, and where it stands in the whole. The two
  * sides, their indentation and the gap between them take PRINT_WIDTH columns. */
 enum { LABEL_WIDTH = 11, VALUE_WIDTH = 8, SHARE_WIDTH = 5, BAR_WIDTH = 19, PANEL_GAP = 4 };
@@ -142,9 +144,7 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
             ? arena_print(arena, ", %s active", print_quantity(arena, counts->active_parameters, UNIT_COUNT))
             : "";
     const char *tokens =
-        training->tokens > 0
-            ? arena_print(arena, "%s tokens, ", print_quantity(arena, training->tokens, UNIT_COUNT))
-            : "";
+        training->tokens > 0 ? arena_print(arena, "%s, ", print_tokens(arena, training->tokens)) : "";
     const struct print_column columns[] = {{NULL, false}, {NULL, false}};
     struct print_table *table = print_table_create(arena, columns, 2);
     print_table_add(table,
@@ -158,9 +158,9 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
     print_table_add(
         table, (const char *const[]){
                    "Training",
-                   arena_print(arena, "%ssequences of %s, %s a step (%s tokens), %s, %s", tokens,
+                   arena_print(arena, "%ssequences of %s, %s a step (%s), %s, %s", tokens,
                                print_count(arena, training->sequence),
-                               print_count(arena, training->global_batch), print_amount(arena, batch_tokens),
+                               print_count(arena, training->global_batch), print_tokens(arena, batch_tokens),
                                precision_names[training->precision], training->stack->name)});
     print_table_print(table, style, 0, stream);
 }
@@ -183,9 +183,10 @@ static const char *plan_total(const struct plan *plan, struct arena *arena) {
     const char *goodput = total->goodput < 1 ? arena_print(arena, " (%s lost to interruptions)",
                                                            print_percent(arena, 1 - total->goodput))
                                              : "";
-    return arena_print(arena, "%s days%s, %s steps, %s device hours%s", print_days(arena, total->days),
-                       goodput, print_count(arena, (int64_t)ceil(total->steps)),
-                       print_amount(arena, total->device_hours), cost);
+    int64_t steps = (int64_t)ceil(total->steps);
+    return arena_print(arena, "%s%s, %s step%s, %s device hours%s",
+                       print_duration(arena, total->days * SECONDS_A_DAY), goodput, print_count(arena, steps),
+                       print_plural(steps), print_amount(arena, total->device_hours), cost);
 }
 
 /* For tables, which have no room for the word. */

@@ -11,6 +11,8 @@
 enum { TEXT = 512, INDENT = 2 };
 
 static const double SECONDS_A_DAY = 86400;
+/* Who wishes less than this may have meant days. */
+static const double DEADLINE_IN_SECONDS = 3600;
 
 /* Joins parts of a sentence by commas. */
 static const char *join(struct arena *arena, const char *before, const char *part) {
@@ -20,9 +22,8 @@ static const char *join(struct arena *arena, const char *before, const char *par
 const char *print_size_wish(const struct wish *wish, struct arena *arena) {
     const char *words = "";
     if (wish->deadline_seconds > 0) {
-        words = join(
-            arena, words,
-            arena_print(arena, "done in %s days", print_days(arena, wish->deadline_seconds / SECONDS_A_DAY)));
+        words = join(arena, words,
+                     arena_print(arena, "done in %s", print_duration(arena, wish->deadline_seconds)));
     }
     if (wish->budget > 0) {
         words = join(arena, words,
@@ -46,7 +47,7 @@ const char *print_size_wish(const struct wish *wish, struct arena *arena) {
 static const char *reached(const struct plan *plan, enum wish_key key, struct arena *arena) {
     switch (key) {
     case WISH_DEADLINE:
-        return arena_print(arena, "%s days", print_days(arena, plan->total.days));
+        return print_duration(arena, plan->total.days * SECONDS_A_DAY);
     case WISH_BUDGET:
         return print_quantity(arena, plan->total.cost, UNIT_MONEY);
     default:
@@ -57,7 +58,7 @@ static const char *reached(const struct plan *plan, enum wish_key key, struct ar
 static const char *wished(const struct wish *wish, enum wish_key key, struct arena *arena) {
     switch (key) {
     case WISH_DEADLINE:
-        return arena_print(arena, "%s days", print_days(arena, wish->deadline_seconds / SECONDS_A_DAY));
+        return print_duration(arena, wish->deadline_seconds);
     case WISH_BUDGET:
         return print_quantity(arena, wish->budget, UNIT_MONEY);
     default:
@@ -88,6 +89,44 @@ const char *print_size_binding(const struct size_result *result, struct arena *a
                        reached(fewer, result->binding, arena));
 }
 
+/* Of the points that meet a wish, the one that costs least to meet it: of the budget the fastest. */
+static const struct plan *plan_that_meets(const struct wish *wish, const struct size_result *result,
+                                          enum wish_key key) {
+    const struct plan *best = NULL;
+    for (size_t i = 0; i < result->point_count; i++) {
+        const struct plan *plan = result->points[i].plan;
+        if (wish_excess(wish, plan, key) <= 0 && (!best || key == WISH_BUDGET)) {
+            best = plan;
+        }
+    }
+    return best;
+}
+
+/* Where each of several wishes can be met, but not all of them at once; else "". */
+static const char *alone_words(const struct wish *wish, const struct size_result *result,
+                               struct arena *arena) {
+    const char *words = "";
+    size_t wishes = 0;
+    for (int i = 0; i < WISH_KEY_COUNT; i++) {
+        enum wish_key key = (enum wish_key)i;
+        if (isinf(wish_excess(wish, result->closest, key))) {
+            continue;
+        }
+        const struct plan *plan = plan_that_meets(wish, result, key);
+        if (!plan) {
+            return "";
+        }
+        const char *other = key == WISH_BUDGET     ? reached(plan, WISH_DEADLINE, arena)
+                            : plan->total.cost > 0 ? reached(plan, WISH_BUDGET, arena)
+                                                   : reached(plan, WISH_STEP_TIME, arena);
+        words = join(arena, words,
+                     arena_print(arena, "%s with %s devices (%s)", key_words(key),
+                                 print_count(arena, plan->devices), other));
+        wishes++;
+    }
+    return wishes > 1 ? arena_print(arena, " Each wish alone can be met: %s.", words) : "";
+}
+
 const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena) {
     const char *misses = "";
     if (!result->closest) {
@@ -99,17 +138,48 @@ const char *print_size_miss(const struct wish *wish, const struct size_result *r
         if (excess > 0) {
             misses =
                 join(arena, misses,
-                     arena_print(arena, "%s by %s (%s, not %s)", key_words(key), print_percent(arena, excess),
+                     arena_print(arena, "%s by %s (%s, not %s)", key_words(key), print_excess(arena, excess),
                                  reached(result->closest, key, arena), wished(wish, key, arena)));
         }
     }
-    return arena_print(arena, "%s devices come closest and miss %s.",
-                       print_count(arena, result->closest->devices), misses);
+    return arena_print(arena, "%s devices come closest and miss %s.%s",
+                       print_count(arena, result->closest->devices), misses,
+                       alone_words(wish, result, arena));
+}
+
+void print_size_no(const struct problem *problem, const struct wish *wish, const struct size_result *result,
+                   struct arena *arena, enum wish_key *key, struct error *error) {
+    const char *to = print_count(arena, result->devices_to);
+    if (!result->closest) {
+        *key = WISH_DEVICES;
+        error_set(error, "%s: nothing fits on %s devices", problem->cluster.name, to);
+        if (result->nearest.found) {
+            error_hint(error, "the nearest layout is refused by %s: %s", result->nearest.bound,
+                       result->nearest.why);
+        }
+        return;
+    }
+    wish_worst_excess(wish, result->closest, key);
+    const char *who = result->devices_from == result->devices_to
+                          ? arena_print(arena, "%s devices miss", to)
+                          : arena_print(arena, "no number of devices from %s to %s meets",
+                                        print_count(arena, result->devices_from), to);
+    const char *wishes = "";
+    for (int i = 0; i < WISH_KEY_COUNT; i++) {
+        if (!isinf(wish_excess(wish, result->closest, (enum wish_key)i))) {
+            wishes = arena_print(arena, "%s%s%s of %s", wishes, *wishes ? " and " : "",
+                                 key_words((enum wish_key)i), wished(wish, (enum wish_key)i, arena));
+        }
+    }
+    bool in_seconds = *key == WISH_DEADLINE && wish->deadline_seconds < DEADLINE_IN_SECONDS;
+    error_set(error, "%s: %s %s", problem->cluster.name, who, wishes);
+    error_hint(error, "%s%s", print_size_miss(wish, result, arena),
+               in_seconds ? " A deadline without a unit is in seconds: \"90 d\" is days." : "");
 }
 
 static const char *time_words(const struct plan *plan, struct arena *arena) {
     return plan->training.tokens > 0
-               ? arena_print(arena, "%s days", print_days(arena, plan->total.days))
+               ? print_duration(arena, plan->total.days * SECONDS_A_DAY)
                : arena_print(arena, "%s a step", print_quantity(arena, plan->step.seconds, UNIT_SECONDS));
 }
 
@@ -191,9 +261,13 @@ static void print_none(const struct problem *problem, const struct wish *wish,
                        const struct size_result *result, const struct print_style *style, struct arena *arena,
                        FILE *stream) {
     const char *miss = print_size_miss(wish, result, arena);
-    fprintf(stream, "\n%sNo number of devices from %s to %s does it.%s\n", print_colour(style, BOLD),
-            print_count(arena, result->devices_from), print_count(arena, result->devices_to),
-            print_colour(style, PLAIN));
+    const char *to = print_count(arena, result->devices_to);
+    const char *range =
+        result->devices_from == result->devices_to
+            ? arena_print(arena, "%s device%s: that does not do it.", to, print_plural(result->devices_to))
+            : arena_print(arena, "No number of devices from %s to %s does it.",
+                          print_count(arena, result->devices_from), to);
+    fprintf(stream, "\n%s%s%s\n", print_colour(style, BOLD), range, print_colour(style, PLAIN));
     if (miss) {
         print_paragraph("  ", miss, stream);
         print_plan_layout("What comes closest", &result->closest->layout, &result->closest->training, style,

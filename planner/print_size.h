@@ -25,4 +25,9 @@ const char *print_size_wish(const struct wish *wish, struct arena *arena);
 const char *print_size_binding(const struct size_result *result, struct arena *arena);
 const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena);
 
+/* Describes that no count does it, what comes closest and by how much it misses; `key` is the wish to blame.
+ */
+void print_size_no(const struct problem *problem, const struct wish *wish, const struct size_result *result,
+                   struct arena *arena, enum wish_key *key, struct error *error);
+
 #endif

@@ -4,7 +4,13 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "planner/print_table.h"
+
 enum { QUANTITY = 32, MILLION = 1000000, FEW = 10 };
+
+static const double SECONDS_A_DAY = 86400;
+/* Shorter ones are given in hours, minutes or seconds. */
+static const double FEWEST_DAYS = 1;
 
 const char *print_quantity(struct arena *arena, double value, enum unit unit) {
     char text[QUANTITY];
@@ -50,5 +56,45 @@ const char *print_days(struct arena *arena, double days) {
     if (!isfinite(days)) {
         return "never";
     }
+    if (days < 1) {
+        return arena_print(arena, "%.2g", days);
+    }
     return days < 1000 ? arena_print(arena, "%.1f", days) : print_count(arena, llround(days));
+}
+
+const char *print_duration(struct arena *arena, double seconds) {
+    double days = seconds / SECONDS_A_DAY;
+    return days < FEWEST_DAYS ? print_quantity(arena, seconds, UNIT_SECONDS)
+                              : arena_print(arena, "%s days", print_days(arena, days));
+}
+
+const char *print_excess(struct arena *arena, double excess) {
+    if (excess < 1) {
+        return print_percent(arena, excess);
+    }
+    return arena_print(arena, excess < 999 ? "a factor of %.3g" : "a factor of %.0f", excess + 1);
+}
+
+const char *print_tokens(struct arena *arena, double tokens) {
+    return arena_print(arena, "%s token%s", print_amount(arena, tokens), tokens == 1 ? "" : "s");
+}
+
+/* Where the character `index` of UTF-8 text begins. */
+static const char *character_at(const char *text, size_t index) {
+    for (; *text; text++) {
+        if ((*text & '\xc0') != '\x80' && index-- == 0) {
+            break;
+        }
+    }
+    return text;
+}
+
+const char *print_shortened(struct arena *arena, const char *text, size_t columns) {
+    static const char dots[] = "...";
+    size_t characters = print_columns(text), kept = columns + 1 - sizeof dots;
+    if (characters <= columns) {
+        return text;
+    }
+    return arena_print(arena, "%.*s%s%s", (int)(character_at(text, (kept + 1) / 2) - text), text, dots,
+                       character_at(text, characters - kept / 2));
 }

@@ -110,22 +110,6 @@ bool problem_parse_batch(const char *what, const char *text, int64_t *sequences,
     return parse_whole(what, text, UNIT_COUNT, INT32_MAX, sequences, error);
 }
 
-static bool read_stack(const struct problem_flags *flags, struct problem_asked *asked, struct error *error) {
-    if (flags->stack && !(asked->stack = stack_find(flags->stack))) {
-        char list[512] = "";
-        const char *names[64] = {NULL};
-        for (size_t i = 0; stacks[i].name && i + 1 < sizeof names / sizeof *names; i++) {
-            names[i] = stacks[i].name;
-            size_t used = strlen(list);
-            snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", stacks[i].name);
-        }
-        error_set(error, "there is no stack \"%s\"; there are %s", flags->stack, list);
-        const char *nearest = error_nearest(flags->stack, names);
-        return nearest ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
-    }
-    return true;
-}
-
 static bool read_choices(const struct problem_flags *flags, struct problem_asked *asked,
                          struct error *error) {
     int precision = PRECISION_BF16, attention = 0;
@@ -158,7 +142,8 @@ static bool read_training(const struct problem_flags *flags, struct problem_aske
                              &asked->global_batch_tokens, error)) {
         return false;
     }
-    return read_stack(flags, asked, error) && read_choices(flags, asked, error);
+    return (!flags->stack || stack_parse(flags->stack, &asked->stack, error)) &&
+           read_choices(flags, asked, error);
 }
 
 static bool missing_file(const struct problem_flags *flags, struct error *error) {

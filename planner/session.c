@@ -236,8 +236,7 @@ bool session_pose(const struct session *session, size_t index, struct arena *are
     if (!problem_pose(&asked, arena, problem, error)) {
         return place(session, blamed(session, cluster, problem->fault), error);
     }
-    return wish_apply(wish, problem, &key, error) ||
-           place(session, member(member(session->root, "want"), wish_names[key]), error);
+    return wish_apply(wish, problem, &key, error) || session_blame_wish(session, index, key, error);
 }
 
 const char *session_label(const struct session *session, size_t index, const struct problem *problem) {
@@ -251,4 +250,19 @@ const char *session_label(const struct session *session, size_t index, const str
 bool session_want_error(const struct session *session, struct error *error, const char *what) {
     error_set(error, "%s", what);
     return place(session, member(session->root, "want"), error);
+}
+
+bool session_blame_wish(const struct session *session, size_t index, enum wish_key key, struct error *error) {
+    const struct session_cluster *cluster = &session->clusters[index];
+    const struct yaml_node *want = member(session->root, "want");
+    return place(session,
+                 key == WISH_DEVICES    ? blamed(session, cluster, PROBLEM_DEVICES)
+                 : key < WISH_KEY_COUNT ? member(want, wish_names[key])
+                                        : want,
+                 error);
+}
+
+bool session_blame_search(const struct session *session, size_t index, struct error *error) {
+    return yaml_get(session->root, "search") ? place(session, member(session->root, "search"), error)
+                                             : session_blame_wish(session, index, WISH_DEVICES, error);
 }

@@ -36,6 +36,14 @@ bool session_pose(const struct session *session, size_t cluster, struct arena *a
 /* How a cluster of the session is called in tables: its name, and what it differs in, "dgx-h100 fp8". */
 const char *session_label(const struct session *session, size_t cluster, const struct problem *problem);
 
+/* Puts an error that names no file at a wish of a cluster, or where its devices stand. Always returns false.
+ */
+bool session_blame_wish(const struct session *session, size_t cluster, enum wish_key key,
+                        struct error *error);
+
+/* The same at `search:`, or at the devices where there is none. */
+bool session_blame_search(const struct session *session, size_t cluster, struct error *error);
+
 /* Describes an error at `want:`, or at the session where there is none. Always returns false. */
 bool session_want_error(const struct session *session, struct error *error, const char *what);
 

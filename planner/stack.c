@@ -1,6 +1,7 @@
 #include "planner/stack.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -131,18 +132,31 @@ const struct stack *stack_default(void) {
     return stack_find("megatron-core");
 }
 
-bool stack_read(const struct fields_reader *reader, const struct yaml_node *node,
-                const struct stack **stack) {
-    const char *names[64] = {NULL};
-    const char *nearest;
+bool stack_parse(const char *text, const struct stack **stack, struct error *error) {
+    const char *names[64] = {NULL}, *nearest;
+    char list[512] = "";
 
-    for (size_t i = 0; stacks[i].name != NULL && i + 1 < sizeof names / sizeof *names; i++)
-        names[i] = stacks[i].name;
-    *stack = node->kind == YAML_SCALAR ? stack_find(node->text) : NULL;
+    *stack = stack_find(text);
     if (*stack != NULL)
         return true;
-    yaml_error(reader->document, node, reader->error, "there is no stack '%s'",
-               node->kind == YAML_SCALAR ? node->text : "");
-    nearest = node->kind == YAML_SCALAR ? error_nearest(node->text, names) : NULL;
-    return nearest != NULL ? error_hint(reader->error, "did you mean '%s'?", nearest) : false;
+    for (size_t i = 0; stacks[i].name != NULL && i + 1 < sizeof names / sizeof *names; i++) {
+        size_t used = strlen(list);
+        names[i] = stacks[i].name;
+        snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", stacks[i].name);
+    }
+    error_set(error, "there is no stack \"%s\"; there are %s", text, list);
+    nearest = error_nearest(text, names);
+    return nearest != NULL ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
+}
+
+bool stack_read(const struct fields_reader *reader, const struct yaml_node *node,
+                const struct stack **stack) {
+    struct error why = {0};
+
+    if (node->kind != YAML_SCALAR)
+        return yaml_error(reader->document, node, reader->error, "the name of a stack was expected");
+    if (stack_parse(node->text, stack, &why))
+        return true;
+    yaml_error(reader->document, node, reader->error, "%s", why.what);
+    return *why.hint != '\0' ? error_hint(reader->error, "%s", why.hint) : false;
 }

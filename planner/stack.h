@@ -40,6 +40,9 @@ extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md list
 const struct stack *stack_find(const char *name);
 const struct stack *stack_default(void); /* megatron-core */
 
+/* The stack of that name; false with the error set, all names in it, where there is none. */
+bool stack_parse(const char *text, const struct stack **stack, struct error *error);
+
 /* Reads a file's `stack:`. */
 bool stack_read(const struct fields_reader *reader, const struct yaml_node *node, const struct stack **stack);
 

@@ -148,6 +148,12 @@ bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key 
         return error_set(error, "devices: %" PRId64 " and %" PRId64 " spare nodes are more than %s has",
                          problem->devices_to, wish->spare_nodes, cluster->name);
     }
+    int64_t fixed = problem_layout_devices(&problem->search.request);
+    if (fixed && problem->devices_from && (fixed < problem->devices_from || fixed > problem->devices_to)) {
+        return error_set(error,
+                         "devices: tp x cp x pp x dp of the layout are %" PRId64 ", which is not among them",
+                         fixed);
+    }
     *key = WISH_HEADROOM;
     if (wish->headroom_bytes >= cluster->device.memory_bytes) {
         return error_set(error, "headroom: a device of %s has no more than %.4g GB in all", cluster->name,

@@ -92,6 +92,9 @@ static bool check_arguments(struct arguments *arguments, const char *operand, st
         return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
     }
     struct stat status;
+    if (strcmp(arguments->output, "-") == 0) {
+        return error_set(error, "-o -: a file was expected; two are written, and none to standard output");
+    }
     if (stat(arguments->output, &status) == 0 && !S_ISREG(status.st_mode)) {
         return error_set(error, "-o %s: a %s, where a file was expected", arguments->output,
                          S_ISDIR(status.st_mode) ? "directory" : "pipe or device");

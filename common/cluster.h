@@ -23,6 +23,7 @@ struct cluster_source {
     enum cluster_source_kind kind;
     const char *from;                           /* where the figures stand; NULL when not given */
     const char *date, *program, *mpi, *command; /* of a measurement; NULL when not given */
+    const char *libraries;                      /* of the GPUs, found or not; NULL when not given */
     const char *note; /* what to know before trusting it: "oversubscribed ..."; NULL when nothing */
 };
 
@@ -84,13 +85,16 @@ struct network_level {
 
 /* A PCI device of a node class. */
 struct node_part {
-    const char *kind;             /* "gpu" or "nic" */
-    const char *name;             /* "NVIDIA A100-SXM4-80GB", "mlx5_0", "eth0" */
-    const char *pci;              /* "0000:07:00.0"; NULL when it has none */
-    int64_t numa;                 /* nearest NUMA node; -1 unknown */
-    double rate_bytes_per_second; /* NIC port rate; 0 unknown */
-    double memory_bytes;          /* GPU memory; 0 unknown */
+    const char *kind;                  /* "gpu" or "nic" */
+    const char *name;                  /* "NVIDIA A100-SXM4-80GB", "mlx5_0", "eth0" */
+    const char *pci;                   /* "0000:07:00.0"; NULL when it has none */
+    int64_t numa;                      /* nearest NUMA node; -1 unknown */
+    double rate_bytes_per_second;      /* NIC port rate; 0 unknown */
+    double memory_bytes;               /* GPU memory; 0 unknown */
+    int64_t links;                     /* of a GPU: its NVLinks that are up; 0 none or unknown */
+    double link_rate_bytes_per_second; /* of all of them together, one direction; 0 unknown */
     const char *near; /* of a GPU: its nearest NIC and how near, "mlx5_0 (same switch)"; NULL unknown */
+    const char *note; /* what is unusual about it; NULL nothing */
 };
 
 /* What hwloc saw of a group of equal nodes. */

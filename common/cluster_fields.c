@@ -60,6 +60,7 @@ const struct field source_fields[] = {
     TEXT("date", struct cluster_source, date),
     TEXT("program", struct cluster_source, program),
     TEXT("mpi", struct cluster_source, mpi),
+    TEXT("libraries", struct cluster_source, libraries),
     TEXT("command", struct cluster_source, command),
     TEXT("note", struct cluster_source, note),
     END,
@@ -257,7 +258,10 @@ const struct field part_fields[] = {
      .maximum = 1e6},
     NUMBER("rate", struct node_part, rate_bytes_per_second, UNIT_BYTES_PER_SECOND),
     NUMBER("memory", struct node_part, memory_bytes, UNIT_BYTES),
+    WHOLE("links", struct node_part, links),
+    NUMBER("link_rate", struct node_part, link_rate_bytes_per_second, UNIT_BYTES_PER_SECOND),
     TEXT("near", struct node_part, near),
+    TEXT("note", struct node_part, note),
     END,
 };
 

@@ -211,7 +211,7 @@ bool campaign_describe(struct campaign *campaign, struct error *error) {
     for (size_t i = 0; i < hosts; i++) {
         leaders[i] = campaign_leader(campaign, i);
     }
-    if (!crew_describe(campaign->tasks, leaders, hosts, campaign->hwloc_xml, reports, campaign->nodes)) {
+    if (!crew_describe(campaign->tasks, leaders, hosts, campaign->node_source, reports, campaign->nodes)) {
         return blame(campaign, campaign->tasks, reports, hosts, error);
     }
     for (size_t i = 0; i < hosts; i++) {

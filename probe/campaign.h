@@ -22,7 +22,7 @@ struct campaign {
     struct records *records;
     struct progress progress;
     double begin, limit_seconds; /* MPI_Wtime of the start; --time-limit */
-    const char *hwloc_xml;
+    const struct node_source *node_source;
     struct node_summary *nodes;  /* of each host */
     struct schedule_plan plan;   /* of the pairs of hosts */
     double pace;                 /* of the time usually given to a pair of hosts */

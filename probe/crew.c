@@ -44,13 +44,13 @@ static void run_task(const struct task *task, struct report *report) {
     report->state = done ? REPORT_DONE : REPORT_STALLED;
 }
 
-static void send_node(const char *hwloc_xml) {
+static void send_node(const struct node_source *source) {
     struct node_summary node;
-    node_describe(hwloc_xml, &node);
+    node_describe(source, &node);
     MPI_Send(&node, (int)sizeof node, MPI_BYTE, 0, TAG_NODE, MPI_COMM_WORLD);
 }
 
-bool crew_work(const char *hwloc_xml, int *status) {
+bool crew_work(const struct node_source *source, int *status) {
     int rank, ranks;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
@@ -75,7 +75,7 @@ bool crew_work(const char *hwloc_xml, int *status) {
         run_task(&task, &report);
         MPI_Send(&report, (int)sizeof report, MPI_BYTE, 0, TAG_REPORT, MPI_COMM_WORLD);
         if (task.kind == TASK_NODE) {
-            send_node(hwloc_xml);
+            send_node(source);
         }
     }
 }
@@ -146,7 +146,7 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
     return all;
 }
 
-bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const char *hwloc_xml,
+bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const struct node_source *source,
                    struct report *reports, struct node_summary *nodes) {
     const double describe_seconds = 30; /* hwloc on a large node with many devices takes seconds */
     for (size_t i = 0; i < count; i++) {
@@ -155,7 +155,7 @@ bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const
     bool all = crew_run(tasks, ranks, count, reports);
     for (size_t i = 0; all && i < count; i++) {
         if (ranks[i] == 0) {
-            node_describe(hwloc_xml, &nodes[i]);
+            node_describe(source, &nodes[i]);
             continue;
         }
         MPI_Request request;

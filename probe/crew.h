@@ -11,15 +11,15 @@
 #include "probe/task.h"
 
 /* What a rank that isn't rank 0 does: tasks until TASK_STOP. False when rank 0 fell silent; only the last
- * rank listens for that, so that one speaks. `hwloc_xml`: see node_describe; `status`: what to exit with. */
-bool crew_work(const char *hwloc_xml, int *status);
+ * rank listens for that, so that one speaks. `source`: see node_describe; `status`: what to exit with. */
+bool crew_work(const struct node_source *source, int *status);
 
 /* Runs tasks[i] on ranks[i], all at once; rank 0 does its own when it is among them. Reports are in the same
  * order. False when some are not REPORT_DONE. */
 bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, struct report *reports);
 
 /* Runs TASK_NODE on ranks[i], with room for `count` tasks; summaries and their errors stand in `nodes`. */
-bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const char *hwloc_xml,
+bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const struct node_source *source,
                    struct report *reports, struct node_summary *nodes);
 
 /* Which ranks still answer within `seconds`; answers[i] for ranks[i]. */

@@ -30,7 +30,7 @@ static const char default_base[] = "dgx-a100-80g";
 
 struct arguments {
     const char *output, *time_limit, *base, *hwloc_xml, *show;
-    bool resume, help;
+    bool resume, help, host_only;
     double limit_seconds;
 };
 
@@ -215,6 +215,39 @@ static const char *note_memory(const struct campaign *campaign, const char *note
                     differ > 1 ? arena_print(campaign->arena, " and %zu other hosts", differ - 1) : ""));
 }
 
+/* What the libraries of the GPUs told, and what not. */
+static const char *note_gpus(const struct campaign *campaign, struct result_source *source,
+                             const char *notes) {
+    const char *name;
+    struct arena *arena = campaign->arena;
+    const struct node_summary *node = &campaign->nodes[0];
+    const char *host = campaign->placement->hosts[0].name;
+    int64_t usable = node_gpus(node, &name), all = node_all_gpus(node), mig = 0;
+    const char *unlike = NULL;
+    for (int64_t i = 0; i < node->part_count; i++) {
+        const struct node_summary_part *part = &node->parts[i];
+        mig += part->mig;
+        if (part->kind == PART_GPU && (part->usable || usable == all) && strcmp(part->name, name) != 0) {
+            unlike = part->name;
+        }
+    }
+    source->libraries = node->nvml[0] != '\0' ? node->nvml : NULL;
+    if (usable < all) {
+        notes = add_note(arena, notes,
+                         arena_print(arena, "the job may use %lld of the %lld GPUs of %s", (long long)usable,
+                                     (long long)all, host));
+    }
+    if (unlike != NULL) {
+        notes = add_note(arena, notes, arena_print(arena, "unlike GPUs in one node: %s, %s", name, unlike));
+    }
+    if (mig > 0) {
+        notes = add_note(
+            arena, notes,
+            arena_print(arena, "%lld of the GPUs of %s are cut into instances (MIG)", (long long)mig, host));
+    }
+    return notes;
+}
+
 /* Figures that jump about: the machine or the network does other work. */
 static const char *note_noise(const struct campaign *campaign, const char *notes) {
     const double noisy_share = 0.25; /* interquartile range over median */
@@ -300,7 +333,7 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
     if (!campaign_describe(campaign, error)) {
         return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
     }
-    source->note = note_memory(campaign, source->note);
+    source->note = note_gpus(campaign, source, note_memory(campaign, source->note));
     if (!read_base(campaign, arguments->base, &base, &source->note, error)) {
         return EXIT_USAGE;
     }
@@ -324,14 +357,15 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
 }
 
 /* Rank 0. Returns the exit status; sets `aborts` when the other ranks can't be told to stop. */
-static int lead(const struct placement *placement, const struct arguments *arguments, int argc, char **argv,
-                struct arena *arena, bool *aborts, struct error *error) {
+static int lead(const struct placement *placement, const struct arguments *arguments,
+                const struct node_source *node_source, int argc, char **argv, struct arena *arena,
+                bool *aborts, struct error *error) {
     struct records records;
     struct campaign campaign = {.placement = placement,
                                 .arena = arena,
                                 .records = &records,
                                 .limit_seconds = arguments->limit_seconds,
-                                .hwloc_xml = arguments->hwloc_xml};
+                                .node_source = node_source};
     struct result_source source = {.output = arguments->output,
                                    .command = join_command(argc, argv, placement->ranks, arena),
                                    .mpi = mpi_version(arena)};
@@ -362,6 +396,7 @@ static int run(const struct arguments *arguments, int argc, char **argv, struct 
     struct placement placement;
     bool crowded, aborts = false;
     const char *leader;
+    const struct node_source node_source = {arguments->hwloc_xml, arguments->host_only};
     int rank, status = EXIT_SUCCESS;
     watchdog_arm(start_seconds, "starting the ranks");
     MPI_Init(&argc, &argv);
@@ -372,9 +407,9 @@ static int run(const struct arguments *arguments, int argc, char **argv, struct 
     if (!sound) {
         status = EXIT_USAGE;
     } else if (rank == 0) {
-        status = lead(&placement, arguments, argc, argv, arena, &aborts, error);
+        status = lead(&placement, arguments, &node_source, argc, argv, arena, &aborts, error);
         aborts = aborts || !crew_stop(status);
-    } else if (!crew_work(arguments->hwloc_xml, &status)) {
+    } else if (!crew_work(&node_source, &status)) {
         error_set(error, "no answer from rank 0 on %s", leader);
         status = EXIT_FAILURE;
         aborts = true;
@@ -409,6 +444,8 @@ int main(int argc, char **argv) {
         {"resume", 0, NULL, "go on where an earlier run of the same line broke off", NULL, &arguments.resume},
         {"hwloc-xml", 0, "FILE", "take the nodes from an hwloc XML file instead of this machine",
          &arguments.hwloc_xml, NULL},
+        {"host-only", 0, NULL, "leave the GPUs' libraries alone: measure from and to host memory only", NULL,
+         &arguments.host_only},
         {"show", 0, "FILE", "print what stands in a cluster file; needs no mpirun", &arguments.show, NULL},
         {"help", 'h', NULL, "print this", NULL, &arguments.help},
         {0}};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "probe/gpu_names.h"
+#include "probe/nvml.h"
 
 /* Copies without blanks at the end, which processors' names carry. */
 static void copy_text(char *to, size_t size, const char *from) {
@@ -213,7 +214,8 @@ static void describe_processor(hwloc_topology_t topology, bool live, struct node
     summary->memory_bytes = kernel > 0 ? kernel : summary->hwloc_memory_bytes;
 }
 
-void node_describe(const char *hwloc_xml, struct node_summary *summary) {
+void node_describe(const struct node_source *source, struct node_summary *summary) {
+    const char *hwloc_xml = source->hwloc_xml;
     hwloc_topology_t topology;
     memset(summary, 0, sizeof *summary);
     if (hwloc_topology_init(&topology) != 0) {
@@ -231,6 +233,9 @@ void node_describe(const char *hwloc_xml, struct node_summary *summary) {
     } else {
         describe_processor(topology, hwloc_xml == NULL, summary);
         describe_parts(topology, hwloc_xml == NULL, summary);
+        if (hwloc_xml == NULL && !source->host_only) {
+            nvml_describe(summary, summary->nvml, sizeof summary->nvml);
+        }
     }
     hwloc_topology_destroy(topology);
 }

@@ -16,15 +16,19 @@ struct node_summary_part {
     int32_t numa;   /* nearest NUMA node; -1 unknown */
     int32_t up;     /* NIC: 1 link up, 0 down, -1 unknown */
     int32_t fabric; /* NIC: 1 InfiniBand, RoCE or the like; 0 plain network */
+    /* GPU, by NVML: 1 the job may use it, 1 cut into instances, how many NVLinks are up; 0 no, or unknown. */
+    int32_t usable, mig, links;
     char name[NODE_TEXT];
     char pci[32];
     char near[NODE_TEXT];         /* GPU: its nearest NIC and how near; empty unknown */
     double rate_bytes_per_second; /* NIC; 0 unknown */
-    double memory_bytes;          /* the kernel's figure; hwloc's when replayed from a file */
+    double link_bytes_per_second; /* GPU: all its NVLinks together, one direction; 0 unknown */
+    double memory_bytes;          /* GPU; 0 unknown */
 };
 
 struct node_summary {
-    char error[256]; /* empty: the rest is filled */
+    char error[256];      /* empty: the rest is filled */
+    char nvml[NODE_TEXT]; /* what NVML is here, or why there is none; empty: it wasn't asked */
     char cpu[NODE_TEXT];
     int64_t packages, cores, threads, numa_nodes;
     double memory_bytes;       /* the kernel's figure; hwloc's when replayed from a file */
@@ -34,9 +38,14 @@ struct node_summary {
     struct node_summary_part parts[NODE_PARTS_MAX];
 };
 
-/* Describes this machine, or the one whose hwloc XML stands in `hwloc_xml` (NULL: this one). Never fails:
- * what went wrong stands in `error`. */
-void node_describe(const char *hwloc_xml, struct node_summary *summary);
+/* Where a node's description comes from. */
+struct node_source {
+    const char *hwloc_xml; /* the machine of this file; NULL: this machine */
+    bool host_only;        /* leave the GPUs' own libraries alone */
+};
+
+/* Never fails: what went wrong stands in `error`. */
+void node_describe(const struct node_source *source, struct node_summary *summary);
 
 /* Whether two nodes are of one class: all but the addresses of their parts is equal, memory within 2 %. */
 bool node_equal(const struct node_summary *one, const struct node_summary *other);
@@ -45,8 +54,12 @@ bool node_equal(const struct node_summary *one, const struct node_summary *other
 void node_difference(const struct node_summary *node, const struct node_summary *usual, char *text,
                      size_t size);
 
-/* The number of its GPUs, and the name of the first (NULL: none). */
+/* The number of its GPUs, of those the job may use where that is known, and the name of the first (NULL:
+ * none). */
 int64_t node_gpus(const struct node_summary *node, const char **name);
+
+/* All its GPUs, the job's or not. */
+int64_t node_all_gpus(const struct node_summary *node);
 
 /* NICs that carry a cluster's traffic: link not down and as fast as the fastest. 0: no rate is known. */
 int64_t node_fast_nics(const struct node_summary *node, double *rate_bytes_per_second);

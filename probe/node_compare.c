@@ -10,7 +10,8 @@ static const double memory_tolerance = 0.02; /* kernels reserve a little more or
 static bool part_equal(const struct node_summary_part *one, const struct node_summary_part *other) {
     return one->kind == other->kind && strcmp(one->name, other->name) == 0 && one->numa == other->numa &&
            fabs(one->rate_bytes_per_second - other->rate_bytes_per_second) < 1 && one->up == other->up &&
-           strcmp(one->near, other->near) == 0;
+           strcmp(one->near, other->near) == 0 && one->usable == other->usable && one->mig == other->mig &&
+           one->links == other->links;
 }
 
 static bool memory_equal(double one, double other) {
@@ -75,17 +76,31 @@ void node_difference(const struct node_summary *node, const struct node_summary 
         add_difference(text, size, "memory in GB", node->memory_bytes / gigabyte,
                        usual->memory_bytes / gigabyte);
     }
+    if (text[0] == '\0' && strcmp(node->nvml, usual->nvml) != 0) {
+        snprintf(text, size, "%s, not %s", node->nvml, usual->nvml);
+    }
     if (text[0] == '\0' && !parts_equal(node, usual)) {
         snprintf(text, size, "other GPUs or NICs, or in other places");
     }
 }
 
-int64_t node_gpus(const struct node_summary *node, const char **name) {
-    *name = NULL;
-    for (int64_t i = 0; i < node->part_count && *name == NULL; i++) {
-        *name = node->parts[i].kind == PART_GPU ? node->parts[i].name : NULL;
-    }
+int64_t node_all_gpus(const struct node_summary *node) {
     return count_parts(node, PART_GPU);
+}
+
+int64_t node_gpus(const struct node_summary *node, const char **name) {
+    const char *first = NULL, *first_usable = NULL;
+    int64_t usable = 0;
+    for (int64_t i = node->part_count; i-- > 0;) {
+        const struct node_summary_part *part = &node->parts[i];
+        if (part->kind == PART_GPU) {
+            first = part->name;
+            first_usable = part->usable ? part->name : first_usable;
+            usable += part->usable ? 1 : 0;
+        }
+    }
+    *name = usable > 0 ? first_usable : first;
+    return usable > 0 ? usable : node_all_gpus(node);
 }
 
 int64_t node_fast_nics(const struct node_summary *node, double *rate_bytes_per_second) {

@@ -298,6 +298,7 @@ void result_make(const struct campaign *campaign, const struct cluster *base,
                                               .program = "clusterprobe " CLUSTERPLAN_VERSION,
                                               .mpi = source->mpi,
                                               .command = source->command,
+                                              .libraries = source->libraries,
                                               .note = source->note};
     cluster->nodes = (int64_t)campaign->placement->host_count;
     cluster->node = base->node;

@@ -10,10 +10,11 @@
 #include "probe/campaign.h"
 
 struct result_source {
-    const char *output;  /* path of the cluster file */
-    const char *command; /* the line that was run */
-    const char *mpi;     /* version of the MPI library */
-    const char *note;    /* what to know before trusting it; NULL nothing */
+    const char *output;    /* path of the cluster file */
+    const char *command;   /* the line that was run */
+    const char *mpi;       /* version of the MPI library */
+    const char *libraries; /* of the GPUs: which are here, and why not; NULL: not asked for */
+    const char *note;      /* what to know before trusting it; NULL nothing */
 };
 
 /* The shipped topology whose device a GPU's name says it is, or NULL. */

@@ -16,6 +16,15 @@ static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
 static const char *const phase_words[PHASE_COUNT] = {"memory", "local", "pairs",     "sweep",
                                                      "loaded", "rails", "collective"};
 
+static const char *note_of_part(const struct node_summary *node, const struct node_summary_part *part) {
+    const char *name;
+    bool some = node_gpus(node, &name) < node_all_gpus(node);
+    if (part->kind == PART_GPU && some && !part->usable) {
+        return "not this job's";
+    }
+    return part->mig ? "cut into instances (MIG)" : NULL;
+}
+
 static void make_class(const struct campaign *campaign, const struct node_summary *node,
                        struct node_class *out) {
     struct arena *arena = campaign->arena;
@@ -37,7 +46,10 @@ static void make_class(const struct campaign *campaign, const struct node_summar
                                            .numa = part->numa,
                                            .rate_bytes_per_second = part->rate_bytes_per_second,
                                            .memory_bytes = part->memory_bytes,
-                                           .near = part->near[0] != '\0' ? part->near : NULL};
+                                           .links = part->links,
+                                           .link_rate_bytes_per_second = part->link_bytes_per_second,
+                                           .near = part->near[0] != '\0' ? part->near : NULL,
+                                           .note = note_of_part(node, part)};
     }
 }
 

@@ -78,7 +78,10 @@ static struct node_part parts[] = {
      .pci = "0000:07:00.0",
      .numa = 3,
      .memory_bytes = 80e9,
-     .near = "mlx5_0 (same switch)"},
+     .links = 12,
+     .link_rate_bytes_per_second = 309.372e9 / 7,
+     .near = "mlx5_0 (same switch)",
+     .note = "cut into instances (MIG)"},
     {.kind = "nic", .name = "eth0", .numa = -1, .rate_bytes_per_second = 25e9 / 3},
     {.kind = "nic", .name = "mlx5_0", .numa = 0},
 };
@@ -140,6 +143,7 @@ static void fill(struct cluster *cluster) {
                    .date = "2024-01-02",
                    .program = "clusterprobe 0.1",
                    .mpi = "Open MPI 4.1.4",
+                   .libraries = "NVML: driver 550.54.15, 8 GPUs",
                    .command = "mpirun -np 4 clusterprobe -o c.yaml # 'all'",
                    .note = "oversubscribed: 2 ranks a core"},
         .nodes = 4,
@@ -256,6 +260,7 @@ static void same_source(const struct cluster_source *found, const struct cluster
     same_text(found->date, wanted->date);
     same_text(found->program, wanted->program);
     same_text(found->mpi, wanted->mpi);
+    same_text(found->libraries, wanted->libraries);
     same_text(found->command, wanted->command);
     same_text(found->note, wanted->note);
 }
@@ -320,7 +325,10 @@ static void same_classes(const struct cluster *found, const struct cluster *want
             assert_int_equal(a->parts[j].numa, b->parts[j].numa);
             assert_same_double(a->parts[j].rate_bytes_per_second, b->parts[j].rate_bytes_per_second);
             assert_same_double(a->parts[j].memory_bytes, b->parts[j].memory_bytes);
+            assert_int_equal(a->parts[j].links, b->parts[j].links);
+            assert_same_double(a->parts[j].link_rate_bytes_per_second, b->parts[j].link_rate_bytes_per_second);
             same_text(a->parts[j].near, b->parts[j].near);
+            same_text(a->parts[j].note, b->parts[j].note);
         }
     }
 }

@@ -20,7 +20,7 @@ struct arena {
     struct block *blocks; /* the one in use first */
 };
 
-static _Noreturn void out_of_memory(void) {
+_Noreturn void arena_out_of_memory(void) {
     fputs("error: out of memory\n", stderr);
     exit(2);
 }
@@ -29,7 +29,7 @@ static void *zeroed(size_t size) {
     void *memory = calloc(1, size);
 
     if (memory == NULL)
-        out_of_memory();
+        arena_out_of_memory();
     return memory;
 }
 
@@ -53,7 +53,7 @@ static struct block *block_create(size_t size) {
     struct block *block;
 
     if (size > SIZE_MAX - sizeof *block)
-        out_of_memory();
+        arena_out_of_memory();
     block = zeroed(sizeof *block + size);
     block->size = size;
     return block;
@@ -65,7 +65,7 @@ void *arena_allocate(struct arena *arena, size_t count, size_t size) {
     size_t bytes;
 
     if (size > 0 && count > (SIZE_MAX - alignment) / size)
-        out_of_memory();
+        arena_out_of_memory();
     bytes = (count * size + alignment - 1) / alignment * alignment;
     if (bytes == 0)
         bytes = alignment;

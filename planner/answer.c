@@ -7,17 +7,21 @@
 
 enum { MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
 
+void answer_count(struct answer *answer, const struct search_result *result) {
+    answer->layouts += result->layouts;
+    answer->evaluated += result->evaluated;
+    answer->pruned += result->pruned;
+    answer->feasible += result->feasible;
+    answer->seconds += result->seconds;
+}
+
 static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
                          struct search_result *result, struct error *error) {
     problem->search.devices = devices;
     if (!search_run(&problem->search, problem->arena, result, error)) {
         return false;
     }
-    answer->layouts += result->layouts;
-    answer->evaluated += result->evaluated;
-    answer->pruned += result->pruned;
-    answer->feasible += result->feasible;
-    answer->seconds += result->seconds;
+    answer_count(answer, result);
     answer->nearest = result->nearest;
     answer->nearest_devices = devices;
     return true;
@@ -29,8 +33,8 @@ static void take_plans(struct answer *answer, const struct search_result *result
     }
 }
 
-/* Doubles, but stops at a full node and at the end of the range. */
-static int64_t next_count(int64_t devices, int64_t to, int64_t per_node) {
+int64_t answer_next_count(const struct problem *problem, int64_t devices) {
+    int64_t per_node = problem->cluster.node.devices, to = problem->devices_to;
     int64_t next = devices < per_node && devices * 2 > per_node ? per_node : devices * 2;
     return next < to ? next : to;
 }
@@ -41,9 +45,9 @@ static int compare_by_time(const void *left, const void *right) {
 }
 
 static bool search_range(struct problem *problem, struct answer *answer, struct error *error) {
-    int64_t from = problem->devices_from, to = problem->devices_to, per_node = problem->cluster.node.devices;
+    int64_t from = problem->devices_from, to = problem->devices_to;
     problem_set_devices(problem, from, to);
-    for (int64_t devices = from;; devices = next_count(devices, to, per_node)) {
+    for (int64_t devices = from;; devices = answer_next_count(problem, devices)) {
         struct search_result result;
         if (!search_count(problem, devices, answer, &result, error)) {
             return false;

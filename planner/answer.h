@@ -5,6 +5,8 @@
 
 #include "planner/problem.h"
 
+struct what_if;
+
 struct answer {
     const struct plan **plans; /* best first: the search's ranking, or of a range the fastest of each count */
     size_t plan_count;         /* 0: nothing fits */
@@ -13,10 +15,18 @@ struct answer {
     double seconds;
     struct near_miss nearest; /* on the largest count, when nothing fits */
     int64_t nearest_devices;
+    const struct what_if *what_if; /* where that was asked too (what_if.h); else NULL */
 };
 
 /* Searches each device count the problem asks, from the smallest doubling to the largest. With none asked:
  * the fewest nodes on which something fits, which it notes. Everything belongs to the problem's arena. */
 bool answer_find(struct problem *problem, struct answer *answer, struct error *error);
+
+/* The count that a range looks at after this one: twice as many, but a full node and the end aren't passed
+ * by. */
+int64_t answer_next_count(const struct problem *problem, int64_t devices);
+
+/* Adds what a search looked at to the sums. */
+void answer_count(struct answer *answer, const struct search_result *result);
 
 #endif

@@ -2,12 +2,14 @@
 
 #include "planner/print_progress.h"
 
-static bool search(struct problem *problem, struct answer *answer, struct error *error) {
+bool ask_find(struct problem *problem,
+              bool (*find)(struct problem *problem, struct answer *answer, struct error *error),
+              struct answer *answer, struct error *error) {
     struct print_progress progress;
     print_progress_start(&progress, &problem->search.devices);
     problem->search.progress = print_progress_update;
     problem->search.progress_data = &progress;
-    bool found = answer_find(problem, answer, error);
+    bool found = find(problem, answer, error);
     print_progress_end(&progress);
     return found;
 }
@@ -16,9 +18,9 @@ static int answer_flags(const struct ask *ask, const struct problem_flags *flags
                         struct arena *arena) {
     struct error error = {0};
     struct problem problem;
-    struct answer answer;
     enum print_format format;
-    if (!print_format_parse(format_text, &format, &error) || !problem_read(flags, arena, &problem, &error)) {
+    if (!print_format_parse(format_text, &format, &error) ||
+        (ask->check && !ask->check(ask, flags, &error)) || !problem_read(flags, arena, &problem, &error)) {
         return command_fail(&error);
     }
     if (ask->one_layout) {
@@ -28,19 +30,18 @@ static int answer_flags(const struct ask *ask, const struct problem_flags *flags
             return command_fail(&error);
         }
     }
-    if (!search(&problem, &answer, &error)) {
-        return command_fail(&error);
-    }
-    problem_note_assumptions(&problem);
-    return ask->report(&problem, &answer, format, arena);
+    return ask->reply(ask, &problem, format, arena);
 }
 
 int ask(const struct ask *ask, int argc, char **argv) {
     struct problem_flags flags = {0};
     const char *format = NULL;
     bool help = false;
-    struct option_entry options[PROBLEM_OPTIONS + 3];
+    struct option_entry options[PROBLEM_OPTIONS + ASK_OPTIONS + 3];
     struct option_entry *rest = problem_options(&flags, options);
+    for (size_t i = 0; i < ASK_OPTIONS && ask->options[i].name; i++) {
+        *rest++ = ask->options[i];
+    }
     rest[0] = (struct option_entry){"format", 'f', "F", "table (default), yaml or json", &format, NULL};
     rest[1] = (struct option_entry){"help", 'h', NULL, "this text", NULL, &help};
     rest[2] = (struct option_entry){0};

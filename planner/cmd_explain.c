@@ -28,7 +28,7 @@ static void print_tree(const struct problem *problem, const struct answer *answe
 
 /* What doesn't fit is explained too, so that one sees what takes the memory. What can't even be split so
  * can't be costed: it gets plan's report. */
-static int report(struct problem *problem, const struct answer *answer, enum print_format format,
+static int report(const struct problem *problem, const struct answer *answer, enum print_format format,
                   struct arena *arena) {
     bool fits = answer->plan_count > 0;
     const struct layout *layout = fits ? &answer->plans[0]->layout : &answer->nearest.layout;
@@ -55,6 +55,18 @@ static int report(struct problem *problem, const struct answer *answer, enum pri
     return fits ? EXIT_RESULT : EXIT_NO_RESULT;
 }
 
+static int reply(const struct ask *ask, struct problem *problem, enum print_format format,
+                 struct arena *arena) {
+    struct error error = {0};
+    struct answer answer;
+    (void)ask;
+    if (!ask_find(problem, answer_find, &answer, &error)) {
+        return command_fail(&error);
+    }
+    problem_note_assumptions(problem);
+    return report(problem, &answer, format, arena);
+}
+
 int cmd_explain(int argc, char **argv) {
     static const struct ask explain = {
         .help =
@@ -73,7 +85,7 @@ int cmd_explain(int argc, char **argv) {
                             "--format yaml\n",
             },
         .one_layout = true,
-        .report = report,
+        .reply = reply,
     };
     return ask(&explain, argc, argv);
 }

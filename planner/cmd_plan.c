@@ -1,20 +1,75 @@
-/* The best layouts on so many devices. */
-#include "planner/ask.h"
-#include "planner/print_plan.h"
+/* The best layouts on so many devices, and what is asked of them besides. */
+#include <stdlib.h>
+#include <string.h>
 
-static int report(struct problem *problem, const struct answer *answer, enum print_format format,
-                  struct arena *arena) {
-    if (format == FORMAT_TABLE) {
-        struct print_style style = print_style_of(stdout);
-        print_plan_table(problem, answer, &style, arena, stdout);
-    } else {
-        print_data(print_plan_data(problem, answer), format, stdout);
+#include "planner/ask.h"
+#include "planner/frontier.h"
+#include "planner/print_frontier.h"
+#include "planner/print_plan.h"
+#include "planner/what_if.h"
+
+/* What may be asked instead of the best plans; in the order of the command's options. */
+static const struct question {
+    const char *flag;
+    bool range; /* of a range of devices too */
+    bool (*find)(struct problem *problem, struct answer *answer, struct error *error);
+} questions[] = {{"--what-if", false, what_if_find}, {"--frontier", true, frontier_find}};
+enum { QUESTIONS = sizeof questions / sizeof *questions };
+
+/* NULL: just the best plans. */
+static const struct question *question_of(const struct ask *ask) {
+    for (size_t i = 0; i < QUESTIONS; i++) {
+        if (*ask->options[i].flag) {
+            return &questions[i];
+        }
     }
-    return answer->plan_count ? EXIT_RESULT : EXIT_NO_RESULT;
+    return NULL;
+}
+
+static bool check(const struct ask *ask, const struct problem_flags *flags, struct error *error) {
+    const struct question *question = question_of(ask);
+    if (!question) {
+        return true;
+    }
+    for (size_t i = 0; i < QUESTIONS; i++) {
+        if (&questions[i] != question && *ask->options[i].flag) {
+            return error_set(error, "%s and %s are two questions: ask one at a time", question->flag,
+                             questions[i].flag);
+        }
+    }
+    if (flags->top) {
+        return error_set(error, "--top says how many runners-up to show, and %s shows none", question->flag);
+    }
+    if (!question->range && flags->devices && strstr(flags->devices, "..")) {
+        return error_set(error, "%s is about one number of devices, not --devices %s", question->flag,
+                         flags->devices);
+    }
+    return true;
+}
+
+static int reply(const struct ask *ask, struct problem *problem, enum print_format format,
+                 struct arena *arena) {
+    const struct question *question = question_of(ask);
+    struct print_style style = print_style_of(stdout);
+    struct error error = {0};
+    struct answer answer;
+    if (!ask_find(problem, question ? question->find : answer_find, &answer, &error)) {
+        return command_fail(&error);
+    }
+    problem_note_assumptions(problem);
+    if (format != FORMAT_TABLE) {
+        print_data(print_plan_data(problem, &answer), format, stdout);
+    } else if (question && question->find == frontier_find && answer.plan_count > 0) {
+        print_frontier_table(problem, &answer, &style, arena, stdout);
+    } else {
+        print_plan_table(problem, &answer, &style, arena, stdout);
+    }
+    return answer.plan_count > 0 ? EXIT_RESULT : EXIT_NO_RESULT;
 }
 
 int cmd_plan(int argc, char **argv) {
-    static const struct ask plan = {
+    bool what_if = false, frontier = false;
+    const struct ask plan = {
         .help =
             {
                 .usage = "clusterplan plan --model F --cluster F [options]",
@@ -27,9 +82,18 @@ int cmd_plan(int argc, char **argv) {
                     "  clusterplan plan --model llama-3-70b --cluster dgx-h100 --devices 512 --tokens 15T\n"
                     "  clusterplan plan --model gpt-3 --cluster dgx-a100-80g --devices 64..1024\n"
                     "  clusterplan plan --model mixtral-8x7b --cluster dgx-h100 --layout \"tp=2,4 zero=1\"\n"
-                    "  clusterplan plan --model gpt-3 --cluster dgx-h100 --format json\n",
+                    "  clusterplan plan --model gpt-3 --cluster dgx-h100 --format json\n"
+                    "  clusterplan plan --model gpt-3 --cluster dgx-h100 --devices 128 --what-if\n"
+                    "  clusterplan plan --model llama-3-8b --cluster dgx-h100 --devices 8..64 --frontier\n",
             },
-        .report = report,
+        .options = {{"what-if", 0, NULL,
+                     "also: what twice the compute, memory or bandwidth and half the\n"
+                     "latency would save, each with the layout that then wins",
+                     NULL, &what_if},
+                    {"frontier", 0, NULL,
+                     "instead: the plans that no other beats in devices, time and memory", NULL, &frontier}},
+        .check = check,
+        .reply = reply,
     };
     return ask(&plan, argc, argv);
 }

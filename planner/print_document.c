@@ -3,6 +3,7 @@
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
+#include "planner/print_what_if.h"
 
 #include <string.h>
 
@@ -30,7 +31,7 @@ static json_t *layout_value(const struct layout *layout, enum layout_key key) {
 }
 
 /* The keys of a run file's `layout:`, so that it can be copied there. */
-static json_t *layout_data(const struct layout *layout) {
+json_t *print_plan_layout_data(const struct layout *layout) {
     json_t *data = json_object();
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++) {
         const char *name = layout_key_names[key], *dot = strchr(name, '.');
@@ -132,7 +133,7 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     set_text(data, "cluster", plan->cluster->name);
     set(data, "devices", (double)plan->devices);
     set(data, "nodes", (double)plan->nodes);
-    json_object_set_new(data, "layout", layout_data(&plan->layout));
+    json_object_set_new(data, "layout", print_plan_layout_data(&plan->layout));
     json_object_set_new(data, "memory", memory_data(&plan->memory));
     json_object_set_new(data, "step", step_data(&plan->step));
     json_object_set_new(data, "band", band_data(plan->model, plan->cluster, &plan->training, &plan->layout));
@@ -145,7 +146,7 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
 
 json_t *print_plan_nearest_data(const struct problem *problem, const struct near_miss *nearest) {
     json_t *data = json_object();
-    json_object_set_new(data, "layout", layout_data(&nearest->layout));
+    json_object_set_new(data, "layout", print_plan_layout_data(&nearest->layout));
     json_object_set_new(data, "memory", memory_data(&nearest->memory));
     json_object_set_new(
         data, "band",
@@ -179,6 +180,9 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
         json_array_append_new(plans, print_plan_one(problem, answer->plans[i]));
     }
     json_object_set_new(data, "plans", plans);
+    if (answer->what_if) {
+        json_object_set_new(data, "what_if", print_what_if_data(answer->what_if, answer->plans[0]));
+    }
     json_object_set_new(data, "search", search_data(answer));
     if (answer->plan_count == 0 && answer->nearest.found) {
         json_object_set_new(data, "nearest", print_plan_nearest_data(problem, &answer->nearest));

@@ -90,15 +90,29 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
     return buffer;
 }
 
+/* What a key is where nobody needs to be told; order and overlap are never told. */
+static int64_t plain_value(const struct layout *layout, enum layout_key key) {
+    switch (key) {
+    case LAYOUT_SEQUENCE_PARALLEL:
+        return layout->tp > 1;
+    case LAYOUT_SCHEDULE:
+        return layout->vpp > 1 ? SCHEDULE_INTERLEAVED : SCHEDULE_1F1B;
+    case LAYOUT_ZERO:
+    case LAYOUT_RECOMPUTE:
+    case LAYOUT_OFFLOAD:
+        return 0;
+    default:
+        return key <= LAYOUT_MICRO_BATCH ? 1 : layout_get(layout, key);
+    }
+}
+
 char *print_layout_short(const struct layout *layout, char *buffer, size_t size) {
     *buffer = '\0';
     for (int i = 0; i < LAYOUT_KEY_COUNT; i++) {
         enum layout_key key = (enum layout_key)i;
-        int64_t value = layout_get(layout, key),
-                plain = key == LAYOUT_ZERO || key == LAYOUT_RECOMPUTE ? 0 : 1;
-        bool split = key <= LAYOUT_MICRO_BATCH || key == LAYOUT_ZERO || key == LAYOUT_RECOMPUTE;
+        int64_t value = layout_get(layout, key);
         char text[32];
-        if (split && value != plain) {
+        if (value != plain_value(layout, key)) {
             append(buffer, size, "%s%s=%s", *buffer ? " " : "", layout_key_names[i],
                    print_layout_value(key, value, text, sizeof text));
         }

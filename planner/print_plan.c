@@ -7,6 +7,7 @@
 
 #include "planner/band.h"
 #include "planner/print_layout.h"
+#include "planner/print_what_if.h"
 #include "planner/print_words.h"
 
 enum { TEXT = 512, INDENT = 2 };
@@ -329,7 +330,7 @@ void print_plan_notes(const struct problem *problem, const struct print_style *s
     }
 }
 
-static void print_search(const struct answer *answer, struct arena *arena, FILE *stream) {
+void print_plan_search(const struct answer *answer, struct arena *arena, FILE *stream) {
     fprintf(stream, "\nSearched %s layouts in %s: %s fit, %s costed, %s pruned\n",
             print_count(arena, answer->layouts), print_quantity(arena, answer->seconds, UNIT_SECONDS),
             print_count(arena, answer->feasible), print_count(arena, answer->evaluated),
@@ -344,7 +345,9 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
     if (best) {
         print_plan_layout("Best layout", &best->layout, training, style, stream);
         print_plan_details(best, style, arena, stream);
-        if (answer->range) {
+        if (answer->what_if) {
+            print_what_if_table(answer->what_if, best, style, arena, stream);
+        } else if (answer->range) {
             print_counts(answer, style, arena, stream);
         } else if (answer->plan_count > 1) {
             print_runners_up(answer, style, arena, stream);
@@ -355,6 +358,6 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
             print_plan_nearest(problem, &answer->nearest, style, arena, stream);
         }
     }
-    print_search(answer, arena, stream);
+    print_plan_search(answer, arena, stream);
     print_plan_notes(problem, style, stream);
 }

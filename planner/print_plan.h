@@ -19,6 +19,9 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
 /* One member of `plans:`. */
 json_t *print_plan_one(const struct problem *problem, const struct plan *plan);
 
+/* A `layout:` as a run file has it. */
+json_t *print_plan_layout_data(const struct layout *layout);
+
 /* The sentences of assumption, a list of strings. */
 json_t *print_plan_assumptions(const struct problem *problem);
 
@@ -32,6 +35,7 @@ void print_plan_layout(const char *title, const struct layout *layout, const str
 void print_plan_nearest(const struct problem *problem, const struct near_miss *nearest,
                         const struct print_style *style, struct arena *arena, FILE *stream);
 json_t *print_plan_nearest_data(const struct problem *problem, const struct near_miss *nearest);
+void print_plan_search(const struct answer *answer, struct arena *arena, FILE *stream);
 void print_plan_notes(const struct problem *problem, const struct print_style *style, FILE *stream);
 
 #endif

@@ -251,7 +251,7 @@ static void *grown(void *array, size_t count, size_t *room, size_t size) {
     *room = *room > 0 ? 2 * *room : 1024;
     array = realloc(array, *room * size);
     if (array == NULL)
-        abort();
+        arena_out_of_memory();
     return array;
 }
 

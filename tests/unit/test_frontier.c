@@ -1,0 +1,110 @@
+/* The frontier against all plans there are. */
+#include "check.h"
+
+#include <stdlib.h>
+
+#include "planner/frontier.h"
+
+static int create(void **state) {
+    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
+    *state = arena_create();
+    return 0;
+}
+
+static int destroy(void **state) {
+    arena_destroy(*state);
+    return 0;
+}
+
+static void pose(struct arena *arena, const struct problem_flags *flags, struct problem *problem) {
+    struct error error = {0};
+    if (!problem_read(flags, arena, problem, &error)) {
+        fail_msg("%s", error.what);
+        abort(); /* fail_msg never returns, which the analyser does not know */
+    }
+}
+
+static bool beats(const struct plan *a, const struct plan *b, double share) {
+    return a->devices <= b->devices && a->step.seconds <= b->step.seconds &&
+           a->memory.per_device_bytes * (1 - share) <= b->memory.per_device_bytes;
+}
+
+static void test_nothing_beats_it_and_it_beats_all_else(void **state) {
+    const struct problem_flags flags = {.model = "llama-3-8b",
+                                        .cluster = "dgx-h100",
+                                        .devices = "8..16",
+                                        .global_batch = "128",
+                                        .layout = "cp=1 micro_batch=1,2"};
+    struct problem problem = {0}, all = {0};
+    struct answer answer = {0};
+    struct error error = {0};
+    size_t plans = 0;
+    pose(*state, &flags, &problem);
+    assert_true(frontier_find(&problem, &answer, &error));
+    assert_true(answer.plan_count > 10);
+    for (size_t i = 1; i < answer.plan_count; i++)
+        assert_true(answer.plans[i - 1]->step.seconds <= answer.plans[i]->step.seconds);
+    pose(*state, &flags, &all);
+    problem_set_devices(&all, 8, 16);
+    all.search.top = 4000;
+    all.search.alike = all.search.exhaustive = true;
+    for (all.search.devices = 8; all.search.devices <= 16; all.search.devices *= 2) {
+        struct search_result result;
+        assert_true(search_run(&all.search, *state, &result, &error));
+        assert_int_equal(result.plan_count, result.feasible);
+        plans += result.plan_count;
+        for (size_t i = 0; i < result.plan_count; i++) {
+            const struct plan *plan = &result.plans[i];
+            bool is_reached =
+                plan->step.seconds > FRONTIER_SLOWEST * result.plans[0].step.seconds; /* left out */
+            for (size_t j = 0; j < answer.plan_count; j++) {
+                const struct plan *kept = answer.plans[j];
+                is_reached = is_reached || beats(kept, plan, FRONTIER_STEP);
+                assert_true(!beats(plan, kept, 0) ||
+                            (plan->step.seconds == kept->step.seconds &&
+                             plan->memory.per_device_bytes == kept->memory.per_device_bytes));
+            }
+            assert_true(is_reached);
+        }
+    }
+    assert_true(plans > 1000);
+}
+
+static void test_plans_are_of_the_real_device(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    struct error error = {0};
+    pose(*state, &(struct problem_flags){.model = "llama-3-8b", .cluster = "dgx-h100", .devices = "8"},
+         &problem);
+    assert_true(frontier_find(&problem, &answer, &error));
+    for (size_t i = 0; i < answer.plan_count; i++) {
+        const struct plan *plan = answer.plans[i];
+        assert_ptr_equal(plan->cluster, &problem.cluster);
+        assert_same_double(plan->memory.capacity_bytes, problem.cluster.device.memory_bytes);
+        assert_true(plan->memory.per_device_bytes <= plan->memory.capacity_bytes);
+        if (i > 0) {
+            assert_true(plan->memory.per_device_bytes <
+                        answer.plans[i - 1]->memory.per_device_bytes * (1 - FRONTIER_STEP) * (1 + 1e-12));
+        }
+    }
+}
+
+static void test_where_nothing_fits_the_nearest_is_said(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    struct error error = {0};
+    pose(*state, &(struct problem_flags){.model = "gpt-3", .cluster = "dgx-h100", .devices = "8"}, &problem);
+    assert_true(frontier_find(&problem, &answer, &error));
+    assert_int_equal(answer.plan_count, 0);
+    assert_true(answer.nearest.found);
+    assert_int_equal(answer.nearest_devices, 8);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_nothing_beats_it_and_it_beats_all_else, create, destroy),
+        cmocka_unit_test_setup_teardown(test_plans_are_of_the_real_device, create, destroy),
+        cmocka_unit_test_setup_teardown(test_where_nothing_fits_the_nearest_is_said, create, destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -116,7 +116,8 @@ static void predict(struct observation *observation, bool simulate) {
     struct step_cost cost;
     struct cost_context *context =
         cost_context_create(arena, &run->model, observation->cluster, &observation->training);
-    cost_evaluate(context, &observation->validated->layout, simulate, &cost, NULL);
+    cost_evaluate(context, &observation->validated->layout,
+                  simulate ? PIPELINE_SIMULATED : PIPELINE_CLOSED_FORM, &cost, NULL);
     observation->error = log(cost.seconds / run->measured.step_seconds);
     arena_destroy(arena);
 }

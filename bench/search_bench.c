@@ -1,5 +1,5 @@
-/* Times the search on the questions of docs/search.md: search_bench DATA-DIRECTORY, where topologies/ and
- * examples/ lie. */
+/* Times the search on the questions of docs/search.md: search_bench DATA-DIRECTORY [NAME], where topologies/
+ * and examples/ lie; NAME: the questions alone that have it in their names. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -71,12 +71,13 @@ static bool ask(const struct question *question, const char *directory) {
 int main(int count, char **arguments) {
     struct rusage usage;
     bool good = true;
-    if (count != 2) {
-        fprintf(stderr, "usage: %s DATA-DIRECTORY\n", arguments[0]);
+    if (count != 2 && count != 3) {
+        fprintf(stderr, "usage: %s DATA-DIRECTORY [NAME]\n", arguments[0]);
         return 2;
     }
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
-        good = ask(&questions[i], arguments[1]) && good;
+        if (count == 2 || strstr(questions[i].name, arguments[2]) != NULL)
+            good = ask(&questions[i], arguments[1]) && good;
     getrusage(RUSAGE_SELF, &usage);
     printf("largest resident size %.1f MB\n", (double)usage.ru_maxrss / 1e3);
     return good ? 0 : 1;

@@ -313,7 +313,7 @@ static double exposed_hop(const struct layout *layout, const struct pipeline *pi
     return communication_exposed(hop, passes / (2 * (double)chunks), 0);
 }
 
-void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
+void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain) {
     struct layer_part layer;
     const struct state_part *state = cost_state_part(context, layout);
@@ -328,10 +328,7 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, bo
 
     double hop = communication_hop_seconds(&problem);
     pipeline.hop_seconds = exposed_hop(layout, &pipeline, hop);
-    if (simulate)
-        pipeline_simulate(&pipeline, context->arena, &time);
-    else
-        pipeline_closed_form(&pipeline, &time);
+    pipeline_time_of(&pipeline, method, &context->room, &time);
 
     double micro_batches = (double)pipeline.micro_batches;
     struct pass_cost device = device_pass(context, layout, stages, passes, time.stage);

@@ -29,9 +29,8 @@ struct cost_context;
 struct cost_context *cost_context_create(struct arena *arena, const struct model *model,
                                          const struct cluster *cluster, const struct training *training);
 
-/* The layout must be valid (layout_valid) for the context's model and training. With `simulate` the pipeline
- * is played event by event, else closed form. */
-void cost_evaluate(struct cost_context *context, const struct layout *layout, bool simulate,
+/* The layout must be valid (layout_valid) for the context's model and training. */
+void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain);
 
 /* What all stages together do at least for a micro-batch, the same for all layouts that differ in pp, vpp,

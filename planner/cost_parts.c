@@ -256,7 +256,7 @@ const struct stage_layers *cost_stage_layers(struct cost_context *context, const
 struct cost_context *cost_context_create(struct arena *arena, const struct model *model,
                                          const struct cluster *cluster, const struct training *training) {
     struct cost_context *context = ARENA_NEW(arena, struct cost_context);
-    context->arena = arena;
+    context->arena = context->room.arena = arena;
     context->model = model;
     context->cluster = cluster;
     context->training = *training;

@@ -59,6 +59,7 @@ struct cost_context {
     struct product_cache *products;
     struct stage_layers stages;
     int64_t *experts_before;                            /* expert layers before each layer */
+    struct pipeline_room room;                          /* of simulations */
     double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */
 };
 

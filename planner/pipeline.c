@@ -111,3 +111,61 @@ double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t ch
     }
     return busy;
 }
+
+/* Seconds that one pass of device `device` takes longer in all for what it receives from others. */
+static double received(const struct pipeline *pipeline, int64_t device) {
+    int64_t chunks = pipeline->chunks, passes = 2 * chunks;
+    if (pipeline->stages == 1)
+        return 0;
+    passes -= (device == 0) +
+              (device == pipeline->stages - 1); /* the batch comes from outside, the loss from here */
+    return (double)passes * pipeline->hop_seconds;
+}
+
+void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time) {
+    bool dual = pipeline->schedule == SCHEDULE_DUALPIPE, drains = false, fills = false;
+    double before = 0, micro_batches = (double)pipeline->micro_batches;
+    pipeline_closed_form(pipeline, time);
+    if (pipeline->stages == 1)
+        return;
+    switch (pipeline->schedule) {
+    case SCHEDULE_1F1B:
+    case SCHEDULE_GPIPE:
+    case SCHEDULE_INTERLEAVED:
+        fills = drains = true;
+        break;
+    case SCHEDULE_ZB_1P: /* the last pass may be a weight gradient, which nobody waits for */
+        fills = true;
+        break;
+    case SCHEDULE_ZB_2P: /* the devices' own spans count */
+    case SCHEDULE_DUALPIPE:
+    case SCHEDULE_COUNT:
+        break;
+    }
+    time->seconds = 0;
+    for (int64_t device = 0; device < pipeline->stages; device++) {
+        struct work work = device_work(pipeline, device);
+        double hops = dual ? 0 : received(pipeline, device);
+        time->seconds = fmax(time->seconds, before + micro_batches * (work_sum(&work) + hops));
+        before +=
+            (fills ? pipeline->forward_seconds[device] : 0) +
+            (drains ? pipeline->backward_input_seconds[device] + pipeline->backward_weight_seconds[device]
+                    : 0);
+    }
+    time->bubble_seconds = time->seconds - time->busy_seconds - time->hop_seconds;
+}
+
+void pipeline_time_of(const struct pipeline *pipeline, enum pipeline_method method,
+                      struct pipeline_room *room, struct pipeline_time *time) {
+    switch (method) {
+    case PIPELINE_CLOSED_FORM:
+        pipeline_closed_form(pipeline, time);
+        return;
+    case PIPELINE_LEAST:
+        pipeline_least(pipeline, time);
+        return;
+    case PIPELINE_SIMULATED:
+        pipeline_simulate(pipeline, room, time);
+        return;
+    }
+}

@@ -25,6 +25,13 @@ struct pipeline {
     double hop_seconds;           /* exposed time of one transfer between neighbouring stages */
 };
 
+/* How to find its time. */
+enum pipeline_method {
+    PIPELINE_CLOSED_FORM,
+    PIPELINE_SIMULATED,
+    PIPELINE_LEAST /* no more than the simulation says, as quickly as the closed form */
+};
+
 struct pipeline_time {
     double seconds;        /* from the first forward to the last backward; zb-2p: the longest of the stages'
                               own spans, since its optimizer step waits for nobody */
@@ -47,7 +54,22 @@ struct pipeline_work {
 double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
                               const struct pipeline_work *work);
 
-/* By playing the schedule event by event. `arena` holds the working space. */
-void pipeline_simulate(const struct pipeline *pipeline, struct arena *arena, struct pipeline_time *time);
+/* Working space of simulations, for one after the other; it grows with the longest. */
+struct pipeline_room {
+    struct arena *arena; /* owns the memory; the rest is 0 at first */
+    void *memory;
+    size_t size;
+};
+
+/* By playing the schedule event by event. */
+void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
+                       struct pipeline_time *time);
+
+/* The simulation takes no less than `seconds`: a device waits for the first micro-batch to pass the devices
+ * before it, does its own passes, and the last micro-batch has to pass back. */
+void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time);
+
+void pipeline_time_of(const struct pipeline *pipeline, enum pipeline_method method,
+                      struct pipeline_room *room, struct pipeline_time *time);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdalign.h>
+#include <stddef.h>
 
 enum pass_kind {
     PASS_FORWARD,
@@ -13,10 +15,10 @@ enum pass_kind {
 };
 
 struct pass {
-    enum pass_kind kind;
-    bool joined;           /* one with the pass before it: DualPipe's overlapped forward and backward */
-    int64_t virtual_stage; /* of the way its micro-batch takes */
-    int64_t micro_batch;
+    int32_t virtual_stage; /* of the way its micro-batch takes */
+    int32_t micro_batch;
+    uint8_t kind; /* enum pass_kind */
+    bool joined;  /* one with the pass before it: DualPipe's overlapped forward and backward */
 };
 
 struct device {
@@ -29,12 +31,13 @@ struct simulation {
     const struct pipeline *pipeline;
     int64_t virtual_stages, rows; /* micro-batches, rounds filled up */
     struct device *devices;
+    struct pass *waiting;              /* of DualPipe: as many as rows */
     double *forward_done, *input_done; /* by virtual stage and micro-batch; negative: not yet */
 };
 
 static void add_pass(struct device *device, enum pass_kind kind, int64_t virtual_stage, int64_t micro_batch) {
-    device->passes[device->count++] =
-        (struct pass){.kind = kind, .virtual_stage = virtual_stage, .micro_batch = micro_batch};
+    device->passes[device->count++] = (struct pass){
+        .virtual_stage = (int32_t)virtual_stage, .micro_batch = (int32_t)micro_batch, .kind = (uint8_t)kind};
 }
 
 static int64_t min_count(int64_t a, int64_t b) {
@@ -134,11 +137,10 @@ static void add_dual_both(struct dual *dual, int64_t forward_phase, int64_t back
 }
 
 /* The eight steps of the published schedule. */
-static void order_dualpipe(struct simulation *simulation, int64_t rank, struct arena *arena) {
+static void order_dualpipe(struct simulation *simulation, int64_t rank) {
     int64_t stages = simulation->pipeline->stages, half = stages / 2;
     int64_t half_rank = min_count(rank, stages - 1 - rank), outer = half - half_rank - 1;
-    struct dual dual = {.simulation = simulation, .rank = rank};
-    dual.waiting = ARENA_ARRAY(arena, struct pass, (size_t)simulation->rows);
+    struct dual dual = {.simulation = simulation, .rank = rank, .waiting = simulation->waiting};
     for (int64_t i = 0; i < 2 * outer; i++)
         add_dual(&dual, PASS_FORWARD, 0, false);
     for (int64_t i = 0; i < half_rank + 1; i++) {
@@ -177,7 +179,7 @@ static void order_dualpipe(struct simulation *simulation, int64_t rank, struct a
         add_dual_weight(&dual);
 }
 
-static void make_order(struct simulation *simulation, int64_t device, struct arena *arena) {
+static void make_order(struct simulation *simulation, int64_t device) {
     int64_t after = simulation->pipeline->stages - 1 - device;
     switch (simulation->pipeline->schedule) {
     case SCHEDULE_GPIPE:
@@ -190,7 +192,7 @@ static void make_order(struct simulation *simulation, int64_t device, struct are
         order_zero_bubble(simulation, device, 2 * after, 2 * device);
         break;
     case SCHEDULE_DUALPIPE:
-        order_dualpipe(simulation, device, arena);
+        order_dualpipe(simulation, device);
         break;
     case SCHEDULE_1F1B:
     case SCHEDULE_INTERLEAVED:
@@ -226,7 +228,7 @@ static double ready_at(const struct simulation *simulation, const struct pass *p
 static double pass_seconds(const struct pipeline *pipeline, const struct pass *pass) {
     double input = pipeline->backward_input_seconds[pass->virtual_stage];
     double weight = pipeline->backward_weight_seconds[pass->virtual_stage];
-    switch (pass->kind) {
+    switch ((enum pass_kind)pass->kind) {
     case PASS_FORWARD:
         return pipeline->forward_seconds[pass->virtual_stage];
     case PASS_BACKWARD:
@@ -287,27 +289,53 @@ static bool play(struct simulation *simulation) {
     return all_done;
 }
 
-static void set_up(struct simulation *simulation, const struct pipeline *pipeline, struct arena *arena) {
+static void *room_for(struct pipeline_room *room, size_t size) {
+    if (size > room->size) {
+        room->size = 2 * size;
+        room->memory = arena_allocate(room->arena, 1, room->size);
+    }
+    return room->memory;
+}
+
+static size_t aligned(size_t size) {
+    const size_t alignment = alignof(max_align_t);
+    return (size + alignment - 1) / alignment * alignment;
+}
+
+/* All that a simulation needs, in one piece of the room. */
+static void set_up(struct simulation *simulation, const struct pipeline *pipeline,
+                   struct pipeline_room *room) {
     int64_t stages = pipeline->stages, rows = pipeline->micro_batches;
+    bool interleaved = pipeline->schedule == SCHEDULE_INTERLEAVED || pipeline->schedule == SCHEDULE_1F1B;
     if (pipeline->schedule == SCHEDULE_INTERLEAVED && pipeline->chunks > 1)
         rows = (rows + stages - 1) / stages * stages;
     simulation->pipeline = pipeline;
     simulation->rows = rows;
     simulation->virtual_stages = stages * pipeline->chunks;
-    size_t cells = (size_t)(simulation->virtual_stages * rows);
-    simulation->devices = ARENA_ARRAY(arena, struct device, (size_t)stages);
-    simulation->forward_done = ARENA_ARRAY(arena, double, cells);
-    simulation->input_done = ARENA_ARRAY(arena, double, cells);
+    int64_t kinds = interleaved || pipeline->schedule == SCHEDULE_GPIPE ? 2 : 3; /* of passes */
+    size_t cells = (size_t)(simulation->virtual_stages * rows),
+           passes = (size_t)(kinds * rows * pipeline->chunks);
+    size_t devices_size = aligned((size_t)stages * sizeof(struct device)),
+           table_size = aligned(cells * sizeof(double));
+    size_t passes_size = aligned(passes * sizeof(struct pass)),
+           waiting_size = (size_t)rows * sizeof(struct pass);
+    unsigned char *memory =
+        room_for(room, devices_size + 2 * table_size + (size_t)stages * passes_size + waiting_size);
+    simulation->devices = (struct device *)memory;
+    simulation->forward_done = (double *)(memory + devices_size);
+    simulation->input_done = (double *)(memory + devices_size + table_size);
+    memory += devices_size + 2 * table_size;
+    simulation->waiting = (struct pass *)(memory + (size_t)stages * passes_size);
     for (size_t i = 0; i < cells; i++)
         simulation->forward_done[i] = simulation->input_done[i] = -1;
     for (int64_t i = 0; i < stages; i++) {
-        simulation->devices[i].passes =
-            ARENA_ARRAY(arena, struct pass, (size_t)(3 * rows * pipeline->chunks));
-        make_order(simulation, i, arena);
+        simulation->devices[i] = (struct device){.passes = (struct pass *)(memory + (size_t)i * passes_size)};
+        make_order(simulation, i);
     }
 }
 
-void pipeline_simulate(const struct pipeline *pipeline, struct arena *arena, struct pipeline_time *time) {
+void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
+                       struct pipeline_time *time) {
     pipeline_closed_form(pipeline, time);
     int64_t stages = pipeline->stages;
     /* DualPipe's published order wants an even number of devices and two micro-batches for each. */
@@ -316,7 +344,7 @@ void pipeline_simulate(const struct pipeline *pipeline, struct arena *arena, str
                                  pipeline->micro_batches < 2 * stages)))
         return;
     struct simulation simulation = {0};
-    set_up(&simulation, pipeline, arena);
+    set_up(&simulation, pipeline, room);
     bool complete = play(&simulation);
     assert(complete);
     (void)complete;

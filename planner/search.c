@@ -67,7 +67,7 @@ static bool is_pruned(const struct search *search, const struct search_bound *bo
 static void evaluate(struct search *search, const struct layout *layout) {
     struct candidate candidate = {.layout = *layout};
     struct step_cost cost;
-    cost_evaluate(search->context, layout, false, &cost, NULL);
+    cost_evaluate(search->context, layout, PIPELINE_CLOSED_FORM, &cost, NULL);
     candidate.seconds = cost.seconds;
     search->result->evaluated++;
     if (candidate.seconds > asked_seconds(search->problem))
@@ -229,7 +229,7 @@ static void fill_plan(const struct search_problem *problem, struct cost_context 
                           .layout = *layout};
     plan->nodes = (plan->devices + per_node - 1) / per_node;
     memory_estimate(problem->model, problem->cluster, &problem->training, layout, &plan->memory, explain);
-    cost_evaluate(context, layout, true, &plan->step, explain);
+    cost_evaluate(context, layout, PIPELINE_SIMULATED, &plan->step, explain);
     plan->mfu = cost_mfu(problem->model, problem->cluster, &problem->training, layout, plan->step.seconds);
     if (problem->training.tokens > 0)
         cost_training(problem->model, problem->cluster, &problem->training, layout, plan->step.seconds,
@@ -250,33 +250,35 @@ double search_least_work(const struct search_problem *problem) {
     return least;
 }
 
-/* Simulates a candidate in an arena of its own, since each simulation needs working space. */
-static double simulated_seconds(const struct search *search, const struct layout *layout) {
-    struct arena *arena = arena_create();
-    struct cost_context *context = cost_context_create(arena, search->problem->model,
-                                                       search->problem->cluster, &search->problem->training);
+static bool is_among(const struct candidate *candidates, size_t count, const struct candidate *candidate) {
+    for (size_t i = 0; i < count; i++)
+        if (candidate_compare(&candidates[i], candidate) == 0)
+            return true;
+    return false;
+}
+
+/* Simulates a candidate, unless the least it can take is too long for the ranking. */
+static void rank_one(const struct search *search, struct candidate candidate, struct search_pool *ranking) {
     struct step_cost cost;
-    cost_evaluate(context, layout, true, &cost, NULL);
-    arena_destroy(arena);
-    return cost.seconds;
+    cost_evaluate(search->context, &candidate.layout, PIPELINE_LEAST, &cost, NULL);
+    if (cost.seconds > search_pool_limit_of(ranking, &candidate.layout) * (1 + ROUNDING))
+        return;
+    cost_evaluate(search->context, &candidate.layout, PIPELINE_SIMULATED, &cost, NULL);
+    candidate.seconds = cost.seconds;
+    search_pool_add(ranking, &candidate);
 }
 
 /* Ranks all that was kept by simulated time. */
 static void rank(const struct search *search, struct search_pool *ranking) {
-    const struct search_pool *pools[] = {&search->contenders, &search->distinct};
-    double best = HUGE_VAL;
-    for (size_t i = 0; i < 2; i++)
-        if (pools[i]->count > 0)
-            best = fmin(best, pools[i]->candidates[0].seconds);
-    for (size_t i = 0; i < 2; i++)
-        for (size_t j = 0; j < pools[i]->count; j++) {
-            struct candidate candidate = pools[i]->candidates[j];
-            bool is_contender = pools[i] == &search->contenders;
-            if (is_contender && !search->problem->alike && candidate.seconds > best * (1 + CONTENDER_SHARE))
-                break;
-            candidate.seconds = simulated_seconds(search, &candidate.layout);
-            search_pool_add(ranking, &candidate);
-        }
+    const struct search_pool *contenders = &search->contenders, *distinct = &search->distinct;
+    size_t ranked = 0;
+    while (ranked < contenders->count &&
+           (search->problem->alike || contenders->candidates[ranked].seconds <=
+                                          contenders->candidates[0].seconds * (1 + CONTENDER_SHARE)))
+        rank_one(search, contenders->candidates[ranked++], ranking);
+    for (size_t i = 0; i < distinct->count; i++)
+        if (!is_among(contenders->candidates, ranked, &distinct->candidates[i]))
+            rank_one(search, distinct->candidates[i], ranking);
 }
 
 static struct candidate *pool_room(struct arena *arena, struct search_pool *pool, size_t room,

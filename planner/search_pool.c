@@ -27,6 +27,13 @@ double search_pool_limit(const struct search_pool *pool) {
     return pool->count < pool->room ? HUGE_VAL : pool->candidates[pool->count - 1].seconds;
 }
 
+double search_pool_limit_of(const struct search_pool *pool, const struct layout *layout) {
+    for (size_t i = 0; pool->distinct && i < pool->count; i++)
+        if (layout_alike(&pool->candidates[i].layout, layout))
+            return pool->candidates[i].seconds;
+    return search_pool_limit(pool);
+}
+
 static void remove_at(struct search_pool *pool, size_t place) {
     pool->count--;
     memmove(pool->candidates + place, pool->candidates + place + 1,

@@ -34,4 +34,7 @@ void search_pool_add(struct search_pool *pool, const struct candidate *candidate
  */
 double search_pool_limit(const struct search_pool *pool);
 
+/* The same for this layout: in a distinct pool it has to beat the one it is alike. */
+double search_pool_limit_of(const struct search_pool *pool, const struct layout *layout);
+
 #endif

@@ -128,10 +128,10 @@ static void terms_add_up(void **state) {
         if (!random_layout(&models[i % 2], &training, &layout))
             continue;
         struct step_cost closed, again, played, explained;
-        cost_evaluate(context, &layout, false, &closed, NULL);
-        cost_evaluate(context, &layout, false, &again, NULL);
-        cost_evaluate(context, &layout, true, &played, NULL);
-        cost_evaluate(context, &layout, true, &explained, explain_create(arena));
+        cost_evaluate(context, &layout, PIPELINE_CLOSED_FORM, &closed, NULL);
+        cost_evaluate(context, &layout, PIPELINE_CLOSED_FORM, &again, NULL);
+        cost_evaluate(context, &layout, PIPELINE_SIMULATED, &played, NULL);
+        cost_evaluate(context, &layout, PIPELINE_SIMULATED, &explained, explain_create(arena));
         assert_near(closed.seconds, sum_of(&closed), 1e-12);
         assert_near(played.seconds, sum_of(&played), 1e-12);
         assert_true(isfinite(closed.seconds) && closed.seconds > 0);
@@ -159,8 +159,8 @@ static void cache_does_not_mix(void **state) {
             continue;
         struct cost_context *fresh = cost_context_create(arena, &model, &cluster, &training);
         struct step_cost one, other;
-        cost_evaluate(shared, &layout, false, &one, NULL);
-        cost_evaluate(fresh, &layout, false, &other, NULL);
+        cost_evaluate(shared, &layout, PIPELINE_CLOSED_FORM, &one, NULL);
+        cost_evaluate(fresh, &layout, PIPELINE_CLOSED_FORM, &other, NULL);
         assert_memory_equal(&one, &other, sizeof one);
     }
     arena_destroy(arena);
@@ -170,7 +170,8 @@ static struct step_cost cost_on(const struct cluster *cluster, const struct mode
                                 const struct training *training, const struct layout *layout) {
     struct arena *arena = arena_create();
     struct step_cost cost;
-    cost_evaluate(cost_context_create(arena, model, cluster, training), layout, false, &cost, NULL);
+    cost_evaluate(cost_context_create(arena, model, cluster, training), layout, PIPELINE_CLOSED_FORM, &cost,
+                  NULL);
     arena_destroy(arena);
     return cost;
 }

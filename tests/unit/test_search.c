@@ -237,7 +237,7 @@ static void try_layout(const struct search_problem *problem, const struct layout
     if (use.per_device_bytes > use.capacity_bytes)
         return;
     best->feasible++;
-    cost_evaluate(best->context, layout, true, &cost, NULL);
+    cost_evaluate(best->context, layout, PIPELINE_SIMULATED, &cost, NULL);
     best->seconds = fmin(best->seconds, cost.seconds);
 }
 

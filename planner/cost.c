@@ -230,32 +230,24 @@ static void scale(struct step_cost *cost, double factor) {
     cost->bubble *= factor;
 }
 
-double cost_straggler_factor(const struct cost_context *context, const struct layout *layout) {
-    double nodes = (double)layout_devices(layout) / (double)context->cluster->node.devices;
-    return 1 + STRAGGLER_SHARE * log2(fmax(1, nodes));
-}
-
-void cost_count_blocks(const struct cost_context *context, double blocks[BLOCK_COUNT]) {
-    double experts = (double)context->experts_before[context->model->layers];
-    double further = (double)context->model->mtp_layers;
-    blocks[BLOCK_DENSE] = (double)context->model->layers - experts;
-    blocks[BLOCK_EXPERTS] = experts;
-    blocks[BLOCK_EMBEDDING] = 1;
-    blocks[BLOCK_HEAD] = 1 + further;
-    blocks[BLOCK_MTP_JOIN] = further;
-    blocks[experts > 0 ? BLOCK_EXPERTS : BLOCK_DENSE] += further;
+double cost_straggler_factor(struct cost_context *context, const struct layout *layout) {
+    int64_t devices = layout_devices(layout);
+    if (devices != context->straggler_devices) {
+        double nodes = (double)devices / (double)context->cluster->node.devices;
+        context->straggler_devices = devices;
+        context->straggler_factor = 1 + STRAGGLER_SHARE * log2(fmax(1, nodes));
+    }
+    return context->straggler_factor;
 }
 
 static void explain_blocks(const struct cost_context *context, const struct pass_cost *passes,
                            const struct pass_cost *device, struct explain *explain) {
     static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
                                                    "head and loss", "join of a further prediction"};
-    double blocks[BLOCK_COUNT];
-    cost_count_blocks(context, blocks);
     for (int block = 0; block < BLOCK_COUNT; block++) {
         const struct pass_cost *pass = &passes[block];
         double seconds = pass->forward + pass->backward_input + pass->backward_weight;
-        if (blocks[block] > 0)
+        if (context->blocks[block] > 0)
             explain_add(
                 explain, names[block], seconds, UNIT_SECONDS,
                 "a micro-batch: forward %.4g s, backward with recompute %.4g s, weight gradients %.4g s",

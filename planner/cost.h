@@ -44,12 +44,12 @@ void cost_least_work_any_experts(struct cost_context *context, const struct layo
 /* Seconds that no step with so much work takes less of, by whatever schedule: a pipeline's busiest device is
  * at least as busy as the average of all, so a step takes micro-batches x work / pp, and what it costs in any
  * case. */
-double cost_bound(const struct cost_context *context, const struct layout *layout,
+double cost_bound(struct cost_context *context, const struct layout *layout,
                   const struct pipeline_work *work);
 
 /* The same with the bubble of the layout's schedule and vpp. The step by closed form takes no less, but by
  * simulation it may (pipeline.h). */
-double cost_bound_closed_form(const struct cost_context *context, const struct layout *layout,
+double cost_bound_closed_form(struct cost_context *context, const struct layout *layout,
                               const struct pipeline_work *work);
 
 /* Model FLOPs utilisation of a step. */

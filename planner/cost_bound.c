@@ -13,12 +13,11 @@ static void add_block(const struct cost_context *context, const struct layout *l
 
 static void reckon_but_experts(const struct cost_context *context, const struct layout *layout,
                                const struct layer_part *layer, struct pipeline_work *work) {
-    double blocks[BLOCK_COUNT];
-    cost_count_blocks(context, blocks);
     *work = (struct pipeline_work){0};
     for (int block = 0; block < BLOCK_COUNT; block++)
-        if (block != BLOCK_EXPERTS && blocks[block] > 0)
-            add_block(context, layout, (enum block)block, &layer->blocks[block], blocks[block], work);
+        if (block != BLOCK_EXPERTS && context->blocks[block] > 0)
+            add_block(context, layout, (enum block)block, &layer->blocks[block], context->blocks[block],
+                      work);
 }
 
 /* From the cache where it is there: DualPipe, which few stacks run, hides nothing of these blocks, but
@@ -42,11 +41,9 @@ static void work_but_experts(const struct cost_context *context, const struct la
 static void add_experts(const struct cost_context *context, const struct layout *layout,
                         const struct block_cost *base, const struct block_cost *routed,
                         struct pipeline_work *work) {
-    double blocks[BLOCK_COUNT];
     struct block_cost block = *base;
-    cost_count_blocks(context, blocks);
     cost_add_routed_experts(&block, routed);
-    add_block(context, layout, BLOCK_EXPERTS, &block, blocks[BLOCK_EXPERTS], work);
+    add_block(context, layout, BLOCK_EXPERTS, &block, context->blocks[BLOCK_EXPERTS], work);
 }
 
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
@@ -72,19 +69,18 @@ void cost_least_work_any_experts(struct cost_context *context, const struct layo
     }
 }
 
-static double step_of(const struct cost_context *context, const struct layout *layout,
-                      double pipeline_seconds) {
+static double step_of(struct cost_context *context, const struct layout *layout, double pipeline_seconds) {
     return pipeline_seconds * cost_straggler_factor(context, layout) + context->training.stack->step_seconds;
 }
 
-double cost_bound(const struct cost_context *context, const struct layout *layout,
+double cost_bound(struct cost_context *context, const struct layout *layout,
                   const struct pipeline_work *work) {
     double micro_batches = (double)layout_micro_batches(layout, context->training.global_batch);
     double all = work->forward + work->backward_input + work->backward_weight;
     return step_of(context, layout, micro_batches * all / (double)layout->pp);
 }
 
-double cost_bound_closed_form(const struct cost_context *context, const struct layout *layout,
+double cost_bound_closed_form(struct cost_context *context, const struct layout *layout,
                               const struct pipeline_work *work) {
     return step_of(context, layout,
                    pipeline_least_seconds(layout->schedule, layout->pp, layout->vpp,

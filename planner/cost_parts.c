@@ -20,11 +20,15 @@ struct cache_key {
     uint64_t words[3];
 };
 
+struct cache_slot {
+    struct cache_key key;
+    void *part; /* NULL: free */
+};
+
 struct cost_cache {
     struct arena *arena;
     size_t part_size, capacity, count; /* capacity: a power of two */
-    struct cache_key *keys;
-    void **parts; /* NULL: free */
+    struct cache_slot *slots;
 };
 
 enum { FIRST_CAPACITY = 1024 };
@@ -32,26 +36,23 @@ enum { FIRST_CAPACITY = 1024 };
 struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size) {
     struct cost_cache *cache = ARENA_NEW(arena, struct cost_cache);
     *cache = (struct cost_cache){.arena = arena, .part_size = part_size, .capacity = FIRST_CAPACITY};
-    cache->keys = ARENA_ARRAY(arena, struct cache_key, cache->capacity);
-    cache->parts = ARENA_ARRAY(arena, void *, cache->capacity);
+    cache->slots = ARENA_ARRAY(arena, struct cache_slot, cache->capacity);
     return cache;
 }
 
-/* Mixes as splitmix64 does. */
+/* Multiplied by 2^64 over the golden ratio (Fibonacci hashing), word after word. */
 static uint64_t hash(const struct cache_key *key) {
     uint64_t mixed = 0;
     for (size_t i = 0; i < 3; i++) {
-        mixed += key->words[i] + 0x9e3779b97f4a7c15u;
-        mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
-        mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
-        mixed ^= mixed >> 31;
+        mixed = (mixed ^ key->words[i]) * 0x9e3779b97f4a7c15u;
+        mixed ^= mixed >> 32;
     }
     return mixed;
 }
 
 static size_t slot_of(const struct cost_cache *cache, const struct cache_key *key) {
     size_t slot = hash(key) & (cache->capacity - 1);
-    while (cache->parts[slot] != NULL && memcmp(&cache->keys[slot], key, sizeof *key) != 0)
+    while (cache->slots[slot].part != NULL && memcmp(&cache->slots[slot].key, key, sizeof *key) != 0)
         slot = (slot + 1) & (cache->capacity - 1);
     return slot;
 }
@@ -59,14 +60,10 @@ static size_t slot_of(const struct cost_cache *cache, const struct cache_key *ke
 static void grow(struct cost_cache *cache) {
     struct cost_cache larger = *cache;
     larger.capacity *= 2;
-    larger.keys = ARENA_ARRAY(cache->arena, struct cache_key, larger.capacity);
-    larger.parts = ARENA_ARRAY(cache->arena, void *, larger.capacity);
+    larger.slots = ARENA_ARRAY(cache->arena, struct cache_slot, larger.capacity);
     for (size_t i = 0; i < cache->capacity; i++) {
-        if (cache->parts[i] == NULL)
-            continue;
-        size_t slot = slot_of(&larger, &cache->keys[i]);
-        larger.keys[slot] = cache->keys[i];
-        larger.parts[slot] = cache->parts[i];
+        if (cache->slots[i].part != NULL)
+            larger.slots[slot_of(&larger, &cache->slots[i].key)] = cache->slots[i];
     }
     *cache = larger;
 }
@@ -74,17 +71,16 @@ static void grow(struct cost_cache *cache) {
 /* The part of `key`; `found` is false when it is new and still to be filled. */
 static void *cached(struct cost_cache *cache, const struct cache_key *key, bool *found) {
     size_t slot = slot_of(cache, key);
-    *found = cache->parts[slot] != NULL;
+    *found = cache->slots[slot].part != NULL;
     if (*found)
-        return cache->parts[slot];
+        return cache->slots[slot].part;
     if (2 * (cache->count + 1) > cache->capacity) {
         grow(cache);
         slot = slot_of(cache, key);
     }
     cache->count++;
-    cache->keys[slot] = *key;
-    cache->parts[slot] = arena_allocate(cache->arena, 1, cache->part_size);
-    return cache->parts[slot];
+    cache->slots[slot] = (struct cache_slot){*key, arena_allocate(cache->arena, 1, cache->part_size)};
+    return cache->slots[slot].part;
 }
 
 static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
@@ -253,6 +249,16 @@ const struct stage_layers *cost_stage_layers(struct cost_context *context, const
     return stages;
 }
 
+static void count_blocks(const struct model *model, double blocks[BLOCK_COUNT]) {
+    double experts = (double)model_expert_layers(model), further = (double)model->mtp_layers;
+    blocks[BLOCK_DENSE] = (double)model->layers - experts;
+    blocks[BLOCK_EXPERTS] = experts;
+    blocks[BLOCK_EMBEDDING] = 1;
+    blocks[BLOCK_HEAD] = 1 + further;
+    blocks[BLOCK_MTP_JOIN] = further;
+    blocks[experts > 0 ? BLOCK_EXPERTS : BLOCK_DENSE] += further;
+}
+
 struct cost_context *cost_context_create(struct arena *arena, const struct model *model,
                                          const struct cluster *cluster, const struct training *training) {
     struct cost_context *context = ARENA_NEW(arena, struct cost_context);
@@ -260,6 +266,7 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->model = model;
     context->cluster = cluster;
     context->training = *training;
+    count_blocks(model, context->blocks);
     context->products = product_cache_create(arena);
     context->layers = cost_cache_create(arena, sizeof(struct base_part));
     context->routed = cost_cache_create(arena, sizeof(struct block_cost));

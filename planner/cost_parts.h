@@ -58,7 +58,10 @@ struct cost_context {
     struct cost_cache *layers, *routed, *states;
     struct product_cache *products;
     struct stage_layers stages;
-    int64_t *experts_before;                            /* expert layers before each layer */
+    int64_t *experts_before;    /* expert layers before each layer */
+    double blocks[BLOCK_COUNT]; /* how many of each the model has */
+    int64_t straggler_devices;  /* that the next was reckoned for */
+    double straggler_factor;
     struct pipeline_room room;                          /* of simulations */
     double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */
 };
@@ -75,9 +78,7 @@ void cost_add_routed_experts(struct block_cost *block, const struct block_cost *
 /* Forward, backward and recompute of a block. */
 struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
                                  enum block block, const struct block_cost *cost);
-/* How many of each block the model has. */
-void cost_count_blocks(const struct cost_context *context, double blocks[BLOCK_COUNT]);
-double cost_straggler_factor(const struct cost_context *context, const struct layout *layout);
+double cost_straggler_factor(struct cost_context *context, const struct layout *layout);
 const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout);
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout);
 

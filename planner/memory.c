@@ -267,16 +267,18 @@ void memory_parts_use(const struct memory_parts *parts, const struct cluster *cl
     use_of_stage(parts, cluster, &fullest, use);
 }
 
-double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster) {
+double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept) {
     /* Two stages are enough for a bound: the first, and the second, which may have a layer more. */
     int64_t stages = parts->layout->pp > 1 ? 2 : 1;
-    double most = 0;
+    double most = 0, pass = 0;
     for (int64_t stage = 0; stage < stages; stage++) {
         struct stage_memory memory = {.stage = stage};
         struct chunk_layers layers;
         struct memory_use use;
         memory_layers_of_stage(parts, stage, &layers);
         stage_static(parts, &layers, &memory);
+        if (kept)
+            memory.kept = stage_kept(parts, stage, &pass);
         use_of_stage(parts, cluster, &memory, &use);
         if (use.per_device_bytes > most)
             most = use.per_device_bytes;

@@ -48,9 +48,10 @@ void memory_parts_init(struct memory_parts *parts, const struct model *model, co
 /* memory.c: of the fullest stage. */
 void memory_parts_use(const struct memory_parts *parts, const struct cluster *cluster,
                       struct memory_use *use);
-/* What is held against the device for weights, gradients and optimizer alone: never more than for all. Needs
- * memory_static_init and memory_sharding_init only. */
-double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster);
+/* What is held against the device for weights, gradients and optimizer alone, and with `kept` for
+ * activations: never more than for all. Without, it needs memory_static_init and memory_sharding_init only.
+ */
+double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept);
 
 /* memory_static.c */
 void memory_static_init(struct memory_parts *parts);   /* vocabulary, parameters of layers */

@@ -23,12 +23,24 @@ enum { CONTENDERS = 24, SPARE = 4 };
 /* Frames between two calls of `progress`. */
 enum { PROGRESS_STEP = 256 };
 
+struct open_split {
+    const struct expert_split *experts;
+    struct search_bound bound;
+};
+
 struct search {
     const struct search_problem *problem;
     struct arena *arena; /* of the search alone: caches, simulation */
     struct cost_context *context;
     struct search_pool contenders, distinct;
     struct search_result *result;
+    struct open_split *splits; /* of the frame that is open; as many as any frame has */
+};
+
+struct open_frame {
+    const struct frame *frame;
+    struct search_modes modes; /* that it may have room for */
+    bool offload;
 };
 
 static double now_seconds(void) {
@@ -111,15 +123,17 @@ static void open_leaf(struct search *search, struct leaves *leaves, size_t index
 }
 
 /* Variants that are of use, with their memory's parts reckoned. */
-static void make_leaves(struct search *search, const struct frame *frame, const struct split_choices *choices,
-                        struct leaves *leaves) {
+static void make_leaves(struct search *search, const struct open_frame *open,
+                        const struct split_choices *choices, struct leaves *leaves) {
     struct layout variants[SPLIT_MAX_VARIANTS];
     size_t count = split_variants(choices, variants);
     leaves_init(leaves, search->problem, choices);
     for (size_t i = 0; i < count; i++) {
         struct search_bound bound = {0};
+        if ((int)variants[i].recompute < open->modes.least_recompute[variants[i].sequence_parallel])
+            continue;
         if (!search->problem->exhaustive)
-            search_bound_variant(search->problem, search->context, frame, &variants[i], &bound);
+            search_bound_variant(search->problem, search->context, open->frame, &variants[i], &bound);
         if (is_pruned(search, &bound))
             search->result->pruned += split_choices_count(choices) / (int64_t)count;
         else
@@ -127,10 +141,10 @@ static void make_leaves(struct search *search, const struct frame *frame, const 
     }
 }
 
-static void open_split(struct search *search, const struct frame *frame,
+static void open_split(struct search *search, const struct open_frame *open,
                        const struct split_choices *choices) {
     struct leaves leaves;
-    make_leaves(search, frame, choices, &leaves);
+    make_leaves(search, open, choices, &leaves);
     if (leaves.count == 0)
         return;
     for (size_t i = 0; i < choices->offload_count; i++)
@@ -149,7 +163,7 @@ static int compare_seconds(double a, double b) {
 }
 
 static int compare_splits(const void *left, const void *right) {
-    const struct split *a = left, *b = right;
+    const struct open_split *a = left, *b = right;
     return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
 }
 
@@ -159,63 +173,95 @@ static int compare_frames(const void *left, const void *right) {
 }
 
 /* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
-static bool choose_split(const struct search_problem *problem, bool offload, const struct layout *split,
-                         bool known, struct split_choices *choices) {
-    if (!known || split->dp * split->cp == 1)
-        return split_choices_make(problem, offload, split, choices);
-    choices->base = *split;
+static bool choose_split(const struct search *search, const struct open_frame *open,
+                         const struct expert_split *split, struct split_choices *choices) {
+    struct layout layout = frame_split(open->frame, split);
+    if (choices->schedule_count == 0 || layout.dp * layout.cp == 1)
+        return split_choices_make(search->problem, open->offload, &layout, choices);
+    choices->base = layout;
     return true;
 }
 
-/* Splits whose memory can be enough, in the order of their bounds; returns how many. */
-static size_t order_splits(struct search *search, bool offload, const struct frame *frame,
-                           struct split *splits, size_t count) {
+/* Splits that are of use, in the order of their bounds; returns how many. */
+static size_t order_splits(struct search *search, const struct open_frame *open,
+                           struct split_choices *choices, const struct expert_split *splits, size_t count) {
     const struct search_problem *problem = search->problem;
-    struct split_choices choices;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!choose_split(problem, offload, &splits[i].layout, i > 0, &choices) ||
-            split_least_bytes(problem, &choices) > problem->cluster->device.memory_bytes)
-            continue;
-        splits[kept] = splits[i];
+        struct open_split *split = &search->splits[kept];
+        *split = (struct open_split){.experts = &splits[i]};
         if (!problem->exhaustive)
-            search_bound_split(problem, search->context, frame, &splits[i].layout, &splits[kept].bound);
-        kept++;
+            search_bound_split(problem, search->context, open->frame, &splits[i], &open->modes,
+                               &split->bound);
+        if (!is_pruned(search, &split->bound))
+            kept++;
+        else if (choose_split(search, open, &splits[i], choices))
+            search->result->pruned += split_choices_count(choices);
     }
     if (!problem->exhaustive && kept > 0)
-        qsort(splits, kept, sizeof splits[0], compare_splits);
+        qsort(search->splits, kept, sizeof search->splits[0], compare_splits);
     return kept;
 }
 
-static void open_frame(struct search *search, bool offload, const struct search_space *space,
-                       const struct frame *frame, struct split *splits) {
-    size_t count = order_splits(search, offload, frame, splits, frame_splits(space, frame, splits));
-    struct split_choices choices;
-    for (size_t i = 0; i < count; i++) {
-        if (!choose_split(search->problem, offload, &splits[i].layout, i > 0, &choices))
+static void open_splits(struct search *search, const struct open_frame *open,
+                        const struct expert_split *splits, size_t count, struct split_choices *choices) {
+    size_t kept = order_splits(search, open, choices, splits, count);
+    for (size_t i = 0; i < kept; i++) {
+        if (!choose_split(search, open, search->splits[i].experts, choices))
             continue;
-        if (is_pruned(search, &splits[i].bound))
-            search->result->pruned += split_choices_count(&choices);
-        else
-            open_split(search, frame, &choices);
+        if (is_pruned(search, &search->splits[i].bound))
+            search->result->pruned += split_choices_count(choices);
+        else if (search_split_has_room(search->problem, choices))
+            open_split(search, open, choices);
     }
+}
+
+static void open_frame(struct search *search, const struct search_space *space, bool offload,
+                       const struct frame *frame) {
+    const struct search_problem *problem = search->problem;
+    struct open_frame open = {.frame = frame, .offload = offload};
+    struct search_bound bound = {0};
+    struct split_choices choices;
+    size_t count;
+    const struct expert_split *splits = frame_splits(space, frame, &count);
+    choices.schedule_count = 0;
+    if (!search_modes_asked(problem, frame, &open.modes) ||
+        !choose_split(search, &open, &splits[0], &choices))
+        return;
+    if (!problem->exhaustive) {
+        if (!search_modes_with_room(problem, space, frame, &choices, &open.modes))
+            return;
+        search_bound_frame(problem, search->context, frame, &open.modes, &bound);
+    }
+    if (is_pruned(search, &bound))
+        search->result->pruned += frame->leaves;
+    else
+        open_splits(search, &open, splits, count, &choices);
+}
+
+static void order_frames(struct search *search, struct search_space *space) {
+    for (size_t i = 0; i < space->count; i++) {
+        struct frame *frame = &space->frames[i];
+        struct search_modes modes;
+        search_modes_asked(search->problem, frame, &modes);
+        search_bound_frame(search->problem, search->context, frame, &modes, &frame->bound);
+    }
+    if (space->count > 0)
+        qsort(space->frames, space->count, sizeof space->frames[0], compare_frames);
 }
 
 static void search_frames(struct search *search, bool offload, struct search_space *space) {
     const struct search_problem *problem = search->problem;
-    struct split *splits = ARENA_ARRAY(search->arena, struct split, space->expert_split_count);
-    if (!problem->exhaustive && space->count > 0) {
-        for (size_t i = 0; i < space->count; i++)
-            search_bound_frame(problem, search->context, &space->frames[i], &space->frames[i].bound);
-        qsort(space->frames, space->count, sizeof space->frames[0], compare_frames);
-    }
+    search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
+    if (!problem->exhaustive)
+        order_frames(search, space);
     for (size_t i = 0; i < space->count; i++) {
         if (problem->progress != NULL && i % PROGRESS_STEP == 0)
             problem->progress(problem->progress_data, (double)i / (double)space->count);
         if (is_pruned(search, &space->frames[i].bound))
             search->result->pruned += space->frames[i].leaves;
         else
-            open_frame(search, offload, space, &space->frames[i], splits);
+            open_frame(search, space, offload, &space->frames[i]);
     }
 }
 
@@ -312,7 +358,7 @@ static bool search_pass(struct search *search, bool offload, struct error *error
     }
     search_frames(search, offload, &space);
     if (search->contenders.count == 0 && search->problem->limit_seconds <= 0)
-        search_why_nothing_fits(search->problem, offload, &space, search->arena, &search->result->nearest);
+        search_why_nothing_fits(search->problem, offload, &space, &search->result->nearest);
     search_space_free(&space);
     return true;
 }

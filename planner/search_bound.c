@@ -8,14 +8,6 @@ static bool allows(const struct search_problem *problem, enum layout_key key, in
     return layout_request_allows(&problem->request, key, value);
 }
 
-/* The recompute mode that repeats least of those allowed: they are in that order. */
-static enum recompute least_recompute(const struct search_problem *problem) {
-    int recompute = RECOMPUTE_NONE;
-    while (recompute < RECOMPUTE_FULL && !allows(problem, LAYOUT_RECOMPUTE, recompute))
-        recompute++;
-    return (enum recompute)recompute;
-}
-
 /* Overlap hides: as much of it as is allowed is fastest. */
 static struct layout_overlap most_overlap(const struct search_problem *problem) {
     const struct stack *stack = problem->training.stack;
@@ -28,8 +20,8 @@ static struct layout_overlap most_overlap(const struct search_problem *problem) 
                                    free_pp ? stack->overlap_pp : allows(problem, LAYOUT_OVERLAP_PP, 1)};
 }
 
-static void keep_least(struct search_bound *least, const struct cost_context *context,
-                       const struct layout *layout, const struct pipeline_work *work) {
+static void keep_least(struct search_bound *least, struct cost_context *context, const struct layout *layout,
+                       const struct pipeline_work *work) {
     least->step_seconds = fmin(least->step_seconds, cost_bound(context, layout, work));
     least->closed_form_seconds =
         fmin(least->closed_form_seconds, cost_bound_closed_form(context, layout, work));
@@ -69,18 +61,18 @@ static void bound_orders(const struct search_problem *problem, struct cost_conte
     }
 }
 
-/* The least over sequence parallelism, with the least recompute and the most overlap. */
-static void bound_free(const struct search_problem *problem, struct cost_context *context,
-                       const struct layout *open, const struct frame_schedules *schedules, bool any_experts,
-                       struct search_bound *least) {
+/* The least over the modes, with the most overlap. */
+static void bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        const struct layout *open, const struct frame_schedules *schedules,
+                        const struct search_modes *modes, bool any_experts, struct search_bound *least) {
     struct layout layout = *open;
-    layout.recompute = least_recompute(problem);
     layout.overlap = most_overlap(problem);
     *least = NOTHING_FASTER;
-    for (int value = 0; value < (layout.tp > 1 ? 2 : 1); value++) {
-        layout.sequence_parallel = value != 0;
-        if (!allows(problem, LAYOUT_SEQUENCE_PARALLEL, value))
+    for (int value = 0; value < 2; value++) {
+        if (modes->least_recompute[value] == RECOMPUTE_COUNT)
             continue;
+        layout.sequence_parallel = value != 0;
+        layout.recompute = (enum recompute)modes->least_recompute[value];
         if (any_experts)
             bound_schedules(context, &layout, schedules, true, least);
         else
@@ -88,22 +80,25 @@ static void bound_free(const struct search_problem *problem, struct cost_context
     }
 }
 
+void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
+                        const struct frame *frame, const struct search_modes *modes,
+                        struct search_bound *bound) {
+    struct layout layout = frame_layout(frame);
+    bound_modes(problem, context, &layout, &frame->schedules, modes, true, bound);
+}
+
+void search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                        const struct frame *frame, const struct expert_split *split,
+                        const struct search_modes *modes, struct search_bound *bound) {
+    struct layout layout = frame_split(frame, split);
+    bound_modes(problem, context, &layout, &frame->schedules, modes, false, bound);
+}
+
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
                           const struct frame *frame, const struct layout *variant,
                           struct search_bound *bound) {
     *bound = NOTHING_FASTER;
     bound_orders(problem, context, variant, &frame->schedules, bound);
-}
-
-void search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, const struct layout *split, struct search_bound *bound) {
-    bound_free(problem, context, split, &frame->schedules, false, bound);
-}
-
-void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, struct search_bound *bound) {
-    struct layout layout = frame_layout(frame);
-    bound_free(problem, context, &layout, &frame->schedules, true, bound);
 }
 
 /* The least over tp and cp with one micro-batch of so many sequences. */
@@ -123,12 +118,13 @@ static double work_of_micro_batch(const struct search_problem *problem, int64_t 
                                         .micro_batch = (int32_t)sequences,
                                         .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
             const struct layout layout = frame_layout(&frame);
+            struct search_modes modes;
             struct search_bound bound;
             if (problem->training.sequence % cp != 0 || !allows(problem, LAYOUT_TP, tp) ||
-                !allows(problem, LAYOUT_CP, cp) ||
+                !search_modes_asked(problem, &frame, &modes) || !allows(problem, LAYOUT_CP, cp) ||
                 !layout_valid(&layout, model, problem->training.sequence, sequences, NULL, 0))
                 continue;
-            search_bound_frame(&one, context, &frame, &bound);
+            search_bound_frame(&one, context, &frame, &modes, &bound);
             least = fmin(least, (bound.step_seconds - fixed) * (double)(tp * cp) / (double)sequences);
         }
     return least;

@@ -3,15 +3,17 @@
 #define CLUSTERPLAN_SEARCH_BOUND_H
 
 #include "planner/cost.h"
-#include "planner/search_space.h"
+#include "planner/search_room.h"
 
-/* Of all leaves of a frame. */
+/* Of all leaves of a frame in some modes. */
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, struct search_bound *bound);
+                        const struct frame *frame, const struct search_modes *modes,
+                        struct search_bound *bound);
 
-/* Of all leaves of one of its splits. */
+/* Of those of one of its splits. */
 void search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, const struct layout *split, struct search_bound *bound);
+                        const struct frame *frame, const struct expert_split *split,
+                        const struct search_modes *modes, struct search_bound *bound);
 
 /* Of all leaves of a variant of a split. */
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,

@@ -58,21 +58,9 @@ void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool
 }
 
 double leaves_least_bytes(const struct leaves *leaves) {
-    return memory_parts_least_bytes(&leaves->parts[0], leaves->problem->cluster);
+    return memory_parts_least_bytes(&leaves->parts[0], leaves->problem->cluster, false);
 }
 
 void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use) {
     memory_parts_use(&leaves->parts[index], leaves->problem->cluster, use);
-}
-
-double split_least_bytes(const struct search_problem *problem, const struct split_choices *choices) {
-    struct layout layout = choices->base;
-    struct memory_parts parts = {.model = problem->model, .training = &problem->training, .layout = &layout};
-    /* A higher stage of ZeRO and a larger group never need more, nor does any schedule less than 1F1B. */
-    layout.zero = choices->shardings[choices->sharding_count - 1].zero;
-    layout.zero_group = choices->shardings[choices->sharding_count - 1].group;
-    layout.offload = choices->offloads[choices->offload_count - 1];
-    memory_static_init(&parts);
-    memory_sharding_init(&parts);
-    return memory_parts_least_bytes(&parts, problem->cluster);
 }

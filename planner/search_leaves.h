@@ -33,9 +33,6 @@ double leaves_least_bytes(const struct leaves *leaves);
 void leaves_bound(struct leaves *leaves, struct cost_context *context, size_t index, size_t order,
                   struct search_bound *bound);
 
-/* The same without activations for all leaves of a split, under the sharding that needs least. */
-double split_least_bytes(const struct search_problem *problem, const struct split_choices *choices);
-
 /* Memory of variant `index` < count; its layout is leaves->layouts[index]. */
 void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use);
 

@@ -1,6 +1,7 @@
 #include "planner/search_space.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Where a key is free its choices are all that make a difference; where it is given, all that were given. */
 static bool is_given(const struct search_problem *problem, enum layout_key key) {
@@ -137,6 +138,14 @@ static void make_others(const struct search_problem *problem, bool offload, stru
             choices->offloads[choices->offload_count++] = value != 0;
 }
 
+static void make_all_but_schedules(const struct search_problem *problem, bool offload,
+                                   struct split_choices *choices) {
+    make_shardings(problem, choices);
+    make_sequence_parallel(problem, choices);
+    make_overlaps(problem, choices);
+    make_others(problem, offload, choices);
+}
+
 int64_t split_choices_count(const struct split_choices *choices) {
     return (int64_t)(choices->schedule_count * choices->sharding_count * choices->recompute_count *
                      choices->sequence_parallel_count * choices->order_count * choices->overlap_count *
@@ -149,10 +158,7 @@ bool split_choices_make(const struct search_problem *problem, bool offload, cons
     if (!is_valid(problem, &choices->base))
         return false;
     make_schedules(problem, choices);
-    make_shardings(problem, choices);
-    make_sequence_parallel(problem, choices);
-    make_overlaps(problem, choices);
-    make_others(problem, offload, choices);
+    make_all_but_schedules(problem, offload, choices);
     return split_choices_count(choices) > 0;
 }
 
@@ -172,13 +178,24 @@ size_t split_variants(const struct split_choices *choices, struct layout *varian
 /* Divisors of the device count, rising. A number below 2^31 has at most 1536. */
 enum { MAX_DIVISORS = 1536 };
 
+/* What the check of a schedule asks of the micro-batches, each answer a bit: they are dealt out evenly to
+ * stages, they are even, each stage has two. */
+enum { MICRO_BATCH_CLASSES = 8 };
+
+struct schedules_known {
+    bool known;
+    int64_t count;
+    struct frame_schedules schedules;
+};
+
 struct builder {
     const struct search_problem *problem;
     bool offload;
     struct search_space *space;
-    size_t room;
+    size_t frame_room, split_room, group_room;
     int64_t divisors[MAX_DIVISORS];
     size_t divisor_count;
+    struct schedules_known known[MICRO_BATCH_CLASSES]; /* of the pp at hand */
 };
 
 struct layout frame_layout(const struct frame *frame) {
@@ -192,56 +209,18 @@ struct layout frame_layout(const struct frame *frame) {
                            .micro_batch = frame->micro_batch};
 }
 
-static bool deals(const struct frame *frame, const struct expert_split *experts) {
-    int64_t devices = (int64_t)frame->tp * frame->cp * frame->dp;
-    return devices % (experts->ep * experts->etp) == 0;
+struct layout frame_split(const struct frame *frame, const struct expert_split *experts) {
+    struct layout layout = frame_layout(frame);
+    layout.ep = experts->ep;
+    layout.etp = experts->etp;
+    return layout;
 }
 
-size_t frame_splits(const struct search_space *space, const struct frame *frame, struct split *splits) {
-    size_t count = 0;
-    for (size_t i = 0; i < space->expert_split_count; i++) {
-        if (!deals(frame, &space->expert_splits[i]))
-            continue;
-        splits[count].layout = frame_layout(frame);
-        splits[count].layout.ep = space->expert_splits[i].ep;
-        splits[count].layout.etp = space->expert_splits[i].etp;
-        count++;
-    }
-    return count;
-}
-
-static void note_schedules(const struct split_choices *choices, struct frame_schedules *schedules) {
-    *schedules = (struct frame_schedules){.most_chunks = 1};
-    for (size_t i = 0; i < choices->schedule_count; i++) {
-        schedules->mask |= 1U << choices->schedules[i].schedule;
-        if (choices->schedules[i].vpp > schedules->most_chunks)
-            schedules->most_chunks = (int32_t)choices->schedules[i].vpp;
-    }
-}
-
-/* Splits of a frame have the same schedules, and equally many leaves but where ZeRO has only experts to
- * divide. */
-static void count_leaves(const struct builder *builder, struct frame *frame) {
-    const struct search_space *space = builder->space;
-    bool equal = frame->dp * frame->cp > 1, known = false;
-    struct split_choices choices;
-    int64_t each = 0;
-    frame->leaves = 0;
-    for (size_t i = 0; i < space->expert_split_count; i++) {
-        struct layout layout = frame_layout(frame);
-        if (!deals(frame, &space->expert_splits[i]))
-            continue;
-        layout.ep = space->expert_splits[i].ep;
-        layout.etp = space->expert_splits[i].etp;
-        if (!known || !equal)
-            each = split_choices_make(builder->problem, builder->offload, &layout, &choices)
-                       ? split_choices_count(&choices)
-                       : 0;
-        if (each > 0 && frame->leaves == 0)
-            note_schedules(&choices, &frame->schedules);
-        known = true;
-        frame->leaves += each;
-    }
+const struct expert_split *frame_splits(const struct search_space *space, const struct frame *frame,
+                                        size_t *count) {
+    const struct split_group *group = &space->split_groups[frame->split_group];
+    *count = group->count;
+    return &space->expert_splits[group->first];
 }
 
 /* `array` with room for at least one more than `count` items of `size` bytes. */
@@ -255,87 +234,156 @@ static void *grown(void *array, size_t count, size_t *room, size_t size) {
     return array;
 }
 
-static void add_frame(struct builder *builder, struct frame frame, int64_t each, int64_t micro_batch) {
+/* Schedules of a frame: the same for all of its pp whose micro-batches are of one class. */
+static const struct schedules_known *schedules_of(struct builder *builder, const struct frame *frame) {
+    struct split_choices choices = {.base = frame_layout(frame)};
+    int64_t micro_batches = layout_micro_batches(&choices.base, builder->problem->training.global_batch);
+    int class = (micro_batches % frame->pp == 0) | (micro_batches % 2 == 0) << 1 |
+                (micro_batches >= 2 * (int64_t)frame->pp) << 2;
+    struct schedules_known *known = &builder->known[class];
+    if (known->known)
+        return known;
+    make_schedules(builder->problem, &choices);
+    *known = (struct schedules_known){
+        .known = true, .count = (int64_t)choices.schedule_count, .schedules = {.most_chunks = 1}};
+    for (size_t i = 0; i < choices.schedule_count; i++) {
+        known->schedules.mask |= 1U << choices.schedules[i].schedule;
+        if (choices.schedules[i].vpp > known->schedules.most_chunks)
+            known->schedules.most_chunks = (int32_t)choices.schedules[i].vpp;
+    }
+    return known;
+}
+
+/* Leaves of all splits of a frame, a schedule. Splits differ only where ZeRO has experts alone to divide. */
+static int64_t leaves_a_schedule(const struct builder *builder, const struct frame *frame) {
+    bool equal = frame->dp * frame->cp > 1;
+    size_t count;
+    const struct expert_split *splits = frame_splits(builder->space, frame, &count);
+    int64_t leaves = 0;
+    for (size_t i = 0; i < (equal && count > 0 ? 1 : count); i++) {
+        struct split_choices choices = {.base = frame_split(frame, &splits[i]), .schedule_count = 1};
+        if (!is_valid(builder->problem, &choices.base))
+            continue;
+        make_all_but_schedules(builder->problem, builder->offload, &choices);
+        leaves += split_choices_count(&choices);
+    }
+    return equal ? leaves * (int64_t)count : leaves;
+}
+
+static void add_frame(struct builder *builder, struct frame frame, int64_t each, int64_t leaves) {
     struct search_space *space = builder->space;
-    if (micro_batch > each || each % micro_batch != 0)
+    if (frame.micro_batch > each || each % frame.micro_batch != 0)
         return;
-    frame.micro_batch = (int32_t)micro_batch;
-    count_leaves(builder, &frame);
-    if (frame.leaves == 0)
+    const struct schedules_known *known = schedules_of(builder, &frame);
+    if (known->count == 0)
         return;
-    space->frames = grown(space->frames, space->count, &builder->room, sizeof frame);
+    frame.schedules = known->schedules;
+    frame.leaves = known->count * leaves;
+    space->frames = grown(space->frames, space->count, &builder->frame_room, sizeof frame);
     space->frames[space->count++] = frame;
     space->layouts += frame.leaves;
 }
 
 static void add_micro_batches(struct builder *builder, struct frame frame) {
     const struct layout_request *request = &builder->problem->request;
-    int64_t each = builder->problem->training.global_batch / frame.dp;
+    int64_t each = builder->problem->training.global_batch / frame.dp, leaves;
     size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
-    for (size_t i = 0; i < given; i++)
-        add_frame(builder, frame, each, request->keys[LAYOUT_MICRO_BATCH].values[i]);
-    for (int64_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
-        add_frame(builder, frame, each, size);
-}
-
-static void add_frames_of_tp(struct builder *builder, int64_t tp) {
-    const struct search_problem *problem = builder->problem;
-    int64_t rest = problem->devices / tp;
-    for (size_t i = 0; i < builder->divisor_count; i++) {
-        int64_t pp = builder->divisors[i];
-        if (rest % pp != 0 || pp > problem->model->layers + 2 || !allows(problem, LAYOUT_PP, pp))
-            continue;
-        for (size_t j = 0; j < builder->divisor_count; j++) {
-            int64_t cp = builder->divisors[j], dp = rest / pp / cp;
-            if (rest / pp % cp != 0 || problem->training.sequence % cp != 0 ||
-                problem->training.global_batch % dp != 0 || !allows(problem, LAYOUT_CP, cp) ||
-                !allows(problem, LAYOUT_DP, dp))
-                continue;
-            add_micro_batches(
-                builder,
-                (struct frame){.tp = (int32_t)tp, .pp = (int32_t)pp, .cp = (int32_t)cp, .dp = (int32_t)dp});
-        }
+    frame.micro_batch = 1;
+    leaves = leaves_a_schedule(builder, &frame);
+    if (leaves == 0)
+        return;
+    for (size_t i = 0; i < given; i++) {
+        frame.micro_batch = (int32_t)request->keys[LAYOUT_MICRO_BATCH].values[i];
+        add_frame(builder, frame, each, leaves);
+    }
+    for (int32_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++) {
+        frame.micro_batch = size;
+        add_frame(builder, frame, each, leaves);
     }
 }
 
-/* ep divides the experts, etp an expert's hidden units, and both the devices. */
-static void add_expert_splits(struct builder *builder) {
+/* All ep and etp that the model has experts and units for and that `ranks` can be dealt to: a group of its
+ * own. */
+static void add_split_group(struct builder *builder, int64_t ranks) {
     const struct search_problem *problem = builder->problem;
     const struct model_experts *experts = &problem->model->experts;
     struct search_space *space = builder->space;
     int64_t most_ep = experts->count > 0 ? experts->count : 1;
     int64_t most_etp = experts->count > 0 ? experts->ffn_hidden : 1;
-    size_t room = 0;
+    struct split_group group = {.first = space->expert_split_count};
     for (size_t i = 0; i < builder->divisor_count; i++) {
         int64_t ep = builder->divisors[i];
-        if (most_ep % ep != 0 || !allows(problem, LAYOUT_EP, ep))
+        if (most_ep % ep != 0 || ranks % ep != 0 || !allows(problem, LAYOUT_EP, ep))
             continue;
         for (size_t j = 0; j < builder->divisor_count; j++) {
             int64_t etp = builder->divisors[j];
-            if (most_etp % etp != 0 || problem->devices / ep % etp != 0 || !allows(problem, LAYOUT_ETP, etp))
+            if (most_etp % etp != 0 || ranks / ep % etp != 0 || !allows(problem, LAYOUT_ETP, etp))
                 continue;
-            space->expert_splits =
-                grown(space->expert_splits, space->expert_split_count, &room, sizeof *space->expert_splits);
+            space->expert_splits = grown(space->expert_splits, space->expert_split_count,
+                                         &builder->split_room, sizeof *space->expert_splits);
             space->expert_splits[space->expert_split_count++] = (struct expert_split){ep, etp};
+            group.count++;
         }
     }
+    space->most_splits = group.count > space->most_splits ? group.count : space->most_splits;
+    space->split_groups =
+        grown(space->split_groups, space->split_group_count, &builder->group_room, sizeof group);
+    space->split_groups[space->split_group_count++] = group;
+}
+
+/* Frames of `ranks` devices a stage. */
+static void add_frames_of_pp(struct builder *builder, int64_t pp, int64_t ranks) {
+    const struct search_problem *problem = builder->problem;
+    memset(builder->known, 0, sizeof builder->known);
+    add_split_group(builder, ranks);
+    for (size_t i = 0; i < builder->divisor_count; i++) {
+        int64_t tp = builder->divisors[i];
+        if (ranks % tp != 0 || problem->model->heads % tp != 0 || !allows(problem, LAYOUT_TP, tp))
+            continue;
+        for (size_t j = 0; j < builder->divisor_count; j++) {
+            int64_t cp = builder->divisors[j], dp = ranks / tp / cp;
+            if (ranks / tp % cp != 0 || problem->training.sequence % cp != 0 ||
+                problem->training.global_batch % dp != 0 || !allows(problem, LAYOUT_CP, cp) ||
+                !allows(problem, LAYOUT_DP, dp))
+                continue;
+            add_micro_batches(builder,
+                              (struct frame){.tp = (int32_t)tp,
+                                             .pp = (int32_t)pp,
+                                             .cp = (int32_t)cp,
+                                             .dp = (int32_t)dp,
+                                             .split_group = (int32_t)builder->space->split_group_count - 1});
+        }
+    }
+}
+
+static void find_divisors(struct builder *builder) {
+    int64_t devices = builder->problem->devices, *divisors = builder->divisors;
+    size_t low = 0, high = MAX_DIVISORS; /* both ends of the array are filled towards each other */
+    for (int64_t i = 1; i * i <= devices; i++) {
+        if (devices % i != 0)
+            continue;
+        divisors[low++] = i;
+        if (devices / i != i)
+            divisors[--high] = devices / i;
+    }
+    memmove(&divisors[low], &divisors[high], (MAX_DIVISORS - high) * sizeof *divisors);
+    builder->divisor_count = low + MAX_DIVISORS - high;
 }
 
 void search_space_build(const struct search_problem *problem, bool offload, struct search_space *space) {
     struct builder builder = {.problem = problem, .offload = offload, .space = space};
     *space = (struct search_space){0};
-    for (int64_t i = 1; i <= problem->devices && builder.divisor_count < MAX_DIVISORS; i++)
-        if (problem->devices % i == 0)
-            builder.divisors[builder.divisor_count++] = i;
-    add_expert_splits(&builder);
-    for (size_t i = 0; i < builder.divisor_count; i++)
-        if (problem->model->heads % builder.divisors[i] == 0 &&
-            allows(problem, LAYOUT_TP, builder.divisors[i]))
-            add_frames_of_tp(&builder, builder.divisors[i]);
+    find_divisors(&builder);
+    for (size_t i = 0; i < builder.divisor_count; i++) {
+        int64_t pp = builder.divisors[i];
+        if (pp <= problem->model->layers + 2 && allows(problem, LAYOUT_PP, pp))
+            add_frames_of_pp(&builder, pp, problem->devices / pp);
+    }
 }
 
 void search_space_free(struct search_space *space) {
     free(space->frames);
     free(space->expert_splits);
+    free(space->split_groups);
     *space = (struct search_space){0};
 }

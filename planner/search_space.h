@@ -31,13 +31,9 @@ struct search_bound {
 
 struct frame {
     int32_t tp, pp, cp, dp, micro_batch;
+    int32_t split_group; /* place among the space's */
     struct frame_schedules schedules;
     int64_t leaves; /* of all its splits */
-    struct search_bound bound;
-};
-
-struct split {
-    struct layout layout; /* of its leaves: the frame's keys, ep and etp; the rest at 0, vpp 1 */
     struct search_bound bound;
 };
 
@@ -45,11 +41,18 @@ struct expert_split {
     int64_t ep, etp;
 };
 
+/* Splits that the frames of one pp have in common: they deal the same number of ranks. */
+struct split_group {
+    size_t first, count; /* in the space's expert_splits */
+};
+
 struct search_space {
-    struct frame *frames;               /* owned, as is the next; search_space_free */
-    struct expert_split *expert_splits; /* that the model and the request allow, of any number of devices */
-    size_t count, expert_split_count;
-    int64_t layouts; /* leaves of all frames */
+    struct frame *frames; /* owned, as are the next two; search_space_free */
+    struct expert_split *expert_splits;
+    struct split_group *split_groups;
+    size_t count, expert_split_count, split_group_count;
+    size_t most_splits; /* of any frame */
+    int64_t layouts;    /* leaves of all frames */
 };
 
 enum { SEARCH_MAX_SCHEDULES = 64, SEARCH_MAX_SHARDINGS = 64 };
@@ -83,8 +86,10 @@ struct split_choices {
 void search_space_build(const struct search_problem *problem, bool offload, struct search_space *space);
 void search_space_free(struct search_space *space);
 
-/* The splits of a frame, into `splits`, which has room for expert_split_count; returns how many. */
-size_t frame_splits(const struct search_space *space, const struct frame *frame, struct split *splits);
+/* The splits of a frame, and the layout of one: its keys, ep and etp; the rest at 0, vpp 1. */
+const struct expert_split *frame_splits(const struct search_space *space, const struct frame *frame,
+                                        size_t *count);
+struct layout frame_split(const struct frame *frame, const struct expert_split *experts);
 
 /* A plan is for software that is there: a schedule that the stack lacks is searched only when asked for. */
 bool search_may_run(const struct search_problem *problem, enum schedule schedule);

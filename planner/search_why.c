@@ -117,13 +117,14 @@ static void consider_split(const struct search_problem *problem, bool offload, c
 }
 
 void search_why_nothing_fits(const struct search_problem *problem, bool offload,
-                             const struct search_space *space, struct arena *arena,
-                             struct near_miss *nearest) {
-    struct split *splits = ARENA_ARRAY(arena, struct split, space->expert_split_count);
+                             const struct search_space *space, struct near_miss *nearest) {
     for (size_t i = 0; i < space->count; i++) {
-        size_t count = frame_splits(space, &space->frames[i], splits);
-        for (size_t j = 0; j < count; j++)
-            consider_split(problem, offload, &splits[j].layout, nearest);
+        size_t count;
+        const struct expert_split *splits = frame_splits(space, &space->frames[i], &count);
+        for (size_t j = 0; j < count; j++) {
+            struct layout layout = frame_split(&space->frames[i], &splits[j]);
+            consider_split(problem, offload, &layout, nearest);
+        }
     }
     if (nearest->found)
         describe(problem, nearest);

@@ -1,0 +1,25 @@
+/* What memory leaves of a frame, before its layouts are looked at. Internal to the search. */
+#ifndef CLUSTERPLAN_SEARCH_ROOM_H
+#define CLUSTERPLAN_SEARCH_ROOM_H
+
+#include "planner/search_space.h"
+
+/* By sequence parallelism: the recompute mode that repeats least of those that are of use (they are in that
+ * order); RECOMPUTE_COUNT: none is. */
+struct search_modes {
+    int least_recompute[2];
+};
+
+/* All that the request allows. False when that is nothing. */
+bool search_modes_asked(const struct search_problem *problem, const struct frame *frame,
+                        struct search_modes *modes);
+
+/* Takes out the modes that no leaf of the frame has room for. False when none is left. */
+bool search_modes_with_room(const struct search_problem *problem, const struct search_space *space,
+                            const struct frame *frame, const struct split_choices *choices,
+                            struct search_modes *modes);
+
+/* False when no leaf of the split has room for its weights, gradients and optimizer alone. */
+bool search_split_has_room(const struct search_problem *problem, const struct split_choices *choices);
+
+#endif

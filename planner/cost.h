@@ -3,6 +3,7 @@
 #define CLUSTERPLAN_COST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/cluster.h"
 #include "planner/explain.h"
@@ -36,6 +37,16 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
 /* What all stages together do at least for a micro-batch, the same for all layouts that differ in pp, vpp,
  * dp, ZeRO, offload alone, and in the schedule as long as both are DualPipe or neither is. */
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work);
+
+struct expert_split {
+    int64_t ep, etp;
+};
+
+/* The same for all of some splits in either order of the ranks, under schedules other than DualPipe. `splits`
+ * are all that the request allows for the layout's tp x cp x dp: what was reckoned for one layout is kept for
+ * the next. */
+void cost_least_work_of_splits(struct cost_context *context, const struct layout *layout,
+                               const struct expert_split *splits, size_t count, struct pipeline_work *work);
 
 /* The same whatever ep, etp, order and schedule are too. */
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,

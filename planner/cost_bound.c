@@ -54,6 +54,15 @@ void cost_least_work(struct cost_context *context, const struct layout *layout, 
                     work);
 }
 
+void cost_least_work_of_splits(struct cost_context *context, const struct layout *layout,
+                               const struct expert_split *splits, size_t count, struct pipeline_work *work) {
+    struct base_part *base = cost_base_part(context, layout);
+    work_but_experts(context, layout, base, work);
+    if (context->model->experts.count > 0)
+        add_experts(context, layout, &base->layer.blocks[BLOCK_EXPERTS],
+                    cost_least_routed_experts(context, layout, splits, count), work);
+}
+
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work) {
     struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,

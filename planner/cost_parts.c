@@ -1,5 +1,6 @@
 #include "planner/cost_parts.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Adam in mixed precision reads gradient, master copy and two moments in fp32 and writes the last three and
@@ -161,19 +162,55 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
     return part;
 }
 
-const struct block_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout) {
-    /* Of tp, cp, micro-batch and sequence parallelism only the tokens matter that a rank sends out. */
+/* Of tp, cp, micro-batch and sequence parallelism only the tokens matter to routed experts that a rank sends
+ * out. */
+static int64_t routed_tokens(const struct cost_context *context, const struct layout *layout) {
     int64_t ranks = layout->cp * (layout->sequence_parallel ? layout->tp : 1);
-    int64_t tokens = layout->micro_batch * context->training.sequence / ranks;
+    return layout->micro_batch * context->training.sequence / ranks;
+}
+
+const struct block_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout) {
     /* Groups that reach over dp are spread by pp in the other rank order. */
     bool reaches = layout->ep * layout->etp > layout->tp * layout->cp;
     int64_t spread = reaches && layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 0;
-    struct cache_key key = {{packed(layout->ep, layout->etp, 0, 0), (uint64_t)spread, (uint64_t)tokens}};
+    struct cache_key key = {
+        {packed(layout->ep, layout->etp, 0, 0), (uint64_t)spread, (uint64_t)routed_tokens(context, layout)}};
     bool found;
     struct block_cost *block = cached(context->routed, &key, &found);
     if (!found)
         reckon_routed_experts(context, layout, block, NULL);
     return block;
+}
+
+static void keep_least(struct block_cost *least, const struct block_cost *routed) {
+    least->compute.forward = fmin(least->compute.forward, routed->compute.forward);
+    least->compute.backward_input = fmin(least->compute.backward_input, routed->compute.backward_input);
+    least->compute.backward_weight = fmin(least->compute.backward_weight, routed->compute.backward_weight);
+    least->communication.ep_forward = fmin(least->communication.ep_forward, routed->communication.ep_forward);
+    least->communication.ep_backward =
+        fmin(least->communication.ep_backward, routed->communication.ep_backward);
+}
+
+const struct block_cost *cost_least_routed_experts(struct cost_context *context, const struct layout *layout,
+                                                   const struct expert_split *splits, size_t count) {
+    int64_t ranks = layout->tp * layout->cp * layout->dp;
+    struct cache_key key = {
+        {(uint64_t)layout->pp, (uint64_t)ranks, (uint64_t)routed_tokens(context, layout)}};
+    struct layout split = *layout;
+    bool found;
+    struct block_cost *least = cached(context->least_routed, &key, &found);
+    if (found)
+        return least;
+    *least = (struct block_cost){{HUGE_VAL, HUGE_VAL, HUGE_VAL, 0, 0, 0},
+                                 {.ep_forward = HUGE_VAL, .ep_backward = HUGE_VAL}};
+    for (size_t i = 0; i < count; i++)
+        for (int order = 0; order < ORDER_COUNT; order++) {
+            split.ep = splits[i].ep;
+            split.etp = splits[i].etp;
+            split.order = (enum rank_order)order;
+            keep_least(least, cost_routed_experts(context, &split));
+        }
+    return least;
 }
 
 void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part) {
@@ -270,6 +307,7 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->products = product_cache_create(arena);
     context->layers = cost_cache_create(arena, sizeof(struct base_part));
     context->routed = cost_cache_create(arena, sizeof(struct block_cost));
+    context->least_routed = cost_cache_create(arena, sizeof(struct block_cost));
     context->states = cost_cache_create(arena, sizeof(struct state_part));
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
     for (int64_t i = 0; i < model->layers; i++)

@@ -55,7 +55,7 @@ struct cost_context {
     const struct model *model;
     const struct cluster *cluster;
     struct training training;
-    struct cost_cache *layers, *routed, *states;
+    struct cost_cache *layers, *routed, *least_routed, *states;
     struct product_cache *products;
     struct stage_layers stages;
     int64_t *experts_before;    /* expert layers before each layer */
@@ -73,6 +73,9 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
 /* Routed experts have no attention, and no products beside tp collectives; part of a layout, and added to
  * one. */
 const struct block_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout);
+/* The least of each of their parts over some splits and both orders. */
+const struct block_cost *cost_least_routed_experts(struct cost_context *context, const struct layout *layout,
+                                                   const struct expert_split *splits, size_t count);
 void cost_add_routed_experts(struct block_cost *block, const struct block_cost *routed);
 
 /* Forward, backward and recompute of a block. */

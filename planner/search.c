@@ -232,6 +232,8 @@ static void open_frame(struct search *search, const struct search_space *space, 
         if (!search_modes_with_room(problem, space, frame, &choices, &open.modes))
             return;
         search_bound_frame(problem, search->context, frame, &open.modes, &bound);
+        if (!is_pruned(search, &bound))
+            search_bound_splits(problem, search->context, frame, splits, count, &open.modes, &bound);
     }
     if (is_pruned(search, &bound))
         search->result->pruned += frame->leaves;

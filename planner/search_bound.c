@@ -27,23 +27,42 @@ static void keep_least(struct search_bound *least, struct cost_context *context,
         fmin(least->closed_form_seconds, cost_bound_closed_form(context, layout, work));
 }
 
-/* The least over some schedules of a layout, all of the same work but DualPipe, which hides exchanges.
- * `any_experts`: of all ep, etp and orders. */
+/* What a bound is of: a split in one order of the ranks, all of some splits, or any. */
+enum experts { EXPERTS_OF_LAYOUT, EXPERTS_OF_SPLITS, EXPERTS_ANY };
+
+struct bound_of {
+    enum experts experts;
+    const struct expert_split *splits; /* EXPERTS_OF_SPLITS */
+    size_t split_count;
+};
+
+static void least_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
+                       struct pipeline_work *work) {
+    bool dual = layout->schedule == SCHEDULE_DUALPIPE;
+    if (of->experts == EXPERTS_OF_LAYOUT)
+        cost_least_work(context, layout, work);
+    else if (of->experts == EXPERTS_OF_SPLITS && !dual)
+        cost_least_work_of_splits(context, layout, of->splits, of->split_count, work);
+    else
+        cost_least_work_any_experts(context, layout, work);
+}
+
+/* The least over some schedules of a layout, all of the same work but DualPipe, which hides exchanges. */
 static void bound_schedules(struct cost_context *context, const struct layout *open,
-                            const struct frame_schedules *schedules, bool any_experts,
+                            const struct frame_schedules *schedules, const struct bound_of *of,
                             struct search_bound *least) {
     struct layout layout = *open;
     struct pipeline_work work, dual;
     layout.schedule = SCHEDULE_1F1B;
-    (any_experts ? cost_least_work_any_experts : cost_least_work)(context, &layout, &work);
+    least_work(context, &layout, of, &work);
     for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
-        bool hides = schedule == SCHEDULE_DUALPIPE && !any_experts;
+        bool hides = schedule == SCHEDULE_DUALPIPE;
         if ((schedules->mask & 1U << schedule) == 0)
             continue;
         layout.schedule = (enum schedule)schedule;
         layout.vpp = schedule == SCHEDULE_INTERLEAVED ? schedules->most_chunks : 1;
         if (hides)
-            cost_least_work(context, &layout, &dual);
+            least_work(context, &layout, of, &dual);
         keep_least(least, context, &layout, hides ? &dual : &work);
     }
 }
@@ -57,14 +76,16 @@ static void bound_orders(const struct search_problem *problem, struct cost_conte
     for (int order = 0; order < (matters ? ORDER_COUNT : 1); order++) {
         layout.order = (enum rank_order)order;
         if (!matters || allows(problem, LAYOUT_ORDER, order))
-            bound_schedules(context, &layout, schedules, false, least);
+            bound_schedules(context, &layout, schedules, &(struct bound_of){EXPERTS_OF_LAYOUT, NULL, 0},
+                            least);
     }
 }
 
 /* The least over the modes, with the most overlap. */
 static void bound_modes(const struct search_problem *problem, struct cost_context *context,
                         const struct layout *open, const struct frame_schedules *schedules,
-                        const struct search_modes *modes, bool any_experts, struct search_bound *least) {
+                        const struct search_modes *modes, const struct bound_of *of,
+                        struct search_bound *least) {
     struct layout layout = *open;
     layout.overlap = most_overlap(problem);
     *least = NOTHING_FASTER;
@@ -73,10 +94,10 @@ static void bound_modes(const struct search_problem *problem, struct cost_contex
             continue;
         layout.sequence_parallel = value != 0;
         layout.recompute = (enum recompute)modes->least_recompute[value];
-        if (any_experts)
-            bound_schedules(context, &layout, schedules, true, least);
-        else
+        if (of->experts == EXPERTS_OF_LAYOUT)
             bound_orders(problem, context, &layout, schedules, least);
+        else
+            bound_schedules(context, &layout, schedules, of, least);
     }
 }
 
@@ -84,14 +105,24 @@ void search_bound_frame(const struct search_problem *problem, struct cost_contex
                         const struct frame *frame, const struct search_modes *modes,
                         struct search_bound *bound) {
     struct layout layout = frame_layout(frame);
-    bound_modes(problem, context, &layout, &frame->schedules, modes, true, bound);
+    bound_modes(problem, context, &layout, &frame->schedules, modes, &(struct bound_of){EXPERTS_ANY, NULL, 0},
+                bound);
+}
+
+void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
+                         const struct frame *frame, const struct expert_split *splits, size_t count,
+                         const struct search_modes *modes, struct search_bound *bound) {
+    struct layout layout = frame_layout(frame);
+    bound_modes(problem, context, &layout, &frame->schedules, modes,
+                &(struct bound_of){EXPERTS_OF_SPLITS, splits, count}, bound);
 }
 
 void search_bound_split(const struct search_problem *problem, struct cost_context *context,
                         const struct frame *frame, const struct expert_split *split,
                         const struct search_modes *modes, struct search_bound *bound) {
     struct layout layout = frame_split(frame, split);
-    bound_modes(problem, context, &layout, &frame->schedules, modes, false, bound);
+    bound_modes(problem, context, &layout, &frame->schedules, modes,
+                &(struct bound_of){EXPERTS_OF_LAYOUT, NULL, 0}, bound);
 }
 
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,

@@ -10,6 +10,11 @@ void search_bound_frame(const struct search_problem *problem, struct cost_contex
                         const struct frame *frame, const struct search_modes *modes,
                         struct search_bound *bound);
 
+/* The same, closer: of all its splits. */
+void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
+                         const struct frame *frame, const struct expert_split *splits, size_t count,
+                         const struct search_modes *modes, struct search_bound *bound);
+
 /* Of those of one of its splits. */
 void search_bound_split(const struct search_problem *problem, struct cost_context *context,
                         const struct frame *frame, const struct expert_split *split,

@@ -37,10 +37,6 @@ struct frame {
     struct search_bound bound;
 };
 
-struct expert_split {
-    int64_t ep, etp;
-};
-
 /* Splits that the frames of one pp have in common: they deal the same number of ranks. */
 struct split_group {
     size_t first, count; /* in the space's expert_splits */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "probe/summary.h"
@@ -12,10 +13,12 @@ static const double least_spread_seconds = 50e-9;
 static const double least_spread_share = 0.01;
 static const double slow_share = 0.2;    /* a host or link this far below the usual deviates ... */
 static const double slow_in_spreads = 3; /* ... if that is also this many of the pairs' own spreads */
-enum { LINKS_PER_HOST = 8 };             /* that are told of one sender: with more, the host itself is slow */
-static const double late_share = 0.2;    /* the same for latency above the usual */
+enum {
+    CONFIRMED_MIN = 2,    /* links of a host in one direction that show that the host is slow, not they */
+    LATENCY_BYTES_MAX = 8 /* longer messages of the sweep tell more than the latency */
+};
+static const double late_share = 0.2;      /* the same for latency above the usual */
 static const double usual_quantile = 0.75; /* of the bandwidths of a level */
-
 static float *not_measured(struct arena *arena, size_t count) {
     float *values = ARENA_ARRAY(arena, float, count);
     for (size_t i = 0; i < count; i++) {
@@ -24,36 +27,57 @@ static float *not_measured(struct arena *arena, size_t count) {
     return values;
 }
 
+/* A look at the bandwidth from one host to another. Pairs that ran at the same time share uplinks: a look
+ * alone is worth more than any of those. Other work only takes away, so the better quartile of the best look
+ * counts. */
+static void gather_bandwidth(struct analysis_matrix *matrix, size_t cell, const struct record *record) {
+    const struct summary *s = &record->summary;
+    bool alone = record->members == 1, first = isnan(matrix->bandwidth[cell]);
+    if (!first && !alone && matrix->alone[cell]) {
+        return;
+    }
+    bool replaces = first || (alone && !matrix->alone[cell]);
+    matrix->alone[cell] = matrix->alone[cell] || alone;
+    if (replaces || s->upper_quartile > (double)matrix->bandwidth[cell]) {
+        matrix->bandwidth[cell] = (float)s->upper_quartile;
+        matrix->bandwidth_spread[cell] = (float)summary_spread(s);
+    }
+}
+
+static void gather_latency(struct analysis_matrix *matrix, size_t there, size_t back,
+                           const struct summary *s) {
+    if (!isnan(matrix->latency[there]) && (double)matrix->latency[there] <= s->minimum) {
+        return;
+    }
+    double spread =
+        fmax(s->lower_quartile - s->minimum, fmax(least_spread_seconds, least_spread_share * s->minimum));
+    matrix->latency[there] = matrix->latency[back] = (float)s->minimum;
+    matrix->latency_spread[there] = matrix->latency_spread[back] = (float)spread;
+    matrix->typical_latency[there] = matrix->typical_latency[back] = (float)s->lower_quartile;
+}
+
 void analysis_gather(const struct records *records, const int32_t *host_of, size_t hosts, struct arena *arena,
                      struct analysis_matrix *matrix) {
     size_t cells = hosts * hosts;
     *matrix = (struct analysis_matrix){.hosts = hosts};
     matrix->latency = not_measured(arena, cells);
     matrix->latency_spread = not_measured(arena, cells);
-    matrix->median_latency = not_measured(arena, cells);
+    matrix->typical_latency = not_measured(arena, cells);
     matrix->bandwidth = not_measured(arena, cells);
     matrix->bandwidth_spread = not_measured(arena, cells);
+    matrix->alone = ARENA_ARRAY(arena, bool, cells);
+    matrix->verdict = ARENA_ARRAY(arena, uint8_t, cells);
     for (size_t r = 0; r < records->count; r++) {
         const struct record *record = &records->items[r];
-        if (record->phase != PHASE_PAIRS || record->summary.count == 0) {
+        size_t from = (size_t)host_of[record->from], to = (size_t)host_of[record->to];
+        bool of_hosts = record->phase == PHASE_PAIRS || (record->phase == PHASE_SWEEP && from != to);
+        if (!of_hosts || record->summary.count == 0) {
             continue;
         }
-        size_t from = (size_t)host_of[record->from], to = (size_t)host_of[record->to];
-        size_t there = from * hosts + to, back = to * hosts + from;
-        const struct summary *s = &record->summary;
         if (record->kind == TASK_STREAM) {
-            /* Measured again when it looked slow: a link is as fast as it has shown. */
-            if (!isnan(matrix->bandwidth[there]) && (double)matrix->bandwidth[there] >= s->median) {
-                continue;
-            }
-            matrix->bandwidth[there] = (float)s->median;
-            matrix->bandwidth_spread[there] = (float)summary_spread(s);
-        } else if (record->kind == TASK_LATENCY) {
-            double spread = fmax(s->lower_quartile - s->minimum,
-                                 fmax(least_spread_seconds, least_spread_share * s->minimum));
-            matrix->latency[there] = matrix->latency[back] = (float)s->minimum;
-            matrix->latency_spread[there] = matrix->latency_spread[back] = (float)spread;
-            matrix->median_latency[there] = matrix->median_latency[back] = (float)s->median;
+            gather_bandwidth(matrix, from * hosts + to, record);
+        } else if (record->kind == TASK_LATENCY && record->bytes <= LATENCY_BYTES_MAX) {
+            gather_latency(matrix, from * hosts + to, to * hosts + from, &record->summary);
         }
     }
 }
@@ -98,60 +122,94 @@ void analysis_find_levels(const struct analysis_matrix *matrix, struct arena *ar
     }
 }
 
-void analysis_usual(const struct analysis_matrix *matrix, const struct levels *levels, size_t level,
-                    struct arena *arena, struct analysis_usual *usual) {
-    size_t hosts = matrix->hosts, rates = 0, times = 0;
-    double *bandwidth = ARENA_ARRAY(arena, double, hosts *hosts);
-    double *median = ARENA_ARRAY(arena, double, hosts *hosts),
-           *least = ARENA_ARRAY(arena, double, hosts *hosts);
+/* Bandwidths of a level that were looked at alone, or not. */
+static double usual_bandwidth(const struct analysis_matrix *matrix, const struct levels *levels, size_t level,
+                              bool alone, double *scratch, double *spread) {
+    size_t hosts = matrix->hosts, count = 0;
     struct summary summary;
-    memset(usual, 0, sizeof *usual);
     for (size_t i = 0; i < hosts; i++) {
         for (size_t j = 0; j < hosts; j++) {
-            if (i == j || levels_joining(levels, i, j) != level) {
-                continue;
+            size_t cell = i * hosts + j;
+            if (i != j && !isnan(matrix->bandwidth[cell]) && matrix->alone[cell] == alone &&
+                levels_joining(levels, i, j) == level) {
+                scratch[count++] = (double)matrix->bandwidth[cell];
             }
-            if (!isnan(matrix->bandwidth[i * hosts + j])) {
-                bandwidth[rates++] = (double)matrix->bandwidth[i * hosts + j];
-            }
-            if (i < j && !isnan(matrix->latency[i * hosts + j])) {
-                median[times] = (double)matrix->median_latency[i * hosts + j];
+        }
+    }
+    summary_make(scratch, count, &summary);
+    *spread = summary_spread(&summary);
+    return summary_quantile(scratch, count, usual_quantile);
+}
+
+void analysis_usual(const struct analysis_matrix *matrix, const struct levels *levels, size_t level,
+                    struct arena *arena, struct analysis_usual *usual) {
+    size_t hosts = matrix->hosts, times = 0;
+    double *typical = ARENA_ARRAY(arena, double, hosts *hosts);
+    double *least = ARENA_ARRAY(arena, double, hosts *hosts);
+    struct summary summary;
+    memset(usual, 0, sizeof *usual);
+    usual->bandwidth = usual_bandwidth(matrix, levels, level, true, typical, &usual->bandwidth_spread);
+    usual->shared_bandwidth = usual_bandwidth(matrix, levels, level, false, typical, &usual->shared_spread);
+    if (!(usual->bandwidth > 0)) {
+        usual->bandwidth = usual->shared_bandwidth;
+        usual->bandwidth_spread = usual->shared_spread;
+    }
+    for (size_t i = 0; i < hosts; i++) {
+        for (size_t j = i + 1; j < hosts; j++) {
+            if (!isnan(matrix->latency[i * hosts + j]) && levels_joining(levels, i, j) == level) {
+                typical[times] = (double)matrix->typical_latency[i * hosts + j];
                 least[times++] = (double)matrix->latency[i * hosts + j];
             }
         }
     }
     usual->pairs = times;
-    usual->bandwidth = summary_quantile(bandwidth, rates, usual_quantile);
-    summary_make(bandwidth, rates, &summary);
-    usual->bandwidth_spread = summary_spread(&summary);
-    summary_make(median, times, &summary);
+    summary_make(typical, times, &summary);
     usual->latency = summary.median;
     usual->latency_spread = summary_spread(&summary);
     usual->least_latency = summary_median(least, times);
 }
 
-/* Median over the host's partners at a level of bandwidth over the usual, and of its own spread. */
-static double direction_factor(const struct analysis_matrix *matrix, const struct levels *levels,
-                               size_t level, size_t host, bool sends, double usual, double *scratch,
-                               double *noise) {
-    size_t hosts = matrix->hosts, count = 0;
+/* What is usual where this cell was looked at: alone, or with others. */
+static double usual_of_cell(const struct analysis_matrix *matrix, const struct analysis_usual *usual,
+                            size_t cell) {
+    return matrix->alone[cell] ? usual->bandwidth : usual->shared_bandwidth;
+}
+
+/* One direction of a host at one level. */
+struct direction {
+    double factor,
+        noise; /* medians over its partners: of the usual bandwidth, and of the pairs' own spread */
+    size_t partners, confirmed;
+};
+
+/* Partners looked at alone count where there are two; else all. */
+static struct direction judge_direction(const struct analysis_matrix *matrix, const struct levels *levels,
+                                        const struct analysis_usual *usual, size_t level, size_t host,
+                                        bool sends, double *scratch) {
+    size_t hosts = matrix->hosts;
     double *spreads = scratch + hosts;
-    for (size_t j = 0; j < hosts; j++) {
-        size_t cell = sends ? host * hosts + j : j * hosts + host;
-        if (j != host && levels_joining(levels, host, j) == level && !isnan(matrix->bandwidth[cell])) {
-            scratch[count] = (double)matrix->bandwidth[cell] / usual;
-            spreads[count++] = (double)matrix->bandwidth_spread[cell] / usual;
+    struct direction result = {0};
+    for (int any = 0; any < 2 && result.partners < 2; any++) {
+        result = (struct direction){0};
+        for (size_t j = 0; j < hosts; j++) {
+            size_t cell = sends ? host * hosts + j : j * hosts + host;
+            double typical = usual_of_cell(matrix, usual, cell);
+            if (j != host && !isnan(matrix->bandwidth[cell]) && (matrix->alone[cell] || any != 0) &&
+                typical > 0 && levels_joining(levels, host, j) == level) {
+                scratch[result.partners] = (double)matrix->bandwidth[cell] / typical;
+                spreads[result.partners++] = (double)matrix->bandwidth_spread[cell] / typical;
+                result.confirmed += matrix->verdict[cell] == VERDICT_SLOW ? 1 : 0;
+            }
         }
     }
-    *noise = summary_median(spreads, count);
-    return count >= 2 ? summary_median(scratch, count)
-                      : (double)NAN; /* one partner alone could be the slow one */
+    result.factor = summary_median(scratch, result.partners);
+    result.noise = summary_median(spreads, result.partners);
+    return result;
 }
 
 static bool is_slow(double factor, double noise) {
     return 1 - factor > fmax(slow_share, slow_in_spreads * noise);
 }
-
 static void note(struct analysis_host *host, const char *what, double factor, const char *of) {
     size_t used = strlen(host->note);
     char words[80];
@@ -159,21 +217,21 @@ static void note(struct analysis_host *host, const char *what, double factor, co
     snprintf(host->note + used, sizeof host->note - used, "%s%s", used > 0 ? "; " : "", words);
 }
 
+/* A host is slow where most of its links are, and two of them were confirmed to be. One partner alone could
+ * be the slow one. */
 static void judge_bandwidth(const struct analysis_matrix *matrix, const struct levels *levels,
                             const struct analysis_usual *usual, size_t host, double *scratch,
                             struct analysis_host *out) {
     bool slow[2] = {false, false};
     for (size_t level = 0; level < levels->count; level++) {
         for (int sends = 0; sends < 2; sends++) {
-            double noise, *known = sends ? &out->sends : &out->receives;
-            if (!(usual[level].bandwidth > 0)) {
-                continue;
-            }
-            double factor = direction_factor(matrix, levels, level, host, sends != 0, usual[level].bandwidth,
-                                             scratch, &noise);
-            if (!isnan(factor) && (!(*known > 0) || factor < *known)) {
-                *known = factor;
-                slow[sends] = is_slow(factor, noise);
+            double *known = sends ? &out->sends : &out->receives;
+            struct direction direction =
+                judge_direction(matrix, levels, &usual[level], level, host, sends != 0, scratch);
+            if (direction.partners >= 2 && (!(*known > 0) || direction.factor < *known)) {
+                *known = direction.factor;
+                slow[sends] =
+                    is_slow(direction.factor, direction.noise) && direction.confirmed >= CONFIRMED_MIN;
             }
         }
     }
@@ -202,56 +260,57 @@ static void judge_latency(const struct analysis_matrix *matrix, const struct lev
     }
 }
 
-/* Slow directions of pairs; those of hosts that deviate too, or only of others. */
+static int slowest_first(const void *left, const void *right) {
+    const struct analysis_link *a = left, *b = right;
+    return (a->factor > b->factor) - (a->factor < b->factor);
+}
+
+/* Directions that look slow, between hosts that are not, with this verdict; the slowest first. */
 static void judge_links(const struct analysis_matrix *matrix, const struct levels *levels,
-                        const struct analysis_usual *usual, const struct analysis_host *hosts, bool of_all,
-                        struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count) {
-    *link_count = 0;
+                        const struct analysis_usual *usual, const struct analysis_host *hosts,
+                        enum analysis_verdict verdict, struct arena *arena, struct analysis_links *links) {
+    struct analysis_link *slow = ARENA_ARRAY(arena, struct analysis_link, matrix->hosts * matrix->hosts);
+    size_t count = 0;
     for (size_t i = 0; i < matrix->hosts; i++) {
-        size_t sent = 0;
-        for (size_t j = 0; j < matrix->hosts && *link_count < ANALYSIS_LINKS_MAX; j++) {
+        for (size_t j = 0; j < matrix->hosts; j++) {
             size_t cell = i * matrix->hosts + j;
-            double typical = i == j ? 0 : usual[levels_joining(levels, i, j)].bandwidth;
-            bool sound = hosts[i].note[0] == '\0' && hosts[j].note[0] == '\0';
-            if (!(typical > 0) || isnan(matrix->bandwidth[cell]) || (!sound && !of_all) ||
-                sent == LINKS_PER_HOST) {
+            if (i == j || isnan(matrix->bandwidth[cell]) || matrix->verdict[cell] != verdict ||
+                hosts[i].note[0] != '\0' || hosts[j].note[0] != '\0') {
                 continue;
             }
+            const struct analysis_usual *level = &usual[levels_joining(levels, i, j)];
+            double typical = usual_of_cell(matrix, level, cell);
             double factor = (double)matrix->bandwidth[cell] / typical;
-            if (is_slow(factor, (double)matrix->bandwidth_spread[cell] / typical)) {
-                links[*link_count] = (struct analysis_link){i, j, factor};
-                *link_count += 1;
-                sent++;
+            /* What pairs at the same time take from each other is no fault of one of them. */
+            double noise =
+                fmax((double)matrix->bandwidth_spread[cell], matrix->alone[cell] ? 0 : level->shared_spread);
+            if (is_slow(factor, noise / typical)) {
+                slow[count++] = (struct analysis_link){i, j, factor, matrix->alone[cell]};
             }
         }
     }
-}
-
-static void find_usual(const struct analysis_matrix *matrix, const struct levels *levels, struct arena *arena,
-                       struct analysis_usual usual[LEVELS_MAX]) {
-    for (size_t level = 0; level < levels->count; level++) {
-        analysis_usual(matrix, levels, level, arena, &usual[level]);
-    }
-}
-
-void analysis_suspects(const struct analysis_matrix *matrix, const struct levels *levels, struct arena *arena,
-                       struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count) {
-    struct analysis_usual usual[LEVELS_MAX];
-    struct analysis_host *unjudged = ARENA_ARRAY(arena, struct analysis_host, matrix->hosts);
-    find_usual(matrix, levels, arena, usual);
-    judge_links(matrix, levels, usual, unjudged, true, links, link_count);
+    qsort(slow, count, sizeof *slow, slowest_first);
+    links->count = count < ANALYSIS_LINKS_MAX ? count : ANALYSIS_LINKS_MAX;
+    memcpy(links->items, slow, links->count * sizeof *slow);
 }
 
 void analysis_deviations(const struct analysis_matrix *matrix, const struct levels *levels,
-                         struct arena *arena, struct analysis_host *hosts,
-                         struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count) {
+                         struct arena *arena, struct analysis_host *hosts, struct analysis_links *links,
+                         struct analysis_links *suspects) {
     struct analysis_usual usual[LEVELS_MAX];
     double *scratch = ARENA_ARRAY(arena, double, 2 * matrix->hosts);
-    find_usual(matrix, levels, arena, usual);
+    for (size_t level = 0; level < levels->count; level++) {
+        analysis_usual(matrix, levels, level, arena, &usual[level]);
+    }
     for (size_t host = 0; host < matrix->hosts; host++) {
         memset(&hosts[host], 0, sizeof hosts[host]);
         judge_bandwidth(matrix, levels, usual, host, scratch, &hosts[host]);
         judge_latency(matrix, levels, usual, host, scratch, &hosts[host]);
     }
-    judge_links(matrix, levels, usual, hosts, false, links, link_count);
+    judge_links(matrix, levels, usual, hosts, VERDICT_SLOW, arena, links);
+    judge_links(matrix, levels, usual, hosts, VERDICT_NONE, arena, suspects);
+}
+
+bool analysis_is_slow(double bandwidth, double spread, double usual) {
+    return is_slow(bandwidth / usual, spread / usual);
 }

@@ -10,17 +10,26 @@
 #include "probe/levels.h"
 #include "probe/records.h"
 
+/* What became of a direction that looked slow, when it was looked at again. */
+enum analysis_verdict {
+    VERDICT_NONE,   /* it was not, or looks sound by now */
+    VERDICT_SLOW,   /* slow each time, alone, while others were as fast as usual */
+    VERDICT_UNCLEAR /* too much else went on to tell */
+};
+
 /* Pairs of hosts: [i * hosts + j] is from host i to host j; NaN where not measured. */
 struct analysis_matrix {
     size_t hosts;
     float *latency,
-        *latency_spread;   /* seconds; symmetric: least half round trip, and how far it may be off */
-    float *median_latency; /* seconds; symmetric */
-    float *bandwidth;      /* bytes a second, one direction */
+        *latency_spread;    /* seconds; symmetric: least half round trip, and how far it may be off */
+    float *typical_latency; /* seconds; symmetric: lower quartile */
+    float *bandwidth;       /* bytes a second, one direction: upper quartile of the best look */
     float *bandwidth_spread;
+    bool *alone;      /* that was not measured at the same time as others */
+    uint8_t *verdict; /* enum analysis_verdict; all VERDICT_NONE until the caller says otherwise */
 };
 
-/* Gathers PHASE_PAIRS. `host_of` maps ranks to hosts. */
+/* Gathers PHASE_PAIRS, and what PHASE_SWEEP has of pairs of hosts. `host_of` maps ranks to hosts. */
 void analysis_gather(const struct records *records, const int32_t *host_of, size_t hosts, struct arena *arena,
                      struct analysis_matrix *matrix);
 
@@ -28,13 +37,15 @@ void analysis_gather(const struct records *records, const int32_t *host_of, size
 void analysis_find_levels(const struct analysis_matrix *matrix, struct arena *arena, struct levels *levels,
                           bool *by_bandwidth);
 
-/* The usual figures of a level: of the pairs that it joins and no inner level. */
+/* The usual figures of a level: of the pairs that it joins and no inner level. Other work on a machine or a
+ * network only takes away, so of the samples of a pair the better quartile counts. */
 struct analysis_usual {
     size_t pairs;
-    double latency, latency_spread; /* medians over pairs of their median; interquartile range */
-    double least_latency;           /* median over pairs of the least */
-    double bandwidth,
-        bandwidth_spread; /* upper quartile over directions, since slow ones are the exception */
+    double latency, latency_spread;     /* medians over pairs of their lower quartile; interquartile range */
+    double least_latency;               /* median over pairs of the least */
+    double bandwidth, bandwidth_spread; /* of directions measured alone, where there are any: their upper
+                                           quartile, since slow ones are the exception */
+    double shared_bandwidth, shared_spread; /* the same of directions measured at the same time as others */
 };
 void analysis_usual(const struct analysis_matrix *matrix, const struct levels *levels, size_t level,
                     struct arena *arena, struct analysis_usual *usual);
@@ -50,15 +61,21 @@ struct analysis_host {
 struct analysis_link {
     size_t from, to;
     double factor; /* of the usual bandwidth */
+    bool alone;    /* looked at alone, not at the same time as others */
 };
 enum { ANALYSIS_LINKS_MAX = 64 };
+struct analysis_links {
+    struct analysis_link items[ANALYSIS_LINKS_MAX];
+    size_t count;
+};
 
+/* Who deviates by what was confirmed (`hosts` has room for all), and the directions that look slow but were
+ * not looked at again yet, the slowest first. */
 void analysis_deviations(const struct analysis_matrix *matrix, const struct levels *levels,
-                         struct arena *arena, struct analysis_host *hosts,
-                         struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count);
+                         struct arena *arena, struct analysis_host *hosts, struct analysis_links *links,
+                         struct analysis_links *suspects);
 
-/* All directions that look slow, also those of hosts that look slow as a whole: to be measured again. */
-void analysis_suspects(const struct analysis_matrix *matrix, const struct levels *levels, struct arena *arena,
-                       struct analysis_link links[ANALYSIS_LINKS_MAX], size_t *link_count);
+/* Whether a bandwidth with that spread deviates from the usual. */
+bool analysis_is_slow(double bandwidth, double spread, double usual);
 
 #endif

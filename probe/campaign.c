@@ -126,6 +126,14 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
     return good;
 }
 
+void campaign_gather(const struct campaign *campaign, struct arena *arena, struct analysis_matrix *matrix) {
+    const struct placement *placement = campaign->placement;
+    analysis_gather(campaign->records, placement->host_of, placement->host_count, arena, matrix);
+    if (campaign->verdicts != NULL) {
+        matrix->verdict = campaign->verdicts;
+    }
+}
+
 bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t count, double seconds,
                      struct error *error) {
     struct task *tasks = campaign->tasks;

@@ -23,13 +23,16 @@ struct campaign {
     struct progress progress;
     double begin, limit_seconds; /* MPI_Wtime of the start; --time-limit */
     const struct node_source *node_source;
-    struct node_summary *nodes;  /* of each host */
-    struct schedule_plan plan;   /* of the pairs of hosts */
-    double pace;                 /* of the time usually given to a pair of hosts */
-    struct levels levels;        /* of the network, by host; count 0 with one host */
-    struct analysis_host *hosts; /* how each deviates; with two hosts or more */
-    bool by_bandwidth;           /* the levels show in bandwidth, not in latency */
-    bool failed;                 /* MPI is only good for aborting now */
+    struct node_summary *nodes;       /* of each host */
+    struct schedule_plan plan;        /* of the pairs of hosts */
+    double pace;                      /* of the time usually given to a pair of hosts */
+    struct levels levels;             /* of the network, by host; count 0 with one host */
+    struct analysis_host *hosts;      /* how each deviates; with two hosts or more */
+    struct analysis_links slow_links; /* of sound hosts */
+    uint8_t *verdicts;    /* enum analysis_verdict of each direction of a pair; with two hosts or more */
+    size_t unclear_links; /* that looked slow while too much else went on to tell */
+    bool by_bandwidth;    /* the levels show in bandwidth, not in latency */
+    bool failed;          /* MPI is only good for aborting now */
     /* What runs at present: a rank takes part at most once. */
     struct task *tasks;
     int32_t *ranks;
@@ -54,6 +57,9 @@ enum { CAMPAIGN_LATENCY_BYTES = 8, CAMPAIGN_STREAM_BYTES = 4 << 20 };
  * level; `together`: their timed parts begin together. */
 bool campaign_measure(struct campaign *campaign, const struct record *key, const struct campaign_pair *pairs,
                       size_t count, double seconds, bool together, struct error *error);
+
+/* The pairs of hosts measured so far, with the verdicts on them. */
+void campaign_gather(const struct campaign *campaign, struct arena *arena, struct analysis_matrix *matrix);
 
 /* Memory of all `count` ranks at the same time. */
 bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t count, double seconds,

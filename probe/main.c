@@ -282,6 +282,13 @@ static const char *note_plan(const struct campaign *campaign, const char *notes)
             arena, notes,
             arena_print(arena, "up to %lld pairs of hosts were measured at once", (long long)plan->at_once));
     }
+    if (campaign->unclear_links > 0) {
+        notes = add_note(arena, notes,
+                         arena_print(arena,
+                                     "%zu directions of pairs looked slow, but other work on the machine or "
+                                     "the network, or the time limit, left it unclear",
+                                     campaign->unclear_links));
+    }
     if (campaign_seconds_left(campaign) <= 0) {
         notes = add_note(arena, notes, "the time limit ended it before all was measured");
     }

@@ -12,11 +12,11 @@ static const double memory_seconds = 0.15;
 static const double latency_seconds = 0.03;
 static const double stream_seconds = 0.08;
 static const double sweep_seconds = 0.05;
-static const double loaded_seconds = 0.6;
+static const double loaded_seconds = 0.5;
 static const double warm_up_seconds = 0.03; /* of one measurement, on top */
 /* Shares of the time limit that pairs may take; the rest is for what follows. */
 static const double local_share = 0.15, pairs_share = 0.5;
-enum { CONFIRMATIONS = 3, SWEEP_PAIRS = 3, SWEEP_SIZES = 8, RAIL_PAIRS = 2 };
+enum { SWEEP_PAIRS = 3, SWEEP_SIZES = 8, RAIL_PAIRS = 2, LOADED_REPETITIONS = 3 };
 static const int64_t sweep_bytes[SWEEP_SIZES] = {8, 64, 512, 4096, 32768, 262144, 1 << 20, 4 << 20};
 
 static const struct record latency_key = {.kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
@@ -141,69 +141,6 @@ static bool run_pairs(struct campaign *campaign, struct error *error) {
     return true;
 }
 
-/* Levels and deviating hosts out of the pairs, and the directions that look slow. */
-static void find_levels(struct campaign *campaign, struct analysis_link links[ANALYSIS_LINKS_MAX],
-                        size_t *link_count) {
-    size_t hosts = campaign->placement->host_count;
-    struct analysis_matrix matrix;
-    struct analysis_link slow[ANALYSIS_LINKS_MAX];
-    size_t slow_count;
-    analysis_gather(campaign->records, campaign->placement->host_of, hosts, campaign->arena, &matrix);
-    analysis_find_levels(&matrix, campaign->arena, &campaign->levels, &campaign->by_bandwidth);
-    campaign->hosts = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
-    analysis_deviations(&matrix, &campaign->levels, campaign->arena, campaign->hosts, slow, &slow_count);
-    analysis_suspects(&matrix, &campaign->levels, campaign->arena, links, link_count);
-}
-
-/* Levels and deviations out of the pairs. Links that look slow are measured again, alone, since other work on
- * a machine or a network slows now one, now another. */
-static bool run_levels(struct campaign *campaign, struct error *error) {
-    struct analysis_link links[ANALYSIS_LINKS_MAX];
-    size_t count;
-    if (campaign->placement->host_count < 2) {
-        return true;
-    }
-    find_levels(campaign, links, &count);
-    for (int32_t attempt = 1; attempt <= CONFIRMATIONS && count > 0; attempt++) {
-        struct record key = in_phase(stream_key, PHASE_PAIRS, attempt);
-        for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
-            struct campaign_pair pair = {campaign_leader(campaign, links[i].from),
-                                         campaign_leader(campaign, links[i].to)};
-            if (!campaign_measure(campaign, &key, &pair, 1, 2 * stream_seconds, false, error)) {
-                return false;
-            }
-        }
-        find_levels(campaign, links, &count);
-    }
-    return true;
-}
-
-/* Up to `most` pairs of hosts that `level` joins, spread over all there are; sound hosts where there are. */
-static size_t sample_pairs(const struct campaign *campaign, size_t level, size_t most,
-                           struct campaign_pair *pairs) {
-    size_t hosts = campaign->placement->host_count, taken = 0;
-    for (int any = 0; any < 2 && taken == 0; any++) {
-        size_t total = 0, seen = 0;
-        for (int pass = 0; pass < 2; pass++) {
-            for (size_t i = 0; i < hosts; i++) {
-                for (size_t j = i + 1; j < hosts; j++) {
-                    bool sound = campaign->hosts[i].note[0] == '\0' && campaign->hosts[j].note[0] == '\0';
-                    if ((!sound && any == 0) || levels_joining(&campaign->levels, i, j) != level) {
-                        continue;
-                    }
-                    if (pass == 0) {
-                        total++;
-                    } else if (taken < most && seen++ * most >= taken * total) {
-                        pairs[taken++] = (struct campaign_pair){campaign_leader(campaign, i),
-                                                                campaign_leader(campaign, j)};
-                    }
-                }
-            }
-        }
-    }
-    return taken;
-}
-
 static bool sweep_pair(struct campaign *campaign, const struct campaign_pair *pair, int32_t level,
                        struct error *error) {
     for (size_t s = 0; s < SWEEP_SIZES && !phases_time_is_up(campaign); s++) {
@@ -233,7 +170,7 @@ static bool run_sweep(struct campaign *campaign, struct error *error) {
         }
     }
     for (size_t level = 0; level < campaign->levels.count; level++) {
-        size_t count = sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
+        size_t count = phases_sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
         for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
             if (!sweep_pair(campaign, &pairs[i], (int32_t)level, error)) {
                 return false;
@@ -244,15 +181,32 @@ static bool run_sweep(struct campaign *campaign, struct error *error) {
     return true;
 }
 
+/* Which hosts load a level: those of inner groups that are sound as a whole, else sound ones, else any. */
+enum loading_choice { LOADING_SOUND_GROUPS, LOADING_SOUND_HOSTS, LOADING_ANY, LOADING_CHOICES };
+
+static void choose_hosts(const struct campaign *campaign, size_t level, enum loading_choice choice,
+                         bool *chosen) {
+    size_t hosts = campaign->placement->host_count;
+    const int32_t *inner = level > 0 ? campaign->levels.level[level - 1].group_of : NULL;
+    for (size_t i = 0; i < hosts; i++) {
+        chosen[i] = choice == LOADING_ANY || campaign->hosts[i].note[0] == '\0';
+        for (size_t j = 0; inner != NULL && choice == LOADING_SOUND_GROUPS && j < hosts; j++) {
+            chosen[i] = chosen[i] && (inner[i] != inner[j] || campaign->hosts[j].note[0] == '\0');
+        }
+    }
+}
+
 /* Pairs that load a level at the same time: member k of one group sends to member k of the next group, groups
  * two by two; at the innermost level, neighbours in each group. Returns how many. */
-static size_t loading_pairs(const struct campaign *campaign, size_t level, struct campaign_pair *pairs) {
+static size_t pair_hosts(const struct campaign *campaign, size_t level, const bool *chosen,
+                         struct campaign_pair *pairs) {
     size_t hosts = campaign->placement->host_count, count = 0;
     bool *used = ARENA_ARRAY(campaign->arena, bool, hosts);
     int32_t *partner_group = ARENA_ARRAY(campaign->arena, int32_t, hosts); /* by group, plus one */
     for (size_t i = 0; i < hosts; i++) {
-        for (size_t j = i + 1; j < hosts && !used[i]; j++) {
-            if (used[j] || levels_joining(&campaign->levels, i, j) != level) {
+        for (size_t j = i + 1; j < hosts && chosen[i] && !used[i]; j++) {
+            bool slow = campaign->verdicts[i * hosts + j] == VERDICT_SLOW;
+            if (used[j] || !chosen[j] || slow || levels_joining(&campaign->levels, i, j) != level) {
                 continue;
             }
             if (level > 0) {
@@ -273,24 +227,45 @@ static size_t loading_pairs(const struct campaign *campaign, size_t level, struc
     return count;
 }
 
+static size_t loading_pairs(const struct campaign *campaign, size_t level, struct campaign_pair *pairs) {
+    bool *chosen = ARENA_ARRAY(campaign->arena, bool, campaign->placement->host_count);
+    size_t count = 0;
+    for (int choice = 0; choice < LOADING_CHOICES && count < 2; choice++) {
+        choose_hosts(campaign, level, (enum loading_choice)choice, chosen);
+        count = pair_hosts(campaign, level, chosen, pairs);
+    }
+    return count;
+}
+
+/* Streams of one level; each repetition is a set of its own. */
+static bool load_level(struct campaign *campaign, int32_t level, const struct campaign_pair *pairs,
+                       size_t count, int32_t repetition, struct error *error) {
+    struct record key = in_phase(stream_key, PHASE_LOADED, level);
+    key.operation = repetition;
+    return count < 2 || campaign_measure(campaign, &key, pairs, count, loaded_seconds, true, error);
+}
+
+/* Repetitions of a level are spread over time, as other work takes from now one, now another. */
 static bool run_loaded(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
-    size_t room = (size_t)campaign->placement->ranks + hosts, count = 0;
+    size_t room = (size_t)campaign->placement->ranks + hosts;
     struct campaign_pair *pairs = ARENA_ARRAY(campaign->arena, struct campaign_pair, room);
     const struct placement_host *first = &campaign->placement->hosts[0];
-    for (int32_t r = 0; r + 1 < first->rank_count; r += 2) {
-        pairs[count++] = (struct campaign_pair){first->ranks[r], first->ranks[r + 1]};
-    }
-    struct record inside = in_phase(stream_key, PHASE_LOADED, -1);
-    if (count > 1 && !campaign_measure(campaign, &inside, pairs, count, loaded_seconds, true, error)) {
-        return false;
-    }
-    for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++) {
-        count = loading_pairs(campaign, level, pairs);
-        struct record key = in_phase(stream_key, PHASE_LOADED, (int32_t)level);
-        if (count > 1 && !campaign_measure(campaign, &key, pairs, count, loaded_seconds, true, error)) {
+    for (int32_t repetition = 0; repetition < LOADED_REPETITIONS; repetition++) {
+        size_t count = 0;
+        for (int32_t r = 0; r + 1 < first->rank_count; r += 2) {
+            pairs[count++] = (struct campaign_pair){first->ranks[r], first->ranks[r + 1]};
+        }
+        if (!load_level(campaign, -1, pairs, count, repetition, error)) {
             return false;
         }
+        for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++) {
+            count = loading_pairs(campaign, level, pairs);
+            if (!load_level(campaign, (int32_t)level, pairs, count, repetition, error)) {
+                return false;
+            }
+        }
+        step(campaign, (double)(repetition + 1) / LOADED_REPETITIONS);
     }
     return true;
 }
@@ -302,7 +277,7 @@ static bool run_rails(struct campaign *campaign, struct error *error) {
     struct campaign_pair *pairs =
         ARENA_ARRAY(campaign->arena, struct campaign_pair, (size_t)placement->ranks);
     for (size_t level = 0; level < campaign->levels.count; level++) {
-        size_t found = sample_pairs(campaign, level, RAIL_PAIRS, ends);
+        size_t found = phases_sample_pairs(campaign, level, RAIL_PAIRS, ends);
         for (size_t e = 0; e < found && !phases_time_is_up(campaign); e++) {
             const struct placement_host *one = &placement->hosts[placement->host_of[ends[e].from]];
             const struct placement_host *other = &placement->hosts[placement->host_of[ends[e].to]];
@@ -338,11 +313,6 @@ static double expect_pairs(const struct campaign *campaign) {
     return (double)campaign->plan.slots * campaign->pace * slot_seconds();
 }
 
-static double expect_nothing(const struct campaign *campaign) {
-    (void)campaign;
-    return 0;
-}
-
 static double network_levels(const struct campaign *campaign) {
     double unknown = campaign->placement->host_count > 1 ? 2 : 0;
     return campaign->levels.count > 0 ? (double)campaign->levels.count : unknown;
@@ -355,7 +325,7 @@ static double expect_sweep(const struct campaign *campaign) {
 }
 
 static double expect_loaded(const struct campaign *campaign) {
-    return network_levels(campaign) * (loaded_seconds + warm_up_seconds);
+    return LOADED_REPETITIONS * network_levels(campaign) * (loaded_seconds + warm_up_seconds);
 }
 
 static double expect_rails(const struct campaign *campaign) {
@@ -371,7 +341,7 @@ static const struct {
     {"memory of the nodes", run_memory, expect_memory},
     {"pairs of ranks in a node", run_local, expect_local},
     {"pairs of nodes", run_pairs, expect_pairs},
-    {"levels", run_levels, expect_nothing},
+    {"levels", phases_run_levels, phases_expect_levels},
     {"messages by size", run_sweep, expect_sweep},
     {"levels under load", run_loaded, expect_loaded},
     {"all ranks of a node at once", run_rails, expect_rails},

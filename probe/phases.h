@@ -14,6 +14,14 @@ bool phases_run(struct campaign *campaign, struct error *error);
 bool phases_run_collectives(struct campaign *campaign, struct error *error);
 double phases_expect_collectives(const struct campaign *campaign);
 
+/* Levels and who deviates, out of the pairs; looks again at links that seem slow. */
+bool phases_run_levels(struct campaign *campaign, struct error *error);
+double phases_expect_levels(const struct campaign *campaign);
+
+/* Up to `most` pairs of hosts that `level` joins, spread over all there are; sound hosts where there are. */
+size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t most,
+                           struct campaign_pair *pairs);
+
 bool phases_time_is_up(const struct campaign *campaign);
 
 /* What phase number `phase` and those after it will take. */

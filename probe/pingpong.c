@@ -61,14 +61,18 @@ static void sampler_start(struct sampler *sampler, const struct task *task) {
     sampler->end = MPI_Wtime() + task->seconds;
 }
 
-/* Adds a value; true when no more are needed. Streams that run together go on until their time is up. */
-static bool sampler_add(struct sampler *sampler, double value, bool until_time_is_up) {
-    sampler->values[sampler->count++] = value;
-    bool spent = sampler->count >= SAMPLES_MIN && MPI_Wtime() > sampler->end;
-    if (sampler->count == sampler->limit || spent) {
+/* Adds a value; true when no more are needed. Streams that run together go on until their time is up, and
+ * what comes later is not counted, since others may have ended by then. */
+static bool sampler_add(struct sampler *sampler, double value, bool together) {
+    bool spent = MPI_Wtime() > sampler->end;
+    if (together && spent && sampler->count >= SAMPLES_MIN) {
         return true;
     }
-    if (until_time_is_up || sampler->count < sampler->check_at) {
+    sampler->values[sampler->count++] = value;
+    if (sampler->count == sampler->limit || (sampler->count >= SAMPLES_MIN && spent)) {
+        return true;
+    }
+    if (together || sampler->count < sampler->check_at) {
         return false;
     }
     sampler->check_at *= 2;

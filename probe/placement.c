@@ -31,12 +31,16 @@ static void read_first_line(const char *path, char *line, size_t size) {
 }
 
 static void fill_card(struct card *card) {
+    char name[MPI_MAX_PROCESSOR_NAME] = "";
+    int length;
     memset(card, 0, sizeof *card);
     /* Several Slurm daemons on one machine share its host name, but not this. */
     const char *slurm_name = getenv("SLURMD_NODENAME");
     if (slurm_name != NULL && slurm_name[0] != '\0') {
         snprintf(card->host, sizeof card->host, "%s", slurm_name);
-    } else if (gethostname(card->host, sizeof card->host - 1) != 0) {
+    } else if (MPI_Get_processor_name(name, &length) == MPI_SUCCESS && name[0] != '\0') {
+        snprintf(card->host, sizeof card->host, "%.*s", NAME_MAX_BYTES - 1, name);
+    } else {
         snprintf(card->host, sizeof card->host, "unnamed");
     }
     read_first_line("/proc/sys/kernel/random/boot_id", card->boot, sizeof card->boot);

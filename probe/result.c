@@ -107,11 +107,24 @@ void result_summarize(const struct campaign *campaign, enum record_phase phase, 
     }
 }
 
-/* How much less each of many streams at a time gets than one alone. 1: no less, or not measured. */
+/* How much less each of many streams at a time gets than one alone: by their sum, in the repetition that
+ * other work took least from. 1: no less, or not measured. */
 static double oversubscription(const struct campaign *campaign, int32_t level, double alone) {
-    struct summary loaded;
-    result_summarize(campaign, PHASE_LOADED, TASK_STREAM, level, &loaded);
-    double factor = loaded.count > 0 ? alone / loaded.median : 1;
+    double most = 0;
+    for (int32_t repetition = 0, streams = 1; streams > 0; repetition++) {
+        double sum = 0;
+        streams = 0;
+        for (size_t r = 0; r < campaign->records->count; r++) {
+            const struct record *record = &campaign->records->items[r];
+            if (record->phase == PHASE_LOADED && record->level == level && record->operation == repetition &&
+                record->summary.count > 0) {
+                sum += record->summary.median;
+                streams++;
+            }
+        }
+        most = streams > 0 ? fmax(most, sum / streams) : most;
+    }
+    double factor = most > 0 ? alone / most : 1;
     return factor > oversubscription_noise ? factor : 1;
 }
 
@@ -204,12 +217,8 @@ static bool make_network_level(const struct campaign *campaign, const struct ana
     size_t hosts = campaign->placement->host_count;
     bool outermost = level + 1 == campaign->levels.count;
     struct analysis_usual usual;
-    struct summary latency, stream;
     analysis_usual(matrix, &campaign->levels, level, campaign->arena, &usual);
-    result_summarize(campaign, PHASE_SWEEP, TASK_LATENCY, (int32_t)level, &latency);
-    result_summarize(campaign, PHASE_SWEEP, TASK_STREAM, (int32_t)level, &stream);
-    /* Pairs measured alone are truer than those of a round, which may have shared an uplink. */
-    double alone = stream.count > 0 ? stream.median : usual.bandwidth;
+    double alone = usual.bandwidth;
     double together = rails_bandwidth(campaign, level), rate;
     int64_t ports = node_fast_nics(&campaign->nodes[0], &rate);
     if (!(alone > 0)) {
@@ -221,7 +230,7 @@ static bool make_network_level(const struct campaign *campaign, const struct ana
                                   .devices = outermost ? 0 : members * devices_per_node,
                                   .bandwidth_bytes_per_second = fmax(alone, together) / (double)ports,
                                   .ports = ports,
-                                  .latency_seconds = latency.count > 0 ? latency.median : usual.latency,
+                                  .latency_seconds = usual.least_latency,
                                   .oversubscription = oversubscription(campaign, (int32_t)level, alone),
                                   .from = "measured"};
     fit_send_receive(campaign, (int32_t)level, out);
@@ -257,7 +266,7 @@ static void make_levels(const struct campaign *campaign, const struct cluster *b
     }
     if (hosts > 1) {
         struct analysis_matrix matrix;
-        analysis_gather(campaign->records, campaign->placement->host_of, hosts, campaign->arena, &matrix);
+        campaign_gather(campaign, campaign->arena, &matrix);
         for (size_t level = 0; level < campaign->levels.count && cluster->level_count < CLUSTER_MAX_LEVELS;
              level++) {
             struct network_level *out = &cluster->levels[cluster->level_count];

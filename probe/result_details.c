@@ -191,22 +191,20 @@ static void add_level_figures(const struct campaign *campaign, struct cluster *c
 }
 
 static void add_slow_links(const struct campaign *campaign, struct cluster *cluster) {
-    size_t hosts = campaign->placement->host_count, count;
+    size_t hosts = campaign->placement->host_count;
     struct analysis_matrix matrix;
-    struct analysis_link links[ANALYSIS_LINKS_MAX];
-    struct analysis_host *deviations = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
     if (hosts < 2) {
         return;
     }
-    analysis_gather(campaign->records, campaign->placement->host_of, hosts, campaign->arena, &matrix);
-    analysis_deviations(&matrix, &campaign->levels, campaign->arena, deviations, links, &count);
-    for (size_t i = 0; i < count; i++) {
+    campaign_gather(campaign, campaign->arena, &matrix);
+    for (size_t i = 0; i < campaign->slow_links.count; i++) {
+        const struct analysis_link *link = &campaign->slow_links.items[i];
         struct record key = {.phase = PHASE_PAIRS,
-                             .from = campaign_leader(campaign, links[i].from),
-                             .to = campaign_leader(campaign, links[i].to)};
-        double rate = (double)matrix.bandwidth[links[i].from * hosts + links[i].to];
+                             .from = campaign_leader(campaign, link->from),
+                             .to = campaign_leader(campaign, link->to)};
+        double rate = (double)matrix.bandwidth[link->from * hosts + link->to];
         struct summary summary = {.count = 1, .minimum = rate, .median = rate, .maximum = rate};
-        size_t level = levels_joining(&campaign->levels, links[i].from, links[i].to);
+        size_t level = levels_joining(&campaign->levels, link->from, link->to);
         add_measurement(cluster, result_level_name(campaign, level), "slow_link_bandwidth",
                         ends_of(campaign, &key), CAMPAIGN_STREAM_BYTES, 2, &summary);
     }

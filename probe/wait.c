@@ -35,14 +35,3 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
         pause_between(manner);
     }
 }
-
-bool wait_all(MPI_Request *requests, int count, double seconds, enum wait_manner manner) {
-    double deadline = MPI_Wtime() + seconds;
-    for (int i = 0; i < count; i++) {
-        double left = deadline - MPI_Wtime();
-        if (!wait_request(&requests[i], left > 0 ? left : 0, manner, MPI_STATUS_IGNORE)) {
-            return false;
-        }
-    }
-    return true;
-}

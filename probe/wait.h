@@ -16,7 +16,4 @@ void wait_set_crowded(bool crowded);
 /* True when the request is done; false when `seconds` have passed, and the request is then still active. */
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status);
 
-/* The same for all of `count` requests, which share the `seconds`. */
-bool wait_all(MPI_Request *requests, int count, double seconds, enum wait_manner manner);
-
 #endif

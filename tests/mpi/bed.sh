@@ -5,6 +5,7 @@
 #   bed_up RACKS HOSTS      hosts h0 h1 ... numbered through the racks
 #   bed_mpirun ARGS...      Open MPI over all of them, one rank each (BED_SLOTS more)
 #   bed_rate HOST RATE      sets what a host sends at (tbf's units), bed_rate_in what it receives at
+#   bed_link FROM TO RATE   gives what FROM sends to TO, both of one rack, a cable of its own with this rate
 #   bed_cut HOST            takes a host's link down
 #   bed_cut_rack RACK       drops everything on a rack's uplink, silently
 #   bed_down                removes all
@@ -87,6 +88,7 @@ bed_rate_in() {
 
 bed_up() {
     bed_racks=$1
+    bed_rack_hosts=$2
     bed_hosts=$(($1 * $2))
     bed_folder=$(mktemp -d)
     for bed_part in fab mgt; do
@@ -130,6 +132,21 @@ bed_mpirun() {
     bed_in h0 mpirun --allow-run-as-root --mca plm_rsh_agent "$bed_folder/agent" -H "$bed_list" \
         --mca oob_tcp_if_include mgmt0 --mca pml ob1 --mca btl tcp,self,vader --mca btl_tcp_if_include eth0 \
         --mca mpi_yield_when_idle 1 --bind-to none "$@"
+}
+
+bed_link() { # a second cable out of FROM, for the route to TO alone; TO answers over the usual one
+    bed_side=side${1#h}
+    bed_rack=$((${1#h} / bed_rack_hosts))
+    bed_to="192.0.2.$((${2#h} + 1))"
+    ip link add side0 mtu 9000 netns "$bed_id-$1" type veth peer name "$bed_side" mtu 9000 netns "$bed_id-fab"
+    ip -n "$bed_id-$1" link set side0 up
+    ip -n "$bed_id-fab" link set "$bed_side" master "rack$bed_rack" up
+    bed_in "$1" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/side0/arp_ignore
+                       for i in all eth0 side0; do echo 0 >/proc/sys/net/ipv4/conf/$i/rp_filter; done'
+    bed_mac=$(bed_in "$2" ip -o link show eth0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
+    ip -n "$bed_id-$1" neigh add "$bed_to" lladdr "$bed_mac" dev side0 nud permanent
+    ip -n "$bed_id-$1" route add "$bed_to" dev side0 src "192.0.2.$((${1#h} + 1))"
+    tc -n "$bed_id-$1" qdisc replace dev side0 root tbf rate "$3" burst 32kb latency 20ms
 }
 
 bed_cut() {

@@ -7,6 +7,8 @@ export ASAN_OPTIONS=detect_leaks=0
 case_name=$1 build=$2 source=$3 BED_WIRE=$4
 here=$source/tests/mpi
 probe=$build/clusterprobe
+mpich_probe=$build/tests/mpi/clusterprobe_mpich
+simulated_probe=$build/tests/mpi/libsimulated_probe.so
 plan=$build/clusterplan
 work=$(mktemp -d)
 cd "$work" || exit 1
@@ -57,10 +59,19 @@ bandwidth_within() {
         fail "the bandwidth of level $2 is $found, not $4 to $5 $3"
 }
 
+# near FILE LEVEL KEY UNIT VALUE: within 3 %
+near() {
+    found=$(level_value "$1" "$2" "$3")
+    echo "$found" | awk -v unit="$4" -v value="$5" '{ exit !($2 == unit && $1 > 0.97 * value && $1 < 1.03 * value) }' ||
+        fail "$3 of level $2 is $found, not $5 $4"
+}
+
 launch() { # RANKS ARGS...
     ranks=$1
     shift
-    if mpirun --version 2>&1 | grep -q 'Open MPI'; then
+    if [ "$probe" = "$mpich_probe" ]; then
+        mpiexec.mpich -np "$ranks" "$probe" "$@"
+    elif mpirun --version 2>&1 | grep -q 'Open MPI'; then
         mpirun --allow-run-as-root --oversubscribe --bind-to none -np "$ranks" "$probe" "$@"
     else
         mpiexec -np "$ranks" "$probe" "$@"
@@ -103,6 +114,21 @@ two_ranks() {
     expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1 --format yaml
     expect 'devices: 8$' out
     expect '  time: [0-9]' out
+}
+
+# The same sources built with the other MPI of Debian.
+mpich() {
+    [ -x "$mpich_probe" ] || skip "MPICH is not installed: $mpich_probe was not built"
+    command -v mpiexec.mpich >/dev/null || skip "mpiexec.mpich is not installed"
+    probe=$mpich_probe
+    two_ranks
+    expect 'mpi: .*MPICH' c.yaml
+    start_job d.yaml
+    kill -KILL "$victim"
+    wait "$job"
+    [ $? -ne 0 ] || fail "a killed rank went unnoticed"
+    [ ! -e d.yaml ] || fail "a result was written"
+    expect_status 0 launch 2 -o d.yaml --resume
 }
 
 oversubscribed() {
@@ -181,16 +207,16 @@ full_disk() {
     refuse '\.new$' out
 }
 
-# Starts two ranks, waits until some figures stand in the journal; the second rank's process is in $victim.
+# start_job [FILE]: starts two ranks, waits until some figures stand in the journal; the second rank's process is in $victim.
 start_job() {
-    launch 2 -o c.yaml >out 2>err &
+    launch 2 -o "${1:-c.yaml}" >out 2>err &
     job=$!
     for _ in $(seq 200); do
-        [ -f c.yaml.partial ] && [ "$(wc -l <c.yaml.partial)" -gt 8 ] && break
+        [ -f "${1:-c.yaml}.partial" ] && [ "$(wc -l <"${1:-c.yaml}.partial")" -gt 8 ] && break
         sleep 0.05
     done
     victim=
-    for process in $(pgrep -x clusterprobe); do
+    for process in $(pgrep -f "^$probe "); do
         if tr '\0' '\n' </proc/"$process"/environ 2>/dev/null | grep -Eqx '(OMPI_COMM_WORLD_RANK|PMI_RANK)=1' &&
             [ "$(readlink /proc/"$process"/cwd)" = "$work" ]; then
             victim=$process
@@ -250,19 +276,48 @@ racks() {
     expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1
 }
 
+# placed HOSTS PER_RACK: every host stands in its rack
+placed() {
+    for host in $(seq 0 $(($1 - 1))); do
+        expect "name: h$host, class: class0, place: rack$((host / $2))" c.yaml
+    done
+}
+
+# Three racks; one host receives slowly and sends as the others.
 slow_host() {
     need_bed
     BED_UPLINK_MBIT=400
     bed_up 3 2 || fail "no test bed"
-    bed_rate_in h3 200mbit # receives slowly, sends as the others
+    bed_rate_in h3 200mbit
     expect_status 0 bed_mpirun "$probe" -o c.yaml
-    for host in 0 1 2 3 4 5; do
-        expect "name: h$host, class: class0, place: rack$((host / 2))" c.yaml
-    done
+    placed 6 2
     expect '^host h3: receives at 0\.[3-7]' out
     refuse '^host h[01245]:' out
     refuse '^host h3: .*sends' out
     refuse '^link ' out
+}
+
+# Three racks; one cable is slow in one direction.
+slow_link() {
+    need_bed
+    BED_UPLINK_MBIT=400
+    bed_up 3 2 || fail "no test bed"
+    bed_link h2 h3 400mbit
+    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    placed 6 2
+    expect '^link h2:2 h3:3: only (4[5-9]|50)(\.[0-9]+)? MB/s' out
+    [ "$(grep -c '^link ' out)" -eq 1 ] || fail "links were invented"
+    refuse '^host ' out
+}
+
+# Two racks of four, all sound.
+eight_hosts() {
+    need_bed
+    BED_UPLINK_MBIT=400
+    bed_up 2 4 || fail "no test bed"
+    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    placed 8 4
+    refuse '^(host|link) ' out
 }
 
 cut_uplink() {
@@ -291,8 +346,49 @@ cut_uplink() {
     expect '^  - name: rack$' c.yaml
 }
 
+# 64 hosts that SimGrid simulates, in a fat tree: 4 leaf switches of 16, and UPLINKS core switches. Its factors
+# for the overheads of real networks are taken out, so that the platform's figures are the truth.
+simulate() { # UPLINKS
+    [ -f "$simulated_probe" ] || skip "SimGrid is not installed: $simulated_probe was not built"
+    cat >platform.xml <<EOF
+<?xml version="1.0"?>
+<!DOCTYPE platform SYSTEM "https://simgrid.org/simgrid.dtd">
+<platform version="4.1">
+  <cluster id="tree" prefix="n" suffix="" radical="0-63" speed="1Gf" bw="1.25GBps" lat="1us" topology="FAT_TREE"
+           topo_parameters="2;16,4;1,$1;1,1" sharing_policy="SPLITDUPLEX"/>
+</platform>
+EOF
+    seq -f 'n%.0f' 0 63 >hosts
+    export CLUSTERPLAN_DATA=$source
+    expect_status 0 smpirun -np 64 -platform platform.xml -hostfile hosts --cfg=smpi/bw-factor:0:1 \
+        --cfg=smpi/lat-factor:0:1 --cfg=network/crosstraffic:0 --cfg=smpi/simulate-computation:no \
+        --cfg=smpi/auto-shared-malloc-thresh:1000000 --cfg=smpi/coll-selector:ompi --log=root.thres:critical \
+        "$simulated_probe" -o c.yaml --time-limit 20
+    for host in $(seq 0 63); do
+        expect "name: n$host, class: class0, place: rack$((host / 16)), bandwidth_factor: (1|0\.9[5-9][0-9]*)[,}]" c.yaml
+    done
+    [ "$(level_value c.yaml rack devices)" = "128 " ] || fail "racks: $(level_value c.yaml rack devices)"
+    # Two links of 1 us and 1.25 GB/s in a rack, four from rack to rack.
+    near c.yaml rack latency us 2
+    near c.yaml network latency us 4
+    near c.yaml rack bandwidth GB/s 1.25
+    near c.yaml network bandwidth GB/s 1.25
+    refuse '^(host|link) ' out
+}
+
+fat_tree() {
+    simulate 16
+    refuse 'oversubscription: [02-9]|oversubscription: 1\.[^0]' c.yaml
+}
+
+# A rack's 16 hosts share 4 uplinks.
+fat_tree_4_to_1() {
+    simulate 4
+    near c.yaml network oversubscription "" 4
+}
+
 case $case_name in
-one_rank | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | cut_uplink)
+one_rank | mpich | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
     $case_name
     ;;
 *)

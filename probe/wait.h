@@ -10,7 +10,9 @@ enum wait_manner {
     WAIT_IDLE  /* between them: leaves the core to others */
 };
 
-/* Told once: more ranks than cores, so that spinning ranks give way to each other. */
+/* Told once: more ranks than cores, so that spinning ranks give way to each other, and sleep when it takes
+ * long.
+ */
 void wait_set_crowded(bool crowded);
 
 /* True when the request is done; false when `seconds` have passed, and the request is then still active. */

@@ -1,7 +1,8 @@
 # Debian packages that the scripts need, and how they build. To be sourced, not run.
 
 packages_to_build="gcc libc6-dev make cmake pkg-config libyaml-dev libjansson-dev libopenmpi-dev openmpi-bin libhwloc-dev"
-packages_to_test="libcmocka-dev clang-format clang-tidy cppcheck mpich libmpich-dev libsimgrid-dev"
+packages_to_test="libcmocka-dev clang-format clang-tidy cppcheck mpich libmpich-dev libsimgrid-dev
+                  slurm-wlm munge"
 
 # as_root COMMAND...: by sudo where need be.
 as_root() {

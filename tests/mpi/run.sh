@@ -13,7 +13,8 @@ plan=$build/clusterplan
 work=$(mktemp -d)
 cd "$work" || exit 1
 . "$here/bed.sh"
-trap 'bed_down; cd /; rm -rf "$work"' EXIT
+. "$here/slurm.sh"
+trap 'bed_down; slurm_down; cd /; rm -rf "$work"' EXIT
 
 fail() {
     echo "FAILED: $*"
@@ -129,6 +130,20 @@ mpich() {
     [ $? -ne 0 ] || fail "a killed rank went unnoticed"
     [ ! -e d.yaml ] || fail "a result was written"
     expect_status 0 launch 2 -o d.yaml --resume
+}
+
+# One rank on each of four Slurm nodes; Open MPI would need a PMIx that the four don't share.
+srun_job() {
+    slurm_can_run || skip "$slurm_reason"
+    [ -x "$mpich_probe" ] || skip "MPICH is not installed: $mpich_probe was not built"
+    slurm_up || fail "Slurm: $slurm_reason"
+    expect_status 0 srun --mpi=pmi2 -N 4 --ntasks-per-node 1 "$mpich_probe" -o c.yaml
+    expect '^  nodes: 4$' c.yaml
+    for host in n1 n2 n3 n4; do
+        expect "name: $host, class: class0" c.yaml
+    done
+    expect_status 2 srun --mpi=pmi2 -N 4 --ntasks-per-node 1 "$mpich_probe" -o c.yaml --base dgx-h10
+    [ "$(grep -c 'clusterprobe: error' err)" -eq 1 ] || fail "more than one rank complains"
 }
 
 oversubscribed() {
@@ -388,7 +403,7 @@ fat_tree_4_to_1() {
 }
 
 case $case_name in
-one_rank | mpich | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
+one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
     $case_name
     ;;
 *)

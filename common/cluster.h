@@ -28,12 +28,28 @@ struct cluster_source {
 };
 
 struct cluster_node {
-    int64_t devices;                   /* in one node */
-    double host_memory_bytes;          /* 0: unknown */
-    double host_link_bytes_per_second; /* one device to its host's memory, one direction; 0: unknown */
-    double storage_bytes_per_second;   /* what a node writes checkpoints at; 0: unknown */
-    const char *from;                  /* "measured", "base", or NULL for the cluster's source */
+    int64_t devices;                     /* in one node */
+    double host_memory_bytes;            /* 0: unknown */
+    double host_link_bytes_per_second;   /* one device to its host's memory, one direction; 0: unknown */
+    double host_memory_bytes_per_second; /* of the whole host, at which it updates parameters; 0: unknown */
+    double storage_bytes_per_second;     /* what a node writes checkpoints at; 0: unknown */
+    const char *from;                    /* "measured", "base", or NULL for the cluster's source */
 };
+
+/* Memory beyond device and host: drives of a node, or a service that streams weights to a whole cluster. */
+struct cluster_store {
+    const char *name;               /* NULL: there is none */
+    double capacity_bytes;          /* of one */
+    int64_t devices;                /* that one serves; 0: all */
+    double bytes_per_second;        /* one device to it, one direction */
+    double total_bytes_per_second;  /* to all its devices at once, one direction; 0: no less than they take */
+    double memory_bytes_per_second; /* at which it updates parameters by itself; 0: it only keeps */
+    bool broadcast;   /* sends weights once for all replicas and sums their gradients on the way */
+    const char *from; /* as in struct cluster_node */
+};
+
+/* How a cluster can be split: in every way, or by data alone. */
+enum cluster_parallelism { PARALLELISM_ANY, PARALLELISM_DATA };
 
 struct cluster_device {
     const char *name;
@@ -137,6 +153,8 @@ struct cluster {
     struct cluster_source source;
     int64_t nodes; /* how many there are; 0: as many as asked */
     struct cluster_node node;
+    enum cluster_parallelism parallelism;
+    struct cluster_store store;
     struct cluster_device device;
     struct network_level levels[CLUSTER_MAX_LEVELS]; /* from the device outwards; the last joins all */
     size_t level_count;

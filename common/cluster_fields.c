@@ -29,6 +29,7 @@
 
 static const char *const source_kinds[] = {
     [SOURCE_DATASHEET] = "datasheet", [SOURCE_MEASURED] = "measured", NULL};
+static const char *const parallelisms[] = {[PARALLELISM_ANY] = "any", [PARALLELISM_DATA] = "data", NULL};
 static const char *const matmul_forms[] = {[MATMUL_TILED] = "tiled", [MATMUL_SMOOTH] = "smooth", NULL};
 
 const struct field cluster_fields[] = {
@@ -43,6 +44,11 @@ const struct field cluster_fields[] = {
     CUSTOM_REQUIRED("node", offsetof(struct cluster, node), read_node),
     CUSTOM_REQUIRED("device", offsetof(struct cluster, device), read_device),
     CUSTOM_REQUIRED("network", 0, read_network),
+    {.key = "parallelism",
+     .type = FIELD_CHOICE,
+     .offset = offsetof(struct cluster, parallelism),
+     .choices = parallelisms},
+    CUSTOM("store", offsetof(struct cluster, store), read_store),
     CUSTOM("hosts", 0, read_hosts),
     CUSTOM("classes", 0, read_classes),
     CUSTOM("measurements", 0, read_measurements),
@@ -76,8 +82,22 @@ const struct field node_fields[] = {
      .maximum = 1024},
     NUMBER_POSITIVE("host_memory", struct cluster_node, host_memory_bytes, UNIT_BYTES),
     NUMBER_POSITIVE("host_link", struct cluster_node, host_link_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    NUMBER_POSITIVE("host_memory_bandwidth", struct cluster_node, host_memory_bytes_per_second,
+                    UNIT_BYTES_PER_SECOND),
     NUMBER_POSITIVE("storage", struct cluster_node, storage_bytes_per_second, UNIT_BYTES_PER_SECOND),
     TEXT("from", struct cluster_node, from),
+    END,
+};
+
+const struct field store_fields[] = {
+    TEXT_REQUIRED("name", struct cluster_store, name),
+    NUMBER_REQUIRED("capacity", struct cluster_store, capacity_bytes, UNIT_BYTES),
+    CUSTOM_REQUIRED("devices", offsetof(struct cluster_store, devices), read_span),
+    NUMBER_REQUIRED("bandwidth", struct cluster_store, bytes_per_second, UNIT_BYTES_PER_SECOND),
+    NUMBER_POSITIVE("total_bandwidth", struct cluster_store, total_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    NUMBER_POSITIVE("memory_bandwidth", struct cluster_store, memory_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    {.key = "broadcast", .type = FIELD_BOOL, .offset = offsetof(struct cluster_store, broadcast)},
+    TEXT("from", struct cluster_store, from),
     END,
 };
 

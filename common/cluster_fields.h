@@ -11,6 +11,7 @@
 extern const struct field cluster_fields[];     /* struct cluster */
 extern const struct field source_fields[];      /* struct cluster_source */
 extern const struct field node_fields[];        /* struct cluster_node */
+extern const struct field store_fields[];       /* struct cluster_store */
 extern const struct field device_fields[];      /* struct cluster_device */
 extern const struct field peak_fields[];        /* double[PRECISION_COUNT] */
 extern const struct field kernel_fields[];      /* struct kernel_constants, as `matmul:` */
@@ -34,6 +35,7 @@ extern const struct node_part part_defaults;
     bool name(const struct fields_reader *reader, const struct yaml_node *node, void *target)
 CUSTOM_READER(read_source);
 CUSTOM_READER(read_node);
+CUSTOM_READER(read_store);
 CUSTOM_READER(read_device);
 CUSTOM_READER(read_peak);
 CUSTOM_READER(read_kernels);

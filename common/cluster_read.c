@@ -44,6 +44,10 @@ CUSTOM_READER(read_node) {
     return fields_read(reader, node, node_fields, "cluster.node", target);
 }
 
+CUSTOM_READER(read_store) {
+    return fields_read(reader, node, store_fields, "cluster.store", target);
+}
+
 CUSTOM_READER(read_device) {
     return fields_read(reader, node, device_fields, "cluster.device", target);
 }
@@ -251,6 +255,23 @@ static bool check_network(const struct check *check) {
     return true;
 }
 
+static bool check_store(const struct check *check) {
+    const struct cluster_store *store = &check->cluster->store;
+    const struct yaml_node *node = yaml_get(check->node, "store");
+    int64_t in_node = check->cluster->node.devices;
+
+    if (node == NULL)
+        return true;
+    if (store->devices > 0 && !divides(store->devices, in_node))
+        return yaml_error(check->document, blame(node, "devices"), check->error,
+                          "a store for %lld devices serves neither a part nor a multiple of a node of %lld",
+                          (long long)store->devices, (long long)in_node);
+    if (store->total_bytes_per_second > 0 && store->total_bytes_per_second < store->bytes_per_second)
+        return yaml_error(check->document, blame(node, "total_bandwidth"), check->error,
+                          "total_bandwidth, of all devices of a store, is less than bandwidth, of one");
+    return true;
+}
+
 static bool class_exists(const struct cluster *cluster, const char *name) {
     for (size_t i = 0; i < cluster->class_count; i++)
         if (strcmp(cluster->classes[i].name, name) == 0)
@@ -301,7 +322,7 @@ bool cluster_read(const char *path, struct arena *arena, struct cluster *cluster
         !fields_read(&reader, document.root, file_fields, "a cluster file", &found))
         return false;
     check.node = yaml_get(document.root, "cluster");
-    if (!check_device(&check) || !check_network(&check) || !check_hosts(&check))
+    if (!check_device(&check) || !check_network(&check) || !check_store(&check) || !check_hosts(&check))
         return false;
     *cluster = found;
     return true;

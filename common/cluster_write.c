@@ -142,8 +142,21 @@ static void write_choice(struct writer *writer, const struct field *field, const
     int index;
 
     memcpy(&index, value, sizeof index);
+    if (index == 0 && !field->required)
+        return;
     emit_plain(writer, field->key);
     emit_plain(writer, field->choices[index]);
+}
+
+/* Left out where it is false, which is what a missing one means. */
+static void write_flag(struct writer *writer, const struct field *field, const char *value) {
+    bool flag;
+
+    memcpy(&flag, value, sizeof flag);
+    if (!flag)
+        return;
+    emit_plain(writer, field->key);
+    emit_plain(writer, "true");
 }
 
 /* One mapping. `defaults`: the struct as it is when every key is left out; NULL: zeroed. */
@@ -170,7 +183,8 @@ static void write_mapping(struct writer *writer, const struct field *fields, enu
         case FIELD_CUSTOM:
             write_custom(writer, field, value);
             break;
-        case FIELD_BOOL: /* a cluster file has none */
+        case FIELD_BOOL:
+            write_flag(writer, field, value);
             break;
         }
     }
@@ -185,6 +199,15 @@ static void write_source(struct writer *writer, const char *key, const void *val
 static void write_node(struct writer *writer, const char *key, const void *value) {
     emit_plain(writer, key);
     write_mapping(writer, node_fields, FLOW, value, NULL);
+}
+
+static void write_store(struct writer *writer, const char *key, const void *value) {
+    const struct cluster_store *store = value;
+
+    if (store->name == NULL)
+        return;
+    emit_plain(writer, key);
+    write_mapping(writer, store_fields, BLOCK, store, NULL);
 }
 
 static void write_device(struct writer *writer, const char *key, const void *value) {
@@ -345,6 +368,7 @@ static void write_custom(struct writer *writer, const struct field *field, const
     } pairs[] = {
         {read_source, write_source},
         {read_node, write_node},
+        {read_store, write_store},
         {read_device, write_device},
         {read_peak, write_peak},
         {read_kernels, write_kernels},

@@ -27,30 +27,49 @@ static void add_pass(struct pass_cost *sum, const struct pass_cost *pass, double
     sum->ep += count * pass->ep;
     sum->pp += count * pass->pp;
     sum->dp += count * pass->dp;
+    sum->offload += count * pass->offload;
 }
 
 static bool fully_sharded(const struct cost_context *context, const struct layout *layout) {
     return layout->zero >= 3 || (context->training.stack->fully_sharded && layout->zero >= 2);
 }
 
+/* Schedules that put weight gradients off, into the bubble. */
+static bool splits_backward(enum schedule schedule) {
+    return schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;
+}
+
+/* What a backward pass hides transfers behind: weight gradients too, where they aren't put off. */
+static double backward_window(const struct layout *layout, const struct pass_cost *pass) {
+    return pass->backward_input + (splits_backward(layout->schedule) ? 0 : pass->backward_weight);
+}
+
 /* What ZeRO-3 sends for a layer and micro-batch: its parameters before each pass, its gradients behind the
- * backward one. ZeRO-2, and ZeRO-3 in a pipeline, keep the parameters gathered through the step. */
+ * backward one. ZeRO-2, and ZeRO-3 in a pipeline, keep the parameters gathered through the step, but never
+ * streamed ones. */
 static void add_sharding(const struct cost_context *context, const struct layout *layout, double gather,
                          double scatter, struct pass_cost *pass) {
-    bool kept = layout->zero == 2 || layout->pp > 1;
+    bool streamed = offload_weights(layout->offload);
+    bool kept = (layout->zero == 2 || layout->pp > 1) && !streamed;
+    bool once = layout->pp > 1 && !offload_gradients(layout->offload); /* gradients go when the step ends */
     double share = layout->overlap.dp ? context->training.stack->exposed_dp : 1;
     double window = layout->overlap.dp ? 1 : 0;
     double before = kept ? 0 : communication_exposed(gather, window * pass->forward, share);
-    double behind = communication_exposed((kept ? 0 : gather) + (layout->pp > 1 ? 0 : scatter),
-                                          window * (pass->backward_input + pass->backward_weight), share);
+    double behind = communication_exposed((kept ? 0 : gather) + (once ? 0 : scatter),
+                                          window * backward_window(layout, pass), share);
     pass->forward += before;
     pass->backward_input += behind;
     pass->dp += before + behind;
 }
 
-/* Schedules that put weight gradients off, into the bubble. */
-static bool splits_backward(enum schedule schedule) {
-    return schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;
+/* What comes from memory outside the device and goes there, beside the pass. */
+static void add_streaming(const struct layout *layout, double forward, double backward,
+                          struct pass_cost *pass) {
+    double before = communication_exposed(forward, pass->forward, 0);
+    double behind = communication_exposed(backward, backward_window(layout, pass), 0);
+    pass->forward += before;
+    pass->backward_input += behind;
+    pass->offload += before + behind;
 }
 
 /* Weight gradients put off are launched on their own: a third of the backward pass's kernels. */
@@ -111,8 +130,8 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
 /* The blocks of a layout, each for one micro-batch. */
 static void block_passes(const struct cost_context *context, const struct layout *layout,
                          const struct layer_part *layer, const struct state_part *state,
-                         struct pass_cost *passes) {
-    bool sharded = fully_sharded(context, layout);
+                         const struct offload_part *offload, struct pass_cost *passes) {
+    bool sharded = fully_sharded(context, layout) && !offload->broadcast;
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
         passes[block] = cost_block_pass(context, layout, (enum block)block, &layer->blocks[block]);
@@ -123,6 +142,8 @@ static void block_passes(const struct cost_context *context, const struct layout
     if (sharded)
         add_sharding(context, layout, state->state.vocabulary_gather, state->state.vocabulary_scatter,
                      &passes[BLOCK_HEAD]);
+    for (int block = 0; block < BLOCK_COUNT; block++)
+        add_streaming(layout, offload->forward[block], offload->backward[block], &passes[block]);
 }
 
 /* Interleaving leaves slack to send in. */
@@ -181,8 +202,9 @@ static double data_parallel(const struct cost_context *context, const struct lay
                             double micro_batches) {
     const struct stack *stack = context->training.stack;
     double chunks = (double)layout->vpp;
-    bool each_time =
-        layout->zero == 2 && !fully_sharded(context, layout); /* ZeRO-2 reduces every micro-batch */
+    bool streamed = offload_weights(layout->offload), sent = offload_gradients(layout->offload);
+    /* ZeRO-2 reduces every micro-batch, and so does who sends gradients out. */
+    bool each_time = (layout->zero == 2 || sent) && !fully_sharded(context, layout);
     double passes = each_time ? 1 : (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
     double window = layout->overlap.dp ? OVERLAP_WINDOW * passes : 0;
     double share = stack->exposed_dp;
@@ -191,10 +213,10 @@ static double data_parallel(const struct cost_context *context, const struct lay
     double backward = window * (device->backward_input + device->backward_weight - later);
     double forward = window * device->forward;
     if (fully_sharded(context, layout)) {
-        if (layout->pp <= 1)
-            return layout->zero == 2 ? communication_exposed(state->gather, forward, share) : 0;
-        return communication_exposed(state->reduce, backward, share) +
-               communication_exposed(state->gather, forward, share);
+        bool gathers = !streamed && (layout->pp > 1 || layout->zero == 2);
+        bool reduces = !sent && layout->pp > 1;
+        return (reduces ? communication_exposed(state->reduce, backward, share) : 0) +
+               (gathers ? communication_exposed(state->gather, forward, share) : 0);
     }
     return (each_time ? micro_batches : 1) * communication_exposed(state->reduce, backward, share) +
            communication_exposed(state->gather, forward, share) + state->tied;
@@ -228,6 +250,7 @@ static void scale(struct step_cost *cost, double factor) {
     cost->pp *= factor;
     cost->dp *= factor;
     cost->bubble *= factor;
+    cost->offload *= factor;
 }
 
 double cost_straggler_factor(struct cost_context *context, const struct layout *layout) {
@@ -275,6 +298,8 @@ static void explain_step(const struct step_cost *cost, const struct pipeline *pi
                 schedule_names[pipeline->schedule], (long long)pipeline->stages, (long long)pipeline->chunks);
     explain_add(explain, "dp", cost->dp, UNIT_SECONDS, NULL);
     explain_add(explain, "optimizer", cost->optimizer, UNIT_SECONDS, "and what every step costs");
+    if (cost->offload > 0)
+        explain_add(explain, "offload", cost->offload, UNIT_SECONDS, "streaming that nothing hides");
     explain_close(explain, cost->seconds, UNIT_SECONDS, "stragglers' factor %.4g in all but the optimizer",
                   factor);
 }
@@ -284,12 +309,14 @@ static void explain_parts(const struct cost_context *context, const struct layou
                           struct explain *explain) {
     struct layer_part layer;
     struct state_part state;
+    struct offload_part offload;
     explain_open(explain, "blocks, one micro-batch on one device");
     cost_layer_reckon(context, layout, &layer, explain);
     explain_close(explain, 0, UNIT_NONE, NULL);
     explain_open(explain, "parameters and gradients");
     cost_state_reckon(context, layout, &state, explain);
     explain_close(explain, 0, UNIT_NONE, NULL);
+    cost_offload_reckon(context, layout, &state, &offload, explain);
 }
 
 /* Of a transfer between stages, the seconds that it holds up the receiver: all, or what is longer than the
@@ -305,9 +332,18 @@ static double exposed_hop(const struct layout *layout, const struct pipeline *pi
     return communication_exposed(hop, passes / (2 * (double)chunks), 0);
 }
 
+/* Gradients sent out are never held, so never cleared. */
+static double optimizer_seconds(const struct layout *layout, const struct state_part *state,
+                                const struct offload_part *offload) {
+    if (!offload_optimizer(layout->offload))
+        return state->optimizer_seconds;
+    return offload->optimizer_seconds + (offload_gradients(layout->offload) ? 0 : state->clear_seconds);
+}
+
 void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain) {
     struct layer_part layer;
+    struct offload_part offload;
     const struct state_part *state = cost_state_part(context, layout);
     const struct stage_layers *stages = cost_stage_layers(context, layout);
     struct communication_problem problem = {context->model, context->cluster, &context->training, layout};
@@ -315,7 +351,8 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
     struct pipeline pipeline;
     struct pipeline_time time;
     cost_layer_part(context, layout, &layer);
-    block_passes(context, layout, &layer, state, passes);
+    cost_offload_reckon(context, layout, state, &offload, NULL);
+    block_passes(context, layout, &layer, state, &offload, passes);
     lay_out_pipeline(context, layout, stages, passes, &pipeline);
 
     double hop = communication_hop_seconds(&problem);
@@ -335,13 +372,13 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
         .bubble = time.bubble_seconds,
         .dp =
             micro_batches * device.dp + data_parallel(context, layout, &state->state, &device, micro_batches),
-        .optimizer = (layout->offload ? state->offloaded_optimizer_seconds : state->optimizer_seconds) +
-                     context->training.stack->step_seconds,
+        .optimizer = optimizer_seconds(layout, state, &offload) + context->training.stack->step_seconds,
+        .offload = micro_batches * device.offload,
     };
     double factor = cost_straggler_factor(context, layout);
     scale(cost, factor);
     cost->seconds = cost->compute + cost->recompute + cost->tp + cost->ep + cost->cp + cost->pp + cost->dp +
-                    cost->bubble + cost->optimizer;
+                    cost->bubble + cost->optimizer + cost->offload;
     if (explain == NULL)
         return;
     explain_open(explain, "step");

@@ -20,7 +20,8 @@ struct step_cost {
     double recompute;
     double tp, ep, cp, pp, dp; /* exposed communication */
     double bubble;
-    double optimizer; /* its memory traffic (and host link), and what a step costs in any case */
+    double optimizer; /* its memory traffic (and link), and what a step costs in any case */
+    double offload;   /* exposed streaming of weights, gradients and activations */
 };
 
 /* One problem: what many layouts are costed for. Holds the per-layer costs already reckoned, so it is not

@@ -9,13 +9,6 @@
 static const double UPDATE_BYTES = 40;
 /* Each gradient held is cleared once a step. */
 static const double CLEAR_BYTES = 4;
-/* Host memory bandwidth of one device's share of a node: eight channels of DDR4-3200 a socket, two sockets,
- * eight devices, at 80 %. */
-static const double HOST_MEMORY_BYTES_PER_SECOND = 40e9;
-/* PCIe 4.0 x16, reached by pinned copies; where the cluster file says nothing. */
-static const double HOST_LINK_BYTES_PER_SECOND = 25e9;
-/* Offload: gradient down in fp32, parameter up in 16 bits. */
-static const double OFFLOAD_LINK_BYTES = 6;
 
 struct cache_key {
     uint64_t words[3];
@@ -219,17 +212,13 @@ void cost_layer_part(struct cost_context *context, const struct layout *layout, 
         cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], cost_routed_experts(context, layout));
 }
 
-/* The update streams through memory; offloaded, through the host's, with gradients and parameters over the
- * link. */
+/* The update streams through memory. */
 static void reckon_optimizer(const struct cost_context *context, struct state_part *part) {
     const struct cluster *cluster = context->cluster;
     double updated = part->state.sharded_parameters;
     double clear = compute_traffic_seconds(&cluster->device, CLEAR_BYTES * part->state.parameters);
-    double link = cluster->node.host_link_bytes_per_second > 0 ? cluster->node.host_link_bytes_per_second
-                                                               : HOST_LINK_BYTES_PER_SECOND;
     part->optimizer_seconds = compute_traffic_seconds(&cluster->device, UPDATE_BYTES * updated) + clear;
-    part->offloaded_optimizer_seconds =
-        updated * (OFFLOAD_LINK_BYTES / link + UPDATE_BYTES / HOST_MEMORY_BYTES_PER_SECOND) + clear;
+    part->clear_seconds = clear;
 }
 
 void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
@@ -237,10 +226,10 @@ void cost_state_reckon(const struct cost_context *context, const struct layout *
     struct communication_problem communication = communication_problem_of(context, layout);
     communication_state_of(&communication, &part->state, explain);
     reckon_optimizer(context, part);
-    explain_add(explain, "optimizer",
-                layout->offload ? part->offloaded_optimizer_seconds : part->optimizer_seconds, UNIT_SECONDS,
-                "%.4g M of %.4g M parameters updated%s", part->state.sharded_parameters / 1e6,
-                part->state.parameters / 1e6, layout->offload ? ", on the host" : "");
+    if (!offload_optimizer(layout->offload))
+        explain_add(explain, "optimizer", part->optimizer_seconds, UNIT_SECONDS,
+                    "%.4g M of %.4g M parameters updated", part->state.sharded_parameters / 1e6,
+                    part->state.parameters / 1e6);
 }
 
 const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout) {

@@ -18,7 +18,7 @@ enum block { BLOCK_DENSE, BLOCK_EXPERTS, BLOCK_EMBEDDING, BLOCK_HEAD, BLOCK_MTP_
  * same seconds went. */
 struct pass_cost {
     double forward, backward_input, backward_weight;
-    double compute, recompute, tp, cp, ep, pp, dp;
+    double compute, recompute, tp, cp, ep, pp, dp, offload;
 };
 
 /* All blocks. But for the routed experts they depend on tp, cp, micro_batch, sequence_parallel and overlap.tp
@@ -38,7 +38,15 @@ struct base_part {
 /* Depends on everything but micro_batch, recompute, schedule and overlap. */
 struct state_part {
     struct communication_state state;
-    double optimizer_seconds, offloaded_optimizer_seconds;
+    double optimizer_seconds; /* on the device */
+    double clear_seconds;     /* the gradients' part of that */
+};
+
+/* What memory outside the device adds. All 0 without offload. */
+struct offload_part {
+    double forward[BLOCK_COUNT], backward[BLOCK_COUNT]; /* seconds a micro-batch streams, before overlap */
+    double optimizer_seconds;                           /* of states outside */
+    bool broadcast; /* the store sends weights to all replicas and sums their gradients: nothing else does */
 };
 
 /* Layers on each virtual stage. Depends on pp and vpp alone; kept for the last ones seen. */
@@ -90,6 +98,10 @@ void cost_layer_reckon(const struct cost_context *context, const struct layout *
                        struct layer_part *part, struct explain *explain);
 void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
                        struct state_part *part, struct explain *explain);
+
+/* cost_offload.c */
+void cost_offload_reckon(const struct cost_context *context, const struct layout *layout,
+                         const struct state_part *state, struct offload_part *part, struct explain *explain);
 
 struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size);
 

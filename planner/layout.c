@@ -9,6 +9,10 @@
 const char *const recompute_names[] = {"none", "selective", "full", NULL};
 const char *const schedule_names[] = {"1f1b", "interleaved", "gpipe", "zb-1p", "zb-2p", "dualpipe", NULL};
 const char *const rank_order_names[] = {"tp-cp-dp-pp", "tp-cp-pp-dp", NULL};
+const char *const offload_names[] = {
+    "none",      "activations",           "optimizer", "optimizer+activations",
+    "gradients", "gradients+activations", "weights",   "weights+activations",
+    NULL};
 const char *const layout_key_names[LAYOUT_KEY_COUNT + 1] = {"tp",         "pp",          "vpp",
                                                             "cp",         "ep",          "etp",
                                                             "dp",         "micro_batch", "sequence_parallel",
@@ -34,6 +38,29 @@ enum {
 static int64_t product(int64_t a, int64_t b) {
     int64_t result;
     return __builtin_mul_overflow(a, b, &result) ? INT64_MAX : result;
+}
+
+bool offload_activations(enum offload offload) {
+    return offload == OFFLOAD_ACTIVATIONS || offload == OFFLOAD_OPTIMIZER_ACTIVATIONS ||
+           offload == OFFLOAD_GRADIENTS_ACTIVATIONS || offload == OFFLOAD_WEIGHTS_ACTIVATIONS;
+}
+
+bool offload_optimizer(enum offload offload) {
+    return offload >= OFFLOAD_OPTIMIZER;
+}
+
+bool offload_gradients(enum offload offload) {
+    return offload >= OFFLOAD_GRADIENTS;
+}
+
+bool offload_weights(enum offload offload) {
+    return offload >= OFFLOAD_WEIGHTS;
+}
+
+enum offload offload_union(enum offload a, enum offload b) {
+    enum offload more = a > b ? a : b;
+    bool lacks_activations = !offload_activations(more) && (offload_activations(a) || offload_activations(b));
+    return lacks_activations ? (enum offload)(more + 1) : more;
 }
 
 int64_t layout_get(const struct layout *layout, enum layout_key key) {
@@ -90,14 +117,15 @@ void layout_set(struct layout *layout, enum layout_key key, int64_t value) {
     bool *const flags[LAYOUT_KEY_COUNT] = {[LAYOUT_SEQUENCE_PARALLEL] = &layout->sequence_parallel,
                                            [LAYOUT_OVERLAP_TP] = &layout->overlap.tp,
                                            [LAYOUT_OVERLAP_DP] = &layout->overlap.dp,
-                                           [LAYOUT_OVERLAP_PP] = &layout->overlap.pp,
-                                           [LAYOUT_OFFLOAD] = &layout->offload};
+                                           [LAYOUT_OVERLAP_PP] = &layout->overlap.pp};
     if (key == LAYOUT_RECOMPUTE)
         layout->recompute = (enum recompute)value;
     else if (key == LAYOUT_SCHEDULE)
         layout->schedule = (enum schedule)value;
     else if (key == LAYOUT_ORDER)
         layout->order = (enum rank_order)value;
+    else if (key == LAYOUT_OFFLOAD)
+        layout->offload = (enum offload)value;
     else if (numbers[key] != NULL)
         *numbers[key] = value;
     else if (flags[key] != NULL)

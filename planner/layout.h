@@ -24,10 +24,31 @@ enum schedule {
 /* Which dimension's neighbours are nearest in the device order after tp and cp; pp outermost is Megatron's
  * default. */
 enum rank_order { ORDER_TP_CP_DP_PP, ORDER_TP_CP_PP_DP, ORDER_COUNT };
+/* What lies outside the device, in the host's memory or the cluster's store, in the order of how little stays
+ * on the device. Gradients go with the optimizer's states, weights with both, and pass the device as they are
+ * used. */
+enum offload { /* in pairs: without activations and with them */
+    OFFLOAD_NONE,
+    OFFLOAD_ACTIVATIONS,
+    OFFLOAD_OPTIMIZER,
+    OFFLOAD_OPTIMIZER_ACTIVATIONS,
+    OFFLOAD_GRADIENTS,
+    OFFLOAD_GRADIENTS_ACTIVATIONS,
+    OFFLOAD_WEIGHTS,
+    OFFLOAD_WEIGHTS_ACTIVATIONS,
+    OFFLOAD_COUNT
+};
 
 extern const char *const recompute_names[]; /* "none" "selective" "full", NULL */
 extern const char *const schedule_names[]; /* "1f1b" "interleaved" "gpipe" "zb-1p" "zb-2p" "dualpipe", NULL */
 extern const char *const rank_order_names[]; /* "tp-cp-dp-pp" "tp-cp-pp-dp", NULL */
+extern const char *const offload_names[];    /* "none" "activations" "optimizer" ..., NULL */
+
+bool offload_activations(enum offload offload);
+bool offload_optimizer(enum offload offload); /* alone, or with what goes with it */
+bool offload_gradients(enum offload offload);
+bool offload_weights(enum offload offload);
+enum offload offload_union(enum offload a, enum offload b); /* moves out all that either does */
 
 struct layout_overlap {
     bool tp, dp, pp;
@@ -43,7 +64,7 @@ struct layout {
     enum schedule schedule;
     enum rank_order order;
     struct layout_overlap overlap;
-    bool offload; /* optimizer states in host memory */
+    enum offload offload;
 };
 
 /* The keys of a layout, for what is given and what is free. */

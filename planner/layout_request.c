@@ -19,7 +19,6 @@ static struct field key_field(enum layout_key key) {
     case LAYOUT_OVERLAP_TP:
     case LAYOUT_OVERLAP_DP:
     case LAYOUT_OVERLAP_PP:
-    case LAYOUT_OFFLOAD:
         field.type = FIELD_BOOL;
         break;
     case LAYOUT_RECOMPUTE:
@@ -33,6 +32,10 @@ static struct field key_field(enum layout_key key) {
     case LAYOUT_ORDER:
         field.type = FIELD_CHOICE;
         field.choices = rank_order_names;
+        break;
+    case LAYOUT_OFFLOAD:
+        field.type = FIELD_CHOICE;
+        field.choices = offload_names;
         break;
     case LAYOUT_ZERO:
         field.maximum = largest_zero;
@@ -48,11 +51,21 @@ static struct field key_field(enum layout_key key) {
     return field;
 }
 
+/* What `offload` was before it had choices: true for the optimizer, false for none. */
+static bool read_old_offload(const struct yaml_node *node, int64_t *value) {
+    if (node->kind != YAML_SCALAR || (strcmp(node->text, "true") != 0 && strcmp(node->text, "false") != 0))
+        return false;
+    *value = node->text[0] == 't' ? OFFLOAD_OPTIMIZER : OFFLOAD_NONE;
+    return true;
+}
+
 static bool read_value(const struct fields_reader *reader, const struct yaml_node *node, enum layout_key key,
                        int64_t *value) {
     const struct field field = key_field(key);
     bool flag = false;
     int choice = 0;
+    if (key == LAYOUT_OFFLOAD && read_old_offload(node, value))
+        return true;
     switch (field.type) {
     case FIELD_BOOL:
         if (!fields_read_value(reader, node, &field, &flag))
@@ -236,7 +249,7 @@ static bool key_matters(const struct layout *layout, enum layout_key key) {
     case LAYOUT_OVERLAP_DP:
         return layout->dp > 1 || layout->cp > 1;
     case LAYOUT_OFFLOAD:
-        return layout->offload;
+        return layout->offload != OFFLOAD_NONE;
     default:
         return true;
     }

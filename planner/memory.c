@@ -22,15 +22,20 @@ static const double FRAGMENTATION = 0.05;
 /* What is held against the device beyond the prediction of all it has in use. */
 static const double MARGIN = 0.07;
 
-struct stage_memory {
-    int64_t stage;
-    double weights, gradients, optimizer, kept, buffers;
-    const char *moment;
-};
+/* Layers whose activations are on the device when they are offloaded: the one at work, and the one that is
+ * sent or fetched meanwhile. */
+static const double LAYERS_IN_TRANSIT = 2;
 
 static double stage_total(const struct memory_parts *parts, const struct stage_memory *memory) {
-    double optimizer = parts->layout->offload ? 0 : memory->optimizer;
-    return memory->weights + memory->gradients + optimizer + memory->kept + memory->buffers;
+    enum offload offload = parts->layout->offload;
+    double total = memory->kept + memory->buffers;
+    if (!offload_weights(offload))
+        total += memory->weights + memory->copies;
+    if (!offload_gradients(offload))
+        total += memory->gradients;
+    if (!offload_optimizer(offload))
+        total += memory->optimizer;
+    return total;
 }
 
 static void stage_static(const struct memory_parts *parts, const struct chunk_layers *layers,
@@ -42,8 +47,8 @@ static void stage_static(const struct memory_parts *parts, const struct chunk_la
     }
     linear = dense + expert;
     dense += memory_vocabulary_parameters(parts, memory->stage);
-    memory->weights = dense * parts->dense_bytes.weights + expert * parts->expert_bytes.weights +
-                      linear * parts->linear_copy_bytes;
+    memory->weights = dense * parts->dense_bytes.weights + expert * parts->expert_bytes.weights;
+    memory->copies = linear * parts->linear_copy_bytes;
     memory->gradients = dense * parts->dense_bytes.gradients + expert * parts->expert_bytes.gradients;
     memory->optimizer = dense * parts->dense_bytes.optimizer + expert * parts->expert_bytes.optimizer;
 }
@@ -85,6 +90,18 @@ static double pipeline_buffers(const struct memory_parts *parts, bool head) {
     if (head)
         buffers += HALF_BYTES * parts->vocabulary * parts->tokens;
     return buffers * (double)parts->micro_batches;
+}
+
+/* Activations on the device: what is kept, or with offload what comes and goes. */
+static double kept_on_device(const struct memory_parts *parts, const struct chunk_layers *layers,
+                             double kept) {
+    double largest = 0;
+    if (!offload_activations(parts->layout->offload))
+        return kept;
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+        if (layers->count[kind] > 0 && parts->activations[kind].kept > largest)
+            largest = parts->activations[kind].kept;
+    return LAYERS_IN_TRANSIT * largest < kept ? LAYERS_IN_TRANSIT * largest : kept;
 }
 
 static double persistent_buffers(const struct memory_parts *parts, const struct cluster *cluster,
@@ -136,9 +153,12 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
     if (memory_has_head(layout, stage))
         worst(&moment, memory_logits_bytes(parts) + memory_head_gather_bytes(parts),
               "backward of the logits");
-    if (memory_has_embedding(layout, stage))
-        worst(&moment, HALF_BYTES * hidden * (parts->vocabulary + parts->tokens) - pass,
-              "backward of the embedding");
+    if (memory_has_embedding(layout, stage)) {
+        double table = hidden * parts->vocabulary;
+        if (offload_gradients(layout->offload))
+            table = memory_streamed(table);
+        worst(&moment, HALF_BYTES * (table + hidden * parts->tokens) - pass, "backward of the embedding");
+    }
     return moment;
 }
 
@@ -151,7 +171,10 @@ static void stage_memory(const struct memory_parts *parts, const struct cluster 
     memory->stage = stage;
     memory_layers_of_stage(parts, stage, &layers);
     stage_static(parts, &layers, memory);
-    memory->kept = stage_kept(parts, stage, &pass);
+    memory->all_kept = stage_kept(parts, stage, &pass);
+    memory->kept = kept_on_device(parts, &layers, memory->all_kept);
+    if (pass > memory->kept)
+        pass = memory->kept;
     moment = worst_moment(parts, &layers, stage, pass);
     memory->moment = moment.name;
     memory->buffers =
@@ -175,15 +198,28 @@ static int64_t stages_to_check(const struct memory_parts *parts) {
     return count;
 }
 
+static double stage_outside(const struct memory_parts *parts, const struct stage_memory *memory) {
+    struct outside outside[OUTSIDE_COUNT];
+    double bytes = 0;
+    memory_outside(parts, memory, outside);
+    for (int i = 0; i < OUTSIDE_COUNT; i++)
+        bytes += outside[i].bytes;
+    return bytes;
+}
+
+/* The stage with most on its device, and the one with most outside. */
 static void fullest_stage(const struct memory_parts *parts, const struct cluster *cluster,
-                          struct stage_memory *fullest) {
+                          struct stage_memory *fullest, struct stage_memory *outside) {
     int64_t last = parts->layout->pp - 1, count = stages_to_check(parts);
     stage_memory(parts, cluster, last, fullest);
+    *outside = *fullest;
     for (int64_t stage = 0; stage < count && stage < last; stage++) {
         struct stage_memory memory;
         stage_memory(parts, cluster, stage, &memory);
         if (stage_total(parts, &memory) > stage_total(parts, fullest))
             *fullest = memory;
+        if (stage_outside(parts, &memory) > stage_outside(parts, outside))
+            *outside = memory;
     }
 }
 
@@ -229,16 +265,16 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
 
 static void use_of_stage(const struct memory_parts *parts, const struct cluster *cluster,
                          const struct stage_memory *stage, struct memory_use *use) {
+    enum offload offload = parts->layout->offload;
     *use = (struct memory_use){
         .capacity_bytes = cluster->device.memory_bytes,
-        .weights_bytes = stage->weights,
-        .gradients_bytes = stage->gradients,
-        .optimizer_bytes = parts->layout->offload ? 0 : stage->optimizer,
+        .weights_bytes = offload_weights(offload) ? 0 : stage->weights + stage->copies,
+        .gradients_bytes = offload_gradients(offload) ? 0 : stage->gradients,
+        .optimizer_bytes = offload_optimizer(offload) ? 0 : stage->optimizer,
         .activations_bytes = stage->kept,
         .buffers_bytes = stage->buffers,
         .stage = stage->stage,
         .moment = stage->moment,
-        .host_bytes_per_device = parts->layout->offload ? stage->optimizer : 0,
     };
     use->allocated_bytes = use->weights_bytes + use->gradients_bytes + use->optimizer_bytes +
                            use->activations_bytes + use->buffers_bytes;
@@ -258,13 +294,17 @@ void memory_estimate_stage(const struct model *model, const struct cluster *clus
     memory_parts_init(&parts, model, training, layout);
     stage_memory(&parts, cluster, stage, &memory);
     use_of_stage(&parts, cluster, &memory, use);
+    memory_outside(&parts, &memory, use->outside);
+    memory_place(cluster, layout_devices(layout), use);
 }
 
 void memory_parts_use(const struct memory_parts *parts, const struct cluster *cluster,
                       struct memory_use *use) {
-    struct stage_memory fullest;
-    fullest_stage(parts, cluster, &fullest);
+    struct stage_memory fullest, outside;
+    fullest_stage(parts, cluster, &fullest, &outside);
     use_of_stage(parts, cluster, &fullest, use);
+    memory_outside(parts, &outside, use->outside);
+    memory_place(cluster, layout_devices(parts->layout), use);
 }
 
 double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept) {
@@ -278,7 +318,7 @@ double memory_parts_least_bytes(const struct memory_parts *parts, const struct c
         memory_layers_of_stage(parts, stage, &layers);
         stage_static(parts, &layers, &memory);
         if (kept)
-            memory.kept = stage_kept(parts, stage, &pass);
+            memory.kept = kept_on_device(parts, &layers, stage_kept(parts, stage, &pass));
         use_of_stage(parts, cluster, &memory, &use);
         if (use.per_device_bytes > most)
             most = use.per_device_bytes;

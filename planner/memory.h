@@ -11,6 +11,20 @@
 
 struct cluster;
 
+/* What offload keeps outside a device, of the stage that has most. */
+struct outside {
+    double bytes;
+    bool in_store; /* else in the host's memory */
+};
+enum outside_class {
+    OUTSIDE_ACTIVATIONS,
+    OUTSIDE_WEIGHTS,
+    OUTSIDE_GRADIENTS,
+    OUTSIDE_OPTIMIZER,
+    OUTSIDE_COUNT
+};
+extern const char *const outside_names[OUTSIDE_COUNT]; /* "activations" ... */
+
 /* Terms, in bytes, of the fullest device at its peak; they add up to per_device_bytes. */
 struct memory_use {
     double per_device_bytes;
@@ -25,13 +39,18 @@ struct memory_use {
     double device_bytes;    /* allocator, context and communicators: what the device has in use; no margin */
     int64_t stage;          /* pipeline stage it happens on */
     const char *moment;     /* "forward of the last layer", "logits backward", ... */
-    double host_bytes_per_device; /* kept in host memory by offload */
+    struct outside outside[OUTSIDE_COUNT];
+    double host_bytes_per_device, store_bytes_per_device;
+    double host_capacity_bytes, store_capacity_bytes; /* one device's share; 0: there is none */
 };
 
 /* Closed form, no allocation: cheap enough to reject layouts before they are costed. */
 void memory_estimate(const struct model *model, const struct cluster *cluster,
                      const struct training *training, const struct layout *layout, struct memory_use *use,
                      struct explain *explain);
+
+/* True when everything has its place: on the device, in its host and in the cluster's store. */
+bool memory_fits(const struct memory_use *use);
 
 /* The same of one pipeline stage, fullest or not. */
 void memory_estimate_stage(const struct model *model, const struct cluster *cluster,

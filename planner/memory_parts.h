@@ -41,6 +41,17 @@ struct memory_parts {
     double linear_copy_bytes; /* further bytes of a linear layer's parameter: fp8 copies */
 };
 
+/* One pipeline stage. All it has, whether it stays on the device or not, but for `kept`. */
+struct stage_memory {
+    int64_t stage;
+    double weights, gradients, optimizer;
+    double copies;   /* of weights in fp8, which nothing but the device holds */
+    double all_kept; /* activations of all passes in flight */
+    double kept;     /* those on the device: all, or with offload those coming and going */
+    double buffers;
+    const char *moment;
+};
+
 /* Everything; a change of zero, zero_group or schedule alone asks for memory_sharding_init only. */
 void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,
                        const struct layout *layout);
@@ -53,6 +64,15 @@ void memory_parts_use(const struct memory_parts *parts, const struct cluster *cl
  */
 double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept);
 
+/* memory_offload.c */
+void memory_outside(const struct memory_parts *parts, const struct stage_memory *stage,
+                    struct outside outside[OUTSIDE_COUNT]);
+/* Deals use->outside to host and store, for a job on so many devices. */
+void memory_place(const struct cluster *cluster, int64_t devices, struct memory_use *use);
+/* Devices of the job that share one host, one store. */
+int64_t memory_devices_of_host(const struct cluster *cluster, int64_t devices);
+int64_t memory_devices_of_store(const struct cluster *cluster, int64_t devices);
+
 /* memory_static.c */
 void memory_static_init(struct memory_parts *parts);   /* vocabulary, parameters of layers */
 void memory_sharding_init(struct memory_parts *parts); /* bytes a parameter: ZeRO, precision, schedule */
@@ -63,6 +83,10 @@ int64_t memory_virtual_stage(const struct layout *layout, int64_t stage, int64_t
 bool memory_has_embedding(const struct layout *layout, int64_t stage);
 bool memory_has_head(const struct layout *layout, int64_t stage);
 void memory_layers_of_stage(const struct memory_parts *parts, int64_t stage, struct chunk_layers *layers);
+/* Devices that hold the states of a routed expert's parameter, or of another, between them. */
+double memory_shards(const struct layout *layout, bool expert);
+/* Of so many parameters, which pass the device in pieces, those on it at a time. */
+double memory_streamed(double parameters);
 /* Parameters of embedding table, head and what else only the first or last stage holds. */
 double memory_vocabulary_parameters(const struct memory_parts *parts, int64_t stage);
 /* Gathered weights and gradients of the largest layer on the stage that ZeRO-2 and 3 need at a time. */

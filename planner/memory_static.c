@@ -15,6 +15,11 @@ static const double HALF_BYTES = 2, SINGLE_BYTES = 4;
 /* Transformer Engine keeps an fp8 weight and its transpose beside the bf16 one. */
 static const double FP8_COPY_BYTES = 2;
 
+/* Of weights that pass the device, and of their gradients, so many are on it at a time: two layers, or pieces
+ * of them where they are larger. DeepSpeed's stage3_max_live_parameters, and the memory-centric tiling of
+ * arXiv 2104.07857, section 5.1.3. */
+static const double STREAMED_PARAMETERS = 1e9;
+
 static double gradient_bytes(const struct training *training) {
     if (training->thrifty)
         return HALF_BYTES;
@@ -28,22 +33,25 @@ static double minimum(double a, double b) {
 
 /* A parameter's bytes where `shards` devices share its states. In a pipeline, gradients and gathered weights
  * stay whole from the first micro-batch to the last (PyTorch reshard_after_forward off); the weights of
- * FSDP's ZeRO-2 do everywhere. FSDP keeps the parameter itself in fp32 and gathers it in half precision. */
+ * FSDP's ZeRO-2 do everywhere. Streamed ones never do. FSDP keeps the parameter itself in fp32 and gathers it
+ * in half precision. */
 static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, double shards) {
     const struct training *training = parts->training;
     const struct layout *layout = parts->layout;
     double gradient = gradient_bytes(training);
+    bool streamed = offload_weights(layout->offload), gathered = layout->pp > 1 && !streamed;
+    bool whole_gradients = layout->pp > 1 && !offload_gradients(layout->offload);
     struct parameter_bytes bytes;
 
     if (training->stack->fully_sharded) {
-        bool pipeline = layout->pp > 1;
         bytes = (struct parameter_bytes){SINGLE_BYTES, SINGLE_BYTES, MOMENT_BYTES};
         if (layout->zero >= 1)
             bytes.optimizer /= shards;
         if (layout->zero >= 2) {
-            double whole = layout->zero == 2 || pipeline ? HALF_BYTES : 0;
+            double whole = (layout->zero == 2 && !streamed) || gathered ? HALF_BYTES : 0;
             bytes.weights = minimum(SINGLE_BYTES, SINGLE_BYTES / shards + whole);
-            bytes.gradients = minimum(SINGLE_BYTES, SINGLE_BYTES / shards + (pipeline ? SINGLE_BYTES : 0));
+            bytes.gradients =
+                minimum(SINGLE_BYTES, SINGLE_BYTES / shards + (whole_gradients ? SINGLE_BYTES : 0));
         }
         return bytes;
     }
@@ -54,14 +62,15 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
         bytes.gradients += HALF_BYTES;
     if (layout->zero >= 1)
         bytes.optimizer /= shards;
-    if (layout->zero >= 2 && layout->pp == 1)
+    if (layout->zero >= 2 && !whole_gradients)
         bytes.gradients /= shards;
-    if (layout->zero >= 3 && layout->pp == 1)
+    if (layout->zero >= 3 && !gathered)
         bytes.weights /= shards;
     return bytes;
 }
 
-static double shards_of(const struct layout *layout, int64_t replicas) {
+double memory_shards(const struct layout *layout, bool expert) {
+    int64_t replicas = expert ? layout_expert_dp(layout) : layout->dp * layout->cp;
     int64_t group = layout->zero_group > 0 && layout->zero_group < replicas ? layout->zero_group : replicas;
     /* DualPipe's mirrored stages hold the same parameters and share their states too. */
     if (layout->schedule == SCHEDULE_DUALPIPE && layout->pp > 1)
@@ -92,8 +101,8 @@ void memory_sharding_init(struct memory_parts *parts) {
     const struct layout *layout = parts->layout;
     const struct training *training = parts->training;
     bool fp8 = training->precision == PRECISION_FP8 && training->stack->transformer_engine;
-    parts->dense_bytes = sharded_bytes(parts, shards_of(layout, layout->dp * layout->cp));
-    parts->expert_bytes = sharded_bytes(parts, shards_of(layout, layout_expert_dp(layout)));
+    parts->dense_bytes = sharded_bytes(parts, memory_shards(layout, false));
+    parts->expert_bytes = sharded_bytes(parts, memory_shards(layout, true));
     parts->linear_copy_bytes = fp8 ? FP8_COPY_BYTES : 0;
 }
 
@@ -194,29 +203,41 @@ void memory_stage_parameters(const struct model *model, const struct layout *lay
     }
 }
 
+double memory_streamed(double parameters) {
+    return minimum(parameters, STREAMED_PARAMETERS);
+}
+
 double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {
     const struct layout *layout = parts->layout;
+    bool gathered = layout->zero >= 2 && layout_devices(layout) > layout->tp * layout->pp;
     double largest = 0, bytes = 0;
-    if (layout->zero < 2 || layout_devices(layout) == layout->tp * layout->pp)
+    if (!gathered && !offload_gradients(layout->offload))
         return 0;
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         double parameters = parts->dense_parameters[kind] + parts->expert_parameters[kind];
         if (layers->count[kind] > 0 && parameters > largest)
             largest = parameters;
     }
-    bytes = HALF_BYTES * largest; /* the layer's whole gradient before it is scattered */
-    if (layout->zero >= 3 && layout->pp == 1)
+    if (offload_weights(layout->offload))
+        return HALF_BYTES * (memory_streamed(2 * largest) + memory_streamed(largest));
+    /* The layer's whole gradient before it is scattered, or sent out. */
+    bytes = HALF_BYTES * (offload_gradients(layout->offload) ? memory_streamed(largest) : largest);
+    if (gathered && layout->zero >= 3 && layout->pp == 1)
         bytes += 2 * HALF_BYTES * largest; /* the layer at work and the next, fetched ahead */
     return bytes;
 }
 
 double memory_head_gather_bytes(const struct memory_parts *parts) {
     const struct layout *layout = parts->layout;
-    double table = parts->vocabulary * (double)parts->model->hidden;
+    double table = parts->vocabulary * (double)parts->model->hidden, gradient = 0;
     int64_t tables = parts->model->tied_embeddings || layout->pp > 1 ? 1 : 2;
+    if (offload_weights(layout->offload))
+        return HALF_BYTES * (memory_streamed(2 * table) + memory_streamed(table));
+    if (offload_gradients(layout->offload))
+        gradient = HALF_BYTES * memory_streamed(table);
     if (layout->zero < 3 || layout_devices(layout) == layout->tp * layout->pp)
-        return 0;
-    return HALF_BYTES * table * (double)tables;
+        return gradient;
+    return HALF_BYTES * table * (double)tables + gradient;
 }
 
 double memory_bucket_bytes(const struct memory_parts *parts) {
@@ -285,7 +306,8 @@ double memory_dummy_gradients(const struct memory_parts *parts, const struct chu
     const struct layout *layout = parts->layout;
     struct weight_shapes shapes = {.count = 0};
 
-    if (!stack->transformer_engine || !stack->fused_gradient_accumulation)
+    if (!stack->transformer_engine || !stack->fused_gradient_accumulation ||
+        offload_gradients(layout->offload))
         return 0;
     if (layers->count[LAYER_DENSE] + layers->count[LAYER_EXPERTS] > 0)
         add_attention_shapes(&shapes, parts);

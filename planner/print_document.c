@@ -66,6 +66,19 @@ static json_t *memory_data(const struct memory_use *memory) {
     return data;
 }
 
+/* Bytes of a device that lie outside it: what they are and where. */
+static json_t *outside_data(const struct memory_use *memory) {
+    json_t *data = json_object();
+    for (int i = 0; i < OUTSIDE_COUNT; i++) {
+        set(data, outside_names[i], memory->outside[i].bytes);
+    }
+    set(data, "host", memory->host_bytes_per_device);
+    set(data, "host_capacity", memory->host_capacity_bytes);
+    set(data, "store", memory->store_bytes_per_device);
+    set(data, "store_capacity", memory->store_capacity_bytes);
+    return data;
+}
+
 static json_t *step_data(const struct step_cost *step) {
     json_t *data = json_object();
     set(data, "time", step->seconds);
@@ -78,6 +91,7 @@ static json_t *step_data(const struct step_cost *step) {
     set(data, "bubble", step->bubble);
     set(data, "dp", step->dp);
     set(data, "optimizer", step->optimizer);
+    set(data, "offload", step->offload);
     return data;
 }
 
@@ -135,6 +149,9 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     set(data, "nodes", (double)plan->nodes);
     json_object_set_new(data, "layout", print_plan_layout_data(&plan->layout));
     json_object_set_new(data, "memory", memory_data(&plan->memory));
+    if (plan->layout.offload != OFFLOAD_NONE) {
+        json_object_set_new(data, "outside", outside_data(&plan->memory));
+    }
     json_object_set_new(data, "step", step_data(&plan->step));
     json_object_set_new(data, "band", band_data(plan->model, plan->cluster, &plan->training, &plan->layout));
     set(data, "mfu", plan->mfu);
@@ -148,6 +165,9 @@ json_t *print_plan_nearest_data(const struct problem *problem, const struct near
     json_t *data = json_object();
     json_object_set_new(data, "layout", print_plan_layout_data(&nearest->layout));
     json_object_set_new(data, "memory", memory_data(&nearest->memory));
+    if (nearest->layout.offload != OFFLOAD_NONE) {
+        json_object_set_new(data, "outside", outside_data(&nearest->memory));
+    }
     json_object_set_new(
         data, "band",
         band_data(&problem->model, &problem->cluster, &problem->search.training, &nearest->layout));

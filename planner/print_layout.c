@@ -23,14 +23,16 @@ static const char *const *value_names(enum layout_key key) {
         return schedule_names;
     case LAYOUT_ORDER:
         return rank_order_names;
+    case LAYOUT_OFFLOAD:
+        return offload_names;
     default:
         return NULL;
     }
 }
 
 bool print_layout_is_bool(enum layout_key key) {
-    return key == LAYOUT_SEQUENCE_PARALLEL || key == LAYOUT_OFFLOAD || key == LAYOUT_OVERLAP_TP ||
-           key == LAYOUT_OVERLAP_DP || key == LAYOUT_OVERLAP_PP;
+    return key == LAYOUT_SEQUENCE_PARALLEL || key == LAYOUT_OVERLAP_TP || key == LAYOUT_OVERLAP_DP ||
+           key == LAYOUT_OVERLAP_PP;
 }
 
 bool print_layout_is_number(enum layout_key key) {
@@ -84,8 +86,16 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
                layout->zero_group ? layout->zero_group : layout->dp * layout->cp);
     }
     append(buffer, size, "; %s recompute", layout->recompute ? recompute_names[layout->recompute] : "no");
+    static const char *const outside[] = {NULL,
+                                          "activations",
+                                          "optimizer",
+                                          "optimizer and activations",
+                                          "gradients and optimizer",
+                                          "gradients, optimizer and activations",
+                                          "weights, gradients and optimizer",
+                                          "weights, gradients, optimizer and activations"};
     if (layout->offload) {
-        append(buffer, size, "; optimizer in host memory");
+        append(buffer, size, "; %s outside the device", outside[layout->offload]);
     }
     return buffer;
 }

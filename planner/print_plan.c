@@ -93,6 +93,7 @@ static struct panel step_panel(const struct plan *plan, const struct band *band,
     add_part(&panel, "bubble", step->bubble, RED);
     add_part(&panel, "dp", step->dp, YELLOW);
     add_part(&panel, "optimizer", step->optimizer, MAGENTA);
+    add_part(&panel, "offload", step->offload, BLUE);
     return panel;
 }
 
@@ -207,6 +208,27 @@ static void print_band(const char *lead, const struct band *band, struct arena *
                     stream);
 }
 
+/* "activations 1.2 GB, weights ...: 12 GB a device in MemoryX, of 4.1 TB" for the host, and for the store. */
+static void print_outside(const struct memory_use *memory, const struct cluster *cluster, struct arena *arena,
+                          FILE *stream) {
+    for (int in_store = 0; in_store <= 1; in_store++) {
+        double bytes = in_store ? memory->store_bytes_per_device : memory->host_bytes_per_device;
+        double capacity = in_store ? memory->store_capacity_bytes : memory->host_capacity_bytes;
+        const char *place = in_store ? cluster->store.name : "host memory", *what = "";
+        for (int i = 0; i < OUTSIDE_COUNT; i++) {
+            const struct outside *outside = &memory->outside[i];
+            if (outside->bytes > 0 && outside->in_store == (in_store != 0))
+                what = arena_print(arena, "%s%s%s %s", what, *what ? ", " : "", outside_names[i],
+                                   print_quantity(arena, outside->bytes, UNIT_BYTES));
+        }
+        if (bytes > 0)
+            print_paragraph(arena_print(arena, "  In %s: ", place),
+                            arena_print(arena, "%s; of a device's share of %s", what,
+                                        print_quantity(arena, capacity, UNIT_BYTES)),
+                            stream);
+    }
+}
+
 void print_plan_details(const struct plan *plan, const struct print_style *style, struct arena *arena,
                         FILE *stream) {
     struct bands bands = bands_of(plan->model, plan->cluster, &plan->training, &plan->layout, arena);
@@ -219,6 +241,7 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
                                                 : "";
         fprintf(stream, "\n  Fullest device: %s%s\n", stage, plan->memory.moment);
     }
+    print_outside(&plan->memory, plan->cluster, arena, stream);
     fprintf(stream, "  Rate: %s\n", plan_result(plan, arena));
     print_band("  Step band: ", &bands.step, arena, stream);
     print_band("  Memory band: ", &bands.memory, arena, stream);
@@ -319,6 +342,7 @@ void print_plan_nearest(const struct problem *problem, const struct near_miss *n
         struct bands bands = bands_of(&problem->model, &problem->cluster, training, &nearest->layout, arena);
         struct panel memory = memory_panel(&nearest->memory, &bands.memory, arena);
         print_panels(&memory, NULL, style, arena, stream);
+        print_outside(&nearest->memory, &problem->cluster, arena, stream);
         print_band("  Memory band: ", &bands.memory, arena, stream);
     }
 }

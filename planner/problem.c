@@ -10,6 +10,7 @@
 #include "common/catalogue.h"
 #include "common/units.h"
 #include "planner/matmul.h"
+#include "planner/reference_device.h"
 
 /* What a step trains on when nobody says: as large language models of some hundred billion parameters did
  * (GPT-3 3.2M tokens, arXiv 2005.14165 Table 2.1; Llama 3 405B 4M at first, arXiv 2407.21783 section 3.4.1),
@@ -24,10 +25,10 @@
 /* The default batch: the largest step there is between numbers like 2^k and 3 x 2^k. */
 #define DEFAULT_BATCH_ROUNDING (1.0 / 3)
 
-/* No training holds less of a parameter than 2 bytes of weight and 2 of gradient; with the optimizer's fp32
- * weight and two moments on the device it is 16. Both may be spread over all devices. */
-#define LEAST_BYTES_PER_PARAMETER           4.0
-#define LEAST_BYTES_PER_PARAMETER_ON_DEVICE 16.0
+/* No training holds less of a parameter than 2 bytes of weight, 2 of gradient, and 12 of the optimizer's fp32
+ * weight and two moments; all may be spread over all devices. */
+#define LEAST_BYTES_PER_PARAMETER              16.0
+#define LEAST_BYTES_PER_PARAMETER_NO_OPTIMIZER 4.0
 
 enum { DEFAULT_TOP = 5 };
 
@@ -142,6 +143,25 @@ struct problem_asked problem_asked_nothing(void) {
     return (struct problem_asked){.precision = PRECISION_BF16, .stack = stack_default(), .top = DEFAULT_TOP};
 }
 
+/* What a cluster that splits by data alone leaves free. */
+static bool keep_parallelism(struct problem *problem, struct error *error) {
+    static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP, LAYOUT_EP, LAYOUT_ETP};
+    struct layout_request *request = &problem->search.request;
+    if (problem->cluster.parallelism != PARALLELISM_DATA) {
+        return true;
+    }
+    problem->fault = PROBLEM_LAYOUT;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!layout_request_allows(request, keys[i], 1)) {
+            return error_set(error, "%s splits by data alone: %s must be 1", problem->cluster.name,
+                             layout_key_names[keys[i]]);
+        }
+        request->keys[keys[i]].count = 1;
+        request->keys[keys[i]].values[0] = 1;
+    }
+    return true;
+}
+
 bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct problem *problem,
                   struct error *error) {
     memset(problem, 0, sizeof *problem);
@@ -156,7 +176,7 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
         return false;
     }
     model_count(&problem->model, problem->search.training.sequence, &problem->counts);
-    return true;
+    return keep_parallelism(problem, error);
 }
 
 void problem_keep_states(struct problem *problem) {
@@ -169,11 +189,25 @@ void problem_keep_states(struct problem *problem) {
 
 int64_t problem_fewest_devices(const struct problem *problem) {
     const struct cluster *cluster = &problem->cluster;
-    bool offload = layout_request_allows(&problem->search.request, LAYOUT_OFFLOAD, 1);
-    double bytes = problem->counts.parameters *
-                   (offload ? LEAST_BYTES_PER_PARAMETER : LEAST_BYTES_PER_PARAMETER_ON_DEVICE);
-    double node_bytes = (double)cluster->node.devices * cluster->device.memory_bytes;
-    return (int64_t)fmax(ceil(bytes / node_bytes), 1) * cluster->node.devices;
+    const struct layout_request *request = &problem->search.request;
+    const struct cluster_store *store = &cluster->store;
+    double in_node = (double)cluster->node.devices, parameters = problem->counts.parameters;
+    double device_bytes = in_node * cluster->device.memory_bytes, all_bytes = device_bytes;
+    double on_devices = LEAST_BYTES_PER_PARAMETER, anywhere = LEAST_BYTES_PER_PARAMETER * parameters;
+    if (layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_OPTIMIZER) ||
+        layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_OPTIMIZER_ACTIVATIONS))
+        on_devices = LEAST_BYTES_PER_PARAMETER_NO_OPTIMIZER;
+    if (layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_WEIGHTS) ||
+        layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_WEIGHTS_ACTIVATIONS))
+        on_devices = 0;
+    if (on_devices < LEAST_BYTES_PER_PARAMETER)
+        all_bytes += cluster->node.host_memory_bytes;
+    if (on_devices < LEAST_BYTES_PER_PARAMETER && store->name != NULL && store->devices > 0)
+        all_bytes += store->capacity_bytes * fmax(1, in_node / (double)store->devices);
+    if (on_devices < LEAST_BYTES_PER_PARAMETER && store->name != NULL && store->devices == 0)
+        anywhere = fmax(0, anywhere - store->capacity_bytes);
+    double nodes = fmax(ceil(on_devices * parameters / device_bytes), ceil(anywhere / all_bytes));
+    return (int64_t)fmax(nodes, 1) * cluster->node.devices;
 }
 
 /* The multiple of `unit` nearest to `sequences`, at least one. */
@@ -294,9 +328,22 @@ static void note_cluster(struct problem *problem) {
     if (cluster->device.from && strcmp(cluster->device.from, "base") == 0) {
         problem_note(problem, "the device is not measured: it is the base's %s", cluster->device.name);
     }
+    if (source->kind == SOURCE_DATASHEET && source->note) {
+        problem_note(problem, "%s: %s", cluster->name, source->note);
+    }
+    if (cluster->parallelism == PARALLELISM_DATA) {
+        problem_note(problem, "%s splits by data alone: no tp, cp, pp or ep", cluster->name);
+    }
     if (!matmul_is_fitted(&cluster->device, problem->search.training.precision)) {
-        problem_note(problem, "no kernel of %s was measured in %s: extrapolated from another device by peak",
-                     cluster->device.name, precision_names[problem->search.training.precision]);
+        const struct matmul_constants *reference = &reference_device.kernels.matmul[PRECISION_BF16];
+        double share = reference->flops_per_second / (1 + reference->throttle) /
+                       reference_device.peak_flops[PRECISION_BF16];
+        problem_note(
+            problem,
+            "no kernel of %s was measured in %s: extrapolated from the %s by peak, of which its large "
+            "bf16 products reach %.0f %%",
+            cluster->device.name, precision_names[problem->search.training.precision], reference_device.name,
+            100 * share);
     }
     if (problem->search.training.tokens > 0 && cluster->device.price_per_second <= 0) {
         problem_note(problem, "no cost: the cluster file gives no price");

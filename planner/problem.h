@@ -63,7 +63,14 @@ bool problem_parse_choice(const char *what, const char *text, const char *const 
 struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries);
 
 /* What of the asked an error is about. */
-enum problem_part { PROBLEM_MODEL, PROBLEM_CLUSTER, PROBLEM_BATCH, PROBLEM_PRECISION, PROBLEM_DEVICES };
+enum problem_part {
+    PROBLEM_MODEL,
+    PROBLEM_CLUSTER,
+    PROBLEM_LAYOUT,
+    PROBLEM_BATCH,
+    PROBLEM_PRECISION,
+    PROBLEM_DEVICES
+};
 
 struct problem {
     struct model model;

@@ -88,11 +88,6 @@ static void evaluate(struct search *search, const struct layout *layout) {
     search_pool_add(&search->distinct, &candidate);
 }
 
-static bool fits(const struct search *search, const struct memory_use *use) {
-    return use->per_device_bytes <= use->capacity_bytes &&
-           search_host_has_room(search->problem->cluster, use->host_bytes_per_device);
-}
-
 /* All overlaps of a leaf in the orders that are of use. */
 static void open_leaf(struct search *search, struct leaves *leaves, size_t index) {
     const struct split_choices *choices = leaves->choices;
@@ -111,7 +106,7 @@ static void open_leaf(struct search *search, struct leaves *leaves, size_t index
     if (useful_count == 0)
         return;
     leaves_memory(leaves, index, &use);
-    if (!fits(search, &use))
+    if (!memory_fits(&use))
         return;
     search->result->feasible += (int64_t)(useful_count * choices->overlap_count);
     for (size_t i = 0; i < choices->order_count; i++)
@@ -365,10 +360,12 @@ static bool search_pass(struct search *search, bool offload, struct error *error
     return true;
 }
 
-/* Offload is tried by itself only where nothing fits without, and the cluster says what the host has. */
+/* Offload is tried by itself only where nothing fits without, and the cluster says what its hosts have, or
+ * has a store. */
 static bool may_offload(const struct search_problem *problem) {
-    return problem->request.keys[LAYOUT_OFFLOAD].count == 0 && problem->cluster->node.host_memory_bytes > 0 &&
-           problem->cluster->node.host_link_bytes_per_second > 0;
+    const struct cluster_node *node = &problem->cluster->node;
+    bool host = node->host_memory_bytes > 0 && node->host_link_bytes_per_second > 0;
+    return problem->request.keys[LAYOUT_OFFLOAD].count == 0 && (host || problem->cluster->store.name != NULL);
 }
 
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,

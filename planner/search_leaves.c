@@ -39,7 +39,7 @@ void leaves_bound(struct leaves *leaves, struct cost_context *context, size_t in
     bound->closed_form_seconds = cost_bound_closed_form(context, layout, work);
 }
 
-void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool offload) {
+void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload) {
     const struct split_choices *choices = leaves->choices;
     for (size_t i = 0; i < leaves->count; i++) {
         struct layout *layout = &leaves->layouts[i];

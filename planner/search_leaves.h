@@ -24,7 +24,7 @@ void leaves_init(struct leaves *leaves, const struct search_problem *problem,
 void leaves_add(struct leaves *leaves, const struct layout *variant);
 
 /* Sets the schedule, sharding and offload that the following calls are about. */
-void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, bool offload);
+void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload);
 
 /* Bytes that are held against the device, without activations: no leaf of the choice needs less. */
 double leaves_least_bytes(const struct leaves *leaves);

@@ -8,7 +8,8 @@ static struct layout thriftiest(const struct split_choices *choices, const struc
     struct layout layout = *split;
     layout.zero = choices->shardings[choices->sharding_count - 1].zero;
     layout.zero_group = choices->shardings[choices->sharding_count - 1].group;
-    layout.offload = choices->offloads[choices->offload_count - 1];
+    for (size_t i = 0; i < choices->offload_count; i++)
+        layout.offload = offload_union(layout.offload, choices->offloads[i]);
     layout.schedule = SCHEDULE_1F1B;
     return layout;
 }

@@ -132,10 +132,10 @@ static void make_others(const struct search_problem *problem, bool offload, stru
         if (is_given(problem, LAYOUT_ORDER) ? allows(problem, LAYOUT_ORDER, order)
                                             : order == 0 || order_matters)
             choices->orders[choices->order_count++] = (enum rank_order)order;
-    for (int value = 0; value <= 1; value++)
+    for (int value = 0; value < OFFLOAD_COUNT; value++)
         if (is_given(problem, LAYOUT_OFFLOAD) ? allows(problem, LAYOUT_OFFLOAD, value)
                                               : (value != 0) == offload)
-            choices->offloads[choices->offload_count++] = value != 0;
+            choices->offloads[choices->offload_count++] = (enum offload)value;
 }
 
 static void make_all_but_schedules(const struct search_problem *problem, bool offload,

@@ -73,7 +73,7 @@ struct split_choices {
     size_t order_count;
     struct layout_overlap overlaps[8];
     size_t overlap_count;
-    bool offloads[2];
+    enum offload offloads[OFFLOAD_COUNT];
     size_t offload_count;
 };
 

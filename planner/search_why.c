@@ -2,15 +2,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/units.h"
 #include "planner/search_leaves.h"
 #include "planner/search_pool.h"
-
-bool search_host_has_room(const struct cluster *cluster, double host_bytes_per_device) {
-    double node_bytes = host_bytes_per_device * (double)cluster->node.devices;
-    return host_bytes_per_device <= 0 || node_bytes <= cluster->node.host_memory_bytes;
-}
 
 /* What the request says of a key, if it says one thing only. */
 static int64_t asked(const struct search_problem *problem, enum layout_key key, int64_t otherwise) {
@@ -42,28 +38,31 @@ bool search_why_no_layout(const struct search_problem *problem, struct error *er
                      why);
 }
 
-/* Bytes of a device that find no place: on the device, and with offload in its share of the host. */
+/* Bytes of a device that find no place: on the device, and with offload in its shares of host and store. */
 static double device_excess(const struct memory_use *use) {
     return fmax(0, use->per_device_bytes - use->capacity_bytes);
 }
 
-static double host_excess(const struct search_problem *problem, const struct memory_use *use) {
-    const struct cluster_node *node = &problem->cluster->node;
-    return fmax(0, use->host_bytes_per_device - node->host_memory_bytes / (double)node->devices);
+static double host_excess(const struct memory_use *use) {
+    return fmax(0, use->host_bytes_per_device - use->host_capacity_bytes);
 }
 
-static double excess(const struct search_problem *problem, const struct memory_use *use) {
-    return device_excess(use) + host_excess(problem, use);
+static double store_excess(const struct memory_use *use) {
+    return fmax(0, use->store_bytes_per_device - use->store_capacity_bytes);
+}
+
+static double excess(const struct memory_use *use) {
+    return device_excess(use) + host_excess(use) + store_excess(use);
 }
 
 /* Of layouts that exceed as much the first in the order of the keys, so that it doesn't matter in which order
  * they come. */
-static void consider(const struct search_problem *problem, struct leaves *leaves, struct near_miss *nearest) {
+static void consider(struct leaves *leaves, struct near_miss *nearest) {
     for (size_t i = 0; i < leaves->count; i++) {
-        struct candidate best = {nearest->layout, excess(problem, &nearest->memory)}, candidate;
+        struct candidate best = {nearest->layout, excess(&nearest->memory)}, candidate;
         struct memory_use use;
         leaves_memory(leaves, i, &use);
-        candidate = (struct candidate){leaves->layouts[i], excess(problem, &use)};
+        candidate = (struct candidate){leaves->layouts[i], excess(&use)};
         candidate.layout.order = leaves->choices->orders[0];
         candidate.layout.overlap = leaves->choices->overlaps[0];
         if (nearest->found && candidate_compare(&candidate, &best) >= 0)
@@ -74,23 +73,33 @@ static void consider(const struct search_problem *problem, struct leaves *leaves
     }
 }
 
+/* Adds "12.3 GB over the device's 80 GB" to what is said already. */
+static void say_excess(struct near_miss *nearest, const char *bound, const char *whose, double over,
+                       double capacity) {
+    char over_text[32], capacity_text[32];
+    size_t used = strlen(nearest->why);
+    if (over <= 0)
+        return;
+    if (nearest->bound == NULL)
+        nearest->bound = bound;
+    units_format(over, UNIT_BYTES, over_text, sizeof over_text);
+    units_format(capacity, UNIT_BYTES, capacity_text, sizeof capacity_text);
+    snprintf(nearest->why + used, sizeof nearest->why - used, "%s%s over %s%s", used > 0 ? ", and " : "",
+             over_text, whose, capacity_text);
+}
+
 static void describe(const struct search_problem *problem, struct near_miss *nearest) {
     const struct memory_use *use = &nearest->memory;
-    const struct cluster_node *node = &problem->cluster->node;
-    double device = device_excess(use), host = host_excess(problem, use) * (double)node->devices;
-    char device_over[32], capacity[32], host_over[32], host_memory[32];
-    units_format(device, UNIT_BYTES, device_over, sizeof device_over);
-    units_format(use->capacity_bytes, UNIT_BYTES, capacity, sizeof capacity);
-    units_format(host, UNIT_BYTES, host_over, sizeof host_over);
-    units_format(node->host_memory_bytes, UNIT_BYTES, host_memory, sizeof host_memory);
-    nearest->bound = device > 0 ? "memory" : "host memory";
-    if (device > 0 && host > 0)
-        snprintf(nearest->why, sizeof nearest->why, "%s over the device's %s, and %s over the node's %s",
-                 device_over, capacity, host_over, host_memory);
-    else if (device > 0)
-        snprintf(nearest->why, sizeof nearest->why, "%s over the device's %s", device_over, capacity);
-    else
-        snprintf(nearest->why, sizeof nearest->why, "%s over the node's %s", host_over, host_memory);
+    const struct cluster *cluster = problem->cluster;
+    int64_t devices = layout_devices(&nearest->layout);
+    double hosts = (double)memory_devices_of_host(cluster, devices);
+    double stores = (double)memory_devices_of_store(cluster, devices);
+    nearest->bound = NULL;
+    nearest->why[0] = '\0';
+    say_excess(nearest, "memory", "the device's ", device_excess(use), use->capacity_bytes);
+    say_excess(nearest, "host memory", "the node's ", host_excess(use) * hosts,
+               cluster->node.host_memory_bytes);
+    say_excess(nearest, "store", "the store's ", store_excess(use) * stores, cluster->store.capacity_bytes);
 }
 
 static void consider_split(const struct search_problem *problem, bool offload, const struct layout *split,
@@ -110,9 +119,9 @@ static void consider_split(const struct search_problem *problem, bool offload, c
             leaves_choose(&leaves, j / choices.sharding_count, j % choices.sharding_count,
                           choices.offloads[i]);
             if (nearest->found && leaves_least_bytes(&leaves) - problem->cluster->device.memory_bytes >
-                                      excess(problem, &nearest->memory))
+                                      excess(&nearest->memory))
                 continue;
-            consider(problem, &leaves, nearest);
+            consider(&leaves, nearest);
         }
 }
 

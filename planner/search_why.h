@@ -7,11 +7,10 @@
 /* Describes in `error` why the problem has no layout at all. Always false. */
 bool search_why_no_layout(const struct search_problem *problem, struct error *error);
 
-/* The layout of the space that exceeds its device's memory (or its node's, with offload) by least. */
+/* The layout of the space that exceeds its device's memory (or its host's and store's, with offload) by
+ * least.
+ */
 void search_why_nothing_fits(const struct search_problem *problem, bool offload,
                              const struct search_space *space, struct near_miss *nearest);
-
-/* True when the layout's share of the host's memory is there. */
-bool search_host_has_room(const struct cluster *cluster, double host_bytes_per_device);
 
 #endif

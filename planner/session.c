@@ -208,6 +208,8 @@ static const struct yaml_node *blamed(const struct session *session, const struc
     case PROBLEM_DEVICES:
         return cluster->devices_from ? member(cluster->node, "devices")
                                      : member(member(root, "want"), "devices");
+    case PROBLEM_LAYOUT:
+        return member(root, "search");
     case PROBLEM_CLUSTER:
         break;
     }

@@ -85,7 +85,7 @@ static void measured_schedules_are_those_that_runs_used(void **state) {
     (void)state;
     for (size_t i = 0; i < measured.run_count; i++) {
         used[measured.runs[i].layout.schedule] = true;
-        assert_false(measured.runs[i].layout.offload);
+        assert_int_equal(measured.runs[i].layout.offload, OFFLOAD_NONE);
         assert_true(measured.runs[i].run->training.precision != PRECISION_TF32);
     }
     for (int i = 0; i < SCHEDULE_COUNT; i++)
@@ -148,7 +148,7 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);
     check_extrapolated(&found, "dualpipe");
     layout = split(256);
-    layout.offload = true;
+    layout.offload = OFFLOAD_OPTIMIZER;
     found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);
     check_extrapolated(&found, "offload");
 

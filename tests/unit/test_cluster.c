@@ -150,8 +150,18 @@ static void fill(struct cluster *cluster) {
         .node = {.devices = 8,
                  .host_memory_bytes = 2e12,
                  .host_link_bytes_per_second = 25e9,
+                 .host_memory_bytes_per_second = 320e9 / 7,
                  .storage_bytes_per_second = 10e9 / 3,
                  .from = "measured"},
+        .parallelism = PARALLELISM_DATA,
+        .store = {.name = "drives of a node",
+                  .capacity_bytes = 28e12,
+                  .devices = 8,
+                  .bytes_per_second = 10e9 / 3,
+                  .total_bytes_per_second = 25e9,
+                  .memory_bytes_per_second = 1e12 / 7,
+                  .broadcast = true,
+                  .from = "base"},
         .device = {.name = "A100",
                    .memory_bytes = 80e9,
                    .reserved_bytes = 2e9 / 3,
@@ -270,7 +280,17 @@ static void same_node_and_device(const struct cluster *found, const struct clust
     assert_same_double(found->node.host_memory_bytes, wanted->node.host_memory_bytes);
     assert_same_double(found->node.host_link_bytes_per_second, wanted->node.host_link_bytes_per_second);
     assert_same_double(found->node.storage_bytes_per_second, wanted->node.storage_bytes_per_second);
+    assert_same_double(found->node.host_memory_bytes_per_second, wanted->node.host_memory_bytes_per_second);
     same_text(found->node.from, wanted->node.from);
+    assert_int_equal(found->parallelism, wanted->parallelism);
+    same_text(found->store.name, wanted->store.name);
+    assert_same_double(found->store.capacity_bytes, wanted->store.capacity_bytes);
+    assert_int_equal(found->store.devices, wanted->store.devices);
+    assert_same_double(found->store.bytes_per_second, wanted->store.bytes_per_second);
+    assert_same_double(found->store.total_bytes_per_second, wanted->store.total_bytes_per_second);
+    assert_same_double(found->store.memory_bytes_per_second, wanted->store.memory_bytes_per_second);
+    assert_int_equal(found->store.broadcast, wanted->store.broadcast);
+    same_text(found->store.from, wanted->store.from);
     same_text(found->device.name, wanted->device.name);
     assert_same_double(found->device.memory_bytes, wanted->device.memory_bytes);
     assert_same_double(found->device.reserved_bytes, wanted->device.reserved_bytes);

@@ -88,26 +88,27 @@ static struct layout dense_layout(void) {
 
 static double sum_of(const struct step_cost *cost) {
     return cost->compute + cost->recompute + cost->tp + cost->ep + cost->cp + cost->pp + cost->dp +
-           cost->bubble + cost->optimizer;
+           cost->bubble + cost->optimizer + cost->offload;
 }
 
 static bool random_layout(const struct model *model, const struct training *training, struct layout *layout) {
     static const int64_t powers[] = {1, 2, 4, 8, 16};
     char why[256];
-    *layout = (struct layout){.tp = powers[rand() % 4],
-                              .pp = powers[rand() % 4],
-                              .vpp = 1,
-                              .cp = powers[rand() % 3],
-                              .ep = model->experts.count > 0 ? powers[rand() % 4] : 1,
-                              .etp = model->experts.count > 0 ? powers[rand() % 2] : 1,
-                              .dp = powers[rand() % 5],
-                              .micro_batch = powers[rand() % 3],
-                              .zero = rand() % 4,
-                              .recompute = (enum recompute)(rand() % 3),
-                              .schedule = (enum schedule)(rand() % SCHEDULE_COUNT),
-                              .order = (enum rank_order)(rand() % ORDER_COUNT),
-                              .overlap = {rand() % 2, rand() % 2, rand() % 2},
-                              .offload = rand() % 4 == 0};
+    *layout =
+        (struct layout){.tp = powers[rand() % 4],
+                        .pp = powers[rand() % 4],
+                        .vpp = 1,
+                        .cp = powers[rand() % 3],
+                        .ep = model->experts.count > 0 ? powers[rand() % 4] : 1,
+                        .etp = model->experts.count > 0 ? powers[rand() % 2] : 1,
+                        .dp = powers[rand() % 5],
+                        .micro_batch = powers[rand() % 3],
+                        .zero = rand() % 4,
+                        .recompute = (enum recompute)(rand() % 3),
+                        .schedule = (enum schedule)(rand() % SCHEDULE_COUNT),
+                        .order = (enum rank_order)(rand() % ORDER_COUNT),
+                        .overlap = {rand() % 2, rand() % 2, rand() % 2},
+                        .offload = rand() % 4 == 0 ? (enum offload)(rand() % OFFLOAD_COUNT) : OFFLOAD_NONE};
     layout->sequence_parallel = layout->tp > 1 && rand() % 2;
     if (layout->schedule == SCHEDULE_INTERLEAVED)
         layout->vpp = 2;
@@ -187,8 +188,17 @@ static void more_never_hurts(void **state) {
             continue;
         struct cluster cluster = h100_cluster(), better = cluster;
         double factor = 1 + (double)(rand() % 100) / 50;
-        int what = rand() % 4;
+        int what = rand() % 6;
+        cluster.node.host_memory_bytes = better.node.host_memory_bytes = 16e12;
+        cluster.node.host_link_bytes_per_second = better.node.host_link_bytes_per_second = 5e9;
+        cluster.node.host_memory_bytes_per_second = better.node.host_memory_bytes_per_second = 100e9;
         switch (what) {
+        case 4:
+            better.node.host_link_bytes_per_second *= factor;
+            break;
+        case 5:
+            better.node.host_memory_bytes_per_second *= factor;
+            break;
         case 0:
             better.levels[rand() % 2].bandwidth_bytes_per_second *= factor;
             break;
@@ -277,7 +287,7 @@ static void keys_do_what_they_say(void **state) {
     cost = cost_on(&cluster, &model, &training, &layout);
     assert_near(cost.bubble, base.bubble / 4, 0.05);
     layout = dense_layout();
-    layout.offload = true;
+    layout.offload = OFFLOAD_OPTIMIZER;
     assert_true(cost_on(&cluster, &model, &training, &layout).optimizer > base.optimizer);
     layout = dense_layout();
     layout.order = ORDER_TP_CP_PP_DP; /* neighbouring stages and gradients both cross nodes at tp 8 */

@@ -92,7 +92,7 @@ static void files_hold_values_lists_and_overlap(void **state) {
     assert_choices(&request, LAYOUT_TP, 2, (int64_t[]){4, 8});
     assert_choices(&request, LAYOUT_ZERO_GROUP, 1, (int64_t[]){8});
     assert_choices(&request, LAYOUT_RECOMPUTE, 1, (int64_t[]){RECOMPUTE_SELECTIVE});
-    assert_choices(&request, LAYOUT_OFFLOAD, 1, (int64_t[]){1});
+    assert_choices(&request, LAYOUT_OFFLOAD, 1, (int64_t[]){OFFLOAD_OPTIMIZER});
     assert_choices(&request, LAYOUT_OVERLAP_TP, 1, (int64_t[]){0});
     assert_choices(&request, LAYOUT_OVERLAP_DP, 2, (int64_t[]){0, 1});
     assert_int_equal(request.keys[LAYOUT_OVERLAP_PP].count, 0);
@@ -128,7 +128,7 @@ static void formatted_layouts_read_back(void **state) {
                                   .schedule = SCHEDULE_INTERLEAVED,
                                   .order = ORDER_TP_CP_PP_DP,
                                   .overlap = {.tp = true, .dp = true},
-                                  .offload = true};
+                                  .offload = OFFLOAD_OPTIMIZER};
     char text[512], plain[128], small[8];
     struct layout_request request = {0};
     struct error error = {0};
@@ -137,7 +137,7 @@ static void formatted_layouts_read_back(void **state) {
     assert_string_equal(text,
                         "tp=8 pp=16 vpp=2 cp=2 ep=16 etp=1 dp=12 micro_batch=1 sequence_parallel=true "
                         "zero=1 zero_group=8 recompute=selective schedule=interleaved order=tp-cp-pp-dp "
-                        "overlap.tp=true overlap.dp=true overlap.pp=false offload=true");
+                        "overlap.tp=true overlap.dp=true overlap.pp=false offload=optimizer");
     assert_true(layout_request_parse(text, &request, &error));
     for (enum layout_key key = LAYOUT_TP; key < LAYOUT_KEY_COUNT; key++)
         assert_choices(&request, key, 1, (int64_t[]){layout_get(&layout, key)});

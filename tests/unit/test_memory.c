@@ -104,7 +104,7 @@ static void test_bytes_per_parameter(void **state) {
     }
     question.layout.zero_group = 4;
     assert_near(estimate(question).optimizer_bytes, 12.0 / 4 * parameters, 1e-9);
-    question.layout.offload = true;
+    question.layout.offload = OFFLOAD_OPTIMIZER;
     assert_near(estimate(question).optimizer_bytes, 0, 1e-9);
     assert_near(estimate(question).host_bytes_per_device, 12.0 / 4 * parameters, 1e-9);
 }

@@ -98,6 +98,13 @@ static void make_random(struct setting *setting) {
         setting->cluster.node.host_memory_bytes = 1e12;
         setting->cluster.node.host_link_bytes_per_second = 25e9;
     }
+    if (PICK(0, 0, 0, 1) != 0)
+        setting->cluster.store = (struct cluster_store){.name = "store",
+                                                        .capacity_bytes = (double)PICK(1, 100, 10000) * 1e9,
+                                                        .bytes_per_second = 5e9,
+                                                        .total_bytes_per_second = PICK(0, 1) ? 20e9 : 0,
+                                                        .memory_bytes_per_second = PICK(0, 1) ? 1e12 : 0,
+                                                        .broadcast = PICK(0, 1) != 0};
 }
 
 static void assert_same_layout(const struct layout *a, const struct layout *b) {

@@ -57,11 +57,14 @@ struct cluster_device {
     double reserved_bytes; /* what a framework never gets */
     double memory_bytes_per_second;
     double peak_flops[PRECISION_COUNT]; /* dense; 0: the device lacks the format */
-    struct kernel_constants kernels;    /* fitted constants of the matrix-product and attention models */
-    double price_per_second;            /* money units (dollars); 0: unknown */
-    double power_watts;                 /* 0: unknown */
-    double mtbf_seconds;                /* mean time of one device between interruptions; 0: unknown */
-    const char *from;                   /* as in struct cluster_node */
+    /* A product of square bf16 matrices that was measured: edge in elements, rate; 0: none was. */
+    int64_t product_edge;
+    double product_flops_per_second;
+    struct kernel_constants kernels; /* fitted constants of the matrix-product and attention models */
+    double price_per_second;         /* money units (dollars); 0: unknown */
+    double power_watts;              /* 0: unknown */
+    double mtbf_seconds;             /* mean time of one device between interruptions; 0: unknown */
+    const char *from;                /* as in struct cluster_node */
 };
 
 enum collective_operation {
@@ -137,9 +140,10 @@ struct cluster_host {
 
 /* One figure, with how well it is known. */
 struct measurement {
-    const char *level;   /* name of the network level, or "node" */
-    const char *what;    /* "latency", "bandwidth", "all_reduce" ... */
-    const char *between; /* "host1:0 host2:0", or the group; NULL for the level as a whole */
+    const char *level;     /* name of the network level, or "node" */
+    const char *what;      /* "latency", "bandwidth", "all_reduce" ... */
+    const char *transport; /* what carried it: "nccl", "mpi-gpu"; NULL: MPI from and to host memory */
+    const char *between;   /* "host1:0 host2:0", or the group; NULL for the level as a whole */
     double message_bytes;
     int64_t members;
     int64_t count;

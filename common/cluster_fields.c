@@ -112,8 +112,21 @@ const struct field device_fields[] = {
     NUMBER_POSITIVE("power", struct cluster_device, power_watts, UNIT_WATTS),
     NUMBER_POSITIVE("mtbf", struct cluster_device, mtbf_seconds, UNIT_SECONDS),
     TEXT("from", struct cluster_device, from),
+    CUSTOM("product", 0, read_product),
     CUSTOM("matmul", offsetof(struct cluster_device, kernels), read_kernels),
     CUSTOM("attention", offsetof(struct cluster_device, kernels.attention), read_attention),
+    END,
+};
+
+const struct field product_fields[] = {
+    {.key = "edge",
+     .type = FIELD_INTEGER,
+     .offset = offsetof(struct cluster_device, product_edge),
+     .required = true,
+     .unit = UNIT_COUNT,
+     .minimum = 1,
+     .maximum = 1e6},
+    NUMBER_REQUIRED("rate", struct cluster_device, product_flops_per_second, UNIT_FLOPS_PER_SECOND),
     END,
 };
 
@@ -287,7 +300,7 @@ const struct field part_fields[] = {
 
 #define MEASUREMENT_FIELDS(unit_)                                                                            \
     TEXT_REQUIRED("level", struct measurement, level), TEXT_REQUIRED("what", struct measurement, what),      \
-        TEXT("between", struct measurement, between),                                                        \
+        TEXT("transport", struct measurement, transport), TEXT("between", struct measurement, between),      \
         NUMBER("message", struct measurement, message_bytes, UNIT_BYTES),                                    \
         WHOLE("members", struct measurement, members), WHOLE("count", struct measurement, count),            \
         NUMBER_REQUIRED("median", struct measurement, median, unit_),                                        \

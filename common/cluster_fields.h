@@ -13,6 +13,7 @@ extern const struct field source_fields[];      /* struct cluster_source */
 extern const struct field node_fields[];        /* struct cluster_node */
 extern const struct field store_fields[];       /* struct cluster_store */
 extern const struct field device_fields[];      /* struct cluster_device */
+extern const struct field product_fields[];     /* struct cluster_device, as `product:` */
 extern const struct field peak_fields[];        /* double[PRECISION_COUNT] */
 extern const struct field kernel_fields[];      /* struct kernel_constants, as `matmul:` */
 extern const struct field matmul_fields[];      /* struct matmul_constants, one precision */
@@ -37,6 +38,7 @@ CUSTOM_READER(read_source);
 CUSTOM_READER(read_node);
 CUSTOM_READER(read_store);
 CUSTOM_READER(read_device);
+CUSTOM_READER(read_product); /* target: struct cluster_device */
 CUSTOM_READER(read_peak);
 CUSTOM_READER(read_kernels);
 CUSTOM_READER(read_matmul);

@@ -56,6 +56,10 @@ CUSTOM_READER(read_peak) {
     return fields_read(reader, node, peak_fields, "cluster.device.peak", target);
 }
 
+CUSTOM_READER(read_product) {
+    return fields_read(reader, node, product_fields, "cluster.device.product", target);
+}
+
 CUSTOM_READER(read_kernels) {
     return fields_read(reader, node, kernel_fields, "cluster.device.matmul", target);
 }

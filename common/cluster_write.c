@@ -220,6 +220,15 @@ static void write_peak(struct writer *writer, const char *key, const void *value
     write_mapping(writer, peak_fields, FLOW, value, NULL);
 }
 
+static void write_product(struct writer *writer, const char *key, const void *value) {
+    const struct cluster_device *device = value;
+
+    if (device->product_edge == 0)
+        return;
+    emit_plain(writer, key);
+    write_mapping(writer, product_fields, FLOW, value, NULL);
+}
+
 static bool kernels_known(const struct kernel_constants *kernels) {
     bool known = kernels->multiprocessors != 0 || kernels->memory_efficiency > 0 || kernels->from != NULL ||
                  kernels->grouped_rate > 0 || kernels->grouped_launch_seconds > 0;
@@ -371,6 +380,7 @@ static void write_custom(struct writer *writer, const struct field *field, const
         {read_store, write_store},
         {read_device, write_device},
         {read_peak, write_peak},
+        {read_product, write_product},
         {read_kernels, write_kernels},
         {read_matmul, write_matmul},
         {read_grouped, write_grouped},

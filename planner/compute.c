@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* A backward pass reads and writes so much more than the forward pass of an element-wise kernel: a norm reads
  * two tensors and writes one where forward reads one, a gate reads three and writes two. Counted over the
@@ -111,12 +112,15 @@ void compute_add_product(struct compute_work *work, const char *label, const str
         return;
     int64_t m = product->rows, n = product->outputs, k = product->inputs;
     enum precision precision = product->half ? work->half : work->problem->training->precision;
-    double flops = 2 * (double)m * (double)n * (double)k;
+    double flops = 2 * (double)m * (double)n * (double)k, share = work->device.kernels.measured_share;
+    char measured[48] = "";
+    if (share > 0)
+        snprintf(measured, sizeof measured, " (%.3g of the usual, measured)", share);
     explain_add(work->explain, label, seconds.forward + seconds.input + seconds.weight, UNIT_SECONDS,
-                "m %lld n %lld k %lld%s %s: forward %.4g, data gradient %.4g, weight gradient %.4g TFLOP/s",
+                "m %lld n %lld k %lld%s %s: forward %.4g, data gradient %.4g, weight gradient %.4g TFLOP/s%s",
                 (long long)m, (long long)n, (long long)k, product->groups > 1 ? ", grouped," : "",
                 precision_names[precision], flops / seconds.forward / 1e12, flops / seconds.input / 1e12,
-                flops / seconds.weight / 1e12);
+                flops / seconds.weight / 1e12, measured);
 }
 
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,

@@ -72,7 +72,8 @@ static double relative_efficiency(const struct cluster_device *device) {
            reference_device.peak_flops[PRECISION_BF16] / reference->flops_per_second;
 }
 
-static struct matmul_constants constants_for(const struct cluster_device *device, enum precision precision) {
+static struct matmul_constants fitted_constants(const struct cluster_device *device,
+                                                enum precision precision) {
     const struct matmul_constants *own = own_constants(device, precision);
     if (own)
         return *own;
@@ -88,6 +89,18 @@ static struct matmul_constants constants_for(const struct cluster_device *device
         ratio *= relative_efficiency(device);
     return scale(own_constants(from, of), ratio,
                  device->memory_bytes_per_second / from->memory_bytes_per_second);
+}
+
+/* What one product of this very device reached holds for all of them: clocks and cooling are the same. */
+static struct matmul_constants constants_for(const struct cluster_device *device, enum precision precision) {
+    struct matmul_constants constants = fitted_constants(device, precision);
+    double share = device->kernels.measured_share;
+    if (share > 0) {
+        constants.flops_per_second *= share;
+        constants.output_seconds /= share;
+        constants.tile_seconds /= share;
+    }
+    return constants;
 }
 
 static double throttled(const struct matmul_constants *c, double seconds, double flops) {
@@ -174,6 +187,17 @@ double matmul_seconds(const struct cluster_device *device, const struct matmul *
     if (accumulates)
         seconds += accumulate_share * results / rate;
     return c.launch_seconds + fmax(seconds, (operands + results) / rate) + c.operand_seconds * m * k * batch;
+}
+
+double matmul_adopt_measured(struct cluster_device *device) {
+    double edge = (double)device->product_edge;
+    const struct matmul product = {device->product_edge, device->product_edge, device->product_edge, 1,
+                                   PRECISION_BF16,       MATMUL_FORWARD};
+    device->kernels.measured_share = 0;
+    if (device->product_edge <= 0 || device->peak_flops[PRECISION_BF16] <= 0)
+        return 0;
+    double promised = 2 * edge * edge * edge / matmul_seconds(device, &product);
+    return device->kernels.measured_share = device->product_flops_per_second / promised;
 }
 
 static const struct kernel_constants *grouped_constants(const struct cluster_device *device) {

@@ -30,6 +30,10 @@ double matmul_seconds(const struct cluster_device *device, const struct matmul *
 double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *matmul,
                               int64_t groups);
 
+/* Holds the constants against the product that was measured on the device, where one was: from then on all
+ * products run at the share of their rate that it reached. Returns that share, 0 where none was measured. */
+double matmul_adopt_measured(struct cluster_device *device);
+
 /* True when the constants are this device's own and not scaled from another's. */
 bool matmul_is_fitted(const struct cluster_device *device, enum precision precision);
 

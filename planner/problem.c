@@ -136,7 +136,11 @@ static bool read_files(const struct problem_asked *asked, struct problem *proble
     }
     problem->fault = PROBLEM_CLUSTER;
     const char *cluster = catalogue_find(CATALOGUE_TOPOLOGY, asked->cluster, problem->arena, error);
-    return cluster && cluster_read(cluster, problem->arena, &problem->cluster, error);
+    if (!cluster || !cluster_read(cluster, problem->arena, &problem->cluster, error)) {
+        return false;
+    }
+    matmul_adopt_measured(&problem->cluster.device);
+    return true;
 }
 
 struct problem_asked problem_asked_nothing(void) {
@@ -333,6 +337,13 @@ static void note_cluster(struct problem *problem) {
     }
     if (cluster->parallelism == PARALLELISM_DATA) {
         problem_note(problem, "%s splits by data alone: no tp, cp, pp or ep", cluster->name);
+    }
+    if (cluster->device.from && strstr(cluster->device.from, "measured:")) {
+        problem_note(problem, "figures of the device %s: %s", cluster->device.name, cluster->device.from);
+    }
+    if (cluster->device.kernels.measured_share > 0) {
+        problem_note(problem, "matrix products at %.3g of their usual rate, as one of %" PRId64 " reached",
+                     cluster->device.kernels.measured_share, cluster->device.product_edge);
     }
     if (!matmul_is_fitted(&cluster->device, problem->search.training.precision)) {
         const struct matmul_constants *reference = &reference_device.kernels.matmul[PRECISION_BF16];

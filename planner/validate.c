@@ -1,5 +1,7 @@
 #include "planner/validate.h"
 
+#include "planner/matmul.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@ static const struct cluster *find_cluster(struct known_cluster **known, const ch
     entry = ARENA_NEW(arena, struct known_cluster);
     if (!cluster_read(path, arena, &entry->cluster, error))
         return NULL;
+    matmul_adopt_measured(&entry->cluster.device);
     entry->path = path;
     entry->next = *known;
     *known = entry;

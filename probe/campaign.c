@@ -100,6 +100,7 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
         tasks[used] = (struct task){.kind = key->kind,
                                     .role = ROLE_INITIATOR,
                                     .peer = pairs[i].to,
+                                    .transport = key->transport,
                                     .bytes = key->bytes,
                                     .seconds = seconds,
                                     .stall_seconds = stall_seconds};
@@ -134,17 +135,25 @@ void campaign_gather(const struct campaign *campaign, struct arena *arena, struc
     }
 }
 
-bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t count, double seconds,
-                     struct error *error) {
+/* What a rank could not measure, the first time it is told. */
+static void refuse(struct campaign *campaign, enum transport transport, const struct report *report) {
+    if (campaign->refused[transport] == NULL) {
+        campaign->refused[transport] = arena_print(campaign->arena, "rank %d on %s: %s", report->rank,
+                                                   host_name(campaign, report->rank), report->why);
+    }
+}
+
+bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_t *ranks, size_t count,
+                    double seconds, struct error *error) {
     struct task *tasks = campaign->tasks;
     struct report *reports = campaign->reports;
-    struct record record = {.phase = PHASE_MEMORY, .kind = TASK_MEMORY, .members = (int32_t)count};
+    struct record record = {.phase = PHASE_MEMORY, .kind = (int32_t)kind, .members = (int32_t)count};
     record.from = record.to = ranks[0];
     if (records_find(campaign->records, &record) != NULL) {
         return true;
     }
     for (size_t i = 0; i < count; i++) {
-        tasks[i] = (struct task){.kind = TASK_MEMORY, .seconds = seconds, .stall_seconds = stall_seconds};
+        tasks[i] = (struct task){.kind = (int32_t)kind, .seconds = seconds, .stall_seconds = stall_seconds};
     }
     if (!crew_run(tasks, ranks, count, reports)) {
         return blame(campaign, tasks, reports, count, error);
@@ -152,7 +161,9 @@ bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t cou
     for (size_t i = 0; i < count; i++) {
         record.from = record.to = ranks[i];
         record.summary = reports[i].summary;
-        if (!records_add(campaign->records, &record, error)) {
+        if (reports[i].state == REPORT_REFUSED) {
+            refuse(campaign, TRANSPORT_DEVICE, &reports[i]);
+        } else if (!records_add(campaign->records, &record, error)) {
             return false;
         }
     }
@@ -174,18 +185,33 @@ static bool run_group(struct campaign *campaign, const struct task *task, const 
     return true;
 }
 
-bool campaign_form(struct campaign *campaign, const int32_t *ranks, size_t count, struct error *error) {
+bool campaign_form(struct campaign *campaign, enum transport transport, bool trial, const int32_t *ranks,
+                   size_t count, struct error *error) {
+    /* NCCL finds its way through the machine and connects all members: seconds, and more for many. */
+    const double nccl_seconds = 20, nccl_member_seconds = 0.05;
     const struct task task = {
-        .kind = TASK_GROUP, .members = (int32_t)count, .seconds = 0, .stall_seconds = stall_seconds};
+        .kind = TASK_GROUP,
+        .transport = (int32_t)transport,
+        .trial = trial ? 1 : 0,
+        .members = (int32_t)count,
+        .seconds = transport == TRANSPORT_NCCL ? nccl_seconds + nccl_member_seconds * (double)count : 0,
+        .stall_seconds = stall_seconds};
     struct report report;
     collectives_send_group(ranks, count);
-    return run_group(campaign, &task, ranks, count, &report, error);
+    if (!run_group(campaign, &task, ranks, count, &report, error)) {
+        return false;
+    }
+    if (report.state == REPORT_REFUSED) {
+        refuse(campaign, transport, &report);
+    }
+    return true;
 }
 
 bool campaign_collective(struct campaign *campaign, const struct record *key, const int32_t *ranks,
                          size_t count, double seconds, struct record *result, struct error *error) {
     const struct task task = {.kind = TASK_COLLECTIVE,
                               .operation = key->operation,
+                              .transport = key->transport,
                               .members = (int32_t)count,
                               .bytes = key->bytes,
                               .seconds = seconds,
@@ -203,7 +229,53 @@ bool campaign_collective(struct campaign *campaign, const struct record *key, co
         return false;
     }
     result->summary = report.summary;
+    if (report.state == REPORT_REFUSED) {
+        refuse(campaign, (enum transport)key->transport, &report);
+        return true;
+    }
     return records_add(campaign->records, result, error);
+}
+
+/* A GPU that several ranks have measures none of them. */
+static void take_apart(struct campaign *campaign) {
+    const struct placement *placement = campaign->placement;
+    campaign->gpu_each = campaign->device_buffers = true;
+    for (int32_t rank = 0; rank < placement->ranks; rank++) {
+        struct gpu_summary *gpu = &campaign->gpus[rank];
+        const struct placement_host *host = &placement->hosts[placement->host_of[rank]];
+        for (int32_t r = 0; gpu->usable && r < host->rank_count && host->ranks[r] < rank; r++) {
+            const struct gpu_summary *other = &campaign->gpus[host->ranks[r]];
+            if (other->usable && memcmp(other->uuid, gpu->uuid, sizeof gpu->uuid) == 0) {
+                gpu->usable = 0;
+                snprintf(gpu->words, sizeof gpu->words, "it has the GPU of rank %d", host->ranks[r]);
+            }
+        }
+        campaign->gpu_each = campaign->gpu_each && gpu->usable;
+        campaign->device_buffers = campaign->device_buffers && gpu->usable && gpu->mpi_takes_buffers;
+    }
+}
+
+static bool open_gpus(struct campaign *campaign, struct error *error) {
+    const struct placement *placement = campaign->placement;
+    size_t ranks = (size_t)placement->ranks;
+    int32_t *local = ARENA_ARRAY(campaign->arena, int32_t, ranks);
+    campaign->gpus = ARENA_ARRAY(campaign->arena, struct gpu_summary, ranks);
+    if (campaign->node_source->host_only || campaign->node_source->hwloc_xml != NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < placement->host_count; i++) {
+        for (int32_t r = 0; r < placement->hosts[i].rank_count; r++) {
+            local[placement->hosts[i].ranks[r]] = r;
+        }
+    }
+    for (size_t rank = 0; rank < ranks; rank++) {
+        campaign->ranks[rank] = (int32_t)rank;
+    }
+    if (!crew_open_gpus(campaign->tasks, campaign->ranks, local, ranks, campaign->reports, campaign->gpus)) {
+        return blame(campaign, campaign->tasks, campaign->reports, ranks, error);
+    }
+    take_apart(campaign);
+    return true;
 }
 
 bool campaign_describe(struct campaign *campaign, struct error *error) {
@@ -228,7 +300,7 @@ bool campaign_describe(struct campaign *campaign, struct error *error) {
                              campaign->nodes[i].error);
         }
     }
-    return true;
+    return open_gpus(campaign, error);
 }
 
 bool campaign_run(struct campaign *campaign, struct error *error) {

@@ -8,6 +8,7 @@
 #include "common/arena.h"
 #include "common/error.h"
 #include "probe/analysis.h"
+#include "probe/gpu.h"
 #include "probe/levels.h"
 #include "probe/node.h"
 #include "probe/placement.h"
@@ -23,12 +24,16 @@ struct campaign {
     struct progress progress;
     double begin, limit_seconds; /* MPI_Wtime of the start; --time-limit */
     const struct node_source *node_source;
-    struct node_summary *nodes;       /* of each host */
-    struct schedule_plan plan;        /* of the pairs of hosts */
-    double pace;                      /* of the time usually given to a pair of hosts */
-    struct levels levels;             /* of the network, by host; count 0 with one host */
-    struct analysis_host *hosts;      /* how each deviates; with two hosts or more */
-    struct analysis_links slow_links; /* of sound hosts */
+    struct node_summary *nodes;           /* of each host */
+    struct gpu_summary *gpus;             /* of each rank; all zero with --host-only */
+    bool gpu_each;                        /* each rank has a GPU of its own */
+    bool device_buffers;                  /* and MPI takes addresses in its memory */
+    const char *refused[TRANSPORT_COUNT]; /* what could not be measured after all, and why; NULL: nothing */
+    struct schedule_plan plan;            /* of the pairs of hosts */
+    double pace;                          /* of the time usually given to a pair of hosts */
+    struct levels levels;                 /* of the network, by host; count 0 with one host */
+    struct analysis_host *hosts;          /* how each deviates; with two hosts or more */
+    struct analysis_links slow_links;     /* of sound hosts */
     uint8_t *verdicts;    /* enum analysis_verdict of each direction of a pair; with two hosts or more */
     size_t unclear_links; /* that looked slow while too much else went on to tell */
     bool by_bandwidth;    /* the levels show in bandwidth, not in latency */
@@ -61,12 +66,14 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
 /* The pairs of hosts measured so far, with the verdicts on them. */
 void campaign_gather(const struct campaign *campaign, struct arena *arena, struct analysis_matrix *matrix);
 
-/* Memory of all `count` ranks at the same time. */
-bool campaign_memory(struct campaign *campaign, const int32_t *ranks, size_t count, double seconds,
-                     struct error *error);
+/* Each of `count` ranks alone, at the same time: its memory (TASK_MEMORY) or its GPU (TASK_GPU_...). */
+bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_t *ranks, size_t count,
+                    double seconds, struct error *error);
 
-/* One operation by a group that was formed. */
-bool campaign_form(struct campaign *campaign, const int32_t *ranks, size_t count, struct error *error);
+/* One operation by a group that was formed. What NCCL refuses is noted in `refused`, and is no error; the
+ * result's summary is empty then. `trial`: only whether NCCL works among them. */
+bool campaign_form(struct campaign *campaign, enum transport transport, bool trial, const int32_t *ranks,
+                   size_t count, struct error *error);
 bool campaign_collective(struct campaign *campaign, const struct record *key, const int32_t *ranks,
                          size_t count, double seconds, struct record *result, struct error *error);
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "common/cluster.h"
+#include "probe/gpu.h"
+#include "probe/nccl.h"
 #include "probe/wait.h"
 #include "probe/watchdog.h"
 
@@ -35,11 +37,11 @@ static void watch(const struct task *task, const char *what) {
     watchdog_arm(task->seconds + 2 * task->stall_seconds, doing);
 }
 
-bool collectives_form(const struct task *task) {
+enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT]) {
     int rank;
     int32_t *ranks = malloc((size_t)task->members * sizeof *ranks);
     if (ranks == NULL) {
-        return false;
+        return REPORT_STALLED;
     }
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (rank == 0) {
@@ -48,7 +50,7 @@ bool collectives_form(const struct task *task) {
         MPI_Request request;
         MPI_Irecv(ranks, task->members, MPI_INT32_T, 0, TAG_GROUP, MPI_COMM_WORLD, &request);
         if (!wait_request(&request, task->stall_seconds, WAIT_IDLE, MPI_STATUS_IGNORE)) {
-            return false; /* the list is still awaited: not freed */
+            return REPORT_STALLED; /* the list is still awaited: not freed */
         }
     }
     MPI_Group world, members;
@@ -58,9 +60,11 @@ bool collectives_form(const struct task *task) {
     MPI_Comm_create_group(MPI_COMM_WORLD, members, TAG_FORM, &group);
     MPI_Group_free(&members);
     MPI_Group_free(&world);
+    bool well = task->transport != TRANSPORT_NCCL ||
+                nccl_form(group, task->trial != 0, task->seconds, why, REPORT_TEXT);
     watchdog_disarm();
     free(ranks);
-    return true;
+    return well ? REPORT_DONE : REPORT_REFUSED;
 }
 
 /* Elements that one member gives or gets: nccl-tests counts the whole buffer of a member. */
@@ -88,51 +92,99 @@ static void call(const struct task *task, const struct buffers *b) {
     }
 }
 
-/* Seconds of one operation: the mean of `repeat` of them, of the slowest member; the same on all. */
-static double sample(const struct task *task, const struct buffers *buffers, int repeat) {
-    MPI_Barrier(group);
+/* Seconds of one operation as this member sees it; infinite when it failed. */
+static double own_seconds(const struct task *task, const struct buffers *b, int repeat) {
+    double seconds = HUGE_VAL;
+    if (task->transport == TRANSPORT_NCCL) {
+        return nccl_time(task, b->in, b->out, (size_t)b->part, repeat, &seconds) ? seconds : HUGE_VAL;
+    }
     double begin = MPI_Wtime();
     for (int i = 0; i < repeat; i++) {
-        call(task, buffers);
+        call(task, b);
     }
-    double own = (MPI_Wtime() - begin) / repeat, slowest;
+    return (MPI_Wtime() - begin) / repeat;
+}
+
+/* Seconds of one operation: the mean of `repeat` of them, of the slowest member; the same on all. */
+static double sample(const struct task *task, const struct buffers *buffers, int repeat) {
+    double slowest;
+    MPI_Barrier(group);
+    double own = own_seconds(task, buffers, repeat);
     MPI_Allreduce(&own, &slowest, 1, MPI_DOUBLE, MPI_MAX, group);
     return slowest;
 }
 
-static void measure(const struct task *task, const struct buffers *buffers, struct summary *summary) {
+/* False on all members when the operation fails on one. */
+static bool measure(const struct task *task, const struct buffers *buffers, struct summary *summary) {
     double values[SAMPLES_MAX], sorted[SAMPLES_MAX], spent = 0;
     size_t count = 0;
-    sample(task, buffers, 1);
-    double first = sample(task, buffers, 1); /* the one before made connections */
+    double first = sample(task, buffers, 1);
+    first = isfinite(first) ? sample(task, buffers, 1) : first; /* the one before made connections */
+    if (!isfinite(first)) {
+        return false;
+    }
     size_t least = first > task->seconds ? SAMPLES_LEAST : SAMPLES_MIN;
     int repeat = (int)fmin(REPEAT_MAX, fmax(1, sample_seconds / first));
     do {
         values[count] = sample(task, buffers, repeat);
+        if (!isfinite(values[count])) {
+            return false;
+        }
         spent += values[count++] * repeat;
         memcpy(sorted, values, count * sizeof *values);
         summary_make(sorted, count, summary);
         /* Every member sees the same values, so all stop together. */
     } while (count < SAMPLES_MAX && (count < least || spent < task->seconds) &&
              spent < task->seconds + task->stall_seconds / 2 && !summary_settled(sorted, count, precision));
+    return true;
 }
 
-bool collectives_run(const struct task *task, struct summary *summary) {
+static void *allocate(const struct task *task, size_t bytes) {
+    if (task->transport != TRANSPORT_HOST) {
+        return gpu_allocate(bytes);
+    }
+    void *memory = malloc(bytes);
+    if (memory != NULL) {
+        memset(memory, 0, bytes);
+    }
+    return memory;
+}
+
+static void release(const struct task *task, void *memory) {
+    if (task->transport != TRANSPORT_HOST) {
+        gpu_free(memory);
+    } else {
+        free(memory);
+    }
+}
+
+/* Whether all members are ready, so that none waits for one that isn't. */
+static bool all_ready(bool ready) {
+    int own = ready ? 1 : 0, all = 0;
+    MPI_Allreduce(&own, &all, 1, MPI_INT, MPI_MIN, group);
+    return all == 1;
+}
+
+enum report_state collectives_run(const struct task *task, struct summary *summary, char why[REPORT_TEXT]) {
     struct buffers buffers = {.part = (int)(task->bytes / (int64_t)sizeof(float) / task->members)};
+    if (group == MPI_COMM_NULL) {
+        return REPORT_STALLED;
+    }
     buffers.part = buffers.part > 0 ? buffers.part : 1;
     buffers.whole = buffers.part * task->members;
     size_t bytes = (size_t)buffers.whole * sizeof(float);
-    buffers.in = malloc(bytes);
-    buffers.out = malloc(bytes);
-    bool ready = buffers.in != NULL && buffers.out != NULL && group != MPI_COMM_NULL;
-    if (ready) {
-        memset(buffers.in, 0, bytes);
-        memset(buffers.out, 0, bytes);
-        watch(task, collective_names[task->operation]);
-        measure(task, &buffers, summary);
-        watchdog_disarm();
+    buffers.in = allocate(task, bytes);
+    buffers.out = allocate(task, bytes);
+    watch(task, collective_names[task->operation]);
+    bool ready = all_ready(buffers.in != NULL && buffers.out != NULL);
+    bool done = ready && measure(task, &buffers, summary);
+    watchdog_disarm();
+    release(task, buffers.in);
+    release(task, buffers.out);
+    if (!done) {
+        memset(summary, 0, sizeof *summary);
+        snprintf(why, REPORT_TEXT, "%s",
+                 ready && task->transport == TRANSPORT_NCCL ? gpu_fault() : "no memory");
     }
-    free(buffers.in);
-    free(buffers.out);
-    return ready;
+    return done ? REPORT_DONE : REPORT_REFUSED;
 }

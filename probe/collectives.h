@@ -1,5 +1,5 @@
-/* Collectives of MPI over a group of ranks. The calls block, as a training job's do, since MPI's nonblocking
- * ones use other algorithms; a watchdog ends the process where one never returns. */
+/* Collectives of MPI or NCCL over a group of ranks. The calls block, as a training job's do, since MPI's
+ * nonblocking ones use other algorithms; a watchdog ends the process where one never returns. */
 #ifndef CLUSTERPLAN_PROBE_COLLECTIVES_H
 #define CLUSTERPLAN_PROBE_COLLECTIVES_H
 
@@ -13,11 +13,12 @@
  * must live until that is done. */
 void collectives_send_group(const int32_t *ranks, size_t count);
 
-/* TASK_GROUP: makes the communicator of task->members ranks. */
-bool collectives_form(const struct task *task);
+/* TASK_GROUP: makes the communicator of task->members ranks, with NCCL's where that is the transport. With
+ * REPORT_REFUSED, which all members get alike, `why` says what is wrong. */
+enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT]);
 
 /* TASK_COLLECTIVE: seconds of one operation, the slowest member's. Repeats like pingpong_run. All members
  * get the same summary. */
-bool collectives_run(const struct task *task, struct summary *summary);
+enum report_state collectives_run(const struct task *task, struct summary *summary, char why[REPORT_TEXT]);
 
 #endif

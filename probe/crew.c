@@ -1,18 +1,24 @@
 #include "probe/crew.h"
 
 #include <mpi.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "probe/collectives.h"
+#include "probe/gpu_measure.h"
 #include "probe/memory_copy.h"
 #include "probe/pingpong.h"
 #include "probe/wait.h"
+#include "probe/watchdog.h"
 
 /* A report may come this much later than its task's own limits allow. */
 static const double report_grace_seconds = 1;
 /* The last rank takes rank 0 for dead after this time without a word (a heartbeat goes out every round). */
 static const double silence_seconds = 10;
+
+/* hwloc on a large node with many devices takes seconds, and so does a GPU's driver that wakes up. */
+static const double describe_seconds = 30;
 
 /* The longest that a task may take before it gives up by itself. */
 static double task_limit(const struct task *task) {
@@ -33,10 +39,19 @@ static void run_task(const struct task *task, struct report *report) {
         done = pingpong_run(task, &report->summary);
         break;
     case TASK_GROUP:
-        done = collectives_form(task);
-        break;
+        report->state = collectives_form(task, report->why);
+        return;
     case TASK_COLLECTIVE:
-        done = collectives_run(task, &report->summary);
+        report->state = collectives_run(task, &report->summary, report->why);
+        return;
+    case TASK_GPU_MEMORY:
+    case TASK_GPU_LINK:
+    case TASK_GPU_PRODUCT:
+        if (!gpu_measure(task, &report->summary)) {
+            report->state = REPORT_REFUSED;
+            snprintf(report->why, sizeof report->why, "%s", gpu_fault());
+            return;
+        }
         break;
     default:
         break;
@@ -48,6 +63,18 @@ static void send_node(const struct node_source *source) {
     struct node_summary node;
     node_describe(source, &node);
     MPI_Send(&node, (int)sizeof node, MPI_BYTE, 0, TAG_NODE, MPI_COMM_WORLD);
+}
+
+static void open_gpu(int32_t local, struct gpu_summary *gpu) {
+    watchdog_arm(describe_seconds, "opening a GPU");
+    gpu_open(local, gpu);
+    watchdog_disarm();
+}
+
+static void send_gpu(int32_t local) {
+    struct gpu_summary gpu;
+    open_gpu(local, &gpu);
+    MPI_Send(&gpu, (int)sizeof gpu, MPI_BYTE, 0, TAG_GPU, MPI_COMM_WORLD);
 }
 
 bool crew_work(const struct node_source *source, int *status) {
@@ -76,6 +103,8 @@ bool crew_work(const struct node_source *source, int *status) {
         MPI_Send(&report, (int)sizeof report, MPI_BYTE, 0, TAG_REPORT, MPI_COMM_WORLD);
         if (task.kind == TASK_NODE) {
             send_node(source);
+        } else if (task.kind == TASK_GPU_OPEN) {
+            send_gpu(task.gpu);
         }
     }
 }
@@ -141,14 +170,13 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
         }
     }
     for (size_t i = 0; i < count; i++) {
-        all = all && reports[i].state == REPORT_DONE;
+        all = all && (reports[i].state == REPORT_DONE || reports[i].state == REPORT_REFUSED);
     }
     return all;
 }
 
 bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const struct node_source *source,
                    struct report *reports, struct node_summary *nodes) {
-    const double describe_seconds = 30; /* hwloc on a large node with many devices takes seconds */
     for (size_t i = 0; i < count; i++) {
         tasks[i] = (struct task){.kind = TASK_NODE, .seconds = describe_seconds};
     }
@@ -160,6 +188,27 @@ bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const
         }
         MPI_Request request;
         MPI_Irecv(&nodes[i], (int)sizeof nodes[i], MPI_BYTE, ranks[i], TAG_NODE, MPI_COMM_WORLD, &request);
+        if (!wait_request(&request, describe_seconds, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+            reports[i].state = REPORT_MISSING;
+            all = false;
+        }
+    }
+    return all;
+}
+
+bool crew_open_gpus(struct task *tasks, const int32_t *ranks, const int32_t *local, size_t count,
+                    struct report *reports, struct gpu_summary *gpus) {
+    for (size_t i = 0; i < count; i++) {
+        tasks[i] = (struct task){.kind = TASK_GPU_OPEN, .seconds = describe_seconds, .gpu = local[i]};
+    }
+    bool all = crew_run(tasks, ranks, count, reports);
+    for (size_t i = 0; all && i < count; i++) {
+        if (ranks[i] == 0) {
+            open_gpu(local[i], &gpus[i]);
+            continue;
+        }
+        MPI_Request request;
+        MPI_Irecv(&gpus[i], (int)sizeof gpus[i], MPI_BYTE, ranks[i], TAG_GPU, MPI_COMM_WORLD, &request);
         if (!wait_request(&request, describe_seconds, WAIT_IDLE, MPI_STATUS_IGNORE)) {
             reports[i].state = REPORT_MISSING;
             all = false;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "probe/gpu.h"
 #include "probe/node.h"
 #include "probe/task.h"
 
@@ -21,6 +22,10 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
 /* Runs TASK_NODE on ranks[i], with room for `count` tasks; summaries and their errors stand in `nodes`. */
 bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const struct node_source *source,
                    struct report *reports, struct node_summary *nodes);
+
+/* Runs TASK_GPU_OPEN on all `count` ranks in order, of which rank i takes GPU number local[i]. */
+bool crew_open_gpus(struct task *tasks, const int32_t *ranks, const int32_t *local, size_t count,
+                    struct report *reports, struct gpu_summary *gpus);
 
 /* Which ranks still answer within `seconds`; answers[i] for ranks[i]. */
 void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *answers);

@@ -14,7 +14,7 @@ static bool is_absent(const char *name, const char *reason) {
 static void *open_first(const char *const *names, const char **opened, char *why, size_t why_size) {
     why[0] = '\0';
     for (; *names != NULL; names++) {
-        void *library = dlopen(*names, RTLD_NOW | RTLD_GLOBAL);
+        void *library = dlopen(*names, RTLD_NOW | RTLD_LOCAL);
         if (library != NULL) {
             *opened = *names;
             return library;

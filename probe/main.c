@@ -1,5 +1,4 @@
 /* clusterprobe: measures a cluster under mpirun and writes the cluster file that clusterplan plans on. */
-#include <math.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "common/units.h"
 #include "probe/campaign.h"
 #include "probe/crew.h"
+#include "probe/notes.h"
 #include "probe/pingpong.h"
 #include "probe/result.h"
 #include "probe/show.h"
@@ -160,141 +160,6 @@ static const char *identify(const struct placement *placement, struct arena *are
     return line;
 }
 
-static const char *add_note(struct arena *arena, const char *notes, const char *note) {
-    fprintf(stderr, "clusterprobe: note: %s\n", note);
-    return notes == NULL ? note : arena_print(arena, "%s; %s", notes, note);
-}
-
-/* What to know of where the ranks run, told before anything is measured. */
-static const char *note_placement(const struct placement *placement, struct arena *arena) {
-    const char *notes = NULL;
-    bool unbound = false;
-    for (size_t i = 0; i < placement->host_count; i++) {
-        unbound = unbound || placement->hosts[i].unbound;
-    }
-    if (placement->ranks == 1) {
-        notes = add_note(arena, notes,
-                         "one rank: no link is measured, only the node itself and its memory; "
-                         "start it as mpirun -np 2 clusterprobe");
-    }
-    if (placement->crowded) {
-        notes = add_note(arena, notes,
-                         "oversubscribed: more ranks than cores; latency and bandwidth are noisy, "
-                         "and worse than the machine can do");
-    } else if (unbound) {
-        notes = add_note(arena, notes,
-                         "ranks are not bound to cores; mpirun --bind-to core steadies the figures");
-    }
-    if (placement->share_machine) {
-        notes = add_note(arena, notes, "several hosts are one machine (containers or namespaces)");
-    }
-    return notes;
-}
-
-/* Memory as hwloc and the kernel count it should be the same. */
-static const char *note_memory(const struct campaign *campaign, const char *notes) {
-    const double tolerance = 0.02;
-    size_t hosts = campaign->placement->host_count, differ = 0, first = 0;
-    char ours[48], theirs[48];
-    for (size_t i = hosts; i-- > 0;) {
-        const struct node_summary *node = &campaign->nodes[i];
-        if (fabs(node->hwloc_memory_bytes - node->memory_bytes) > tolerance * node->memory_bytes) {
-            differ++;
-            first = i;
-        }
-    }
-    if (differ == 0) {
-        return notes;
-    }
-    units_format(campaign->nodes[first].hwloc_memory_bytes, UNIT_BYTES, theirs, sizeof theirs);
-    units_format(campaign->nodes[first].memory_bytes, UNIT_BYTES, ours, sizeof ours);
-    return add_note(
-        campaign->arena, notes,
-        arena_print(campaign->arena, "hwloc counts %s of memory and the kernel %s on %s%s", theirs, ours,
-                    campaign->placement->hosts[first].name,
-                    differ > 1 ? arena_print(campaign->arena, " and %zu other hosts", differ - 1) : ""));
-}
-
-/* What the libraries of the GPUs told, and what not. */
-static const char *note_gpus(const struct campaign *campaign, struct result_source *source,
-                             const char *notes) {
-    const char *name;
-    struct arena *arena = campaign->arena;
-    const struct node_summary *node = &campaign->nodes[0];
-    const char *host = campaign->placement->hosts[0].name;
-    int64_t usable = node_gpus(node, &name), all = node_all_gpus(node), mig = 0;
-    const char *unlike = NULL;
-    for (int64_t i = 0; i < node->part_count; i++) {
-        const struct node_summary_part *part = &node->parts[i];
-        mig += part->mig;
-        if (part->kind == PART_GPU && (part->usable || usable == all) && strcmp(part->name, name) != 0) {
-            unlike = part->name;
-        }
-    }
-    source->libraries = node->nvml[0] != '\0' ? node->nvml : NULL;
-    if (usable < all) {
-        notes = add_note(arena, notes,
-                         arena_print(arena, "the job may use %lld of the %lld GPUs of %s", (long long)usable,
-                                     (long long)all, host));
-    }
-    if (unlike != NULL) {
-        notes = add_note(arena, notes, arena_print(arena, "unlike GPUs in one node: %s, %s", name, unlike));
-    }
-    if (mig > 0) {
-        notes = add_note(
-            arena, notes,
-            arena_print(arena, "%lld of the GPUs of %s are cut into instances (MIG)", (long long)mig, host));
-    }
-    return notes;
-}
-
-/* Figures that jump about: the machine or the network does other work. */
-static const char *note_noise(const struct campaign *campaign, const char *notes) {
-    const double noisy_share = 0.25; /* interquartile range over median */
-    size_t noisy = 0, all = 0;
-    for (size_t r = 0; r < campaign->records->count; r++) {
-        const struct record *record = &campaign->records->items[r];
-        if (record->kind == TASK_STREAM && record->members == 1 && record->summary.count > 0) {
-            all++;
-            noisy += summary_spread(&record->summary) > noisy_share * record->summary.median ? 1 : 0;
-        }
-    }
-    if (4 * noisy <= all) {
-        return notes;
-    }
-    return add_note(campaign->arena, notes,
-                    arena_print(campaign->arena,
-                                "noisy: in %zu of %zu bandwidths the middle half of the samples "
-                                "spreads over a quarter of the median and more",
-                                noisy, all));
-}
-
-static const char *note_plan(const struct campaign *campaign, const char *notes) {
-    const struct schedule_plan *plan = &campaign->plan;
-    struct arena *arena = campaign->arena;
-    if (plan->sampled) {
-        double all = (double)plan->members * (double)(plan->members - 1) / 2;
-        notes = add_note(
-            arena, notes,
-            arena_print(arena, "%lld of %.0f pairs of hosts were sampled", (long long)plan->pairs, all));
-    } else if (plan->at_once > 1) {
-        notes = add_note(
-            arena, notes,
-            arena_print(arena, "up to %lld pairs of hosts were measured at once", (long long)plan->at_once));
-    }
-    if (campaign->unclear_links > 0) {
-        notes = add_note(arena, notes,
-                         arena_print(arena,
-                                     "%zu directions of pairs looked slow, but other work on the machine or "
-                                     "the network, or the time limit, left it unclear",
-                                     campaign->unclear_links));
-    }
-    if (campaign_seconds_left(campaign) <= 0) {
-        notes = add_note(arena, notes, "the time limit ended it before all was measured");
-    }
-    return notes;
-}
-
 /* The topology that fills in what can't be measured: the one asked for, that of the GPU seen, or the default.
  */
 static bool read_base(const struct campaign *campaign, const char *asked, struct cluster *base,
@@ -312,10 +177,10 @@ static bool read_base(const struct campaign *campaign, const char *asked, struct
         }
         const char *why =
             gpu != NULL ? arena_print(arena, "%s was seen", gpu) : "no GPU was seen and no --base given";
-        *notes =
-            add_note(arena, *notes,
-                     arena_print(arena, "%s: the device and what else can't be measured here are those of %s",
-                                 why, name));
+        *notes = notes_add(arena, *notes,
+                           arena_print(arena,
+                                       "%s: the device and what else can't be measured here are those of %s",
+                                       why, name));
     }
     const char *path = catalogue_find(CATALOGUE_TOPOLOGY, name, arena, error);
     return path != NULL && cluster_read(path, arena, base, error) && result_check_base(campaign, base, error);
@@ -340,14 +205,16 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
     if (!campaign_describe(campaign, error)) {
         return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
     }
-    source->note = note_gpus(campaign, source, note_memory(campaign, source->note));
+    source->libraries = notes_of_libraries(campaign);
+    source->note = notes_of_gpus(campaign, notes_of_memory(campaign, source->note));
     if (!read_base(campaign, arguments->base, &base, &source->note, error)) {
         return EXIT_USAGE;
     }
     if (!campaign_run(campaign, error)) {
         return EXIT_FAILURE;
     }
-    source->note = note_noise(campaign, note_plan(campaign, source->note));
+    source->note =
+        notes_of_refusals(campaign, notes_of_noise(campaign, notes_of_plan(campaign, source->note)));
     result_make(campaign, &base, source, &cluster);
     const char *matrix = matrix_path(arguments->output, arena);
     cluster.matrix_file = base_name_of(matrix);
@@ -377,7 +244,7 @@ static int lead(const struct placement *placement, const struct arguments *argum
                                    .command = join_command(argc, argv, placement->ranks, arena),
                                    .mpi = mpi_version(arena)};
     const char *journal = arena_print(arena, "%s.partial", arguments->output);
-    source.note = note_placement(placement, arena);
+    source.note = notes_of_placement(placement, arena);
     if (!records_open(&records, journal, identify(placement, arena), arguments->resume, error)) {
         return EXIT_USAGE;
     }

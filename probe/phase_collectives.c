@@ -10,24 +10,27 @@ static const double warm_up_seconds = 0.03;
 enum { COLLECTIVE_SIZES = 5 };
 static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1024, 16384, 131072, 1 << 20, 8 << 20};
 
-/* All operations by one group, by size; sizes that take too long, and larger ones, are left out. */
-static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
-                          enum record_group group, struct error *error) {
+bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
+                          const int32_t *ranks, size_t count, struct error *error) {
     const double longest_seconds = 0.2; /* of one operation: the next size is left out where it would pass */
-    if (!campaign_form(campaign, ranks, count, error)) {
+    enum transport transport = operations->transport;
+    const int64_t *bytes = operations->bytes;
+    if (!campaign_form(campaign, transport, false, ranks, count, error)) {
         return false;
     }
-    for (int operation = COLLECTIVE_ALL_REDUCE; operation < COLLECTIVE_SEND_RECEIVE; operation++) {
+    for (int operation = operations->first; operation <= operations->last; operation++) {
         double took = 0;
-        for (size_t s = 0; s < COLLECTIVE_SIZES && !phases_time_is_up(campaign); s++) {
-            if (s > 0 && took * (double)(collective_bytes[s] / collective_bytes[s - 1]) > longest_seconds) {
+        for (size_t s = 0; s < operations->count && !phases_time_is_up(campaign); s++) {
+            bool too_long = s > 0 && took * (double)(bytes[s] / bytes[s - 1]) > longest_seconds;
+            if (too_long || campaign->refused[transport] != NULL) {
                 break;
             }
             const struct record key = {.phase = PHASE_COLLECTIVE,
                                        .kind = TASK_COLLECTIVE,
                                        .operation = operation,
-                                       .level = (int32_t)group,
-                                       .bytes = collective_bytes[s]};
+                                       .transport = (int32_t)transport,
+                                       .level = (int32_t)operations->group,
+                                       .bytes = bytes[s]};
             struct record result;
             if (!campaign_collective(campaign, &key, ranks, count, collective_seconds, &result, error)) {
                 return false;
@@ -36,6 +39,17 @@ static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_
         }
     }
     return true;
+}
+
+static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
+                          enum record_group group, struct error *error) {
+    const struct phases_operations operations = {.transport = TRANSPORT_HOST,
+                                                 .group = group,
+                                                 .first = COLLECTIVE_ALL_REDUCE,
+                                                 .last = COLLECTIVE_ALL_TO_ALL,
+                                                 .bytes = collective_bytes,
+                                                 .count = COLLECTIVE_SIZES};
+    return phases_measure_group(campaign, &operations, ranks, count, error);
 }
 
 /* Groups of 2, 4, 8 ... and all of the `count` ranks. */

@@ -57,7 +57,7 @@ static bool run_memory(struct campaign *campaign, struct error *error) {
                 ranks[count++] = placement->hosts[i].ranks[r];
             }
         }
-        if (!campaign_memory(campaign, ranks, count, memory_seconds, error)) {
+        if (!campaign_alone(campaign, TASK_MEMORY, ranks, count, memory_seconds, error)) {
             return false;
         }
         step(campaign, (double)host / (double)placement->host_count);
@@ -73,7 +73,8 @@ static void local_plan(const struct campaign *campaign, size_t host, struct sche
 }
 
 /* Pairs of ranks of hosts first .. end-1, slot by slot; the hosts go in step. */
-static bool run_local_turn(struct campaign *campaign, size_t first, size_t end, struct error *error) {
+static bool run_local_turn(struct campaign *campaign, enum transport transport, size_t first, size_t end,
+                           struct error *error) {
     const struct placement *placement = campaign->placement;
     struct campaign_pair *pairs =
         ARENA_ARRAY(campaign->arena, struct campaign_pair, (size_t)placement->ranks);
@@ -94,6 +95,7 @@ static bool run_local_turn(struct campaign *campaign, size_t first, size_t end, 
         }
         struct record latency = in_phase(latency_key, PHASE_LOCAL, 0);
         struct record stream = in_phase(stream_key, PHASE_LOCAL, 0);
+        latency.transport = stream.transport = (int32_t)transport;
         if (!campaign_measure(campaign, &latency, pairs, count, latency_seconds, false, error) ||
             !campaign_measure(campaign, &stream, pairs, count, stream_seconds, false, error)) {
             return false;
@@ -102,14 +104,18 @@ static bool run_local_turn(struct campaign *campaign, size_t first, size_t end, 
     return true;
 }
 
-static bool run_local(struct campaign *campaign, struct error *error) {
+bool phases_run_local(struct campaign *campaign, enum transport transport, struct error *error) {
     for (size_t host = 0; host < campaign->placement->host_count; host = turn_end(campaign, host)) {
-        if (!run_local_turn(campaign, host, turn_end(campaign, host), error)) {
+        if (!run_local_turn(campaign, transport, host, turn_end(campaign, host), error)) {
             return false;
         }
         step(campaign, (double)host / (double)campaign->placement->host_count);
     }
     return true;
+}
+
+static bool run_local(struct campaign *campaign, struct error *error) {
+    return phases_run_local(campaign, TRANSPORT_HOST, error);
 }
 
 static bool run_pairs(struct campaign *campaign, struct error *error) {
@@ -141,29 +147,32 @@ static bool run_pairs(struct campaign *campaign, struct error *error) {
     return true;
 }
 
-static bool sweep_pair(struct campaign *campaign, const struct campaign_pair *pair, int32_t level,
-                       struct error *error) {
+static bool sweep_pair(struct campaign *campaign, enum transport transport, const struct campaign_pair *pair,
+                       int32_t level, struct error *error) {
     for (size_t s = 0; s < SWEEP_SIZES && !phases_time_is_up(campaign); s++) {
         struct record key = in_phase(latency_key, PHASE_SWEEP, level);
         key.bytes = sweep_bytes[s];
+        key.transport = (int32_t)transport;
         if (!campaign_measure(campaign, &key, pair, 1, sweep_seconds, false, error)) {
             return false;
         }
     }
-    struct record stream = in_phase(stream_key, PHASE_SWEEP, level), exchange = stream;
+    struct record stream = in_phase(stream_key, PHASE_SWEEP, level);
+    stream.transport = (int32_t)transport;
+    struct record exchange = stream;
     exchange.kind = TASK_EXCHANGE;
     return campaign_measure(campaign, &stream, pair, 1, 2 * stream_seconds, false, error) &&
            campaign_measure(campaign, &exchange, pair, 1, stream_seconds, false, error);
 }
 
 /* Level -1 is the inside of a host, of which the first with two ranks stands for all. */
-static bool run_sweep(struct campaign *campaign, struct error *error) {
+bool phases_run_sweep(struct campaign *campaign, enum transport transport, struct error *error) {
     struct campaign_pair pairs[SWEEP_PAIRS];
     for (size_t i = 0; i < campaign->placement->host_count; i++) {
         const struct placement_host *host = &campaign->placement->hosts[i];
         if (host->rank_count > 1) {
             struct campaign_pair pair = {host->ranks[0], host->ranks[1]};
-            if (!sweep_pair(campaign, &pair, -1, error)) {
+            if (!sweep_pair(campaign, transport, &pair, -1, error)) {
                 return false;
             }
             break;
@@ -172,13 +181,17 @@ static bool run_sweep(struct campaign *campaign, struct error *error) {
     for (size_t level = 0; level < campaign->levels.count; level++) {
         size_t count = phases_sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
         for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
-            if (!sweep_pair(campaign, &pairs[i], (int32_t)level, error)) {
+            if (!sweep_pair(campaign, transport, &pairs[i], (int32_t)level, error)) {
                 return false;
             }
             step(campaign, ((double)level + (double)i / (double)count) / (double)campaign->levels.count);
         }
     }
     return true;
+}
+
+static bool run_sweep(struct campaign *campaign, struct error *error) {
+    return phases_run_sweep(campaign, TRANSPORT_HOST, error);
 }
 
 /* Which hosts load a level: those of inner groups that are sound as a whole, else sound ones, else any. */
@@ -299,7 +312,7 @@ static double expect_memory(const struct campaign *campaign) {
     return (double)turns * (memory_seconds + warm_up_seconds);
 }
 
-static double expect_local(const struct campaign *campaign) {
+double phases_expect_local(const struct campaign *campaign) {
     double sum = 0;
     for (size_t host = 0; host < campaign->placement->host_count; host = turn_end(campaign, host)) {
         struct schedule_plan plan;
@@ -318,7 +331,7 @@ static double network_levels(const struct campaign *campaign) {
     return campaign->levels.count > 0 ? (double)campaign->levels.count : unknown;
 }
 
-static double expect_sweep(const struct campaign *campaign) {
+double phases_expect_sweep(const struct campaign *campaign) {
     double pair = SWEEP_SIZES * (sweep_seconds + warm_up_seconds) + 3 * stream_seconds;
     double inside = campaign->placement->hosts[0].rank_count > 1 ? 1 : 0;
     return (inside + SWEEP_PAIRS * network_levels(campaign)) * pair;
@@ -339,13 +352,16 @@ static const struct {
     double (*expect)(const struct campaign *);
 } phases[] = {
     {"memory of the nodes", run_memory, expect_memory},
-    {"pairs of ranks in a node", run_local, expect_local},
+    {"pairs of ranks in a node", run_local, phases_expect_local},
     {"pairs of nodes", run_pairs, expect_pairs},
     {"levels", phases_run_levels, phases_expect_levels},
-    {"messages by size", run_sweep, expect_sweep},
+    {"messages by size", run_sweep, phases_expect_sweep},
     {"levels under load", run_loaded, expect_loaded},
     {"all ranks of a node at once", run_rails, expect_rails},
     {"collectives", phases_run_collectives, phases_expect_collectives},
+    {"GPUs", phases_run_gpus, phases_expect_gpus},
+    {"pairs of GPUs", phases_run_gpu_pairs, phases_expect_gpu_pairs},
+    {"collectives of NCCL", phases_run_nccl, phases_expect_nccl},
 };
 enum { PHASES = sizeof phases / sizeof *phases };
 

@@ -1,5 +1,6 @@
 /* The phases of a campaign, in their order: memory, pairs in a host, pairs of hosts, levels, messages by
- * size, levels under load, collectives. Each keeps to a share of the time limit. */
+ * size, levels under load, collectives; GPUs alone, in pairs, and by NCCL. Each keeps to a share of the time
+ * limit. */
 #ifndef CLUSTERPLAN_PROBE_PHASES_H
 #define CLUSTERPLAN_PROBE_PHASES_H
 
@@ -10,9 +11,33 @@
 /* Runs all of them. False as in campaign_run. */
 bool phases_run(struct campaign *campaign, struct error *error);
 
-/* The last phase, which has a file of its own, and what it will take. */
+/* Those with a file of their own, and what they will take. */
 bool phases_run_collectives(struct campaign *campaign, struct error *error);
 double phases_expect_collectives(const struct campaign *campaign);
+bool phases_run_gpus(struct campaign *campaign, struct error *error);
+double phases_expect_gpus(const struct campaign *campaign);
+bool phases_run_gpu_pairs(struct campaign *campaign, struct error *error);
+double phases_expect_gpu_pairs(const struct campaign *campaign);
+bool phases_run_nccl(struct campaign *campaign, struct error *error);
+double phases_expect_nccl(const struct campaign *campaign);
+
+/* Pairs of ranks in a host, and messages by size, over any transport of MPI. */
+bool phases_run_local(struct campaign *campaign, enum transport transport, struct error *error);
+double phases_expect_local(const struct campaign *campaign);
+bool phases_run_sweep(struct campaign *campaign, enum transport transport, struct error *error);
+double phases_expect_sweep(const struct campaign *campaign);
+
+/* Operations first .. last of one group, by the `count` sizes in `bytes`; sizes that take too long, and
+ * larger ones, are left out. */
+struct phases_operations {
+    enum transport transport;
+    enum record_group group;
+    int first, last; /* enum collective_operation */
+    const int64_t *bytes;
+    size_t count;
+};
+bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
+                          const int32_t *ranks, size_t count, struct error *error);
 
 /* Levels and who deviates, out of the pairs; looks again at links that seem slow. */
 bool phases_run_levels(struct campaign *campaign, struct error *error);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe/gpu.h"
 #include "probe/wait.h"
 
 enum {
@@ -24,11 +25,23 @@ static const double batch_seconds = 30e-6; /* the clock's own time of about 50 n
 static const double stream_sample_seconds = 10e-3;
 static const double precision = 0.02; /* of the median */
 
-static char *buffers;
-static size_t buffer_bytes;
+static char *buffers, *gpu_buffers;
+static size_t buffer_bytes, gpu_buffer_bytes;
 
-static char *need_buffers(int64_t bytes) {
+static char *need_gpu_buffers(size_t needed) {
+    if (gpu_buffer_bytes < needed) {
+        gpu_free(gpu_buffers);
+        gpu_buffers = gpu_allocate(needed);
+        gpu_buffer_bytes = gpu_buffers != NULL ? needed : 0;
+    }
+    return gpu_buffers;
+}
+
+static char *need_buffers(int64_t bytes, enum transport transport) {
     size_t needed = (size_t)bytes * WINDOW * 2; /* a window each way */
+    if (transport == TRANSPORT_DEVICE) {
+        return need_gpu_buffers(needed);
+    }
     if (buffer_bytes < needed) {
         free(buffers);
         buffers = malloc(needed);
@@ -44,6 +57,9 @@ void pingpong_free(void) {
     free(buffers);
     buffers = NULL;
     buffer_bytes = 0;
+    gpu_free(gpu_buffers);
+    gpu_buffers = NULL;
+    gpu_buffer_bytes = 0;
 }
 
 /* Samples gathered until their median is settled or the budget is spent. */
@@ -318,7 +334,7 @@ static bool stream_responder(const struct task *task, char *memory) {
 bool pingpong_run(const struct task *task, struct summary *summary) {
     static struct sampler sampler;
     memset(summary, 0, sizeof *summary);
-    char *memory = need_buffers(task->bytes);
+    char *memory = need_buffers(task->bytes, (enum transport)task->transport);
     if (memory == NULL) {
         return false;
     }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char magic[] = "clusterprobe journal 1";
-enum { FIELDS = 14, LINE_MAX_BYTES = 512 };
+static const char magic[] = "clusterprobe journal 2";
+enum { FIELDS = 15, LINE_MAX_BYTES = 512 };
 
 static bool append(struct records *records, const struct record *record) {
     if (records->count == records->capacity) {
@@ -29,10 +29,10 @@ static bool parse(const char *line, struct record *record) {
     int end = 0;
     struct summary *s = &record->summary;
     memset(record, 0, sizeof *record);
-    int fields =
-        sscanf(line, "%d %d %d %d %d %d %d %lld %lld %la %la %la %la %la%n", &record->phase, &record->kind,
-               &record->from, &record->to, &record->operation, &record->members, &record->level, &bytes,
-               &count, &s->minimum, &s->lower_quartile, &s->median, &s->upper_quartile, &s->maximum, &end);
+    int fields = sscanf(line, "%d %d %d %d %d %d %d %d %lld %lld %la %la %la %la %la%n", &record->phase,
+                        &record->kind, &record->from, &record->to, &record->operation, &record->transport,
+                        &record->members, &record->level, &bytes, &count, &s->minimum, &s->lower_quartile,
+                        &s->median, &s->upper_quartile, &s->maximum, &end);
     record->bytes = bytes;
     s->count = count;
     return fields == FIELDS && line[end] == '\n';
@@ -69,10 +69,10 @@ static bool take_over(struct records *records, const char *identity, struct erro
 
 static bool write_record(struct records *records, const struct record *r, struct error *error) {
     const struct summary *s = &r->summary;
-    int written =
-        fprintf(records->journal, "%d %d %d %d %d %d %d %lld %lld %la %la %la %la %la\n", r->phase, r->kind,
-                r->from, r->to, r->operation, r->members, r->level, (long long)r->bytes, (long long)s->count,
-                s->minimum, s->lower_quartile, s->median, s->upper_quartile, s->maximum);
+    int written = fprintf(records->journal, "%d %d %d %d %d %d %d %d %lld %lld %la %la %la %la %la\n",
+                          r->phase, r->kind, r->from, r->to, r->operation, r->transport, r->members, r->level,
+                          (long long)r->bytes, (long long)s->count, s->minimum, s->lower_quartile, s->median,
+                          s->upper_quartile, s->maximum);
     if (written < 0 || fflush(records->journal) != 0) {
         return error_set(error, "can't write %s: %s", records->path, strerror(errno));
     }
@@ -111,8 +111,8 @@ bool records_open(struct records *records, const char *path, const char *identit
 
 static bool same_key(const struct record *one, const struct record *other) {
     return one->phase == other->phase && one->kind == other->kind && one->from == other->from &&
-           one->to == other->to && one->operation == other->operation && one->members == other->members &&
-           one->level == other->level && one->bytes == other->bytes;
+           one->to == other->to && one->operation == other->operation && one->transport == other->transport &&
+           one->members == other->members && one->level == other->level && one->bytes == other->bytes;
 }
 
 const struct record *records_find(struct records *records, const struct record *key) {

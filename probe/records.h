@@ -12,7 +12,7 @@
 
 /* What was asked when a figure was taken. */
 enum record_phase {
-    PHASE_MEMORY,     /* copying in a host's memory: from = rank */
+    PHASE_MEMORY,     /* a rank alone, or its GPU: from = rank */
     PHASE_LOCAL,      /* pairs of ranks of one host */
     PHASE_PAIRS,      /* pairs of hosts, by their leading ranks */
     PHASE_SWEEP,      /* a sample of pairs alone, by message size */
@@ -27,6 +27,7 @@ struct record {
     int32_t kind;      /* enum task_kind */
     int32_t from, to;  /* ranks */
     int32_t operation; /* enum collective_operation, of PHASE_COLLECTIVE; of PHASE_LOADED: which repetition */
+    int32_t transport; /* enum transport */
     int32_t members;   /* of the group; of pairs: how many ran at the same time */
     int32_t level; /* of PHASE_PAIRS: how often it was measured before; of PHASE_LOADED: the network level; of
                       PHASE_COLLECTIVE: enum record_group */
@@ -34,8 +35,9 @@ struct record {
     struct summary summary;
 };
 
-/* Which ranks a collective joined: one host's, one of each host of an inner group, or one of each host. */
-enum record_group { GROUP_HOST, GROUP_INNER, GROUP_LEADERS, GROUP_EVERYTHING };
+/* Which ranks a collective joined: one host's; one of each host of an inner group (by NCCL, all of them); one
+ * of each host; all of several hosts; none was measured. */
+enum record_group { GROUP_HOST, GROUP_INNER, GROUP_LEADERS, GROUP_EVERYTHING, GROUP_NONE };
 
 struct records {
     struct record *items;

@@ -75,6 +75,11 @@ const char *result_level_name(const struct campaign *campaign, size_t level) {
 
 void result_summarize(const struct campaign *campaign, enum record_phase phase, int32_t kind, int32_t level,
                       struct summary *summary) {
+    result_summarize_over(campaign, TRANSPORT_HOST, phase, kind, level, summary);
+}
+
+void result_summarize_over(const struct campaign *campaign, enum transport transport, enum record_phase phase,
+                           int32_t kind, int32_t level, struct summary *summary) {
     size_t room = campaign->records->count + 1, count = 0;
     double *values[5];
     for (size_t v = 0; v < 5; v++) {
@@ -85,7 +90,8 @@ void result_summarize(const struct campaign *campaign, enum record_phase phase, 
         const struct record *record = &campaign->records->items[r];
         bool typical = record->bytes == CAMPAIGN_LATENCY_BYTES || record->bytes == CAMPAIGN_STREAM_BYTES ||
                        phase == PHASE_MEMORY;
-        bool wanted = record->phase == (int32_t)phase && record->kind == kind && record->level == level;
+        bool wanted = record->phase == (int32_t)phase && record->kind == kind && record->level == level &&
+                      record->transport == (int32_t)transport;
         if (!wanted || !typical || record->summary.count == 0 ||
             (kind == TASK_LATENCY && record->bytes != CAMPAIGN_LATENCY_BYTES)) {
             continue;
@@ -145,40 +151,6 @@ static double rails_bandwidth(const struct campaign *campaign, size_t level) {
     return best;
 }
 
-static void fit_send_receive(const struct campaign *campaign, int32_t level, struct network_level *out) {
-    struct fit_collective_point points[64];
-    size_t count = 0;
-    double median_error;
-    for (size_t r = 0; r < campaign->records->count && count < sizeof points / sizeof *points; r++) {
-        const struct record *record = &campaign->records->items[r];
-        if (record->phase == PHASE_SWEEP && record->kind == TASK_LATENCY && record->level == level &&
-            record->summary.count > 0) {
-            points[count++] = (struct fit_collective_point){2, (double)record->bytes, record->summary.median};
-        }
-    }
-    fit_collective(points, count, &out->collectives[COLLECTIVE_SEND_RECEIVE], &median_error);
-}
-
-static void fit_collectives(const struct campaign *campaign, enum record_group group,
-                            struct network_level *out) {
-    for (int operation = COLLECTIVE_ALL_REDUCE; operation < COLLECTIVE_SEND_RECEIVE; operation++) {
-        struct fit_collective_point points[256];
-        size_t count = 0;
-        double median_error;
-        for (size_t r = 0; r < campaign->records->count && count < sizeof points / sizeof *points; r++) {
-            const struct record *record = &campaign->records->items[r];
-            if (record->phase != PHASE_COLLECTIVE || record->level != (int32_t)group ||
-                record->operation != operation || record->summary.count == 0) {
-                continue;
-            }
-            double volume =
-                fit_bus_volume((enum collective_operation)operation, (double)record->bytes, record->members);
-            points[count++] = (struct fit_collective_point){record->members, volume, record->summary.median};
-        }
-        fit_collective(points, count, &out->collectives[operation], &median_error);
-    }
-}
-
 /* The inside of a node. False when it was not measured. */
 static bool make_node_level(const struct campaign *campaign, int64_t devices, struct network_level *out) {
     struct summary latency, stream;
@@ -193,8 +165,7 @@ static bool make_node_level(const struct campaign *campaign, int64_t devices, st
                                   .latency_seconds = latency.median,
                                   .oversubscription = oversubscription(campaign, -1, stream.median),
                                   .from = "measured"};
-    fit_send_receive(campaign, -1, out);
-    fit_collectives(campaign, GROUP_HOST, out);
+    result_fit(campaign, &(struct result_groups){-1, GROUP_HOST, GROUP_HOST, true}, out);
     return true;
 }
 
@@ -233,10 +204,15 @@ static bool make_network_level(const struct campaign *campaign, const struct ana
                                   .latency_seconds = usual.least_latency,
                                   .oversubscription = oversubscription(campaign, (int32_t)level, alone),
                                   .from = "measured"};
-    fit_send_receive(campaign, (int32_t)level, out);
-    if (outermost || level == 0) {
-        fit_collectives(campaign, outermost ? GROUP_LEADERS : GROUP_INNER, out);
-    }
+    const struct result_groups groups = {(int32_t)level,
+                                         outermost    ? GROUP_LEADERS
+                                         : level == 0 ? GROUP_INNER
+                                                      : GROUP_NONE,
+                                         outermost    ? GROUP_EVERYTHING
+                                         : level == 0 ? GROUP_INNER
+                                                      : GROUP_NONE,
+                                         true};
+    result_fit(campaign, &groups, out);
     return true;
 }
 
@@ -261,6 +237,7 @@ static void make_levels(const struct campaign *campaign, const struct cluster *b
     /* GPUs talk over links of their own, which messages between host memories don't show. */
     if (gpus || !make_node_level(campaign, devices, &cluster->levels[cluster->level_count])) {
         add_base_levels(base, devices, cluster);
+        result_add_gpu_level(campaign, &cluster->levels[cluster->level_count - 1]);
     } else {
         cluster->level_count++;
     }
@@ -317,6 +294,7 @@ void result_make(const struct campaign *campaign, const struct cluster *base,
                                      gpus > 0 ? "links" : "devices, links", gpus > 0 ? ", devices" : "");
     cluster->device = base->device;
     cluster->device.from = "base";
+    result_add_device(campaign, cluster);
     cluster->source.from = arena_print(arena, "base %s", base->name);
     make_levels(campaign, base, gpus > 0, cluster);
     result_add_nodes(campaign, cluster);

@@ -44,5 +44,29 @@ const char *result_level_name(const struct campaign *campaign, size_t level);
  */
 void result_summarize(const struct campaign *campaign, enum record_phase phase, int32_t kind, int32_t level,
                       struct summary *summary);
+void result_summarize_over(const struct campaign *campaign, enum transport transport, enum record_phase phase,
+                           int32_t kind, int32_t level, struct summary *summary);
+
+/* Where the figures of a level's collectives come from: the level of messages by size, and the groups of
+ * ranks that MPI and NCCL were measured in. */
+struct result_groups {
+    int32_t level;
+    enum record_group mpi, nccl;
+    bool host_memory; /* MPI's from and to host memory count: not between the GPUs of a node */
+};
+
+/* Constants of all operations (result_fit.c): NCCL's where it was measured, then MPI's on memory of GPUs,
+ * then on the hosts'. */
+void result_fit(const struct campaign *campaign, const struct result_groups *groups,
+                struct network_level *level);
+
+/* What was measured of the GPUs (result_gpus.c): of the base's level that joins those of a node; of the
+ * device and its link to the host; and a word on the GPUs of a host that are slower than usual. */
+void result_add_gpu_level(const struct campaign *campaign, struct network_level *level);
+void result_add_device(const struct campaign *campaign, struct cluster *cluster);
+void result_note_gpus(const struct campaign *campaign, size_t host, char *text, size_t size);
+
+/* "measured", or by what if it wasn't MPI from and to host memory. */
+const char *result_measured_by(const struct campaign *campaign, enum transport transport);
 
 #endif

@@ -12,7 +12,11 @@
 static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
                                          [TASK_LATENCY] = "latency",
                                          [TASK_STREAM] = "bandwidth",
-                                         [TASK_EXCHANGE] = "exchange_bandwidth"};
+                                         [TASK_EXCHANGE] = "exchange_bandwidth",
+                                         [TASK_GPU_MEMORY] = "gpu_memory_bandwidth",
+                                         [TASK_GPU_LINK] = "host_link_bandwidth",
+                                         [TASK_GPU_PRODUCT] = "matrix_product"};
+static const char *const transport_words[TRANSPORT_COUNT] = {"mpi", "mpi-gpu", "nccl"};
 static const char *const phase_words[PHASE_COUNT] = {"memory", "local", "pairs",     "sweep",
                                                      "loaded", "rails", "collective"};
 
@@ -76,7 +80,7 @@ static void add_note(char *text, size_t size, const char *more) {
 static void describe_host(const struct campaign *campaign, size_t index, const struct node_summary *usual,
                           struct cluster_host *out) {
     const struct node_summary *node = &campaign->nodes[index];
-    char text[512] = "", difference[256];
+    char text[768] = "", difference[256];
     if (campaign->hosts != NULL) {
         const struct analysis_host *host = &campaign->hosts[index];
         bool one_way = host->sends > 0 && host->receives > 0;
@@ -86,6 +90,8 @@ static void describe_host(const struct campaign *campaign, size_t index, const s
         add_note(text, sizeof text, host->note);
     }
     node_difference(node, usual, difference, sizeof difference);
+    add_note(text, sizeof text, difference);
+    result_note_gpus(campaign, index, difference, sizeof difference);
     add_note(text, sizeof text, difference);
     out->name = campaign->placement->hosts[index].name;
     out->place = place_of(campaign, index);
@@ -157,21 +163,25 @@ static const char *what_of(const struct campaign *campaign, const struct record 
     return kind_words[record->kind];
 }
 
-static void add_measurement(struct cluster *cluster, const char *level, const char *what, const char *between,
-                            int64_t bytes, int64_t members, const struct summary *s) {
+/* NULL when nothing was measured. */
+static struct measurement *add_measurement(struct cluster *cluster, const char *level, const char *what,
+                                           const char *between, int64_t bytes, int64_t members,
+                                           const struct summary *s) {
     if (s->count == 0) {
-        return;
+        return NULL;
     }
-    cluster->measurements[cluster->measurement_count++] = (struct measurement){.level = level,
-                                                                               .what = what,
-                                                                               .between = between,
-                                                                               .message_bytes = (double)bytes,
-                                                                               .members = members,
-                                                                               .count = s->count,
-                                                                               .median = s->median,
-                                                                               .minimum = s->minimum,
-                                                                               .maximum = s->maximum,
-                                                                               .spread = summary_spread(s)};
+    struct measurement *out = &cluster->measurements[cluster->measurement_count++];
+    *out = (struct measurement){.level = level,
+                                .what = what,
+                                .between = between,
+                                .message_bytes = (double)bytes,
+                                .members = members,
+                                .count = s->count,
+                                .median = s->median,
+                                .minimum = s->minimum,
+                                .maximum = s->maximum,
+                                .spread = summary_spread(s)};
+    return out;
 }
 
 /* Each level as a whole, from the pairs that it joins. */
@@ -222,13 +232,22 @@ void result_add_measurements(const struct campaign *campaign, struct cluster *cl
             int64_t members = record->phase == PHASE_COLLECTIVE || record->phase == PHASE_MEMORY
                                   ? record->members
                                   : 2 * (int64_t)record->members;
-            add_measurement(cluster, level_of(campaign, record), what_of(campaign, record),
-                            ends_of(campaign, record), record->bytes, members, &record->summary);
+            struct measurement *added =
+                add_measurement(cluster, level_of(campaign, record), what_of(campaign, record),
+                                ends_of(campaign, record), record->bytes, members, &record->summary);
+            if (added != NULL && record->transport != TRANSPORT_HOST) {
+                added->transport = transport_words[record->transport];
+            }
         }
     }
 }
 
+/* A fit's rest that no clock would show counts as none. */
 static void round_to(double *value, enum unit unit) {
+    const double least_seconds = 1e-12;
+    if (unit == UNIT_SECONDS && fabs(*value) < least_seconds) {
+        *value = 0;
+    }
     *value = units_round(*value, unit);
 }
 
@@ -253,6 +272,9 @@ void result_round(struct cluster *cluster) {
         round_to(&cluster->hosts[i].bandwidth_factor, UNIT_NONE);
         round_to(&cluster->hosts[i].latency_factor, UNIT_NONE);
     }
+    round_to(&cluster->node.host_link_bytes_per_second, UNIT_BYTES_PER_SECOND);
+    round_to(&cluster->device.kernels.memory_efficiency, UNIT_NONE);
+    round_to(&cluster->device.product_flops_per_second, UNIT_FLOPS_PER_SECOND);
     for (size_t i = 0; i < cluster->measurement_count; i++) {
         struct measurement *m = &cluster->measurements[i];
         enum unit unit = measurement_unit(m->what);
@@ -266,15 +288,16 @@ void result_round(struct cluster *cluster) {
 static bool write_rows(const struct campaign *campaign, FILE *file) {
     const struct placement *placement = campaign->placement;
     fprintf(file, "phase,what,from_host,from_rank,to_host,to_rank,at_once,bytes,count,minimum,lower_quartile,"
-                  "median,upper_quartile,maximum\n");
+                  "median,upper_quartile,maximum,transport\n");
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
         const struct summary *s = &record->summary;
-        fprintf(file, "%s,%s,%s,%d,%s,%d,%d,%lld,%lld,%.6g,%.6g,%.6g,%.6g,%.6g\n", phase_words[record->phase],
-                what_of(campaign, record), placement->hosts[placement->host_of[record->from]].name,
-                record->from, placement->hosts[placement->host_of[record->to]].name, record->to,
-                record->members, (long long)record->bytes, (long long)s->count, s->minimum, s->lower_quartile,
-                s->median, s->upper_quartile, s->maximum);
+        fprintf(file, "%s,%s,%s,%d,%s,%d,%d,%lld,%lld,%.6g,%.6g,%.6g,%.6g,%.6g,%s\n",
+                phase_words[record->phase], what_of(campaign, record),
+                placement->hosts[placement->host_of[record->from]].name, record->from,
+                placement->hosts[placement->host_of[record->to]].name, record->to, record->members,
+                (long long)record->bytes, (long long)s->count, s->minimum, s->lower_quartile, s->median,
+                s->upper_quartile, s->maximum, transport_words[record->transport]);
     }
     return fflush(file) == 0 && !ferror(file);
 }

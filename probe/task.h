@@ -8,16 +8,28 @@
 #include "probe/summary.h"
 
 enum task_kind {
-    TASK_STOP,      /* the end of the run; `role` is the exit status; no report */
-    TASK_HEARTBEAT, /* rank 0 lives; no report */
-    TASK_ROLL_CALL, /* report that you do */
-    TASK_NODE,      /* describe the machine; a struct node_summary follows the report */
-    TASK_MEMORY,    /* copy in memory for `seconds`: bytes a second */
-    TASK_LATENCY,   /* ping-pong of `bytes` with `peer`: seconds, half a round trip */
-    TASK_STREAM,    /* messages of `bytes` from the initiator to `peer`: bytes a second */
-    TASK_EXCHANGE,  /* the same both ways at once: bytes a second, the sum of both */
-    TASK_GROUP,     /* form a group of `members` ranks, whose list follows */
-    TASK_COLLECTIVE /* `operation` on `bytes` by the group that was made last: seconds */
+    TASK_STOP,       /* the end of the run; `role` is the exit status; no report */
+    TASK_HEARTBEAT,  /* rank 0 lives; no report */
+    TASK_ROLL_CALL,  /* report that you do */
+    TASK_NODE,       /* describe the machine; a struct node_summary follows the report */
+    TASK_MEMORY,     /* copy in memory for `seconds`: bytes a second */
+    TASK_LATENCY,    /* ping-pong of `bytes` with `peer`: seconds, half a round trip */
+    TASK_STREAM,     /* messages of `bytes` from the initiator to `peer`: bytes a second */
+    TASK_EXCHANGE,   /* the same both ways at once: bytes a second, the sum of both */
+    TASK_GROUP,      /* form a group of `members` ranks, whose list follows */
+    TASK_COLLECTIVE, /* `operation` on `bytes` by the group that was made last: seconds */
+    TASK_GPU_OPEN,   /* take GPU number `gpu`; a struct gpu_summary follows the report */
+    TASK_GPU_MEMORY, /* copy in its memory: bytes a second */
+    TASK_GPU_LINK,   /* copy to the host's memory: bytes a second */
+    TASK_GPU_PRODUCT /* one matrix product: seconds */
+};
+
+/* What carries the messages. */
+enum transport {
+    TRANSPORT_HOST,   /* MPI, from and to host memory */
+    TRANSPORT_DEVICE, /* MPI, from and to memory of GPUs */
+    TRANSPORT_NCCL,
+    TRANSPORT_COUNT
 };
 
 enum task_role { ROLE_INITIATOR, ROLE_RESPONDER };
@@ -25,6 +37,9 @@ enum task_role { ROLE_INITIATOR, ROLE_RESPONDER };
 struct task {
     int32_t kind, role, peer;
     int32_t operation; /* enum collective_operation */
+    int32_t transport; /* enum transport */
+    int32_t trial;     /* TASK_GROUP of NCCL: only whether one can be made */
+    int32_t gpu;
     /* Streams that begin together: the rank that the initiators wait for, and how many they are; 0: alone. */
     int32_t together_root, together_count;
     int32_t members; /* of the group, TASK_GROUP and TASK_COLLECTIVE */
@@ -34,11 +49,18 @@ struct task {
     double stall_seconds; /* the longest that one message may take */
 };
 
-enum report_state { REPORT_DONE, REPORT_STALLED, REPORT_MISSING };
+enum report_state {
+    REPORT_DONE,
+    REPORT_STALLED,
+    REPORT_MISSING,
+    REPORT_REFUSED /* what is to be measured isn't there or fails; `why` says so, and all else is well */
+};
+enum { REPORT_TEXT = 160 };
 
 struct report {
     int32_t state; /* enum report_state */
     int32_t rank;
+    char why[REPORT_TEXT];
     struct summary summary; /* of the initiator; a responder's is empty */
 };
 
@@ -50,7 +72,8 @@ enum task_tag {
     TAG_CONTROL,
     TAG_ACKNOWLEDGE,
     TAG_TOGETHER,
-    TAG_GROUP
+    TAG_GROUP,
+    TAG_GPU
 };
 
 #endif

@@ -7,6 +7,7 @@ probe=$build/clusterprobe
 stubs=$build/tests/gpu/stubs
 work=$(mktemp -d)
 cd "$work" || exit 1
+echo 'parameters: 1B' >model.yaml
 trap 'cd /; rm -rf "$work"' EXIT
 
 fail() {
@@ -28,6 +29,27 @@ probe_alone() {
     [ ! -e c.yaml ] || tr -s ' \n' ' ' <c.yaml >flat
 }
 
+# The same with several ranks, in a count of hosts: probe_job FOLDER STATUS HOSTS RANKS_A_HOST ARGS...
+probe_job() {
+    folder=$1 wanted=$2 hosts=$3 ranks=$4
+    shift 4
+    line=()
+    host=0
+    while [ "$host" -lt "$hosts" ]; do
+        line+=(${line[@]+:} -np "$ranks" env SLURMD_NODENAME="h$host" "$probe" -o c.yaml "$@")
+        host=$((host + 1))
+    done
+    if mpirun --version 2>&1 | grep -q 'Open MPI'; then
+        set -- mpirun --oversubscribe --bind-to none "${line[@]}"
+    else
+        set -- mpiexec "${line[@]}"
+    fi
+    LD_LIBRARY_PATH=$stubs/$folder LD_PRELOAD=${preload-} timeout 100 "$@" >out 2>err
+    status=$?
+    [ "$status" -eq "$wanted" ] || fail "status $status, not $wanted, of $*"
+    [ ! -e c.yaml ] || tr -s ' \n' ' ' <c.yaml >flat
+}
+
 expect() { # PATTERN FILE
     grep -Eq -- "$1" "$2" || fail "no line like '$1' in $2: $(head -c 3000 "$2")"
 }
@@ -37,6 +59,7 @@ refuse() { # PATTERN FILE
 }
 
 absent() {
+    ! ldconfig -p | grep -Eq 'libcuda.so.1|libnvidia-ml.so.1' || { echo "skipped: this machine has a driver"; exit 77; }
     probe_alone none 0
     expect 'libraries: "NVML: no libnvidia-ml.so.1' c.yaml
     expect 'no GPU was seen' err
@@ -102,12 +125,183 @@ lost() {
 
 lacking() {
     probe_alone lacking 0
-    expect 'libraries: "NVML: libnvidia-ml.so.1 lacks nvmlInit_v2' c.yaml
+    expect 'libraries: "NVML: libnvidia-ml.so.1 lacks nvmlInit_v2; CUDA: libcuda.so.1 lacks cuInit"' flat
 }
 
 broken() {
     probe_alone broken 0
     expect 'NVML: .*libnvidia-ml.so.1: (file too short|invalid ELF header)' flat
+    expect 'CUDA: .*libcuda.so.1: (file too short|invalid ELF header)' flat
+}
+
+lacking_above() { # CUDA is whole, what stands on it isn't
+    mkdir mixed
+    ln -s "$stubs"/all/lib{cuda,nvidia-ml}.so.1 "$stubs"/lacking/lib{cublas.so.12,nccl.so.2} mixed
+    stubs=$work
+    probe_alone mixed 0
+    expect '; CUDA 12.4; cuBLAS: libcublas.so.12 lacks cublasCreate_v2; NCCL: libnccl.so.2 lacks ncclGetVersion; MPI takes no buffers of GPUs"' flat
+    expect 'note: a GPU was not measured: rank 0 on .*: cuBLAS: not loaded' err
+    expect 'what: gpu_memory_bandwidth, .* median: 2.8 TB/s' flat
+    refuse 'what: matrix_product' c.yaml
+}
+
+# What the stand-ins do in a known time comes out as such.
+alone() {
+    export STUB_GPUS=h100
+    probe_alone all 0
+    expect 'libraries: "NVML: driver 550.54.15, 1 GPU; CUDA 12.4; cuBLAS 12.4.5; NCCL 2.21.5; MPI takes no buffers of GPUs"' flat
+    expect 'host_link: 55 GB/s' c.yaml
+    expect 'from: "base: links; measured: host_memory, devices, host_link"' flat
+    expect '^    memory: 85.017493504 GB' c.yaml # as CUDA has it, without the driver's own
+    expect '^    from: "base; measured: memory, memory_efficiency, product"' c.yaml
+    expect 'product: \{edge: 8192, rate: 700 TFLOP/s\}' c.yaml
+    expect 'memory_efficiency: 0.835821' c.yaml # 2.8 of 3.35 TB/s
+    expect 'what: gpu_memory_bandwidth, between: "[^"]*:0", members: 1, count: 10, median: 2.8 TB/s' flat
+    expect 'what: host_link_bandwidth, .* median: 55 GB/s' flat
+    expect 'what: matrix_product, .* median: 1.57073 ms' flat
+    # And the planner says what it does with it.
+    "$build/clusterplan" explain --cluster c.yaml --model model.yaml --devices 1 >out 2>err || fail "explain"
+    tr -s ' \n' ' ' <out >flat
+    expect 'figures of the device H100-SXM5-80GB: base; measured: memory, memory_efficiency, product' flat
+    expect 'matrix products at 0.967 of their usual rate, as one of 8192 reached' flat
+    expect 'TFLOP/s \(0.967 of the usual, measured\)' flat
+}
+
+no_memory() {
+    export STUB_GPUS=h100 STUB_FAIL=cuMemAlloc_v2:2
+    probe_alone all 0
+    expect 'note: a GPU was not measured: rank 0 on .*: cuMemAlloc: out of memory' err
+    expect '^    from: "base; measured: memory"' c.yaml
+    refuse 'gpu_memory_bandwidth|what: matrix_product' c.yaml
+}
+
+no_driver() { # CUDA is installed, but the kernel has no driver for it
+    export STUB_FAIL=nvmlInit_v2:9,cuInit:100
+    probe_alone all 0
+    expect 'libraries: "NVML: Driver Not Loaded; CUDA: cuInit: no CUDA-capable device is detected"' flat
+    expect '^    from: base' c.yaml
+}
+
+failing_calls() { # each call of CUDA and cuBLAS that can fail, by its name in the notes
+    export STUB_GPUS=h100
+    for call in cuDeviceGetCount cuDeviceGet cuDeviceGetName cuDeviceGetUuid cuDeviceTotalMem_v2:cuDeviceTotalMem \
+        cuDevicePrimaryCtxRetain cuCtxSetCurrent cuStreamCreate cuEventCreate; do
+        STUB_FAIL=${call%:*}:7 probe_alone all 0 --time-limit 20
+        expect "CUDA: ${call#*:}: unknown error" flat
+        refuse 'what: gpu_memory' c.yaml
+    done
+    for call in cuEventRecord cuEventQuery cuEventElapsedTime cuMemAllocHost_v2:cuMemAllocHost \
+        cuMemcpyDtoDAsync_v2:cuMemcpyDtoDAsync cuMemcpyHtoDAsync_v2:cuMemcpyHtoDAsync \
+        cuMemcpyDtoHAsync_v2:cuMemcpyDtoHAsync cublasGemmEx cublasSetStream_v2:cublasSetStream; do
+        STUB_FAIL=${call%:*}:7 probe_alone all 0 --time-limit 20
+        expect "a GPU was not measured: rank 0 on .*: ${call#*:}: (unknown error|status 7)" err
+    done
+    STUB_FAIL=cublasCreate_v2:3 probe_alone all 0
+    expect 'CUDA 12.4; cuBLAS: cublasCreate: status 3; NCCL' flat
+}
+
+endless() { # work that is never done is given up at its deadline
+    export STUB_GPUS=h100 STUB_ENDLESS=1
+    probe_alone all 0 --time-limit 20
+    expect 'a GPU was not measured: rank 0 on .*: the GPU: not done after 1[0-9] s' err
+    refuse 'gpu_memory_bandwidth' c.yaml
+}
+
+nccl() { # four GPUs of one node
+    export STUB_GPUS=h100,h100,h100,h100
+    probe_job all 0 1 4
+    expect 'name: nvlink' c.yaml
+    expect 'bandwidth: 235.784 GB/s latency: 10.0043 us from: "measured by NCCL 2.21.5"' flat
+    for operation in all_reduce all_gather reduce_scatter all_to_all; do
+        expect "$operation: \{latency: 9 us, latency_per_member: 1 us, bandwidth: 300 GB/s, from: \"measured by NCCL 2.21.5\"\}" flat
+    done
+    expect 'send_receive: \{latency: 10 us, bandwidth: 240 GB/s, from: "measured by NCCL 2.21.5"\}' flat
+    expect 'what: all_reduce, transport: nccl, between: "4 ranks from h0:0 on", message: 134.217728 MB, members: 4, count: 10, median: 683.[0-9]* us' flat
+    expect '^collective,all_to_all,h0,0,h0,0,4,134217728,.*,nccl$' c.pairs.csv
+    "$build/clusterplan" explain --cluster c.yaml --model model.yaml --devices 4 --layout "tp=4" >out 2>err || fail "explain"
+    tr -s ' \n' ' ' <out >flat
+    expect 'over 4 ranks 1 apart, level nvlink: 300 GB/s bus, latency 12 us \(measured by NCCL 2.21.5\)' flat
+}
+
+nccl_hosts() { # two hosts of two GPUs
+    export STUB_GPUS=h100,h100 STUB_NODE_RANKS=2
+    probe_job all 0 2 2
+    # Latency and bandwidth of the group of all four, whose members are nowhere fewer.
+    expect 'name: network .*all_reduce: \{latency: 24 us, bandwidth: 90 GB/s, from: "measured by NCCL 2.21.5"\}' flat
+    expect 'send_receive: \{latency: 22 us, bandwidth: 240 GB/s, from: "measured by NCCL 2.21.5"\}' flat
+    expect 'level: network, what: all_gather, transport: nccl, between: "4 ranks from h0:0 on"' flat
+    expect 'level: network, what: all_gather, between: "2 ranks from h0:0 on"' flat # MPI's stay beside it
+}
+
+nccl_fails() { # and all but NCCL is measured
+    export STUB_GPUS=h100,h100
+    STUB_FAIL=ncclCommInitRankConfig:2 probe_job all 0 1 2
+    expect 'NCCL was given up: rank [01] on h0: ncclCommInitRankConfig: unhandled system error \(member 0 of 2\)' err
+    expect 'what: matrix_product' c.yaml
+    expect 'what: all_reduce, between' flat
+    refuse 'nccl$' c.pairs.csv
+    STUB_FAIL=ncclGetUniqueId:2 probe_job all 0 1 2
+    expect 'NCCL was given up: .*: ncclGetUniqueId: unhandled system error' err
+    STUB_FAIL=ncclCommGetAsyncError:3 probe_job all 0 1 2
+    expect 'NCCL was given up: .*: ncclCommInitRank: internal error' err
+    STUB_FAIL=ncclReduceScatter:3 probe_job all 0 1 2
+    expect 'NCCL was given up: .*: ncclReduceScatter: internal error' err
+    expect 'what: all_gather, transport: nccl' flat # what came before stays
+    expect 'all_reduce: \{.*from: "measured by NCCL' flat
+    for call in ncclGroupStart ncclSend ncclRecv ncclGroupEnd; do
+        STUB_FAIL=$call:3 probe_job all 0 1 2
+        expect "NCCL was given up: .*: $call: internal error" err
+    done
+}
+
+nccl_hangs() { # while the ranks are brought together
+    export STUB_GPUS=h100,h100 STUB_FAIL=ncclPending:1
+    probe_job all 0 1 2 --time-limit 60
+    expect 'NCCL was given up: .*: NCCL: no communicator within 20 s \(member 0 of 2\)' err
+    expect 'what: matrix_product' c.yaml
+}
+
+driver_hangs() { # in a call that never returns: the watchdog's
+    export STUB_GPUS=h100 STUB_HANG=nvmlInit_v2
+    probe_alone all 1
+    expect 'error: no end of NVML describing the GPUs within 25 s' err
+    [ ! -e c.yaml ] || fail "a result was written"
+}
+
+buffers_of_gpus() { # MPI that takes addresses of GPUs
+    export STUB_GPUS=h100,h100
+    preload=$stubs/aware/aware.so probe_job all 0 1 2
+    expect 'MPI takes buffers of GPUs' flat
+    expect '^local,bandwidth,h0,0,h0,1,.*,mpi-gpu$' c.pairs.csv
+    expect '^sweep,latency,h0,0,h0,1,1,8,.*,mpi-gpu$' c.pairs.csv
+    expect 'what: exchange_bandwidth, transport: mpi-gpu' flat
+    expect 'from: "measured by NCCL' flat # which comes first
+    mkdir without
+    ln -s "$stubs"/all/lib{cuda.so.1,nvidia-ml.so.1,cublas.so.12} "$stubs"/lacking/libnccl.so.2 without
+    aware=$stubs/aware/aware.so
+    stubs=$work
+    preload=$aware probe_job without 0 1 2
+    expect 'NCCL: libnccl.so.2 lacks ncclGetVersion; MPI takes buffers of GPUs' flat
+    expect 'name: nvlink .* from: "measured by MPI between GPUs" collectives: .* send_receive: \{[^}]*from: "measured by MPI between GPUs"\}' flat
+    expect 'all_reduce: \{[^}]*from: base\}' flat
+}
+
+too_many_ranks() { # than GPUs, or that see the same one
+    export STUB_GPUS=h100,h100
+    probe_job all 0 1 3
+    expect 'note: 1 of 3 ranks have no GPU of their own, so none is measured with others; rank 2: CUDA: more ranks than GPUs' err
+    expect 'what: matrix_product, between: "h0:1"' flat
+    refuse 'nccl$' c.pairs.csv
+    STUB_SAME_GPU=1 probe_job all 0 1 2
+    expect 'note: 1 of 2 ranks have no GPU of their own.*; rank 1: it has the GPU of rank 0' err
+    refuse 'what: matrix_product, between: "h0:1"' flat
+}
+
+slow_gpu() { # is named with its host
+    export STUB_GPUS=h100,h100,h100 STUB_SLOW=2
+    probe_job all 0 1 3
+    expect 'name: h0, class: class0, note: "the GPU of rank 2 copies in its memory at 0.50 of the usual rate; the GPU of rank 2 sends to its host at 0.50 of the usual rate; the GPU of rank 2 multiplies at 0.50 of the usual rate"' flat
+    expect '^host h0: the GPU of rank 2 copies' out
 }
 
 host_only() {
@@ -117,7 +311,7 @@ host_only() {
 }
 
 case $case_name in
-absent | h100 | two_kinds | mig | some_denied | old_driver | lost | lacking | broken | host_only)
+absent | h100 | two_kinds | mig | some_denied | old_driver | lost | lacking | broken | host_only | lacking_above | alone | no_memory | no_driver | failing_calls | endless | nccl | nccl_hosts | nccl_fails | buffers_of_gpus | too_many_ranks | slow_gpu | nccl_hangs | driver_hangs)
     $case_name
     ;;
 *)

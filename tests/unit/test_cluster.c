@@ -115,6 +115,7 @@ static struct cluster_host hosts[] = {
 static struct measurement measurements[] = {
     {.level = "nvlink",
      .what = "latency",
+     .transport = "nccl",
      .between = "node1:0 node1:1",
      .message_bytes = 8,
      .members = 2,
@@ -216,6 +217,8 @@ static void fill(struct cluster *cluster) {
                                                         .grouped_rate = 0.97,
                                                         .grouped_launch_seconds = 27e-6,
                                                         .from = "kernel data"};
+    cluster->device.product_edge = 8192;
+    cluster->device.product_flops_per_second = 700e12 / 3;
     for (size_t i = 0; i < PRECISION_COUNT; i++)
         cluster->device.kernels.matmul[i] = matmul_filled((double)(i + 1));
 }
@@ -302,6 +305,8 @@ static void same_node_and_device(const struct cluster *found, const struct clust
     assert_same_double(found->device.mtbf_seconds, wanted->device.mtbf_seconds);
     same_text(found->device.from, wanted->device.from);
     same_kernels(&found->device.kernels, &wanted->device.kernels);
+    assert_int_equal(found->device.product_edge, wanted->device.product_edge);
+    assert_same_double(found->device.product_flops_per_second, wanted->device.product_flops_per_second);
 }
 
 static void same_levels(const struct cluster *found, const struct cluster *wanted) {
@@ -346,7 +351,8 @@ static void same_classes(const struct cluster *found, const struct cluster *want
             assert_same_double(a->parts[j].rate_bytes_per_second, b->parts[j].rate_bytes_per_second);
             assert_same_double(a->parts[j].memory_bytes, b->parts[j].memory_bytes);
             assert_int_equal(a->parts[j].links, b->parts[j].links);
-            assert_same_double(a->parts[j].link_rate_bytes_per_second, b->parts[j].link_rate_bytes_per_second);
+            assert_same_double(a->parts[j].link_rate_bytes_per_second,
+                               b->parts[j].link_rate_bytes_per_second);
             same_text(a->parts[j].near, b->parts[j].near);
             same_text(a->parts[j].note, b->parts[j].note);
         }
@@ -360,6 +366,7 @@ static void same_measurements(const struct cluster *found, const struct cluster 
 
         same_text(a->level, b->level);
         same_text(a->what, b->what);
+        same_text(a->transport, b->transport);
         same_text(a->between, b->between);
         assert_same_double(a->message_bytes, b->message_bytes);
         assert_int_equal(a->members, b->members);
@@ -512,6 +519,10 @@ static const struct mistake mistakes[] = {
     {"fp8: none}", "fp8: none}, matmul: {fp8: {form: smooth, rate: 1 TFLOP/s}}", 5, "no peak"},
     {"fp8: none}", "fp8: none}, matmul: {bf16: {form: round, rate: 1 TFLOP/s}}", 5, "round"},
     {"memory: 80 GB", "memory: 80 GB, reserved: 80 GB", 5, "reserved"},
+    {"memory: 80 GB", "memory: 80 GB, product: {edge: 8192}", 5, "rate"},
+    {"memory: 80 GB", "memory: 80 GB, product: {edge: 0, rate: 1 TFLOP/s}", 5, "edge"},
+    {"memory: 80 GB", "memory: 80 GB, product: {edge: 8, rate: -1}", 5, "rate"},
+    {"memory: 80 GB", "memory: 80 GB, product: {size: 8, rate: 1}", 5, "size"},
     {"memory: 80 GB", "memory: 0", 5, "memory"},
     {"kind: datasheet", "kind: guess", 3, "guess"},
     {"  name: small\n", "  nodes: 1\n", 2, "name"},

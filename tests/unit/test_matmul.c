@@ -185,6 +185,24 @@ static void many_experts_read_many_weights(void **state) {
     assert_true(many < 2 * 256 * 2.0 * 4096 * 4096 / 3350e9);
 }
 
+/* All products run at the share of their rate that the measured one reached; memory and launches don't. */
+static void a_measured_product_holds_for_all(void **state) {
+    (void)state;
+    struct cluster_device slow = reference_device;
+    assert_true(matmul_adopt_measured(&slow) <= 0); /* none was measured */
+    double usual = 2.0 * 8192 * 8192 * 8192 / seconds(&reference_device, 8192, 8192, 8192, PRECISION_BF16);
+    slow.product_edge = 8192;
+    slow.product_flops_per_second = 0.8 * usual;
+    assert_near(matmul_adopt_measured(&slow), 0.8, 1e-9);
+    assert_near(seconds(&slow, 8192, 8192, 8192, PRECISION_BF16),
+                seconds(&reference_device, 8192, 8192, 8192, PRECISION_BF16) / 0.8, 0.001);
+    assert_near(seconds(&slow, 4096, 16384, 5120, PRECISION_FP16),
+                seconds(&reference_device, 4096, 16384, 5120, PRECISION_FP16) / 0.8, 0.002);
+    assert_near(seconds(&slow, 16, 8192, 8192, PRECISION_BF16),
+                seconds(&reference_device, 16, 8192, 8192, PRECISION_BF16), 1e-9);
+    assert_near(matmul_adopt_measured(&slow), 0.8, 1e-9); /* told twice, taken once */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_as_measured),
@@ -198,6 +216,7 @@ int main(void) {
         cmocka_unit_test(a_batch_costs_less_than_its_products),
         cmocka_unit_test(weight_gradients_pay_for_fp32),
         cmocka_unit_test(many_experts_read_many_weights),
+        cmocka_unit_test(a_measured_product_holds_for_all),
     };
     return cmocka_run_group_tests(tests, read_a100, free_a100);
 }

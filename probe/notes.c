@@ -1,0 +1,190 @@
+#include "probe/notes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/units.h"
+
+const char *notes_add(struct arena *arena, const char *notes, const char *note) {
+    fprintf(stderr, "clusterprobe: note: %s\n", note);
+    return notes == NULL ? note : arena_print(arena, "%s; %s", notes, note);
+}
+
+const char *notes_of_placement(const struct placement *placement, struct arena *arena) {
+    const char *notes = NULL;
+    bool unbound = false;
+    for (size_t i = 0; i < placement->host_count; i++) {
+        unbound = unbound || placement->hosts[i].unbound;
+    }
+    if (placement->ranks == 1) {
+        notes = notes_add(arena, notes,
+                          "one rank: no link is measured, only the node itself and its memory; "
+                          "start it as mpirun -np 2 clusterprobe");
+    }
+    if (placement->crowded) {
+        notes = notes_add(arena, notes,
+                          "oversubscribed: more ranks than cores; latency and bandwidth are noisy, "
+                          "and worse than the machine can do");
+    } else if (unbound) {
+        notes = notes_add(arena, notes,
+                          "ranks are not bound to cores; mpirun --bind-to core steadies the figures");
+    }
+    if (placement->share_machine) {
+        notes = notes_add(arena, notes, "several hosts are one machine (containers or namespaces)");
+    }
+    return notes;
+}
+
+const char *notes_of_memory(const struct campaign *campaign, const char *notes) {
+    const double tolerance = 0.02;
+    size_t hosts = campaign->placement->host_count, differ = 0, first = 0;
+    char ours[48], theirs[48];
+    for (size_t i = hosts; i-- > 0;) {
+        const struct node_summary *node = &campaign->nodes[i];
+        if (fabs(node->hwloc_memory_bytes - node->memory_bytes) > tolerance * node->memory_bytes) {
+            differ++;
+            first = i;
+        }
+    }
+    if (differ == 0) {
+        return notes;
+    }
+    units_format(campaign->nodes[first].hwloc_memory_bytes, UNIT_BYTES, theirs, sizeof theirs);
+    units_format(campaign->nodes[first].memory_bytes, UNIT_BYTES, ours, sizeof ours);
+    return notes_add(
+        campaign->arena, notes,
+        arena_print(campaign->arena, "hwloc counts %s of memory and the kernel %s on %s%s", theirs, ours,
+                    campaign->placement->hosts[first].name,
+                    differ > 1 ? arena_print(campaign->arena, " and %zu other hosts", differ - 1) : ""));
+}
+
+const char *notes_of_libraries(const struct campaign *campaign) {
+    const struct gpu_summary *gpu = &campaign->gpus[0];
+    const char *nvml = campaign->nodes[0].nvml;
+    if (nvml[0] == '\0') {
+        return NULL;
+    }
+    const char *words = arena_print(campaign->arena, "%s; %s", nvml, gpu->words);
+    return gpu->blas[0] == '\0'
+               ? words
+               : arena_print(campaign->arena, "%s; %s; %s; MPI %s buffers of GPUs", words, gpu->blas,
+                             gpu->nccl, gpu->mpi_takes_buffers ? "takes" : "takes no");
+}
+
+/* A GPU of another name than the first that the job has; NULL: none. */
+static const char *find_unlike(const struct node_summary *node, bool some) {
+    const char *first;
+    node_gpus(node, &first);
+    for (int64_t i = 0; i < node->part_count; i++) {
+        const struct node_summary_part *part = &node->parts[i];
+        if (part->kind == PART_GPU && (part->usable || !some) && strcmp(part->name, first) != 0) {
+            return part->name;
+        }
+    }
+    return NULL;
+}
+
+/* Ranks without a GPU of their own, where there are GPUs. */
+static const char *note_ranks_without(const struct campaign *campaign, const char *notes) {
+    int32_t without = 0, first = 0;
+    for (int32_t rank = campaign->placement->ranks; rank-- > 0;) {
+        if (!campaign->gpus[rank].usable) {
+            without++;
+            first = rank;
+        }
+    }
+    if (without == 0) {
+        return notes;
+    }
+    return notes_add(campaign->arena, notes,
+                     arena_print(campaign->arena,
+                                 "%d of %d ranks have no GPU of their own, so none is measured with others; "
+                                 "rank %d: %s",
+                                 without, campaign->placement->ranks, first, campaign->gpus[first].words));
+}
+
+const char *notes_of_gpus(const struct campaign *campaign, const char *notes) {
+    const char *name;
+    struct arena *arena = campaign->arena;
+    const struct node_summary *node = &campaign->nodes[0];
+    const char *host = campaign->placement->hosts[0].name;
+    int64_t usable = node_gpus(node, &name), all = node_all_gpus(node), mig = 0;
+    const char *unlike = find_unlike(node, usable < all);
+    for (int64_t i = 0; i < node->part_count; i++) {
+        mig += node->parts[i].mig;
+    }
+    if (usable < all) {
+        notes = notes_add(arena, notes,
+                          arena_print(arena, "the job may use %lld of the %lld GPUs of %s", (long long)usable,
+                                      (long long)all, host));
+    }
+    if (unlike != NULL) {
+        notes = notes_add(arena, notes, arena_print(arena, "unlike GPUs in one node: %s, %s", name, unlike));
+    }
+    if (mig > 0) {
+        notes = notes_add(
+            arena, notes,
+            arena_print(arena, "%lld of the GPUs of %s are cut into instances (MIG)", (long long)mig, host));
+    }
+    return all > 0 && node->nvml[0] != '\0' ? note_ranks_without(campaign, notes) : notes;
+}
+
+const char *notes_of_refusals(const struct campaign *campaign, const char *notes) {
+    static const char *const what[TRANSPORT_COUNT] = {[TRANSPORT_HOST] = "a collective was not measured",
+                                                      [TRANSPORT_DEVICE] = "a GPU was not measured",
+                                                      [TRANSPORT_NCCL] = "NCCL was given up"};
+    for (int t = 0; t < TRANSPORT_COUNT; t++) {
+        if (campaign->refused[t] != NULL) {
+            notes = notes_add(campaign->arena, notes,
+                              arena_print(campaign->arena, "%s: %s", what[t], campaign->refused[t]));
+        }
+    }
+    return notes;
+}
+
+const char *notes_of_noise(const struct campaign *campaign, const char *notes) {
+    const double noisy_share = 0.25; /* interquartile range over median */
+    size_t noisy = 0, all = 0;
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->kind == TASK_STREAM && record->members == 1 && record->summary.count > 0) {
+            all++;
+            noisy += summary_spread(&record->summary) > noisy_share * record->summary.median ? 1 : 0;
+        }
+    }
+    if (4 * noisy <= all) {
+        return notes;
+    }
+    return notes_add(campaign->arena, notes,
+                     arena_print(campaign->arena,
+                                 "noisy: in %zu of %zu bandwidths the middle half of the samples "
+                                 "spreads over a quarter of the median and more",
+                                 noisy, all));
+}
+
+const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
+    const struct schedule_plan *plan = &campaign->plan;
+    struct arena *arena = campaign->arena;
+    if (plan->sampled) {
+        double all = (double)plan->members * (double)(plan->members - 1) / 2;
+        notes = notes_add(
+            arena, notes,
+            arena_print(arena, "%lld of %.0f pairs of hosts were sampled", (long long)plan->pairs, all));
+    } else if (plan->at_once > 1) {
+        notes = notes_add(
+            arena, notes,
+            arena_print(arena, "up to %lld pairs of hosts were measured at once", (long long)plan->at_once));
+    }
+    if (campaign->unclear_links > 0) {
+        notes = notes_add(arena, notes,
+                          arena_print(arena,
+                                      "%zu directions of pairs looked slow, but other work on the machine or "
+                                      "the network, or the time limit, left it unclear",
+                                      campaign->unclear_links));
+    }
+    if (campaign_seconds_left(campaign) <= 0) {
+        notes = notes_add(arena, notes, "the time limit ended it before all was measured");
+    }
+    return notes;
+}

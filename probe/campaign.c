@@ -17,6 +17,18 @@ int32_t campaign_leader(const struct campaign *campaign, size_t host) {
     return campaign->placement->hosts[host].ranks[0];
 }
 
+void campaign_nic(const struct campaign *campaign, int32_t rank, char nic[RAILS_TEXT]) {
+    const struct placement *placement = campaign->placement;
+    const struct placement_host *host = &placement->hosts[placement->host_of[rank]];
+    struct rails_rank *ranks = ARENA_ARRAY(campaign->arena, struct rails_rank, (size_t)host->rank_count);
+    for (int32_t r = 0; r < host->rank_count; r++) {
+        ranks[r] =
+            (struct rails_rank){&placement->places[host->ranks[r]], campaign->gpus[host->ranks[r]].pci};
+    }
+    rails_find_nic(&campaign->nodes[placement->host_of[rank]], ranks, (size_t)host->rank_count,
+                   (size_t)placement->local_of[rank], nic);
+}
+
 double campaign_seconds_left(const struct campaign *campaign) {
     return campaign->limit_seconds - (MPI_Wtime() - campaign->begin);
 }

@@ -13,6 +13,7 @@
 #include "probe/node.h"
 #include "probe/placement.h"
 #include "probe/progress.h"
+#include "probe/rails.h"
 #include "probe/records.h"
 #include "probe/schedule.h"
 #include "probe/task.h"
@@ -79,6 +80,9 @@ bool campaign_collective(struct campaign *campaign, const struct record *key, co
 
 /* Seconds left until the limit; the last ones are kept for the end. */
 double campaign_seconds_left(const struct campaign *campaign);
+
+/* The network card of a rank, in words; empty: unknown. */
+void campaign_nic(const struct campaign *campaign, int32_t rank, char nic[RAILS_TEXT]);
 
 /* The leading rank of a host. */
 int32_t campaign_leader(const struct campaign *campaign, size_t host);

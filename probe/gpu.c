@@ -1,5 +1,6 @@
 #include "probe/gpu.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ static struct cuda {
     cuda_result (*device_uuid)(struct cuda_uuid *, cuda_device);
     cuda_result (*instance_uuid)(struct cuda_uuid *, cuda_device);
     cuda_result (*device_memory)(size_t *, cuda_device);
+    cuda_result (*device_pci)(char *, int, cuda_device);
     cuda_result (*context_retain)(struct cuda_context **, cuda_device);
     cuda_result (*context_set)(struct cuda_context *);
     cuda_result (*stream_create)(struct gpu_stream **, unsigned);
@@ -60,6 +62,7 @@ static const struct library_symbol symbols[] = {
     {"cuDeviceGetUuid", offsetof(struct cuda, device_uuid), false},
     {"cuDeviceGetUuid_v2", offsetof(struct cuda, instance_uuid), true}, /* CUDA 11.4: of a MIG instance */
     {"cuDeviceTotalMem_v2", offsetof(struct cuda, device_memory), false},
+    {"cuDeviceGetPCIBusId", offsetof(struct cuda, device_pci), false},
     {"cuDevicePrimaryCtxRetain", offsetof(struct cuda, context_retain), false},
     {"cuCtxSetCurrent", offsetof(struct cuda, context_set), false},
     {"cuStreamCreate", offsetof(struct cuda, stream_create), false},
@@ -109,12 +112,16 @@ static bool describe_device(cuda_device device, struct gpu_summary *summary) {
     size_t bytes;
     if (!good(cuda.device_name(summary->name, sizeof summary->name, device), "cuDeviceGetName") ||
         !good(cuda.device_memory(&bytes, device), "cuDeviceTotalMem") ||
+        !good(cuda.device_pci(summary->pci, sizeof summary->pci, device), "cuDeviceGetPCIBusId") ||
         !good(cuda.instance_uuid != NULL ? cuda.instance_uuid(&uuid, device)
                                          : cuda.device_uuid(&uuid, device),
               "cuDeviceGetUuid")) {
         return false;
     }
     summary->memory_bytes = (double)bytes;
+    for (char *digit = summary->pci; *digit != '\0'; digit++) {
+        *digit = (char)tolower((unsigned char)*digit);
+    }
     memcpy(summary->uuid, uuid.bytes, sizeof summary->uuid);
     return true;
 }

@@ -19,6 +19,7 @@ struct gpu_summary {
     char words[GPU_TEXT];                /* "CUDA 12.4", or why there is none */
     char blas[GPU_TEXT], nccl[GPU_TEXT]; /* "cuBLAS 12.4.5", "NCCL 2.21.5", or why there is none */
     char name[GPU_TEXT];
+    char pci[32];                       /* its address, as hwloc has it; empty: unknown */
     unsigned char uuid[GPU_UUID_BYTES]; /* tells whether two ranks have the same one */
     double memory_bytes;
 };

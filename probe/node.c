@@ -239,3 +239,41 @@ void node_describe(const struct node_source *source, struct node_summary *summar
     }
     hwloc_topology_destroy(topology);
 }
+
+/* The number of the only object of a kind that holds any of the cores; -1: there are several, or none. */
+static int32_t only_one(hwloc_topology_t topology, hwloc_obj_type_t type, hwloc_const_cpuset_t cores) {
+    int32_t found = -1;
+    for (hwloc_obj_t object = NULL; (object = hwloc_get_next_obj_by_type(topology, type, object)) != NULL;) {
+        if (object->cpuset != NULL && hwloc_bitmap_intersects(object->cpuset, cores)) {
+            if (found >= 0) {
+                return -1;
+            }
+            /* Parts name their NUMA node as the system does. */
+            found = (int32_t)(type == HWLOC_OBJ_NUMANODE ? object->os_index : object->logical_index);
+        }
+    }
+    return found;
+}
+
+void node_locate(struct node_place *place) {
+    /* What UCX goes by, and what Open MPI's TCP does: the variable stands for --mca btl_tcp_if_include too.
+     */
+    static const char *const variables[] = {"UCX_NET_DEVICES", "OMPI_MCA_btl_tcp_if_include"};
+    hwloc_topology_t topology;
+    memset(place, 0, sizeof *place);
+    place->package = place->numa = -1;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables && place->told[0] == '\0'; i++) {
+        copy_text(place->told, sizeof place->told, getenv(variables[i]));
+    }
+    if (hwloc_topology_init(&topology) != 0) {
+        return;
+    }
+    hwloc_cpuset_t cores = hwloc_bitmap_alloc();
+    if (cores != NULL && hwloc_topology_load(topology) == 0 &&
+        hwloc_get_cpubind(topology, cores, HWLOC_CPUBIND_PROCESS) == 0) {
+        place->package = only_one(topology, HWLOC_OBJ_PACKAGE, cores);
+        place->numa = only_one(topology, HWLOC_OBJ_NUMANODE, cores);
+    }
+    hwloc_bitmap_free(cores);
+    hwloc_topology_destroy(topology);
+}

@@ -44,6 +44,13 @@ struct node_source {
     bool host_only;        /* leave the GPUs' own libraries alone */
 };
 
+/* Where in its node this process runs, and over which network cards. */
+struct node_place {
+    int32_t package, numa; /* that its cores all belong to; -1: several, or unknown */
+    char told[64];         /* the cards that the launcher or the user named for it; empty: none */
+};
+void node_locate(struct node_place *place);
+
 /* Never fails: what went wrong stands in `error`. */
 void node_describe(const struct node_source *source, struct node_summary *summary);
 

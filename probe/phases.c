@@ -16,7 +16,7 @@ static const double loaded_seconds = 0.5;
 static const double warm_up_seconds = 0.03; /* of one measurement, on top */
 /* Shares of the time limit that pairs may take; the rest is for what follows. */
 static const double local_share = 0.15, pairs_share = 0.5;
-enum { SWEEP_PAIRS = 3, SWEEP_SIZES = 8, RAIL_PAIRS = 2, LOADED_REPETITIONS = 3 };
+enum { SWEEP_PAIRS = 3, SWEEP_SIZES = 8, LOADED_REPETITIONS = 3 };
 static const int64_t sweep_bytes[SWEEP_SIZES] = {8, 64, 512, 4096, 32768, 262144, 1 << 20, 4 << 20};
 
 static const struct record latency_key = {.kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
@@ -283,30 +283,6 @@ static bool run_loaded(struct campaign *campaign, struct error *error) {
     return true;
 }
 
-/* All ranks of one host to all of another at the same time: what a node's NICs carry together. */
-static bool run_rails(struct campaign *campaign, struct error *error) {
-    const struct placement *placement = campaign->placement;
-    struct campaign_pair ends[RAIL_PAIRS];
-    struct campaign_pair *pairs =
-        ARENA_ARRAY(campaign->arena, struct campaign_pair, (size_t)placement->ranks);
-    for (size_t level = 0; level < campaign->levels.count; level++) {
-        size_t found = phases_sample_pairs(campaign, level, RAIL_PAIRS, ends);
-        for (size_t e = 0; e < found && !phases_time_is_up(campaign); e++) {
-            const struct placement_host *one = &placement->hosts[placement->host_of[ends[e].from]];
-            const struct placement_host *other = &placement->hosts[placement->host_of[ends[e].to]];
-            size_t count = 0;
-            for (int32_t r = 0; r < one->rank_count && r < other->rank_count; r++) {
-                pairs[count++] = (struct campaign_pair){one->ranks[r], other->ranks[r]};
-            }
-            struct record key = in_phase(stream_key, PHASE_RAILS, (int32_t)level);
-            if (count > 1 && !campaign_measure(campaign, &key, pairs, count, loaded_seconds, true, error)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 static double expect_memory(const struct campaign *campaign) {
     size_t turns = campaign->placement->share_machine ? campaign->placement->host_count : 1;
     return (double)turns * (memory_seconds + warm_up_seconds);
@@ -341,11 +317,6 @@ static double expect_loaded(const struct campaign *campaign) {
     return LOADED_REPETITIONS * network_levels(campaign) * (loaded_seconds + warm_up_seconds);
 }
 
-static double expect_rails(const struct campaign *campaign) {
-    bool several = campaign->placement->hosts[0].rank_count > 1;
-    return several ? RAIL_PAIRS * network_levels(campaign) * (loaded_seconds + warm_up_seconds) : 0;
-}
-
 static const struct {
     const char *what;
     bool (*run)(struct campaign *, struct error *);
@@ -357,7 +328,7 @@ static const struct {
     {"levels", phases_run_levels, phases_expect_levels},
     {"messages by size", run_sweep, phases_expect_sweep},
     {"levels under load", run_loaded, expect_loaded},
-    {"all ranks of a node at once", run_rails, expect_rails},
+    {"rails", phases_run_rails, phases_expect_rails},
     {"collectives", phases_run_collectives, phases_expect_collectives},
     {"GPUs", phases_run_gpus, phases_expect_gpus},
     {"pairs of GPUs", phases_run_gpu_pairs, phases_expect_gpu_pairs},

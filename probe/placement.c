@@ -17,6 +17,7 @@ struct card {
     int32_t shared_leader; /* lowest rank that shares memory with this one */
     int32_t allowed_cores; /* that this rank may run on */
     int32_t online_cores;
+    struct node_place place;
 };
 
 static void read_first_line(const char *path, char *line, size_t size) {
@@ -54,6 +55,7 @@ static void fill_card(struct card *card) {
     card->shared_leader = leader;
     cpu_set_t set;
     card->online_cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    node_locate(&card->place);
     card->allowed_cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : card->online_cores;
 }
 
@@ -76,6 +78,8 @@ static void add_rank(struct arena *arena, struct placement *placement, const str
         host->cores = card->online_cores;
         host->ranks = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
     }
+    placement->local_of[rank] = host->rank_count;
+    placement->places[rank] = card->place;
     host->ranks[host->rank_count++] = rank;
     host->unbound = host->rank_count > 1 && card->allowed_cores >= host->cores;
     host->crowded = host->rank_count > host->cores;
@@ -105,6 +109,8 @@ static bool arrange(const struct card *cards, struct arena *arena, struct placem
                     struct error *error) {
     placement->hosts = ARENA_ARRAY(arena, struct placement_host, (size_t)placement->ranks);
     placement->host_of = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
+    placement->local_of = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
+    placement->places = ARENA_ARRAY(arena, struct node_place, (size_t)placement->ranks);
     for (int32_t rank = 0; rank < placement->ranks; rank++) {
         if (!check_card(placement, cards, rank, error)) {
             return false;

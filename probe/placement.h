@@ -8,6 +8,7 @@
 
 #include "common/arena.h"
 #include "common/error.h"
+#include "probe/node.h"
 
 struct placement_host {
     const char *name;
@@ -23,9 +24,11 @@ struct placement {
     int32_t ranks;
     struct placement_host *hosts; /* in the order of their first ranks */
     size_t host_count;
-    int32_t *host_of;   /* of each rank */
-    bool crowded;       /* some host is */
-    bool share_machine; /* several hosts are one machine: containers or namespaces */
+    int32_t *host_of;          /* of each rank */
+    int32_t *local_of;         /* of each rank: its number on its host */
+    struct node_place *places; /* of each rank */
+    bool crowded;              /* some host is */
+    bool share_machine;        /* several hosts are one machine: containers or namespaces */
 };
 
 /* Called by all ranks; fills `placement` on rank 0 only, and tells every rank whether

@@ -19,6 +19,7 @@ enum record_phase {
     PHASE_LOADED,     /* pairs at the same time, to load a level */
     PHASE_RAILS,      /* all ranks of one host to all of another at the same time */
     PHASE_COLLECTIVE, /* a group of ranks; from = its first rank */
+    PHASE_RAIL,       /* one rank of a host to its counterpart on another */
     PHASE_COUNT
 };
 
@@ -29,9 +30,9 @@ struct record {
     int32_t operation; /* enum collective_operation, of PHASE_COLLECTIVE; of PHASE_LOADED: which repetition */
     int32_t transport; /* enum transport */
     int32_t members;   /* of the group; of pairs: how many ran at the same time */
-    int32_t level; /* of PHASE_PAIRS: how often it was measured before; of PHASE_LOADED: the network level; of
-                      PHASE_COLLECTIVE: enum record_group */
-    int64_t bytes; /* of a message, or of a member's buffer */
+    int32_t level;     /* of PHASE_PAIRS: how often it was measured before; of PHASE_LOADED, PHASE_RAIL: the
+                          network level; of     PHASE_COLLECTIVE: enum record_group */
+    int64_t bytes;     /* of a message, or of a member's buffer */
     struct summary summary;
 };
 

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "probe/analysis.h"
-#include "probe/fit.h"
+#include "probe/rails.h"
 
 /* Below this the loss under load is noise of the measurement. */
 static const double oversubscription_noise = 1.2;
@@ -191,11 +191,11 @@ static bool make_network_level(const struct campaign *campaign, const struct ana
     analysis_usual(matrix, &campaign->levels, level, campaign->arena, &usual);
     double alone = usual.bandwidth;
     double together = rails_bandwidth(campaign, level), rate;
-    int64_t ports = node_fast_nics(&campaign->nodes[0], &rate);
     if (!(alone > 0)) {
         return false;
     }
-    ports = ports < 1 || !(together > 0) ? 1 : ports;
+    int64_t ports = rails_ports(alone, together, node_fast_nics(&campaign->nodes[0], &rate),
+                                campaign->placement->hosts[0].rank_count, devices_per_node);
     int64_t members = hosts_in_group(&campaign->levels.level[level], hosts);
     *out = (struct network_level){.name = result_level_name(campaign, level),
                                   .devices = outermost ? 0 : members * devices_per_node,

@@ -8,6 +8,7 @@
 
 #include "common/units.h"
 #include "probe/analysis.h"
+#include "probe/rails.h"
 
 static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
                                          [TASK_LATENCY] = "latency",
@@ -17,8 +18,8 @@ static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
                                          [TASK_GPU_LINK] = "host_link_bandwidth",
                                          [TASK_GPU_PRODUCT] = "matrix_product"};
 static const char *const transport_words[TRANSPORT_COUNT] = {"mpi", "mpi-gpu", "nccl"};
-static const char *const phase_words[PHASE_COUNT] = {"memory", "local", "pairs",     "sweep",
-                                                     "loaded", "rails", "collective"};
+static const char *const phase_words[PHASE_COUNT] = {"memory", "local", "pairs",      "sweep",
+                                                     "loaded", "rails", "collective", "rail"};
 
 static const char *note_of_part(const struct node_summary *node, const struct node_summary_part *part) {
     const char *name;
@@ -77,6 +78,24 @@ static void add_note(char *text, size_t size, const char *more) {
     }
 }
 
+/* Rails of the host that are slow. */
+static void note_rails(const struct campaign *campaign, size_t host, char *text, size_t size) {
+    struct rails_slow slow[RAILS_SLOW_MAX];
+    size_t count;
+    rails_judge(campaign->records, campaign->placement->host_of, campaign->placement->local_of,
+                campaign->placement->host_count, campaign->arena, slow, &count);
+    for (size_t i = 0; i < count; i++) {
+        char nic[RAILS_TEXT];
+        if (slow[i].host == host) {
+            campaign_nic(campaign, campaign->placement->hosts[host].ranks[slow[i].rail], nic);
+            add_note(text, size,
+                     arena_print(campaign->arena, "rail %d%s%s %s at %.2f of the fastest beside it",
+                                 slow[i].rail, nic[0] != '\0' ? ", " : "", nic,
+                                 slow[i].sends ? "sends" : "receives", slow[i].factor));
+        }
+    }
+}
+
 static void describe_host(const struct campaign *campaign, size_t index, const struct node_summary *usual,
                           struct cluster_host *out) {
     const struct node_summary *node = &campaign->nodes[index];
@@ -93,6 +112,7 @@ static void describe_host(const struct campaign *campaign, size_t index, const s
     add_note(text, sizeof text, difference);
     result_note_gpus(campaign, index, difference, sizeof difference);
     add_note(text, sizeof text, difference);
+    note_rails(campaign, index, text, sizeof text);
     out->name = campaign->placement->hosts[index].name;
     out->place = place_of(campaign, index);
     out->note = text[0] != '\0' ? arena_copy_string(campaign->arena, text) : NULL;
@@ -150,6 +170,14 @@ static const char *ends_of(const struct campaign *campaign, const struct record 
         return arena_print(campaign->arena, "%s:%d", from, record->from);
     }
     const char *to = placement->hosts[placement->host_of[record->to]].name;
+    if (record->phase == PHASE_RAIL) {
+        char near[RAILS_TEXT], near_other[RAILS_TEXT];
+        campaign_nic(campaign, record->from, near);
+        campaign_nic(campaign, record->to, near_other);
+        bool known = near[0] != '\0' && near_other[0] != '\0';
+        return arena_print(campaign->arena, known ? "%s:%d %s to %s:%d %s" : "%s:%d%s to %s:%d%s", from,
+                           record->from, near, to, record->to, near_other);
+    }
     return arena_print(campaign->arena, "%s:%d %s:%d", from, record->from, to, record->to);
 }
 
@@ -157,7 +185,7 @@ static const char *what_of(const struct campaign *campaign, const struct record 
     if (record->phase == PHASE_COLLECTIVE) {
         return collective_names[record->operation];
     }
-    if (record->phase == PHASE_LOADED || record->phase == PHASE_RAILS) {
+    if (record->phase == PHASE_LOADED || record->phase == PHASE_RAILS || record->phase == PHASE_RAIL) {
         return arena_print(campaign->arena, "%s_bandwidth", phase_words[record->phase]);
     }
     return kind_words[record->kind];

@@ -184,7 +184,7 @@ no_driver() { # CUDA is installed, but the kernel has no driver for it
 
 failing_calls() { # each call of CUDA and cuBLAS that can fail, by its name in the notes
     export STUB_GPUS=h100
-    for call in cuDeviceGetCount cuDeviceGet cuDeviceGetName cuDeviceGetUuid cuDeviceTotalMem_v2:cuDeviceTotalMem \
+    for call in cuDeviceGetCount cuDeviceGet cuDeviceGetName cuDeviceGetPCIBusId cuDeviceGetUuid cuDeviceTotalMem_v2:cuDeviceTotalMem \
         cuDevicePrimaryCtxRetain cuCtxSetCurrent cuStreamCreate cuEventCreate; do
         STUB_FAIL=${call%:*}:7 probe_alone all 0 --time-limit 20
         expect "CUDA: ${call#*:}: unknown error" flat

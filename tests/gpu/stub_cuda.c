@@ -29,6 +29,7 @@ int EXPORT cuDeviceGet(int *device, int ordinal);
 int EXPORT cuDeviceGetName(char *name, int length, int device);
 int EXPORT cuDeviceGetUuid(struct uuid *uuid, int device);
 int EXPORT cuDeviceGetUuid_v2(struct uuid *uuid, int device);
+int EXPORT cuDeviceGetPCIBusId(char *address, int length, int device);
 int EXPORT cuDeviceTotalMem_v2(size_t *bytes, int device);
 int EXPORT cuDevicePrimaryCtxRetain(void **context, int device);
 int EXPORT cuCtxSetCurrent(void *context);
@@ -104,6 +105,12 @@ int cuDeviceGetUuid_v2(struct uuid *uuid, int device) {
     return cuDeviceGetUuid(uuid, device);
 }
 #endif
+
+int cuDeviceGetPCIBusId(char *address, int length, int device) {
+    enum { FIRST_BUS = 3 };
+    snprintf(address, (size_t)length, "0000:%02X:00.0", (unsigned)(FIRST_BUS + device));
+    return stub_status("cuDeviceGetPCIBusId");
+}
 
 int cuDeviceTotalMem_v2(size_t *bytes, int device) {
     int count;

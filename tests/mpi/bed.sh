@@ -10,7 +10,7 @@
 #   bed_cut_rack RACK       drops everything on a rack's uplink, silently
 #   bed_down                removes all
 #
-# BED_RATE (1gbit), BED_UPLINK_MBIT (200), BED_DELAY_US (300 from rack to rack), BED_WIRE (the built wire).
+# BED_RAILS (1; 2: a second card, eth1, on every host), BED_RATE (1gbit), BED_UPLINK_MBIT (200), BED_DELAY_US (300 from rack to rack), BED_WIRE (the built wire).
 # Addresses are of the networks that RFC 5737 keeps for documentation; they exist only in the namespaces.
 
 bed_id=cp$$
@@ -59,6 +59,20 @@ bed_add_rack() { # RACK
     ip -n "$bed_id-fab" link set "high$1" mtu 9000 master core up
 }
 
+# A second card, eth1, with a link of its own. Ranks of either rail reach the other, as on one fabric: a packet that
+# comes in where its sender isn't reached must not be dropped.
+bed_add_second_rail() { # NUMBER RACK
+    ip link add eth1 mtu 9000 netns "$bed_id-$bed_host" type veth peer name "second$1" mtu 9000 netns "$bed_id-fab"
+    ip -n "$bed_id-$bed_host" addr add "203.0.113.$(($1 + 1))/24" dev eth1
+    ip -n "$bed_id-$bed_host" link set eth1 up
+    ip -n "$bed_id-fab" link set "second$1" master "rack$2" up
+    for bed_interface in all eth0 eth1; do
+        bed_in "$bed_host" sh -c "echo 0 >/proc/sys/net/ipv4/conf/$bed_interface/rp_filter" 2>/dev/null
+    done
+    tc -n "$bed_id-$bed_host" qdisc replace dev eth1 root tbf rate "${BED_RATE:-1gbit}" burst 32kb latency 20ms
+    tc -n "$bed_id-fab" qdisc replace dev "second$1" root tbf rate "${BED_RATE:-1gbit}" burst 32kb latency 20ms
+}
+
 bed_add_host() { # NUMBER RACK
     bed_host=h$1
     ip netns add "$bed_id-$bed_host"
@@ -69,6 +83,9 @@ bed_add_host() { # NUMBER RACK
     ip -n "$bed_id-$bed_host" addr add "192.0.2.$(($1 + 1))/24" dev eth0
     ip -n "$bed_id-$bed_host" link set eth0 up
     ip -n "$bed_id-fab" link set "port$1" master "rack$2" up
+    if [ "${BED_RAILS:-1}" -gt 1 ]; then
+        bed_add_second_rail "$1" "$2"
+    fi
     # The launcher's own network, so that a cut link doesn't cut off mpirun.
     ip link add mgmt0 netns "$bed_id-$bed_host" type veth peer name "mgmt$1" netns "$bed_id-mgt"
     ip -n "$bed_id-$bed_host" addr add "198.51.100.$(($1 + 1))/24" dev mgmt0

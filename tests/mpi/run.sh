@@ -402,8 +402,32 @@ fat_tree_4_to_1() {
     near c.yaml network oversubscription "" 4
 }
 
+# Two ranks a host, each told one of its two cards; one host's second card sends at half the rate.
+rails() {
+    need_bed
+    BED_RAILS=2 BED_SLOTS=2 BED_RATE=400mbit BED_UPLINK_MBIT=4000
+    bed_up 1 3 || fail "no test bed"
+    tc -n "$bed_id-h1" qdisc replace dev eth1 root tbf rate 200mbit burst 32kb latency 20ms
+    cat >on_rail <<'EOF'
+#!/bin/sh
+export OMPI_MCA_btl_tcp_if_include=eth$OMPI_COMM_WORLD_LOCAL_RANK
+exec "$@"
+EOF
+    chmod +x on_rail
+    expect_status 0 bed_mpirun "$work/on_rail" "$probe" -o c.yaml
+    [ "$(level_value c.yaml network ports)" = "2 " ] || fail "ports: $(level_value c.yaml network ports)"
+    # The truth: 50 MB/s on each card.
+    bandwidth_within c.yaml network MB/s 44 50
+    tr -s ' \n' ' ' <c.yaml >flat
+    expect 'what: rail_bandwidth, between: "h0:0 eth0 \(as told\) to h1:2 eth0 \(as told\)"' flat
+    expect 'what: rail_bandwidth, between: "h2:5 eth1 \(as told\) to h0:1 eth1 \(as told\)"' flat
+    expect 'name: h1, .*note: "rail 1, eth1 \(as told\) sends at 0\.[45][0-9] of the fastest beside it"' flat
+    expect '^host h1: rail 1, eth1 \(as told\) sends at' out
+    refuse '^host h[02]: .*rail' out
+}
+
 case $case_name in
-one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
+rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
     $case_name
     ;;
 *)

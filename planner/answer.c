@@ -47,6 +47,7 @@ static int compare_by_time(const void *left, const void *right) {
 static bool search_range(struct problem *problem, struct answer *answer, struct error *error) {
     int64_t from = problem->devices_from, to = problem->devices_to;
     problem_set_devices(problem, from, to);
+    problem->search.top = 1; /* the best of each */
     for (int64_t devices = from;; devices = answer_next_count(problem, devices)) {
         struct search_result result;
         if (!search_count(problem, devices, answer, &result, error)) {

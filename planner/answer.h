@@ -6,6 +6,7 @@
 #include "planner/problem.h"
 
 struct what_if;
+struct why_not;
 
 struct answer {
     const struct plan **plans; /* best first: the search's ranking, or of a range the fastest of each count */
@@ -16,6 +17,7 @@ struct answer {
     struct near_miss nearest; /* on the largest count, when nothing fits */
     int64_t nearest_devices;
     const struct what_if *what_if; /* where that was asked too (what_if.h); else NULL */
+    const struct why_not *why_not; /* the same (why_not.h) */
 };
 
 /* Searches each device count the problem asks, from the smallest doubling to the largest. With none asked:

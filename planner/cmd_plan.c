@@ -7,13 +7,16 @@
 #include "planner/print_frontier.h"
 #include "planner/print_plan.h"
 #include "planner/what_if.h"
+#include "planner/why_not.h"
 
 /* What may be asked instead of the best plans; in the order of the command's options. */
 static const struct question {
     const char *flag;
-    bool range; /* of a range of devices too */
+    bool range, runners_up; /* takes a range of devices; shows runners-up */
     bool (*find)(struct problem *problem, struct answer *answer, struct error *error);
-} questions[] = {{"--what-if", false, what_if_find}, {"--frontier", true, frontier_find}};
+} questions[] = {{"--what-if", false, false, what_if_find},
+                 {"--why-not", false, true, why_not_find},
+                 {"--frontier", true, false, frontier_find}};
 enum { QUESTIONS = sizeof questions / sizeof *questions };
 
 /* NULL: just the best plans. */
@@ -37,7 +40,7 @@ static bool check(const struct ask *ask, const struct problem_flags *flags, stru
                              questions[i].flag);
         }
     }
-    if (flags->top) {
+    if (flags->top && !question->runners_up) {
         return error_set(error, "--top says how many runners-up to show, and %s shows none", question->flag);
     }
     if (!question->range && flags->devices && strstr(flags->devices, "..")) {
@@ -68,7 +71,7 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
 }
 
 int cmd_plan(int argc, char **argv) {
-    bool what_if = false, frontier = false;
+    bool what_if = false, why_not = false, frontier = false;
     const struct ask plan = {
         .help =
             {
@@ -84,12 +87,17 @@ int cmd_plan(int argc, char **argv) {
                     "  clusterplan plan --model mixtral-8x7b --cluster dgx-h100 --layout \"tp=2,4 zero=1\"\n"
                     "  clusterplan plan --model gpt-3 --cluster dgx-h100 --format json\n"
                     "  clusterplan plan --model gpt-3 --cluster dgx-h100 --devices 128 --what-if\n"
+                    "  clusterplan plan --model gpt-4 --cluster dgx-a100-80g --devices 1024 --why-not\n"
                     "  clusterplan plan --model llama-3-8b --cluster dgx-h100 --devices 8..64 --frontier\n",
             },
         .options = {{"what-if", 0, NULL,
                      "also: what twice the compute, memory or bandwidth and half the\n"
                      "latency would save, each with the layout that then wins",
                      NULL, &what_if},
+                    {"why-not", 0, NULL,
+                     "also: what refused the layouts that would be faster, and those next to\n"
+                     "the best one",
+                     NULL, &why_not},
                     {"frontier", 0, NULL,
                      "instead: the plans that no other beats in devices, time and memory", NULL, &frontier}},
         .check = check,

@@ -114,6 +114,9 @@ bool layout_request_read(const struct fields_reader *reader, const struct yaml_n
 /* True when the request allows `value` for `key`. */
 bool layout_request_allows(const struct layout_request *request, enum layout_key key, int64_t value);
 
+/* Leaves one value for `key`. */
+void layout_request_fix(struct layout_request *request, enum layout_key key, int64_t value);
+
 int64_t layout_get(const struct layout *layout, enum layout_key key);
 void layout_set(struct layout *layout, enum layout_key key, int64_t value);
 

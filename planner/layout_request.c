@@ -217,6 +217,11 @@ bool layout_request_parse(const char *text, struct layout_request *request, stru
     return true;
 }
 
+void layout_request_fix(struct layout_request *request, enum layout_key key, int64_t value) {
+    request->keys[key].count = 1;
+    request->keys[key].values[0] = value;
+}
+
 bool layout_request_allows(const struct layout_request *request, enum layout_key key, int64_t value) {
     if (request->keys[key].count == 0)
         return true;

@@ -4,6 +4,7 @@
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
 #include "planner/print_what_if.h"
+#include "planner/print_why_not.h"
 
 #include <string.h>
 
@@ -202,6 +203,9 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
     json_object_set_new(data, "plans", plans);
     if (answer->what_if) {
         json_object_set_new(data, "what_if", print_what_if_data(answer->what_if, answer->plans[0]));
+    }
+    if (answer->why_not) {
+        json_object_set_new(data, "why_not", print_why_not_data(answer->why_not));
     }
     json_object_set_new(data, "search", search_data(answer));
     if (answer->plan_count == 0 && answer->nearest.found) {

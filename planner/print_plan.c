@@ -8,6 +8,7 @@
 #include "planner/band.h"
 #include "planner/print_layout.h"
 #include "planner/print_what_if.h"
+#include "planner/print_why_not.h"
 #include "planner/print_words.h"
 
 enum { TEXT = 512, INDENT = 2 };
@@ -381,6 +382,9 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
         if (answer->nearest.found) {
             print_plan_nearest(problem, &answer->nearest, style, arena, stream);
         }
+    }
+    if (answer->why_not) {
+        print_why_not_table(answer->why_not, best, style, arena, stream);
     }
     print_plan_search(answer, arena, stream);
     print_plan_notes(problem, style, stream);

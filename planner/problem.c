@@ -186,8 +186,7 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
 void problem_keep_states(struct problem *problem) {
     struct layout_request *request = &problem->search.request;
     if (request->keys[LAYOUT_OFFLOAD].count == 0) {
-        request->keys[LAYOUT_OFFLOAD].count = 1;
-        request->keys[LAYOUT_OFFLOAD].values[0] = 0;
+        layout_request_fix(request, LAYOUT_OFFLOAD, 0);
     }
 }
 

@@ -18,7 +18,7 @@
  * closed form puts within CONTENDER_SHARE of its best, the CONTENDERS best of them at most, and of those that
  * are really different SPARE more than asked. */
 static const double CONTENDER_SHARE = 0.05;
-enum { CONTENDERS = 24, SPARE = 4 };
+enum { CONTENDERS = 24, SPARE = 2 };
 
 /* Frames between two calls of `progress`. */
 enum { PROGRESS_STEP = 256 };
@@ -324,11 +324,15 @@ static void rank(const struct search *search, struct search_pool *ranking) {
             rank_one(search, distinct->candidates[i], ranking);
 }
 
-static struct candidate *pool_room(struct arena *arena, struct search_pool *pool, size_t room,
-                                   bool distinct) {
-    *pool = (struct search_pool){.room = room, .distinct = distinct};
+static void pool_room(struct arena *arena, struct search_pool *pool, size_t room,
+                      bool (*alike)(const struct layout *, const struct layout *)) {
+    *pool = (struct search_pool){.room = room, .alike = alike};
     pool->candidates = ARENA_ARRAY(arena, struct candidate, room + 1);
-    return pool->candidates;
+}
+
+/* Where the request leaves one split, runners-up are its variants. */
+static bool (*likeness(const struct search_problem *problem))(const struct layout *, const struct layout *) {
+    return search_has_one_split(problem) ? layout_alike : layout_same_split;
 }
 
 static void take_plans(struct search *search, struct arena *arena) {
@@ -336,7 +340,7 @@ static void take_plans(struct search *search, struct arena *arena) {
     struct search_result *result = search->result;
     struct search_pool ranking;
     size_t top = problem->top > 0 ? problem->top : 1;
-    pool_room(search->arena, &ranking, top, !problem->alike);
+    pool_room(search->arena, &ranking, top, problem->alike ? NULL : likeness(problem));
     rank(search, &ranking);
     result->plans = ARENA_ARRAY(arena, struct plan, ranking.count);
     for (size_t i = 0; i < ranking.count; i++)
@@ -376,8 +380,8 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
     bool posed;
     *result = (struct search_result){0};
     search.context = cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
-    pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, false);
-    pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, true);
+    pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, NULL);
+    pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));
     posed = search_pass(&search, false, error);
     if (posed && result->feasible == 0 && may_offload(problem))
         posed = search_pass(&search, true, error);

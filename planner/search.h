@@ -16,7 +16,7 @@ struct search_problem {
     int64_t devices;
     size_t top;           /* how many plans to keep */
     bool exhaustive;      /* no bound removes a layout */
-    bool alike;           /* runners-up may differ in the micro-batch alone */
+    bool alike;           /* runners-up may be of the same split, and differ in the micro-batch alone */
     double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
     void (*progress)(void *data, double share); /* called now and then; may be NULL */
     void *progress_data;

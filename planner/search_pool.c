@@ -15,10 +15,14 @@ int candidate_compare(const struct candidate *a, const struct candidate *b) {
     return 0;
 }
 
+bool layout_same_split(const struct layout *a, const struct layout *b) {
+    return a->tp == b->tp && a->pp == b->pp && a->cp == b->cp && a->ep == b->ep && a->etp == b->etp &&
+           a->dp == b->dp && a->offload == b->offload;
+}
+
 bool layout_alike(const struct layout *a, const struct layout *b) {
-    return a->tp == b->tp && a->pp == b->pp && a->vpp == b->vpp && a->cp == b->cp && a->ep == b->ep &&
-           a->etp == b->etp && a->dp == b->dp && a->recompute == b->recompute && a->schedule == b->schedule &&
-           a->offload == b->offload;
+    return layout_same_split(a, b) && a->vpp == b->vpp && a->recompute == b->recompute &&
+           a->schedule == b->schedule;
 }
 
 double search_pool_limit(const struct search_pool *pool) {
@@ -28,8 +32,8 @@ double search_pool_limit(const struct search_pool *pool) {
 }
 
 double search_pool_limit_of(const struct search_pool *pool, const struct layout *layout) {
-    for (size_t i = 0; pool->distinct && i < pool->count; i++)
-        if (layout_alike(&pool->candidates[i].layout, layout))
+    for (size_t i = 0; pool->alike != NULL && i < pool->count; i++)
+        if (pool->alike(&pool->candidates[i].layout, layout))
             return pool->candidates[i].seconds;
     return search_pool_limit(pool);
 }
@@ -44,8 +48,8 @@ void search_pool_add(struct search_pool *pool, const struct candidate *candidate
     size_t place;
     if (pool->room == 0 || candidate->seconds > search_pool_limit(pool))
         return;
-    for (size_t i = 0; pool->distinct && i < pool->count; i++) {
-        if (!layout_alike(&pool->candidates[i].layout, &candidate->layout))
+    for (size_t i = 0; pool->alike != NULL && i < pool->count; i++) {
+        if (!pool->alike(&pool->candidates[i].layout, &candidate->layout))
             continue;
         if (candidate_compare(candidate, &pool->candidates[i]) >= 0)
             return;

@@ -18,14 +18,18 @@ struct candidate {
 struct search_pool {
     struct candidate *candidates; /* best first */
     size_t count, room;
-    bool distinct; /* of layouts that are alike the best one alone */
+    /* Of layouts that are alike by this the best one alone; NULL: all. */
+    bool (*alike)(const struct layout *a, const struct layout *b);
 };
 
 /* Less than, equal to or greater than 0, as strcmp. */
 int candidate_compare(const struct candidate *a, const struct candidate *b);
 
-/* True when two layouts differ in no more than micro-batch, ZeRO stage, sequence parallelism, order of the
- * ranks, overlap: variants of one way to split. */
+/* True when two layouts deal model, data and states to the devices in the same way: they differ in no more
+ * than micro-batch, schedule and its chunks, ZeRO stage, recompute, sequence parallelism, order, overlap. */
+bool layout_same_split(const struct layout *a, const struct layout *b);
+
+/* The same, and alike in schedule, chunks and recompute too. */
 bool layout_alike(const struct layout *a, const struct layout *b);
 
 void search_pool_add(struct search_pool *pool, const struct candidate *candidate);

@@ -28,10 +28,19 @@ static void add_schedule(const struct search_problem *problem, struct layout lay
     choices->schedule_count++;
 }
 
-/* Frameworks interleave equal chunks only, embedding and loss counted as a layer each or not. */
-static bool has_equal_chunks(const struct search_problem *problem, int64_t pp, int64_t vpp) {
-    int64_t layers = problem->model->layers, chunks = pp * vpp;
+bool search_has_equal_chunks(const struct model *model, int64_t pp, int64_t vpp) {
+    int64_t layers = model->layers, chunks = pp * vpp;
     return layers % chunks == 0 || (layers + 2) % chunks == 0;
+}
+
+bool search_has_one_split(const struct search_problem *problem) {
+    static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_PP, LAYOUT_CP, LAYOUT_DP};
+    const struct layout_request *request = &problem->request;
+    size_t fixed = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        fixed += request->keys[keys[i]].count == 1;
+    return fixed >= 3 && (problem->model->experts.count == 0 ||
+                          (request->keys[LAYOUT_EP].count == 1 && request->keys[LAYOUT_ETP].count == 1));
 }
 
 bool search_may_run(const struct search_problem *problem, enum schedule schedule) {
@@ -53,7 +62,8 @@ static void make_schedules(const struct search_problem *problem, struct split_ch
             continue;
         }
         for (int64_t vpp = 2; base->pp > 1 && base->pp * vpp <= problem->model->layers + 2; vpp++)
-            if (vpp_given ? allows(problem, LAYOUT_VPP, vpp) : has_equal_chunks(problem, base->pp, vpp))
+            if (vpp_given ? allows(problem, LAYOUT_VPP, vpp)
+                          : search_has_equal_chunks(problem->model, base->pp, vpp))
                 add_schedule(problem, *base, SCHEDULE_INTERLEAVED, vpp, choices);
     }
 }

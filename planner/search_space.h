@@ -87,6 +87,12 @@ const struct expert_split *frame_splits(const struct search_space *space, const 
                                         size_t *count);
 struct layout frame_split(const struct frame *frame, const struct expert_split *experts);
 
+/* Frameworks interleave equal chunks only, embedding and loss counted as a layer each or not. */
+bool search_has_equal_chunks(const struct model *model, int64_t pp, int64_t vpp);
+
+/* Whether the request fixes tp, pp, cp, dp, ep and etp; of the first four any three fix the other. */
+bool search_has_one_split(const struct search_problem *problem);
+
 /* A plan is for software that is there: a schedule that the stack lacks is searched only when asked for. */
 bool search_may_run(const struct search_problem *problem, enum schedule schedule);
 

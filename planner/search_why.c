@@ -13,27 +13,32 @@ static int64_t asked(const struct search_problem *problem, enum layout_key key, 
     return problem->request.keys[key].count > 0 ? problem->request.keys[key].values[0] : otherwise;
 }
 
-bool search_why_no_layout(const struct search_problem *problem, struct error *error) {
+void search_why_not_split(const struct search_problem *problem, char *why) {
+    const struct layout_request *request = &problem->request;
     struct layout layout = {0};
-    char why[128] = "";
     int64_t used;
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++) {
         bool size = key <= LAYOUT_MICRO_BATCH;
         layout_set(&layout, (enum layout_key)key, asked(problem, (enum layout_key)key, size ? 1 : 0));
     }
     used = layout.tp * layout.pp * layout.cp;
-    if (problem->request.keys[LAYOUT_DP].count > 0)
+    if (request->keys[LAYOUT_DP].count > 0)
         used *= layout.dp;
     else if (used > 0 && problem->devices % used == 0)
         layout.dp = problem->devices / used;
-    if (layout.vpp > 1 && problem->request.keys[LAYOUT_SCHEDULE].count == 0)
+    if (layout.vpp > 1 && request->keys[LAYOUT_SCHEDULE].count == 0)
         layout.schedule = SCHEDULE_INTERLEAVED;
     if (used <= 0 || problem->devices % used != 0)
-        snprintf(why, sizeof why, "tp x pp x cp%s = %lld does not divide them",
-                 problem->request.keys[LAYOUT_DP].count > 0 ? " x dp" : "", (long long)used);
+        snprintf(why, SEARCH_WHY_SIZE, "tp x pp x cp%s = %lld does not divide them",
+                 request->keys[LAYOUT_DP].count > 0 ? " x dp" : "", (long long)used);
     else if (layout_valid(&layout, problem->model, problem->training.sequence, problem->training.global_batch,
-                          why, sizeof why))
-        snprintf(why, sizeof why, "no choice of the free keys goes with the given ones");
+                          why, SEARCH_WHY_SIZE))
+        snprintf(why, SEARCH_WHY_SIZE, "no choice of the free keys goes with the given ones");
+}
+
+bool search_why_no_layout(const struct search_problem *problem, struct error *error) {
+    char why[SEARCH_WHY_SIZE];
+    search_why_not_split(problem, why);
     return error_set(error, "no layout splits the model over %lld devices: %s", (long long)problem->devices,
                      why);
 }

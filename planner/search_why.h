@@ -7,6 +7,11 @@
 /* Describes in `error` why the problem has no layout at all. Always false. */
 bool search_why_no_layout(const struct search_problem *problem, struct error *error);
 
+/* The same without the lead: "heads 84 not divisible by tp 16". `why` has room for SEARCH_WHY_SIZE
+ * characters. */
+enum { SEARCH_WHY_SIZE = 128 };
+void search_why_not_split(const struct search_problem *problem, char *why);
+
 /* The layout of the space that exceeds its device's memory (or its host's and store's, with offload) by
  * least.
  */

@@ -303,7 +303,12 @@ static void test_request_is_kept(void **state) {
     arena_destroy(arena);
 }
 
-/* Runners-up differ in more than the micro-batch, unless alike ones are asked for. */
+static bool same_split(const struct layout *a, const struct layout *b) {
+    return a->tp == b->tp && a->pp == b->pp && a->cp == b->cp && a->dp == b->dp && a->ep == b->ep &&
+           a->etp == b->etp && a->offload == b->offload;
+}
+
+/* Runners-up are of another split, unless there is one only or alike ones are asked for. */
 static void test_runners_up_differ(void **state) {
     struct arena *arena = arena_create();
     struct setting setting;
@@ -315,14 +320,20 @@ static void test_runners_up_differ(void **state) {
     assert_true(search_run(&setting.problem, arena, &result, &error));
     assert_int_equal(result.plan_count, 12);
     for (size_t i = 0; i < result.plan_count; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_false(same_split(&result.plans[i].layout, &result.plans[j].layout));
+    layout_request_fix(&setting.problem.request, LAYOUT_TP, 2);
+    layout_request_fix(&setting.problem.request, LAYOUT_PP, 2);
+    layout_request_fix(&setting.problem.request, LAYOUT_CP, 1);
+    assert_true(search_run(&setting.problem, arena, &result, &error));
+    assert_true(result.plan_count > 3);
+    for (size_t i = 0; i < result.plan_count; i++)
         for (size_t j = 0; j < i; j++) {
-            struct layout a = result.plans[i].layout, b = result.plans[j].layout;
-            bool same = true;
-            a.micro_batch = b.micro_batch;
-            for (int key = 0; key < LAYOUT_KEY_COUNT; key++)
-                same = same && layout_get(&a, (enum layout_key)key) == layout_get(&b, (enum layout_key)key);
-            assert_false(same);
+            const struct layout *a = &result.plans[i].layout, *b = &result.plans[j].layout;
+            assert_true(same_split(a, b));
+            assert_true(a->vpp != b->vpp || a->recompute != b->recompute || a->schedule != b->schedule);
         }
+    setting.problem.request = (struct layout_request){0};
     assert_true(layout_request_parse("tp=2 pp=2 cp=1 schedule=1f1b recompute=none zero=1 order=tp-cp-dp-pp "
                                      "sequence_parallel=true",
                                      &setting.problem.request, &error));

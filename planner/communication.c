@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stddef.h>
 
+const double COMMUNICATION_INTERFERENCE = 0.2;
+
 static const double HALF_BYTES = 2; /* activations travel in 16 bits */
 
 void communication_groups_of(const struct layout *layout, struct communication_groups *groups) {
@@ -66,7 +68,6 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
                                 const struct compute_time *compute, struct communication_time *time,
                                 struct explain *explain) {
     const struct layout *layout = problem->layout;
-    const struct stack *stack = problem->training->stack;
     struct communication_groups groups;
     communication_groups_of(layout, &groups);
     struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
@@ -84,11 +85,12 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     }
     double backward = forward;
     if (overlaps_products(problem)) {
-        forward = communication_exposed(forward, compute->split_products_forward, stack->exposed_tp);
-        backward =
-            communication_exposed(backward + again, compute->split_products_backward, stack->exposed_tp);
+        forward = communication_exposed(forward, compute->split_products_forward, COMMUNICATION_INTERFERENCE);
+        backward = communication_exposed(backward + again, compute->split_products_backward,
+                                         COMMUNICATION_INTERFERENCE);
     } else
-        backward += communication_exposed(again, compute->split_products_backward, stack->exposed_tp);
+        backward +=
+            communication_exposed(again, compute->split_products_backward, COMMUNICATION_INTERFERENCE);
     time->tp_forward = forward;
     time->tp_backward = backward;
 }
@@ -116,11 +118,10 @@ static void add_context_parallel(const struct communication_problem *problem,
     struct collective deal = {COLLECTIVE_ALL_TO_ALL, token * (2 * query + kv) / 4, groups.cp};
     double ring_forward = add_collective(problem, explain, "cp ring, forward", 1, &ring);
     double deal_forward = add_collective(problem, explain, "or cp all-to-all, each pass", 4, &deal);
-    double share = problem->training->stack->exposed_cp;
     double window = compute->attention;
-    double ring_exposed = communication_exposed(ring_forward, window, share);
+    double ring_exposed = communication_exposed(ring_forward, window, COMMUNICATION_INTERFERENCE);
     /* Backward: keys and values once more and their gradients; attention takes 2.5 times the forward's. */
-    double ring_backward = communication_exposed(2 * ring_forward, 2.5 * window, share);
+    double ring_backward = communication_exposed(2 * ring_forward, 2.5 * window, COMMUNICATION_INTERFERENCE);
     time->cp_forward = fmin(ring_exposed, deal_forward);
     time->cp_backward = fmin(ring_backward, deal_forward);
 }

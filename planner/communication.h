@@ -31,6 +31,11 @@ struct communication_time {
     double ep_forward, ep_backward; /* all-to-all, and the gathers of expert tensor parallelism */
 };
 
+/* Of communication that runs beside other work, the share that still shows: its kernels hold 16 to 32 of the
+ * 108 or 132 multiprocessors, and memory bandwidth (NCCL's channels; arXiv 2402.15627 and 2405.04434 say
+ * likewise). */
+extern const double COMMUNICATION_INTERFERENCE;
+
 /* What is still seen of `communication` when `window` seconds of other work run beside it: all that is longer
  * than the window, and `share` of what fits in. */
 double communication_exposed(double communication, double window, double share);
@@ -55,7 +60,9 @@ struct communication_state {
     double gather; /* parameters after the optimizer (ZeRO-1 and 2) */
     double tied;   /* the shared embedding's gradient between first and last stage */
     double layer_gather[2], layer_scatter[2]; /* ZeRO-3: of a dense and of an expert layer */
+    double layer_parameters[2];               /* ZeRO-3: of a dense and of an expert layer, gathered */
     double vocabulary_gather, vocabulary_scatter;
+    double vocabulary_parameters;
     double parameters;         /* of the stage with the longest optimizer step */
     double sharded_parameters; /* those of them that one device updates */
 };

@@ -7,21 +7,25 @@
 #include "planner/memory.h"
 
 static const double WEIGHT_BYTES = 2;
-/* Gradients are reduced in pieces of this size as they come: Megatron-Core's bucket of 40 M parameters. */
-static const double BUCKET_BYTES = 160e6;
+/* Gradients are reduced in pieces as they come, parameters gathered likewise: Megatron-Core's bucket of 40 M
+ * parameters, or of a million for each rank where that is more, so that latency doesn't rule
+ * (megatron/core/distributed/distributed_data_parallel.py). */
+static const double BUCKET_PARAMETERS = 40e6, BUCKET_PARAMETERS_A_RANK = 1e6;
 
 static double gradient_bytes(const struct training *training) {
-    return training->precision == PRECISION_FP16 ? training->stack->gradient_bytes_fp16
-                                                 : training->stack->gradient_bytes_bf16;
+    return stack_gradient_bytes(training->stack, training->precision);
 }
 
 /* A collective over a buffer that is sent bucket by bucket; ZeRO-3 sends each layer whole. */
 static double bucketed(const struct communication_problem *problem, enum collective_operation operation,
-                       double bytes, struct rank_group group) {
-    if (group.size <= 1 || bytes <= 0)
+                       double parameters, double bytes_a_parameter, struct rank_group group) {
+    if (group.size <= 1 || parameters <= 0)
         return 0;
-    double buckets = problem->layout->zero >= 3 ? 1 : ceil(bytes / BUCKET_BYTES);
-    struct collective collective = {operation, bytes / buckets, group};
+    double bucket = problem->training->stack->bucket_elements > 0
+                        ? problem->training->stack->bucket_elements
+                        : fmax(BUCKET_PARAMETERS, BUCKET_PARAMETERS_A_RANK * (double)group.size);
+    double buckets = problem->layout->zero >= 3 ? 1 : ceil(parameters / bucket);
+    struct collective collective = {operation, bytes_a_parameter * parameters / buckets, group};
     return buckets * collective_seconds(problem->cluster, &collective);
 }
 
@@ -38,22 +42,22 @@ static void split_group(const struct layout *layout, struct rank_group group, st
 /* Adds gradients over `group`, leaving each rank its shard, or all of them where nothing is sharded. */
 static double reduce_seconds(const struct communication_problem *problem, double parameters,
                              struct rank_group group) {
-    double bytes = parameters * gradient_bytes(problem->training);
+    double bytes = gradient_bytes(problem->training);
     bool sharded = problem->layout->zero >= 2 ||
                    (problem->layout->zero == 1 && problem->training->stack->sharded_reduction);
     if (!sharded)
-        return bucketed(problem, COLLECTIVE_ALL_REDUCE, bytes, group);
+        return bucketed(problem, COLLECTIVE_ALL_REDUCE, parameters, bytes, group);
     struct rank_group shard, copies;
     split_group(problem->layout, group, &shard, &copies);
-    return bucketed(problem, COLLECTIVE_REDUCE_SCATTER, bytes, shard) +
-           bucketed(problem, COLLECTIVE_ALL_REDUCE, bytes / (double)shard.size, copies);
+    return bucketed(problem, COLLECTIVE_REDUCE_SCATTER, parameters, bytes, shard) +
+           bucketed(problem, COLLECTIVE_ALL_REDUCE, parameters / (double)shard.size, bytes, copies);
 }
 
 static double gather_seconds(const struct communication_problem *problem, double parameters,
                              struct rank_group group) {
     struct rank_group shard, copies;
     split_group(problem->layout, group, &shard, &copies);
-    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters * WEIGHT_BYTES, shard);
+    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters, WEIGHT_BYTES, shard);
 }
 
 static double updated_parameters(const struct communication_problem *problem, double parameters,
@@ -75,6 +79,7 @@ static void layer_state(const struct communication_problem *problem,
     double dense = (layer.attention_split + layer.mlp_split) / (double)layout->tp +
                    layer.attention_replicated + layer.norms + layer.router;
     double expert = layer.expert * layer.experts / (double)(layout->ep * layout->etp);
+    state->layer_parameters[with_experts] = dense + expert;
     state->layer_gather[with_experts] =
         gather_seconds(problem, dense, groups->dp) + gather_seconds(problem, expert, groups->expert_dp);
     state->layer_scatter[with_experts] =
@@ -86,11 +91,12 @@ static void vocabulary_state(const struct communication_problem *problem,
     const struct model *model = problem->model;
     const struct layout *layout = problem->layout;
     double table = (double)model->vocab * (double)model->hidden / (double)layout->tp;
+    state->vocabulary_parameters = table;
     state->vocabulary_gather = gather_seconds(problem, table, groups->dp);
     state->vocabulary_scatter = reduce_seconds(problem, table, groups->dp);
     if (model->tied_embeddings && layout->pp > 1) {
         int64_t apart = groups->hop.stride * (layout->pp - 1);
-        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table * gradient_bytes(problem->training),
+        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table, gradient_bytes(problem->training),
                                (struct rank_group){2, apart});
     }
 }
@@ -101,7 +107,7 @@ static void explain_state(const struct communication_problem *problem,
     if (explain == NULL)
         return;
     double bytes = gradient_bytes(problem->training);
-    struct collective collective = {COLLECTIVE_REDUCE_SCATTER, BUCKET_BYTES, groups->dp};
+    struct collective collective = {COLLECTIVE_REDUCE_SCATTER, BUCKET_PARAMETERS * bytes, groups->dp};
     struct collective_estimate estimate = {.level = "none", .from = "nothing sent"};
     if (groups->dp.size > 1)
         collective_estimate(problem->cluster, &collective, &estimate);

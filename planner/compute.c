@@ -45,8 +45,7 @@ double compute_traffic_seconds(const struct cluster_device *device, double bytes
 static double accumulation_bytes(const struct training *training) {
     static const double KERNEL_MODEL_BYTES = 3.2; /* its accumulate_share of 8 */
     const struct stack *stack = training->stack;
-    double gradient =
-        training->precision == PRECISION_FP16 ? stack->gradient_bytes_fp16 : stack->gradient_bytes_bf16;
+    double gradient = stack_gradient_bytes(stack, training->precision);
     if (stack->fused_gradient_accumulation)
         return fmax(0, 2 * gradient - KERNEL_MODEL_BYTES);
     if (stack->fully_sharded)
@@ -139,6 +138,8 @@ static void add_flash_attention(struct compute_work *work, struct attention *att
     /* fp8 came with Hopper. */
     bool hopper = work->device.peak_flops[PRECISION_FP8] > 0;
     double rate = hopper ? stack->attention_rate_hopper : stack->attention_rate;
+    if (training_has_dropout(work->problem->training, work->problem->model))
+        rate *= stack->attention_dropout;
     attention->backward = false;
     double forward = attention_seconds(&work->device, attention) / rate;
     attention->backward = true;

@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-/* Two norms (read 2, write 2 bytes an element) and two residual additions with bias and dropout (read two
- * tensors, write one and a mask). */
-static const double NORM_AND_RESIDUAL_BYTES = 2 * 4 + 2 * 7;
+/* Two norms (read 2, write 2 bytes an element) and two residual additions (read two tensors, write one), with
+ * dropout a mask each. */
+static const double NORM_AND_RESIDUAL_BYTES = 2 * 4 + 2 * 6, DROPOUT_BYTES = 2;
 /* Activation: reads one (gated: two) and writes one. */
 static const double ACTIVATION_BYTES = 4, GATED_ACTIVATION_BYTES = 6;
 /* Rotary embedding or the split into heads: reads and writes query, key and value. */
@@ -54,8 +54,9 @@ void compute_routing_traffic(struct compute_work *work) {
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     const struct model *model = work->problem->model;
     double tokens = (double)work->tokens, tp = (double)work->problem->layout->tp;
-    double bytes =
-        NORM_AND_RESIDUAL_BYTES * (double)model->hidden / work->share + HEAD_BYTES * query_key_value(work);
+    double wide =
+        NORM_AND_RESIDUAL_BYTES + (training_has_dropout(work->problem->training, model) ? DROPOUT_BYTES : 0);
+    double bytes = wide * (double)model->hidden / work->share + HEAD_BYTES * query_key_value(work);
     double ffn = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
                               : (double)model->ffn_hidden;
     bytes += activation_bytes(work) * ffn / tp;
@@ -75,7 +76,7 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
     struct compute_work work;
     compute_work_init(&work, problem, time, explain);
     const struct model *model = problem->model;
-    bool fused = problem->training->stack->transformer_engine;
+    bool fused = problem->training->stack->fused_loss;
     int64_t vocabulary = (model->vocab + problem->layout->tp - 1) / problem->layout->tp;
     double logits = (double)work.tokens * (double)vocabulary;
     double norm = 4 * (double)work.tokens * (double)model->hidden / work.share;

@@ -44,19 +44,28 @@ static double backward_window(const struct layout *layout, const struct pass_cos
     return pass->backward_input + (splits_backward(layout->schedule) ? 0 : pass->backward_weight);
 }
 
+/* Memory traffic of a gathered parameter: copied out of the buffer it arrived in. Of its gradient: flattened,
+ * and divided by the number of ranks. 16 bits read and written each time (PyTorch _fsdp_collectives.py,
+ * _runtime_utils.py). */
+static const double GATHERED_COPY_BYTES = 4, SCATTERED_COPY_BYTES = 8;
+
 /* What ZeRO-3 sends for a layer and micro-batch: its parameters before each pass, its gradients behind the
  * backward one. ZeRO-2, and ZeRO-3 in a pipeline, keep the parameters gathered through the step, but never
  * streamed ones. */
-static void add_sharding(const struct cost_context *context, const struct layout *layout, double gather,
-                         double scatter, struct pass_cost *pass) {
+static void add_sharding(const struct cost_context *context, const struct layout *layout, double parameters,
+                         double gather, double scatter, struct pass_cost *pass) {
     bool streamed = offload_weights(layout->offload);
     bool kept = (layout->zero == 2 || layout->pp > 1) && !streamed;
     bool once = layout->pp > 1 && !offload_gradients(layout->offload); /* gradients go when the step ends */
-    double share = layout->overlap.dp ? context->training.stack->exposed_dp : 1;
+    double share = layout->overlap.dp ? COMMUNICATION_INTERFERENCE : 1;
     double window = layout->overlap.dp ? 1 : 0;
     double before = kept ? 0 : communication_exposed(gather, window * pass->forward, share);
     double behind = communication_exposed((kept ? 0 : gather) + (once ? 0 : scatter),
                                           window * backward_window(layout, pass), share);
+    double copies = kept ? 0 : parameters;
+    before += compute_traffic_seconds(&context->cluster->device, GATHERED_COPY_BYTES * copies);
+    behind += compute_traffic_seconds(&context->cluster->device,
+                                      (GATHERED_COPY_BYTES + SCATTERED_COPY_BYTES) * copies);
     pass->forward += before;
     pass->backward_input += behind;
     pass->dp += before + behind;
@@ -136,12 +145,12 @@ static void block_passes(const struct cost_context *context, const struct layout
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
         passes[block] = cost_block_pass(context, layout, (enum block)block, &layer->blocks[block]);
         if (sharded && is_layer)
-            add_sharding(context, layout, state->state.layer_gather[block], state->state.layer_scatter[block],
-                         &passes[block]);
+            add_sharding(context, layout, state->state.layer_parameters[block],
+                         state->state.layer_gather[block], state->state.layer_scatter[block], &passes[block]);
     }
     if (sharded)
-        add_sharding(context, layout, state->state.vocabulary_gather, state->state.vocabulary_scatter,
-                     &passes[BLOCK_HEAD]);
+        add_sharding(context, layout, state->state.vocabulary_parameters, state->state.vocabulary_gather,
+                     state->state.vocabulary_scatter, &passes[BLOCK_HEAD]);
     for (int block = 0; block < BLOCK_COUNT; block++)
         add_streaming(layout, offload->forward[block], offload->backward[block], &passes[block]);
 }
@@ -200,14 +209,13 @@ static struct pass_cost device_pass(const struct cost_context *context, const st
 static double data_parallel(const struct cost_context *context, const struct layout *layout,
                             const struct communication_state *state, const struct pass_cost *device,
                             double micro_batches) {
-    const struct stack *stack = context->training.stack;
     double chunks = (double)layout->vpp;
     bool streamed = offload_weights(layout->offload), sent = offload_gradients(layout->offload);
     /* ZeRO-2 reduces every micro-batch, and so does who sends gradients out. */
     bool each_time = (layout->zero == 2 || sent) && !fully_sharded(context, layout);
     double passes = each_time ? 1 : (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
     double window = layout->overlap.dp ? OVERLAP_WINDOW * passes : 0;
-    double share = stack->exposed_dp;
+    double share = COMMUNICATION_INTERFERENCE;
     /* What fills the bubble hides nothing else. */
     double later = each_time && splits_backward(layout->schedule) ? device->backward_weight : 0;
     double backward = window * (device->backward_input + device->backward_weight - later);

@@ -15,9 +15,8 @@ static const double ROUTED_TOKEN_BYTES = 8;
 /* Latent attention keeps two fp32 statistics of its inner norms and an index of a token. */
 static const double MLA_STATISTICS_BYTES = 12;
 
-/* GPT-like models drop out behind attention and MLP; gated models and FSDP's are trained without. */
 static bool has_dropout(const struct memory_parts *parts) {
-    return !parts->model->gated && !parts->training->stack->fully_sharded;
+    return training_has_dropout(parts->training, parts->model);
 }
 
 /* An input that a matrix product keeps for its weight gradient: in fp8 where Transformer Engine made it so.

@@ -23,8 +23,7 @@ static const double STREAMED_PARAMETERS = 1e9;
 static double gradient_bytes(const struct training *training) {
     if (training->thrifty)
         return HALF_BYTES;
-    return training->precision == PRECISION_FP16 ? training->stack->gradient_bytes_fp16
-                                                 : training->stack->gradient_bytes_bf16;
+    return stack_gradient_bytes(training->stack, training->precision);
 }
 
 static double minimum(double a, double b) {

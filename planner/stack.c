@@ -14,9 +14,9 @@ enum {
 /* Megatron-LM before Core and what was built on it run the same kernels from the same host code:
  * bench/fit_stacks moves these figures together. */
 #define MEGATRON_BEFORE_CORE                                                                                 \
-    .traffic_factor = 1.02, .attention_rate = 1, .attention_rate_hopper = 1, .routing_factor = 2.2,          \
-    .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 3.5e-3, .hop_seconds = 0.55e-3,                  \
-    .step_seconds = 10e-3
+    .traffic_factor = 1, .attention_rate = 0.72, .attention_rate_hopper = 0.72, .attention_dropout = 0.74,   \
+    .routing_factor = 2.2, .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 3.5e-3,                   \
+    .hop_seconds = 0.55e-3, .step_seconds = 10e-3
 
 /* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
  * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures were fitted to the
@@ -29,6 +29,7 @@ const struct stack stacks[] = {
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
+        .gradient_bytes_fp8 = 4,
         MEGATRON_BEFORE_CORE,
     },
     {
@@ -38,6 +39,7 @@ const struct stack stacks[] = {
         .fused_gradient_accumulation = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
+        .gradient_bytes_fp8 = 4,
         MEGATRON_BEFORE_CORE,
     },
     {
@@ -46,6 +48,7 @@ const struct stack stacks[] = {
         .schedules = RUNS_1F1B,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
+        .gradient_bytes_fp8 = 4,
         .keeps_half_gradients = true,
         .bucket_elements = 5e8, /* DeepSpeed's default reduce_bucket_size and allgather_bucket_size */
         MEGATRON_BEFORE_CORE,
@@ -61,20 +64,20 @@ const struct stack stacks[] = {
         .overlap_dp = true,
         .overlap_pp = true,
         .transformer_engine = true,
+        .fused_loss = true,
         .sharded_reduction = true,
         .deduplicated_all_to_all = true,
         .gradient_bytes_fp16 = 4,
         .gradient_bytes_bf16 = 4,
-        .traffic_factor = 0.80,
-        .attention_rate = 0.73,
+        .gradient_bytes_fp8 = 2, /* NVIDIA's recipes for fp8: grad_sync_dtype bf16, grad_reduce_in_fp32 off */
+        .traffic_factor = 1.0,
+        .attention_rate = 0.72,
         .attention_rate_hopper = 0.72,
+        .attention_dropout = 0.74,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 3.5e-3,
         .hop_seconds = 0.1e-3,
-        .exposed_tp = 0.15,
-        .exposed_dp = 0.1,
-        .exposed_cp = 0.60,
         .step_seconds = 10e-3,
     },
     {
@@ -84,37 +87,39 @@ const struct stack stacks[] = {
         .fused_attention = true,
         .overlap_dp = true,
         .fully_sharded = true,
+        .fused_loss = true, /* llm-foundry's default, and what torch.compile makes of it */
         .sharded_reduction = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 2,
-        .traffic_factor = 0.90,
-        .attention_rate = 0.50,
-        .attention_rate_hopper = 0.39,
+        .gradient_bytes_fp8 = 2,
+        .traffic_factor = 1.5,
+        .attention_rate = 0.5,
+        .attention_rate_hopper = 0.38,
+        .attention_dropout = 0.74,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 3.5e-3,
         .hop_seconds = 0.1e-3,
-        .exposed_dp = 0.78,
         .step_seconds = 10e-3,
     },
     {
         .name = "internevo",
+        .fused_loss = true,
         .what = "InternEvo: flash attention, ZeRO-1 in groups, gradients overlapped",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_ZB_1P,
         .fused_attention = true,
         .overlap_dp = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 2,
-        .traffic_factor = 0.80,
-        .attention_rate = 0.35,
-        .attention_rate_hopper = 0.35,
+        .gradient_bytes_fp8 = 2,
+        .traffic_factor = 1.5,
+        .attention_rate = 0.5,
+        .attention_rate_hopper = 0.38,
+        .attention_dropout = 0.74,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 3.5e-3,
         .hop_seconds = 0.1e-3,
-        .exposed_tp = 0.15,
-        .exposed_dp = 0.37,
-        .exposed_cp = 0.60,
         .step_seconds = 10e-3,
     },
     {.name = NULL},
@@ -130,6 +135,12 @@ const struct stack *stack_find(const char *name) {
 
 const struct stack *stack_default(void) {
     return stack_find("megatron-core");
+}
+
+double stack_gradient_bytes(const struct stack *stack, enum precision precision) {
+    if (precision == PRECISION_FP8)
+        return stack->gradient_bytes_fp8;
+    return precision == PRECISION_FP16 ? stack->gradient_bytes_fp16 : stack->gradient_bytes_bf16;
 }
 
 bool stack_parse(const char *text, const struct stack **stack, struct error *error) {

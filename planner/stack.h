@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "common/fields.h"
+#include "common/precision.h"
 #include "planner/layout.h"
 
 struct stack {
@@ -15,10 +16,11 @@ struct stack {
     bool fused_gradient_accumulation;        /* weight gradients add to fp32 in the product */
     bool overlap_tp, overlap_dp, overlap_pp; /* defaults of `overlap` */
     bool transformer_engine;                 /* persistent dummy gradients and workspaces, fused loss */
+    bool fused_loss;                         /* the loss reads and writes the logits twice, in 16 bits */
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
     bool sharded_reduction;       /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
     bool deduplicated_all_to_all; /* a token crosses to a node once, however many of its experts sit there */
-    double gradient_bytes_fp16, gradient_bytes_bf16; /* a parameter's gradient */
+    double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
@@ -26,12 +28,12 @@ struct stack {
     /* Flash attention: share of the kernel model's speed; on Hopper and later, whose units kernels written
      * before it use by half. */
     double attention_rate, attention_rate_hopper;
+    double attention_dropout;    /* share of that speed that is left with dropout */
     double routing_factor;       /* of routing and permutation traffic as counted */
     double expert_floor_seconds; /* as layer_floor_seconds, of a layer with routed experts */
     double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */
-    double layer_floor_seconds;                /* the host can't launch a layer's forward faster */
-    double exposed_tp, exposed_dp, exposed_cp; /* share of overlapped communication that still shows */
-    double step_seconds;                       /* a step's fixed cost: logging, scalars, data */
+    double layer_floor_seconds; /* the host can't launch a layer's forward faster */
+    double step_seconds;        /* a step's fixed cost: logging, scalars, data */
 };
 
 extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md lists them */
@@ -39,6 +41,8 @@ extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md list
 /* NULL when there is no such stack. */
 const struct stack *stack_find(const char *name);
 const struct stack *stack_default(void); /* megatron-core */
+/* Of a parameter's gradient, as it is summed over micro-batches and reduced. */
+double stack_gradient_bytes(const struct stack *stack, enum precision precision);
 
 /* The stack of that name; false with the error set, all names in it, where there is none. */
 bool stack_parse(const char *text, const struct stack **stack, struct error *error);

@@ -3,3 +3,7 @@
 #include <stddef.h>
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
+
+bool training_has_dropout(const struct training *training, const struct model *model) {
+    return model->linear_bias && !training->stack->fully_sharded;
+}

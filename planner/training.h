@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/precision.h"
+#include "planner/model.h"
 #include "planner/stack.h"
 
 enum attention_kernel { ATTENTION_FLASH, ATTENTION_UNFUSED };
@@ -22,5 +23,9 @@ struct training {
      * margin): for a job that is known to have fitted, whose settings were not published. */
     bool thrifty;
 };
+
+/* GPT-like models, which have biases, drop out inside attention and behind attention and MLP; others are
+ * trained without, and so are FSDP's (the configurations of NeMo, Megatron-LM and llm-foundry). */
+bool training_has_dropout(const struct training *training, const struct model *model);
 
 #endif

@@ -30,11 +30,11 @@ static void shares_are_shares(void **state) {
     (void)state;
     for (const struct stack *stack = stacks; stack->name != NULL; stack++) {
         assert_non_null(stack->what);
-        assert_true(stack->exposed_tp >= 0 && stack->exposed_tp <= 1);
-        assert_true(stack->exposed_dp >= 0 && stack->exposed_dp <= 1);
-        assert_true(stack->exposed_cp >= 0 && stack->exposed_cp <= 1);
+        assert_true(stack->attention_dropout > 0 && stack->attention_dropout <= 1);
         assert_true(stack->attention_rate > 0 && stack->traffic_factor > 0);
-        assert_true(stack->gradient_bytes_fp16 >= 2 && stack->gradient_bytes_bf16 >= 2);
+        assert_true(stack_gradient_bytes(stack, PRECISION_FP16) >= 2);
+        assert_true(stack_gradient_bytes(stack, PRECISION_BF16) >= 2);
+        assert_true(stack_gradient_bytes(stack, PRECISION_FP8) >= 2);
     }
 }
 

@@ -172,6 +172,7 @@ const struct field matmul_fields[] = {
      .choices = matmul_forms},
     NUMBER("launch", struct matmul_constants, launch_seconds, UNIT_SECONDS),
     NUMBER_REQUIRED("rate", struct matmul_constants, flops_per_second, UNIT_FLOPS_PER_SECOND),
+    NUMBER("peak", struct matmul_constants, peak_flops, UNIT_FLOPS_PER_SECOND),
     NUMBER("throttle", struct matmul_constants, throttle, UNIT_NONE),
     NUMBER("throttle_flops", struct matmul_constants, throttle_flops, UNIT_NONE),
     NUMBER("tile_edge", struct matmul_constants, tile_edge, UNIT_NONE),
@@ -193,6 +194,7 @@ const struct field grouped_fields[] = {
 const struct field attention_fields[] = {
     NUMBER("launch", struct attention_constants, launch_seconds, UNIT_SECONDS),
     NUMBER_REQUIRED("rate", struct attention_constants, flops_per_second, UNIT_FLOPS_PER_SECOND),
+    NUMBER("peak", struct attention_constants, peak_flops, UNIT_FLOPS_PER_SECOND),
     NUMBER("diagonal_tokens", struct attention_constants, diagonal_tokens, UNIT_NONE),
     NUMBER("longest_row_share", struct attention_constants, longest_row_share, UNIT_NONE),
     NUMBER("softmax_dims", struct attention_constants, softmax_dims, UNIT_NONE),

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -207,6 +208,36 @@ static bool check_device(const struct check *check) {
     return true;
 }
 
+/* Rates follow the peak that the file gives now; what takes a fixed time keeps it. */
+static void scale_matmul(struct matmul_constants *constants, double peak_flops) {
+    double ratio = constants->peak_flops > 0 ? peak_flops / constants->peak_flops : 1;
+
+    if (ratio == 1)
+        return;
+    constants->flops_per_second *= ratio;
+    constants->throttle_flops *= ratio;
+    constants->output_seconds /= ratio;
+    constants->peak_flops = peak_flops;
+}
+
+static void scale_attention(struct attention_constants *constants, double peak_flops) {
+    double ratio = constants->peak_flops > 0 ? peak_flops / constants->peak_flops : 1;
+
+    if (ratio == 1)
+        return;
+    constants->flops_per_second *= ratio;
+    constants->backward_flops_per_second *= ratio;
+    constants->peak_flops = peak_flops;
+}
+
+/* To the device's peaks, where the constants say which peak they were fitted at. */
+static void scale_kernels(struct cluster_device *device) {
+    for (int i = 0; i < PRECISION_COUNT; i++)
+        scale_matmul(&device->kernels.matmul[i], device->peak_flops[i]);
+    scale_attention(&device->kernels.attention,
+                    fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]));
+}
+
 /* One of two counts is a multiple of the other. */
 static bool divides(int64_t a, int64_t b) {
     return a % b == 0 || b % a == 0;
@@ -328,6 +359,7 @@ bool cluster_read(const char *path, struct arena *arena, struct cluster *cluster
     check.node = yaml_get(document.root, "cluster");
     if (!check_device(&check) || !check_network(&check) || !check_store(&check) || !check_hosts(&check))
         return false;
+    scale_kernels(&found.device);
     *cluster = found;
     return true;
 }

@@ -16,6 +16,7 @@ struct matmul_constants {
     enum matmul_form form;
     double launch_seconds;
     double flops_per_second;         /* asymptotic rate of the main loop */
+    double peak_flops;               /* of the device they were fitted on; 0: not given */
     double throttle, throttle_flops; /* rate falls by the factor 1 + throttle f / (f + throttle_flops) */
     double tile_edge;                /* tiled: extra work of small tiles, in elements */
     double tile_seconds;             /* tiled: start and end of a 128x128 tile */
@@ -30,6 +31,7 @@ struct attention_constants {
     bool known;
     double launch_seconds;
     double flops_per_second;  /* forward, of causal flops, long sequences and wide heads */
+    double peak_flops;        /* of the device's 16-bit formats when fitted; 0: not given */
     double diagonal_tokens;   /* waste at the diagonal and per row, at head size 128 */
     double longest_row_share; /* of the time of the longest row of tiles, that shows at the end */
     double softmax_dims;      /* the softmax costs as much as so many more elements of a head */

@@ -128,7 +128,7 @@ static void add_matmul(struct fitting *fitting, enum precision precision, enum m
     struct cluster_device *device = &fitting->subject.cluster.device;
     struct matmul_constants *c = &device->kernels.matmul[precision];
     double peak = device->peak_flops[precision];
-    *c = (struct matmul_constants){.known = true, .form = form};
+    *c = (struct matmul_constants){.known = true, .form = form, .peak_flops = peak};
     add(fitting, &c->launch_seconds, 5e-6, false);
     add(fitting, &c->flops_per_second, (form == MATMUL_TILED ? 1.2 : 0.85) * peak, false);
     add(fitting, &c->throttle, 0.1, true);
@@ -148,6 +148,7 @@ static void add_attention(struct fitting *fitting, bool several_head_dims) {
     struct cluster_device *device = &fitting->subject.cluster.device;
     struct attention_constants *c = &device->kernels.attention;
     *c = (struct attention_constants){.known = true,
+                                      .peak_flops = device->peak_flops[PRECISION_BF16],
                                       .softmax_dims = reference_device.kernels.attention.softmax_dims};
     add(fitting, &c->launch_seconds, 15e-6, false);
     add(fitting, &c->flops_per_second, 0.6 * device->peak_flops[PRECISION_BF16], false);

@@ -459,6 +459,44 @@ static void what_is_left_out_has_its_default(void **state) {
     same_cluster(&again, &cluster);
 }
 
+/* Whoever copies a file and changes the peak gets other times: constants that say which peak they were fitted
+ * at follow it, those that don't stay. */
+static void rates_follow_the_peak(void **state) {
+    static const char text[] =
+        "cluster:\n"
+        "  name: copied\n"
+        "  source: {kind: datasheet}\n"
+        "  node: {devices: 8}\n"
+        "  device:\n"
+        "    name: X\n"
+        "    memory: 80 GB\n"
+        "    memory_bandwidth: 2 TB/s\n"
+        "    peak: {bf16: 312 TFLOP/s, fp16: 312 TFLOP/s}\n"
+        "    matmul:\n"
+        "      bf16: {form: smooth, rate: 100 TFLOP/s, peak: 156 TFLOP/s, throttle_flops: 1e9, output_time: "
+        "2e-12}\n"
+        "      fp16: {form: smooth, rate: 100 TFLOP/s}\n"
+        "    attention: {rate: 60 TFLOP/s, peak: 156 TFLOP/s, backward_rate: 40 TFLOP/s}\n"
+        "  network:\n"
+        "  - {name: nvlink, devices: all, bandwidth: 300 GB/s, latency: 2 us}\n";
+    struct scratch *scratch = *state;
+    struct cluster cluster, again;
+    struct error error = {0};
+
+    write_file(scratch->path, text);
+    must(cluster_read(scratch->path, scratch->arena, &cluster, &error), &error);
+    const struct kernel_constants *found = &cluster.device.kernels;
+    assert_same_double(found->matmul[PRECISION_BF16].flops_per_second, 200e12);
+    assert_same_double(found->matmul[PRECISION_BF16].throttle_flops, 2e9);
+    assert_same_double(found->matmul[PRECISION_BF16].output_seconds, 1e-12);
+    assert_same_double(found->matmul[PRECISION_FP16].flops_per_second, 100e12);
+    assert_same_double(found->attention.flops_per_second, 120e12);
+    assert_same_double(found->attention.backward_flops_per_second, 80e12);
+    must(cluster_write(&cluster, scratch->path, &error), &error);
+    must(cluster_read(scratch->path, scratch->arena, &again, &error), &error);
+    same_kernels(&again.device.kernels, found);
+}
+
 static void levels_of_spans(void **state) {
     struct cluster cluster;
 
@@ -626,6 +664,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(written_reads_back_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_left_out_has_its_default, setup, teardown),
+        cmocka_unit_test_setup_teardown(rates_follow_the_peak, setup, teardown),
         cmocka_unit_test(levels_of_spans),
         cmocka_unit_test(tables_name_all),
         cmocka_unit_test_setup_teardown(mistakes_are_refused_at_their_line, setup, teardown),

@@ -46,8 +46,8 @@ struct kernel_constants {
     /* Grouped expert products: rate as a share of the dense product's over all rows; launch of one group's
      * product; share of the lesser of arithmetic and traffic that the greater doesn't hide. */
     double grouped_rate, grouped_launch_seconds, grouped_exposed;
-    /* Rate of a product that was measured on this cluster over what these constants promise, set by the planner;
-     * 0: none was. Not in the file. */
+    /* Rate of a product that was measured on this cluster over what these constants promise, set by the
+     * planner; 0: none was. Not in the file. */
     double measured_share;
     const char *from; /* where fitted, or "scaled from H100"; NULL: no constants given */
 };

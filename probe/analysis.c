@@ -71,7 +71,7 @@ void analysis_gather(const struct records *records, const int32_t *host_of, size
         const struct record *record = &records->items[r];
         size_t from = (size_t)host_of[record->from], to = (size_t)host_of[record->to];
         bool of_hosts = record->phase == PHASE_PAIRS || (record->phase == PHASE_SWEEP && from != to);
-        if (!of_hosts || record->summary.count == 0) {
+        if (!of_hosts || record->transport != TRANSPORT_HOST || record->summary.count == 0) {
             continue;
         }
         if (record->kind == TASK_STREAM) {

@@ -16,6 +16,7 @@
 #include "probe/rails.h"
 #include "probe/records.h"
 #include "probe/schedule.h"
+#include "probe/sockets.h"
 #include "probe/task.h"
 
 struct campaign {
@@ -30,6 +31,7 @@ struct campaign {
     bool gpu_each;                        /* each rank has a GPU of its own */
     bool device_buffers;                  /* and MPI takes addresses in its memory */
     const char *refused[TRANSPORT_COUNT]; /* what could not be measured after all, and why; NULL: nothing */
+    struct sockets sockets;               /* of the first host */
     struct schedule_plan plan;            /* of the pairs of hosts */
     double pace;                          /* of the time usually given to a pair of hosts */
     struct levels levels;                 /* of the network, by host; count 0 with one host */
@@ -57,6 +59,8 @@ struct campaign_pair {
     int32_t from, to;
 };
 
+/* Levels inside a host, beside those of the network, which count from 0. */
+enum { CAMPAIGN_LEVEL_NODE = -1, CAMPAIGN_LEVEL_SOCKET = -2 };
 enum { CAMPAIGN_LATENCY_BYTES = 8, CAMPAIGN_STREAM_BYTES = 4 << 20 };
 
 /* Measures all `count` pairs at the same time, but for those measured before. `key`: phase, kind, bytes and

@@ -179,7 +179,12 @@ void gpu_open(int32_t local, struct gpu_summary *summary) {
 
 void *gpu_allocate(size_t bytes) {
     cuda_address address = 0;
-    return good(cuda.allocate(&address, bytes), "cuMemAlloc") ? (void *)(uintptr_t)address : NULL;
+    void *memory;
+    if (!good(cuda.allocate(&address, bytes), "cuMemAlloc")) {
+        return NULL;
+    }
+    memcpy(&memory, &address, sizeof memory);
+    return memory;
 }
 
 void gpu_free(void *memory) {

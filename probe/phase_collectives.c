@@ -100,6 +100,15 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
     const struct placement_host *first = &placement->hosts[0];
     size_t room = (size_t)placement->ranks;
     int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
+    size_t near = 0;
+    for (int32_t r = 0; campaign->sockets.name != NULL && r < first->rank_count; r++) {
+        if (campaign->sockets.group_of[r] == campaign->sockets.group_of[0]) {
+            ranks[near++] = first->ranks[r];
+        }
+    }
+    if (!measure_groups(campaign, ranks, near, GROUP_SOCKET, error)) {
+        return false;
+    }
     if (!measure_groups(campaign, first->ranks, (size_t)first->rank_count, GROUP_HOST, error)) {
         return false;
     }

@@ -115,7 +115,14 @@ bool phases_run_local(struct campaign *campaign, enum transport transport, struc
 }
 
 static bool run_local(struct campaign *campaign, struct error *error) {
-    return phases_run_local(campaign, TRANSPORT_HOST, error);
+    const struct placement *placement = campaign->placement;
+    const struct placement_host *host = &placement->hosts[0];
+    if (!phases_run_local(campaign, TRANSPORT_HOST, error)) {
+        return false;
+    }
+    sockets_find(campaign->records, host->ranks, placement->places, (size_t)host->rank_count, campaign->arena,
+                 &campaign->sockets);
+    return true;
 }
 
 static bool run_pairs(struct campaign *campaign, struct error *error) {
@@ -165,18 +172,42 @@ static bool sweep_pair(struct campaign *campaign, enum transport transport, cons
            campaign_measure(campaign, &exchange, pair, 1, stream_seconds, false, error);
 }
 
-/* Level -1 is the inside of a host, of which the first with two ranks stands for all. */
-bool phases_run_sweep(struct campaign *campaign, enum transport transport, struct error *error) {
-    struct campaign_pair pairs[SWEEP_PAIRS];
+/* The first rank of the host and the next that is, or isn't, in its socket. False when there is none. */
+static bool pair_by_socket(const struct campaign *campaign, const struct placement_host *host, bool inside,
+                           struct campaign_pair *pair) {
+    for (int32_t r = 1; r < host->rank_count; r++) {
+        if ((campaign->sockets.group_of[r] == campaign->sockets.group_of[0]) == inside) {
+            *pair = (struct campaign_pair){host->ranks[0], host->ranks[r]};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The inside of the first host that has two ranks stands for all. */
+static bool sweep_inside(struct campaign *campaign, enum transport transport, struct error *error) {
     for (size_t i = 0; i < campaign->placement->host_count; i++) {
         const struct placement_host *host = &campaign->placement->hosts[i];
-        if (host->rank_count > 1) {
-            struct campaign_pair pair = {host->ranks[0], host->ranks[1]};
-            if (!sweep_pair(campaign, transport, &pair, -1, error)) {
-                return false;
-            }
-            break;
+        struct campaign_pair pair;
+        if (host->rank_count < 2) {
+            continue;
         }
+        if (i > 0 || campaign->sockets.name == NULL || transport != TRANSPORT_HOST) {
+            pair = (struct campaign_pair){host->ranks[0], host->ranks[1]};
+            return sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_NODE, error);
+        }
+        return (!pair_by_socket(campaign, host, true, &pair) ||
+                sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_SOCKET, error)) &&
+               (!pair_by_socket(campaign, host, false, &pair) ||
+                sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_NODE, error));
+    }
+    return true;
+}
+
+bool phases_run_sweep(struct campaign *campaign, enum transport transport, struct error *error) {
+    struct campaign_pair pairs[SWEEP_PAIRS];
+    if (!sweep_inside(campaign, transport, error)) {
+        return false;
     }
     for (size_t level = 0; level < campaign->levels.count; level++) {
         size_t count = phases_sample_pairs(campaign, level, SWEEP_PAIRS, pairs);

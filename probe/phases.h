@@ -11,10 +11,6 @@
 /* Runs all of them. False as in campaign_run. */
 bool phases_run(struct campaign *campaign, struct error *error);
 
-/* Up to `most` pairs of hosts that `level` joins, spread over all there are; sound hosts where there are. */
-size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t most,
-                           struct campaign_pair *pairs);
-
 /* Those with a file of their own, and what they will take. */
 bool phases_run_rails(struct campaign *campaign, struct error *error);
 double phases_expect_rails(const struct campaign *campaign);

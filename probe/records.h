@@ -37,8 +37,8 @@ struct record {
 };
 
 /* Which ranks a collective joined: one host's; one of each host of an inner group (by NCCL, all of them); one
- * of each host; all of several hosts; none was measured. */
-enum record_group { GROUP_HOST, GROUP_INNER, GROUP_LEADERS, GROUP_EVERYTHING, GROUP_NONE };
+ * of each host; all of several hosts; none was measured; those of a socket. */
+enum record_group { GROUP_HOST, GROUP_INNER, GROUP_LEADERS, GROUP_EVERYTHING, GROUP_NONE, GROUP_SOCKET };
 
 struct records {
     struct record *items;

@@ -151,21 +151,24 @@ static double rails_bandwidth(const struct campaign *campaign, size_t level) {
     return best;
 }
 
-/* The inside of a node. False when it was not measured. */
-static bool make_node_level(const struct campaign *campaign, int64_t devices, struct network_level *out) {
+/* The inside of a node, or of its sockets. False when it was not measured. */
+static bool make_inner_level(const struct campaign *campaign, int32_t level, int64_t devices,
+                             struct network_level *out) {
+    const bool node = level == CAMPAIGN_LEVEL_NODE;
+    const enum record_group group = node ? GROUP_HOST : GROUP_SOCKET;
     struct summary latency, stream;
-    result_summarize(campaign, PHASE_SWEEP, TASK_LATENCY, -1, &latency);
-    result_summarize(campaign, PHASE_SWEEP, TASK_STREAM, -1, &stream);
+    result_summarize(campaign, PHASE_SWEEP, TASK_LATENCY, level, &latency);
+    result_summarize(campaign, PHASE_SWEEP, TASK_STREAM, level, &stream);
     if (latency.count == 0 || stream.count == 0) {
         return false;
     }
-    *out = (struct network_level){.name = "node",
+    *out = (struct network_level){.name = node ? "node" : campaign->sockets.name,
                                   .devices = devices,
                                   .bandwidth_bytes_per_second = stream.median,
                                   .latency_seconds = latency.median,
                                   .oversubscription = oversubscription(campaign, -1, stream.median),
                                   .from = "measured"};
-    result_fit(campaign, &(struct result_groups){-1, GROUP_HOST, GROUP_HOST, true}, out);
+    result_fit(campaign, &(struct result_groups){level, group, GROUP_NONE, true}, out);
     return true;
 }
 
@@ -235,7 +238,14 @@ static void make_levels(const struct campaign *campaign, const struct cluster *b
     int64_t devices = cluster->node.devices;
     size_t hosts = campaign->placement->host_count;
     /* GPUs talk over links of their own, which messages between host memories don't show. */
-    if (gpus || !make_node_level(campaign, devices, &cluster->levels[cluster->level_count])) {
+    size_t sockets = campaign->sockets.name != NULL ? campaign->sockets.groups : 0;
+    bool divides = !gpus && sockets > 1 && devices % (int64_t)sockets == 0 && devices > (int64_t)sockets;
+    if (divides && make_inner_level(campaign, CAMPAIGN_LEVEL_SOCKET, devices / (int64_t)sockets,
+                                    &cluster->levels[cluster->level_count])) {
+        cluster->level_count++;
+    }
+    if (gpus ||
+        !make_inner_level(campaign, CAMPAIGN_LEVEL_NODE, devices, &cluster->levels[cluster->level_count])) {
         add_base_levels(base, devices, cluster);
         result_add_gpu_level(campaign, &cluster->levels[cluster->level_count - 1]);
     } else {

@@ -150,9 +150,15 @@ void result_add_nodes(const struct campaign *campaign, struct cluster *cluster) 
 static const char *level_of(const struct campaign *campaign, const struct record *record) {
     if (record->phase == PHASE_COLLECTIVE) {
         bool inner = record->level == GROUP_INNER;
+        if (record->level == GROUP_SOCKET) {
+            return campaign->sockets.name;
+        }
         return record->level == GROUP_HOST
                    ? "node"
                    : result_level_name(campaign, inner ? 0 : campaign->levels.count - 1);
+    }
+    if (record->phase == PHASE_SWEEP && record->level == CAMPAIGN_LEVEL_SOCKET) {
+        return campaign->sockets.name;
     }
     if (record->phase == PHASE_MEMORY || record->phase == PHASE_LOCAL || record->level < 0) {
         return "node";

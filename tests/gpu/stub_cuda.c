@@ -168,6 +168,12 @@ int cuEventElapsedTime(float *milliseconds, struct event *begin, struct event *e
     return stub_status("cuEventElapsedTime");
 }
 
+static void *pointer_to(unsigned long long address) {
+    void *memory;
+    memcpy(&memory, &address, sizeof memory);
+    return memory;
+}
+
 int cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
     int status = stub_status("cuMemAlloc_v2");
     *address = status == 0 ? (unsigned long long)(uintptr_t)malloc(bytes) : 0;
@@ -175,7 +181,7 @@ int cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
 }
 
 int cuMemFree_v2(unsigned long long address) {
-    free((void *)(uintptr_t)address);
+    free(pointer_to(address));
     return 0;
 }
 
@@ -201,7 +207,7 @@ int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, 
     if (stream != &stub_clock_seconds) {
         return 1;
     }
-    memcpy((void *)(uintptr_t)to, from, bytes);
+    memcpy(pointer_to(to), from, bytes);
     stub_clock_add((double)bytes / link_bytes_per_second);
     return stub_status("cuMemcpyHtoDAsync_v2");
 }

@@ -426,8 +426,36 @@ EOF
     refuse '^host h[02]: .*rail' out
 }
 
+# Four ranks of which a journal of an earlier run says that they sit in two sockets. Where they run, hwloc says so too.
+sockets() {
+    [ "$(getconf _NPROCESSORS_ONLN)" -ge 2 ] || skip "one core"
+    mpirun --version 2>&1 | grep -q 'Open MPI' || skip "the options are Open MPI's"
+    export HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1
+    {
+        echo "clusterprobe journal 2"
+        echo "clusterprobe $("$plan" --version | sed 's/.* //'), 4 ranks: $(hostname):0,1,2,3"
+        for pair in "0 1" "2 3" "0 2" "0 3" "1 2" "1 3"; do
+            case $pair in "0 1" | "2 3") latency=3e-7 rate=12e9 ;; *) latency=7e-7 rate=6e9 ;; esac
+            echo "1 5 $pair 0 0 1 0 8 20 $latency $latency $latency $latency $latency"
+            echo "1 6 $pair 0 0 1 0 4194304 20 $rate $rate $rate $rate $rate"
+        done
+    } >c.yaml.partial
+    line=
+    for core in 0 0 1 1; do
+        line="$line${line:+ : }-np 1 taskset -c $core $probe -o c.yaml --resume"
+    done
+    # shellcheck disable=SC2086
+    expect_status 0 mpirun --allow-run-as-root --oversubscribe --bind-to none $line
+    [ "$(level_value c.yaml socket devices)" = "4 " ] || fail "sockets of $(level_value c.yaml socket devices)"
+    [ "$(level_value c.yaml node devices)" = "all " ] || fail "a node of $(level_value c.yaml node devices)"
+    expect 'level: socket, what: latency, between: ".*:0 .*:1"' c.yaml
+    expect 'level: node, what: latency, between: ".*:0 .*:2"' c.yaml
+    expect 'level: socket, what: all_reduce, between: "2 ranks from' c.yaml
+    expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1 --format yaml
+}
+
 case $case_name in
-rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
+sockets | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
     $case_name
     ;;
 *)

@@ -6,6 +6,7 @@
 #include "planner/print_size.h"
 #include "planner/print_words.h"
 #include "planner/session.h"
+#include "planner/shapes.h"
 
 /* Of a cluster's name, beside nine columns of figures. */
 enum { LABEL_COLUMNS = 20 };
@@ -31,9 +32,14 @@ static bool answer_all(const struct session *session, struct compared *compared,
     struct print_progress line;
     const struct size_progress progress = {print_progress_update, &line};
     for (size_t i = 0; i < session->cluster_count; i++) {
+        const struct problem asked = compared[i].problem;
         print_progress_start(&line, NULL);
         bool found =
             size_find(&compared[i].problem, &compared[i].wish, &progress, &compared[i].result, error);
+        if (found) {
+            shapes_find_sizes(&compared[i].problem, &asked, &compared[i].wish, &progress,
+                              compared[i].result.best);
+        }
         print_progress_end(&line);
         if (!found) {
             return session_blame_search(session, i, error);

@@ -6,6 +6,7 @@
 #include "planner/frontier.h"
 #include "planner/print_frontier.h"
 #include "planner/print_plan.h"
+#include "planner/shapes.h"
 #include "planner/what_if.h"
 #include "planner/why_not.h"
 
@@ -50,14 +51,28 @@ static bool check(const struct ask *ask, const struct problem_flags *flags, stru
     return true;
 }
 
+/* The best plan for another shape of the model. */
+static const struct plan *find_shape(struct problem *problem, void *data) {
+    struct answer *answer = ARENA_NEW(problem->arena, struct answer);
+    struct error ignored = {0}; /* a shape that no layout splits has no answer */
+    (void)data;
+    problem->search.top = 1;
+    return ask_find(problem, answer_find, answer, &ignored) && answer->plan_count > 0 ? answer->plans[0]
+                                                                                      : NULL;
+}
+
 static int reply(const struct ask *ask, struct problem *problem, enum print_format format,
                  struct arena *arena) {
     const struct question *question = question_of(ask);
     struct print_style style = print_style_of(stdout);
+    const struct problem asked = *problem;
     struct error error = {0};
     struct answer answer;
     if (!ask_find(problem, question ? question->find : answer_find, &answer, &error)) {
         return command_fail(&error);
+    }
+    if (!question) {
+        shapes_find(problem, &asked, answer.plan_count > 0 ? answer.plans[0] : NULL, find_shape, NULL);
     }
     problem_note_assumptions(problem);
     if (format != FORMAT_TABLE) {

@@ -6,6 +6,7 @@
 #include "planner/print_progress.h"
 #include "planner/print_size.h"
 #include "planner/session.h"
+#include "planner/shapes.h"
 
 /* What is asked of one cluster, and its answer. */
 struct question {
@@ -23,8 +24,12 @@ static bool answer(struct question *question, enum print_format format, struct a
     const struct size_progress progress = {print_progress_update, &line};
     struct print_style style = print_style_of(stdout);
     struct problem *problem = &question->problem;
+    const struct problem asked = *problem;
     print_progress_start(&line, NULL);
     bool found = size_find(problem, &question->wish, &progress, &question->result, error);
+    if (found) {
+        shapes_find_sizes(problem, &asked, &question->wish, &progress, question->result.best);
+    }
     print_progress_end(&line);
     if (!found) {
         return question->session ? session_blame_search(question->session, question->index, error) : false;

@@ -55,8 +55,20 @@ struct model {
     struct model_mla mla;
     int64_t mtp_layers;     /* extra next-token layers (DeepSeek-V3) */
     bool shape_derived;     /* from `parameters:` alone */
+    double size;            /* those parameters; 0 unless shape_derived */
     const char *derivation; /* how, in one sentence; NULL unless shape_derived */
 };
+
+/* A derived shape is one of many: others of the same size, each as published models have been, one thing
+ * changed at a time. */
+struct model_shape {
+    const char *what; /* "deeper" ... */
+    struct model model;
+};
+enum { MODEL_OTHER_SHAPES = 5 };
+
+/* Into `shapes`, which has room for MODEL_OTHER_SHAPES; returns how many. None where the shape is known. */
+size_t model_other_shapes(const struct model *model, struct model_shape *shapes);
 
 /* Parameters of one layer by how parallelism splits them. */
 struct layer_parameters {

@@ -8,7 +8,12 @@
  * - Width: 12 hidden^2 parameters a layer (GPT-3 exactly; Llama 3 405B 12.0). Hidden is rounded to a multiple
  * that tensor parallelism of 8 splits into whole heads, then layers to what that width asks for.
  * - The rest as in Llama 3: heads of 128, 8 key-value heads, gated MLP, RMSNorm, no biases, untied
- * embeddings; the MLP's width is what is left over, so that the count comes out right. */
+ * embeddings; the MLP's width is what is left over, so that the count comes out right.
+ *
+ * Other shapes of the same size are as plausible: depths between BLOOM's 0.73 (70 layers at 176B, arXiv
+ * 2211.05100) and DeepSeek LLM's 1.36 of the rule (95 at 67B, arXiv 2401.02954); keys and values in every
+ * head, as GPT-3 and BLOOM have; where it isn't known, a vocabulary from Llama 2's 32,000 (arXiv 2307.09288)
+ * to PaLM's 256,000 (arXiv 2204.02311). */
 #include <math.h>
 #include <stdio.h>
 
@@ -19,7 +24,8 @@ static const double reference_parameters = 175e9; /* GPT-3's */
 static const double reference_layers = 96;
 static const double parameters_a_layer = 12; /* times hidden^2 */
 static const double depth_root_below = 1.0 / 3, depth_root_above = 1.0 / 6;
-static const double accuracy = 0.01; /* what a derived shape may miss */
+static const double accuracy = 0.01;                     /* what a derived shape may miss */
+static const double least_depth = 0.6, most_depth = 1.6; /* of other shapes, against the rule's */
 
 enum {
     HEAD_DIM = 128,
@@ -35,6 +41,21 @@ enum {
     MATRICES = 3, /* of a gated MLP */
     NORMS_A_LAYER = 2
 };
+
+/* What a shape does otherwise than the rule. */
+struct variation {
+    const char *what;
+    double depth; /* times the rule's */
+    bool all_key_heads;
+    int64_t vocab; /* 0: the model's */
+};
+
+static const struct variation as_derived = {"as derived", 1, false, 0};
+static const struct variation variations[MODEL_OTHER_SHAPES] = {{"deeper", 1.36, false, 0},
+                                                                {"shallower", 0.73, false, 0},
+                                                                {"keys in every head", 1, true, 0},
+                                                                {"small vocabulary", 1, false, 32000},
+                                                                {"large vocabulary", 1, false, 256000}};
 
 static double depth(double parameters) {
     const double root = parameters < reference_parameters ? depth_root_below : depth_root_above;
@@ -60,10 +81,10 @@ static double round_to(double value, double multiple) {
     return fmax(multiple, multiple * round(value / multiple));
 }
 
-static void set_attention(struct model *model) {
+static void set_attention(struct model *model, bool all_key_heads) {
     model->head_dim = model->hidden < LARGE_HIDDEN ? SMALL_HEAD_DIM : HEAD_DIM;
     model->heads = model->hidden / model->head_dim;
-    model->kv_heads = model->heads % KV_HEADS == 0 ? KV_HEADS : model->heads;
+    model->kv_heads = model->heads % KV_HEADS == 0 && !all_key_heads ? KV_HEADS : model->heads;
 }
 
 /* The width of the MLP that takes what attention, norms and embeddings leave. */
@@ -76,10 +97,11 @@ static int64_t leftover_ffn(const struct model *model, double parameters, double
     return (int64_t)round_to(rest / (MATRICES * hidden * layers), multiple);
 }
 
-bool model_derive(double parameters, struct arena *arena, struct model *model,
-                  struct model_problem *problem) {
+static bool derive(double parameters, const struct variation *variation, struct model *model,
+                   struct model_counts *counts) {
+    model->vocab = variation->vocab > 0 ? variation->vocab : model->vocab;
     const double vocab = (double)model->vocab;
-    const double ideal = width(parameters, depth(parameters), vocab);
+    const double ideal = width(parameters, fmax(1, depth(parameters) * variation->depth), vocab);
     const double unit = width_unit(ideal);
     model->gated = true;
     model->norm = NORM_RMSNORM;
@@ -87,11 +109,16 @@ bool model_derive(double parameters, struct arena *arena, struct model *model,
     const double hidden = (double)model->hidden;
     const double layers = (parameters - 2 * vocab * hidden) / (parameters_a_layer * hidden * hidden);
     model->layers = (int64_t)round_to(layers, layers < DEEP ? 1 : LAYER_MULTIPLE);
-    set_attention(model);
+    set_attention(model, variation->all_key_heads);
     model->ffn_hidden = leftover_ffn(model, parameters, unit / FFN_UNITS);
+    model_count(model, model->sequence, counts);
+    return fabs(counts->parameters / parameters - 1) <= accuracy;
+}
+
+bool model_derive(double parameters, struct arena *arena, struct model *model,
+                  struct model_problem *problem) {
     struct model_counts counts;
-    model_count(model, model->sequence, &counts);
-    if (fabs(counts.parameters / parameters - 1) > accuracy) {
+    if (!derive(parameters, &as_derived, model, &counts)) {
         problem->key = "parameters";
         snprintf(problem->why, sizeof problem->why,
                  "no shape of %.4g parameters and a vocabulary of %lld: the nearest has %.4g", parameters,
@@ -100,6 +127,7 @@ bool model_derive(double parameters, struct arena *arena, struct model *model,
     }
     char asked[32], got[32];
     model->shape_derived = true;
+    model->size = parameters;
     model->derivation =
         arena_print(arena,
                     "from %s parameters alone: dense, depth as in published models (96 layers at 175B), "
@@ -107,4 +135,30 @@ bool model_derive(double parameters, struct arena *arena, struct model *model,
                     units_format(parameters, UNIT_COUNT, asked, sizeof asked),
                     units_format(counts.parameters, UNIT_COUNT, got, sizeof got));
     return true;
+}
+
+/* Narrow models' widths are rounded so far that their depths may leave what was published. */
+static bool is_plausible(const struct model *other, const struct model *model) {
+    const double deeper = (double)other->layers / (double)model->layers;
+    return deeper > least_depth && deeper < most_depth;
+}
+
+static bool same_shape(const struct model *a, const struct model *b) {
+    return a->layers == b->layers && a->hidden == b->hidden && a->kv_heads == b->kv_heads &&
+           a->vocab == b->vocab;
+}
+
+size_t model_other_shapes(const struct model *model, struct model_shape *shapes) {
+    size_t count = 0;
+    for (size_t i = 0; model->shape_derived && i < MODEL_OTHER_SHAPES; i++) {
+        struct model_shape *shape = &shapes[count];
+        struct model_counts counts;
+        if (variations[i].vocab > 0 && !model->vocab_assumed)
+            continue;
+        *shape = (struct model_shape){.what = variations[i].what, .model = *model};
+        if (derive(model->size, &variations[i], &shape->model, &counts) &&
+            !same_shape(&shape->model, model) && is_plausible(&shape->model, model))
+            count++;
+    }
+    return count;
 }

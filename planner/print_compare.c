@@ -5,6 +5,7 @@
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
+#include "planner/print_shapes.h"
 #include "planner/print_size.h"
 #include "planner/print_words.h"
 
@@ -102,7 +103,8 @@ static void print_layouts(const struct compared *compared, size_t count, const s
 /* Share of the step in which nothing is computed because something is sent or awaited. */
 static double idle_share(const struct plan *plan) {
     const struct step_cost *step = &plan->step;
-    return (step->tp + step->ep + step->cp + step->pp + step->dp + step->bubble) / step->seconds;
+    return (step->tp + step->ep + step->cp + step->pp + step->dp + step->bubble + step->offload) /
+           step->seconds;
 }
 
 static double tokens_per_device_second(const struct plan *plan) {
@@ -233,6 +235,11 @@ static size_t sentences(const struct compared *compared, size_t count, struct ar
             texts[used++] = text;
         }
     }
+    for (size_t i = 0; i < count; i++) {
+        if ((text = print_shapes_sentence(&compared[i].problem, arena)) != NULL) {
+            texts[used++] = arena_print(arena, "%s: %s", compared[i].label, text);
+        }
+    }
     return used;
 }
 
@@ -251,7 +258,7 @@ static void print_question(const struct compared *compared, struct arena *arena,
 
 void print_compare_table(const struct compared *compared, size_t count, const struct print_style *style,
                          struct arena *arena, FILE *stream) {
-    const char **texts = ARENA_ARRAY(arena, const char *, 2 * count + 1);
+    const char **texts = ARENA_ARRAY(arena, const char *, 3 * count + 1);
     print_question(&compared[0], arena, stream);
     print_answers(compared, count, style, arena, stream);
     print_layouts(compared, count, style, arena, stream);
@@ -267,7 +274,7 @@ void print_compare_table(const struct compared *compared, size_t count, const st
 }
 
 json_t *print_compare_data(const struct compared *compared, size_t count, struct arena *arena) {
-    const char **texts = ARENA_ARRAY(arena, const char *, 2 * count + 1);
+    const char **texts = ARENA_ARRAY(arena, const char *, 3 * count + 1);
     json_t *data = json_object(), *sizes = json_array(), *differences = json_array();
     size_t used = sentences(compared, count, arena, texts);
     for (size_t i = 0; i < count; i++) {

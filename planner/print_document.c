@@ -3,6 +3,7 @@
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
+#include "planner/print_shapes.h"
 #include "planner/print_what_if.h"
 #include "planner/print_why_not.h"
 
@@ -201,6 +202,9 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
         json_array_append_new(plans, print_plan_one(problem, answer->plans[i]));
     }
     json_object_set_new(data, "plans", plans);
+    if (problem->shapes) {
+        json_object_set_new(data, "shapes", print_shapes_data(problem));
+    }
     if (answer->what_if) {
         json_object_set_new(data, "what_if", print_what_if_data(answer->what_if, answer->plans[0]));
     }

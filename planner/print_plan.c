@@ -7,6 +7,7 @@
 
 #include "planner/band.h"
 #include "planner/print_layout.h"
+#include "planner/print_shapes.h"
 #include "planner/print_what_if.h"
 #include "planner/print_why_not.h"
 #include "planner/print_words.h"
@@ -386,6 +387,7 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
     if (answer->why_not) {
         print_why_not_table(answer->why_not, best, style, arena, stream);
     }
+    print_shapes_table(problem, style, arena, stream);
     print_plan_search(answer, arena, stream);
     print_plan_notes(problem, style, stream);
 }

@@ -6,6 +6,7 @@
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
+#include "planner/print_shapes.h"
 #include "planner/print_words.h"
 
 enum { TEXT = 512, INDENT = 2 };
@@ -295,6 +296,7 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
         fputc('\n', stream);
         print_paragraph("  ", paying, stream);
     }
+    print_shapes_table(problem, style, arena, stream);
     fprintf(stream, "\nSearched %s counts from %s to %s devices: %s layouts in %s\n",
             print_count(arena, result->searches), print_count(arena, result->devices_from),
             print_count(arena, result->devices_to), print_amount(arena, (double)result->layouts),
@@ -385,6 +387,9 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
     }
     json_object_set_new(data, "frontier", frontier);
     json_object_set_new(data, "paying", print_data_text(paying_words(result, arena)));
+    if (problem->shapes) {
+        json_object_set_new(data, "shapes", print_shapes_data(problem));
+    }
     json_object_set_new(data, "search", search_data(result));
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;

@@ -160,8 +160,7 @@ static bool keep_parallelism(struct problem *problem, struct error *error) {
             return error_set(error, "%s splits by data alone: %s must be 1", problem->cluster.name,
                              layout_key_names[keys[i]]);
         }
-        request->keys[keys[i]].count = 1;
-        request->keys[keys[i]].values[0] = 1;
+        layout_request_fix(request, keys[i], 1);
     }
     return true;
 }
@@ -185,8 +184,9 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
 
 void problem_keep_states(struct problem *problem) {
     struct layout_request *request = &problem->search.request;
-    if (request->keys[LAYOUT_OFFLOAD].count == 0) {
-        layout_request_fix(request, LAYOUT_OFFLOAD, 0);
+    bool only_streams = problem->cluster.parallelism == PARALLELISM_DATA && problem->cluster.store.name;
+    if (request->keys[LAYOUT_OFFLOAD].count == 0 && !only_streams) {
+        layout_request_fix(request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
     }
 }
 

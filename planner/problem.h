@@ -88,6 +88,10 @@ struct problem {
     size_t note_count;
     struct arena *arena;
     enum problem_part fault; /* where problem_pose failed */
+
+    /* Of a model of which only the size is known: the answer for each of its shapes (shapes.h); NULL: not
+     * asked for, or the shape is known. */
+    const struct shapes *shapes;
 };
 
 /* Reads the files and puts it all together. False with the error set when a file is wrong or they don't go
@@ -101,7 +105,8 @@ bool problem_default_devices(struct problem *problem, struct error *error);
 /* Devices that a layout fixes all by itself; 0 when it doesn't. */
 int64_t problem_layout_devices(const struct layout_request *request);
 
-/* With states on the host a model fits on ever fewer devices, ever more slowly: only if it is asked for. */
+/* With states on the host a model fits on ever fewer devices, ever more slowly: only if it is asked for, or
+ * the cluster has no other way to hold a large model. */
 void problem_keep_states(struct problem *problem);
 
 /* A count of devices, of whole nodes, below which nothing can fit. */

@@ -44,7 +44,7 @@ static bool find_faster(struct problem *problem, struct answer *answer, struct w
         if (result.plan_count == 0)
             continue;
         const struct plan *plan = cost(problem, &result.plans[0].layout);
-        bool fits = plan->memory.per_device_bytes <= plan->memory.capacity_bytes;
+        bool fits = memory_fits(&plan->memory);
         if (fits || (search.limit_seconds > 0 && plan->step.seconds >= search.limit_seconds))
             continue;
         search.limit_seconds = plan->step.seconds;

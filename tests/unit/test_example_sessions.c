@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "planner/session.h"
+#include "planner/shapes.h"
 #include "planner/size.h"
 
 /* Under the sanitizers, which take twenty times as long, the large ones are left out. */
@@ -30,7 +31,10 @@ static const struct expected all[] = {
     {"gpt-4", 1, 4096, 9600, 60, 100, 0.30, 0.60},
     {"gpt-4-32k", 0, 1024, 4096, 5, 14, 0.25, 0.60},
     {"gpt-4-32k", 1, 512, 2048, 5, 14, 0.20, 0.60},
-    {"gpt-4-100t", 0, 8192, 32768, 5000, 50000, 0.20, 0.60},
+    /* 96 micro-batches, each reading 200 TB of weights twice at 150 GB/s: 2.96 days of a step's 3.4, and
+       344,383 steps. */
+    {"gpt-4-100t", 0, 192, 192, 344383 * 2.96, 344383 * 4.0, 0.03, 0.10},
+    {"gpt-4-100t", 1, 16384, 32768, 5000, 50000, 0.20, 0.60},
     /* 1,024 A100 took 34 days at 45 % MFU (arXiv 2104.04473, section 5.1), with software of 2021. */
     {"gpt-3", 0, 384, 1024, 20, 34, 0.45, 0.80},
     {"gpt-3", 1, 128, 512, 20, 34, 0.40, 0.75},
@@ -86,6 +90,42 @@ static void test_key_figures(void **state) {
         if (all[i].most <= MOST_DEVICES) {
             hold(&all[i]);
         }
+    }
+}
+
+/* Where only the size is known, every plausible shape has an answer of about the same size: what is printed
+ * as the band. */
+static void test_shapes(void **state) {
+    static const struct {
+        const char *name;
+        size_t cluster, shapes;
+    } derived[] = {{"gpt-4o", 0, 4}, {"gpt-4o-mini", 1, 3}, {"claude-3.5-sonnet", 0, 6}};
+    (void)state;
+    for (size_t i = 0; i < sizeof derived / sizeof *derived; i++) {
+        struct arena *arena = arena_create();
+        struct session session;
+        struct problem problem;
+        struct size_result result;
+        struct wish wish;
+        struct error error = {0};
+        const char *path = arena_print(arena, "%s/examples/sessions/%s.yaml", SOURCE_DIR, derived[i].name);
+        assert_true(session_read(path, arena, &session, &error) &&
+                    session_pose(&session, derived[i].cluster, arena, &problem, &wish, &error));
+        const struct problem asked = problem;
+        assert_true(size_find(&problem, &wish, NULL, &result, &error));
+        shapes_find_sizes(&problem, &asked, &wish, NULL, result.best);
+        assert_non_null(problem.shapes);
+        assert_int_equal(problem.shapes->count, derived[i].shapes);
+        assert_int_equal(problem.shapes->answered, derived[i].shapes);
+        assert_ptr_equal(problem.shapes->all[0].plan, result.best);
+        struct shapes_range devices = shapes_range_of(problem.shapes, shapes_devices);
+        assert_true(devices.least <= (double)result.best->devices &&
+                    (double)result.best->devices <= devices.most);
+        assert_true(devices.most <= 2 * devices.least);
+        struct shapes_range memory = shapes_range_of(problem.shapes, shapes_memory);
+        assert_true(memory.least < memory.most && memory.most <= result.best->memory.capacity_bytes);
+        assert_int_equal(problem.model.layers, problem.shapes->all[0].model->layers); /* as it was */
+        arena_destroy(arena);
     }
 }
 
@@ -145,9 +185,8 @@ static void test_none_is_forgotten(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_key_figures),
-        cmocka_unit_test(test_reported_layout),
-        cmocka_unit_test(test_context_is_split),
+        cmocka_unit_test(test_key_figures),       cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_reported_layout),   cmocka_unit_test(test_context_is_split),
         cmocka_unit_test(test_none_is_forgotten),
     };
     setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);

@@ -62,6 +62,56 @@ static void every_size_comes_out(void **state) {
     }
 }
 
+/* One thing changes at a time, the size never. Depths are between BLOOM's and DeepSeek's; of 200B: 68 to 128
+ * layers beside 92 (the rule: 96 (200 / 175)^(1/6) = 98, times 0.73 and 1.36, then rounded with the width).
+ */
+static void other_shapes_have_the_same_size(void **state) {
+    const double step = 1.7;
+    (void)state;
+    for (double parameters = 1e9; parameters <= 200e12; parameters *= step) {
+        struct model model = derive(parameters);
+        struct model_shape shapes[MODEL_OTHER_SHAPES];
+        model.vocab_assumed = true;
+        size_t count = model_other_shapes(&model, shapes);
+        assert_in_range(count, 2, MODEL_OTHER_SHAPES);
+        for (size_t i = 0; i < count; i++) {
+            const struct model *other = &shapes[i].model;
+            struct model_counts counts;
+            model_count(other, other->sequence, &counts);
+            assert_true(fabs(counts.parameters / parameters - 1) < 0.01);
+            const double depth = (double)other->layers / (double)model.layers;
+            const double widening = (double)other->ffn_hidden / (double)other->hidden;
+            assert_true(depth > 0.6 && depth < 1.6 && widening > 1.5 && widening < 5);
+            assert_int_equal((depth < 0.95 || depth > 1.05) + (other->kv_heads != model.kv_heads) +
+                                     (other->vocab != model.vocab) >
+                                 0,
+                             1);
+        }
+    }
+}
+
+static void shapes_of_200b(void **state) {
+    struct model model = derive(200e9);
+    struct model_shape shapes[MODEL_OTHER_SHAPES];
+    (void)state;
+    assert_int_equal(model.layers, 92);
+    assert_int_equal(model.hidden, 13312);
+    assert_int_equal(model_other_shapes(&model, shapes), 3); /* the vocabulary was given */
+    assert_string_equal(shapes[0].what, "deeper");
+    assert_int_equal(shapes[0].model.layers, 132);
+    assert_int_equal(shapes[0].model.hidden, 11264);
+    assert_string_equal(shapes[1].what, "shallower");
+    assert_int_equal(shapes[1].model.layers, 72);
+    assert_string_equal(shapes[2].what, "keys in every head");
+    assert_int_equal(shapes[2].model.kv_heads, 104);
+    model.vocab_assumed = true;
+    assert_int_equal(model_other_shapes(&model, shapes), 5);
+    assert_int_equal(shapes[3].model.vocab, 32000);
+    assert_int_equal(shapes[4].model.vocab, 256000);
+    model.shape_derived = false; /* published shapes are what they are */
+    assert_int_equal(model_other_shapes(&model, shapes), 0);
+}
+
 static void the_derivation_is_said(void **state) {
     (void)state;
     const struct model model = derive(200e9);
@@ -80,8 +130,12 @@ static void too_few_parameters_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gpt3s_size_gives_gpt3s_shape),   cmocka_unit_test(depths_are_near_the_published),
-        cmocka_unit_test(every_size_comes_out),           cmocka_unit_test(the_derivation_is_said),
+        cmocka_unit_test(gpt3s_size_gives_gpt3s_shape),
+        cmocka_unit_test(depths_are_near_the_published),
+        cmocka_unit_test(every_size_comes_out),
+        cmocka_unit_test(other_shapes_have_the_same_size),
+        cmocka_unit_test(shapes_of_200b),
+        cmocka_unit_test(the_derivation_is_said),
         cmocka_unit_test(too_few_parameters_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

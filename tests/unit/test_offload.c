@@ -69,7 +69,8 @@ static struct step_cost cost_on(const struct cluster *cluster, const struct layo
     struct training training = plain_training();
     struct arena *arena = arena_create();
     struct step_cost cost;
-    cost_evaluate(cost_context_create(arena, &plain_model, cluster, &training), layout, PIPELINE_CLOSED_FORM, &cost, NULL);
+    cost_evaluate(cost_context_create(arena, &plain_model, cluster, &training), layout, PIPELINE_CLOSED_FORM,
+                  &cost, NULL);
     arena_destroy(arena);
     return cost;
 }
@@ -251,8 +252,47 @@ static void unions_move_out_all(void **state) {
         }
 }
 
+/* GPT shapes of arXiv 2101.06840 and 2104.07857, on as many V100 of a DGX-2: what was said to fit does. */
+static bool fits_on_dgx2(int64_t layers, int64_t hidden, int64_t devices, int64_t micro_batch,
+                         enum offload offload) {
+    struct model model = plain_model;
+    struct cluster cluster;
+    struct arena *arena = arena_create();
+    struct error error = {0};
+    struct training training = {.sequence = 1024,
+                                .global_batch = micro_batch * devices,
+                                .precision = PRECISION_FP16,
+                                .attention = ATTENTION_UNFUSED,
+                                .stack = stack_find("megatron-deepspeed")};
+    struct layout layout = plain_layout(offload);
+    struct memory_use use;
+    assert_true(cluster_read(SOURCE_DIR "/topologies/dgx-2.yaml", arena, &cluster, &error));
+    model.layers = layers;
+    model.hidden = hidden;
+    model.heads = model.kv_heads = hidden / 128;
+    model.ffn_hidden = 4 * hidden;
+    model.vocab = 50304;
+    model.tied_embeddings = true;
+    layout.dp = devices;
+    layout.micro_batch = micro_batch;
+    memory_estimate(&model, &cluster, &training, &layout, &use, NULL);
+    arena_destroy(arena);
+    return memory_fits(&use);
+}
+
+static void published_sizes_fit(void **state) {
+    (void)state;
+    assert_true(fits_on_dgx2(65, 4096, 1, 1, OFFLOAD_GRADIENTS)); /* 13B on one, and hardly more */
+    assert_false(fits_on_dgx2(75, 4096, 1, 1, OFFLOAD_GRADIENTS));
+    assert_false(fits_on_dgx2(65, 4096, 1, 1, OFFLOAD_OPTIMIZER));
+    assert_true(fits_on_dgx2(125, 8192, 16, 24, OFFLOAD_WEIGHTS_ACTIVATIONS));  /* 100B on sixteen */
+    assert_true(fits_on_dgx2(128, 25600, 16, 7, OFFLOAD_WEIGHTS_ACTIVATIONS));  /* 1T, with the drives */
+    assert_false(fits_on_dgx2(512, 25600, 16, 1, OFFLOAD_WEIGHTS_ACTIVATIONS)); /* 4T: the drives are full */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(published_sizes_fit),
         cmocka_unit_test(unions_move_out_all),
         cmocka_unit_test(what_moves_out_is_gone_from_the_device),
         cmocka_unit_test(streamed_layers_are_bounded),

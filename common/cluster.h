@@ -155,7 +155,8 @@ struct cluster {
     const char *name;
     const char *file; /* read from; NULL for one made in memory */
     struct cluster_source source;
-    int64_t nodes; /* how many there are; 0: as many as asked */
+    int64_t nodes;                 /* how many there are; 0: as many as asked */
+    double energy_price_per_joule; /* of what the devices draw, beside their price; 0: in it, or unknown */
     struct cluster_node node;
     enum cluster_parallelism parallelism;
     struct cluster_store store;

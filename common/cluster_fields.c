@@ -41,6 +41,7 @@ const struct field cluster_fields[] = {
      .unit = UNIT_COUNT,
      .minimum = 1,
      .maximum = 1e9},
+    NUMBER_POSITIVE("energy_price", struct cluster, energy_price_per_joule, UNIT_MONEY_PER_JOULE),
     CUSTOM_REQUIRED("node", offsetof(struct cluster, node), read_node),
     CUSTOM_REQUIRED("device", offsetof(struct cluster, device), read_device),
     CUSTOM_REQUIRED("network", 0, read_network),

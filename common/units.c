@@ -46,6 +46,10 @@ static const struct suffix money[] = {{"$", 1, 1}, {"USD", 1, 1}, {NULL, 0, 0}};
 static const struct suffix money_per_second[] = {
     {"$/h", 1, 3600},  {"$/hour", 1, 3600}, {"USD/h", 1, 3600},   {"$/s", 1, 1},
     {"$/d", 1, 86400}, {"$/day", 1, 86400}, {"$/y", 1, 31557600}, {NULL, 0, 0}};
+static const struct suffix money_per_joule[] = {{"$/kWh", 1, 3.6e6}, {"USD/kWh", 1, 3.6e6},
+                                                {"$/MWh", 1, 3.6e9}, {"USD/MWh", 1, 3.6e9},
+                                                {"$/J", 1, 1},       {NULL, 0, 0}};
+static const struct suffix joules[] = {{"J", 1, 1}, {"Wh", 3600, 1}, {NULL, 0, 0}};
 static const struct suffix watts[] = {{"W", 1, 1}, {NULL, 0, 0}};
 static const struct suffix hertz[] = {{"Hz", 1, 1}, {NULL, 0, 0}};
 
@@ -67,6 +71,9 @@ static const struct suffix shown_seconds[] = {{" ns", 1, 1e9},  {" us", 1, 1e6},
 static const struct suffix shown_money[] = {
     {" $", 1, 1}, {" k$", 1e3, 1}, {" M$", 1e6, 1}, {" B$", 1e9, 1}, {NULL, 0, 0}};
 static const struct suffix shown_money_per_second[] = {{" $/h", 1, 3600}, {NULL, 0, 0}};
+static const struct suffix shown_money_per_joule[] = {{" $/kWh", 1, 3.6e6}, {NULL, 0, 0}};
+static const struct suffix shown_joules[] = {{" Wh", 3600, 1},    {" kWh", 3.6e6, 1},  {" MWh", 3.6e9, 1},
+                                             {" GWh", 3.6e12, 1}, {" TWh", 3.6e15, 1}, {NULL, 0, 0}};
 static const struct suffix shown_watts[] = {{" W", 1, 1}, {" kW", 1e3, 1}, {" MW", 1e6, 1}, {NULL, 0, 0}};
 static const struct suffix shown_hertz[] = {
     {" Hz", 1, 1}, {" kHz", 1e3, 1}, {" MHz", 1e6, 1}, {" GHz", 1e9, 1}, {NULL, 0, 0}};
@@ -88,6 +95,8 @@ static const struct kind {
                      count_prefixes, shown_counts},
     [UNIT_MONEY] = {"$, k$, M$ or B$", money, count_prefixes, shown_money},
     [UNIT_MONEY_PER_SECOND] = {"$/h, $/d or $/s", money_per_second, NULL, shown_money_per_second},
+    [UNIT_MONEY_PER_JOULE] = {"$/kWh or $/MWh", money_per_joule, NULL, shown_money_per_joule},
+    [UNIT_JOULES] = {"J, kWh or MWh", joules, decimal_prefixes, shown_joules},
     [UNIT_WATTS] = {"W, kW or MW", watts, decimal_prefixes, shown_watts},
     [UNIT_HERTZ] = {"Hz, kHz, MHz or GHz", hertz, decimal_prefixes, shown_hertz},
 };

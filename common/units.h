@@ -18,6 +18,8 @@ enum unit {
     UNIT_TOKENS,           /* as a count, "tokens" may follow: "60M tokens" */
     UNIT_MONEY,            /* "63 M$", "21.5 M$", "100 $" */
     UNIT_MONEY_PER_SECOND, /* "1.00 $/h" is 1/3600 */
+    UNIT_MONEY_PER_JOULE,  /* "0.10 $/kWh" is 0.10 / 3.6e6 */
+    UNIT_JOULES,           /* "3.6 MJ", "14.6 GWh" */
     UNIT_WATTS,            /* "400 W", "1.2 kW" */
     UNIT_HERTZ             /* "1410 MHz" */
 };

@@ -70,13 +70,20 @@ double cost_mfu(const struct model *model, const struct cluster *cluster, const 
 
 /* A whole training: steps, days with interruptions (Daly's optimal checkpoint interval), cost, energy. */
 struct training_cost {
-    double tokens, steps, days, device_hours, cost; /* cost 0: no price known */
+    double tokens, steps, days, device_hours;
+    double cost;        /* dollars: device hours x price + energy x its price; 0: neither price is known */
+    double energy_cost; /* the second part */
     double
         goodput; /* share of the time that is not lost to checkpoints and restarts; 1 when no MTBF is known */
     double energy_joules; /* 0: unknown */
 };
 /* Its steps, and the share of the time that so many devices make progress. */
 double cost_steps(const struct training *training);
+
+/* Dollars a second while `devices` compute and `paid` are paid for, and how many of them for energy. */
+double cost_rate(const struct cluster *cluster, double paid, double devices);
+double cost_energy_rate(const struct cluster *cluster, double devices);
+
 double cost_goodput(const struct model_counts *counts, const struct cluster *cluster, int64_t devices);
 
 void cost_training(const struct model *model, const struct cluster *cluster, const struct training *training,

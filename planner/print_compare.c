@@ -11,24 +11,11 @@
 
 enum { TEXT = 512, INDENT = 2 };
 
-static const double JOULES_A_WATT_HOUR = 3600;
-
 /* A difference smaller than this is not worth a word: no prediction is as good. */
 static const double ALIKE = 0.03;
 
 static const struct plan *shown(const struct compared *compared) {
     return compared->result.best ? compared->result.best : compared->result.closest;
-}
-
-static const char *energy(struct arena *arena, double joules) {
-    static const char *const units[] = {"Wh", "kWh", "MWh", "GWh", "TWh"};
-    double value = joules / JOULES_A_WATT_HOUR;
-    size_t unit = 0;
-    while (value >= 1000 && unit + 1 < sizeof units / sizeof *units) {
-        value /= 1000;
-        unit++;
-    }
-    return arena_print(arena, "%.3g %s", value, units[unit]);
 }
 
 /* What binds, in a word. */
@@ -68,16 +55,17 @@ static void print_answers(const struct compared *compared, size_t count, const s
             continue;
         }
         const struct training_cost *total = &plan->total;
-        print_table_add(table, (const char *const[]){
-                                   compared[i].label, print_count(arena, plan->devices),
-                                   print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
-                                   print_percent(arena, plan->mfu),
-                                   print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
-                                   totals ? print_days(arena, total->days) : NULL,
-                                   totals ? print_amount(arena, total->device_hours) : NULL,
-                                   total->cost > 0 ? print_quantity(arena, total->cost, UNIT_MONEY) : NULL,
-                                   total->energy_joules > 0 ? energy(arena, total->energy_joules) : NULL,
-                                   binding(&compared[i])});
+        print_table_add(
+            table,
+            (const char *const[]){
+                compared[i].label, print_count(arena, plan->devices),
+                print_quantity(arena, plan->step.seconds, UNIT_SECONDS), print_percent(arena, plan->mfu),
+                print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                totals ? print_days(arena, total->days) : NULL,
+                totals ? print_amount(arena, total->device_hours) : NULL,
+                total->cost > 0 ? print_quantity(arena, total->cost, UNIT_MONEY) : NULL,
+                total->energy_joules > 0 ? print_quantity(arena, total->energy_joules, UNIT_JOULES) : NULL,
+                binding(&compared[i])});
     }
     fputc('\n', stream);
     print_table_print(table, style, 0, stream);

@@ -121,6 +121,7 @@ static json_t *training_data(const struct plan *plan) {
     set_known(data, "days", asked, total->days);
     set_known(data, "device_hours", asked, total->device_hours);
     set_known(data, "cost", asked && total->cost > 0, total->cost);
+    set_known(data, "energy_cost", asked && total->energy_cost > 0, total->energy_cost);
     set_known(data, "goodput", asked, total->goodput);
     set_known(data, "energy", asked && total->energy_joules > 0, total->energy_joules);
     return data;

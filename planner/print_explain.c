@@ -15,6 +15,8 @@ static const char *unit_name(enum unit unit) {
         [UNIT_TOKENS] = "tokens",
         [UNIT_MONEY] = "$",
         [UNIT_MONEY_PER_SECOND] = "$/s",
+        [UNIT_MONEY_PER_JOULE] = "$/J",
+        [UNIT_JOULES] = "J",
         [UNIT_WATTS] = "W",
         [UNIT_HERTZ] = "Hz",
     };

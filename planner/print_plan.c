@@ -182,15 +182,31 @@ static const char *plan_total(const struct plan *plan, struct arena *arena) {
         return arena_print(arena, "never ends, %s steps: interruptions come faster than work is saved",
                            print_count(arena, (int64_t)ceil(total->steps)));
     }
-    const char *cost =
-        total->cost > 0 ? arena_print(arena, ", %s", print_quantity(arena, total->cost, UNIT_MONEY)) : "";
     const char *goodput = total->goodput < 1 ? arena_print(arena, " (%s lost to interruptions)",
                                                            print_percent(arena, 1 - total->goodput))
                                              : "";
     int64_t steps = (int64_t)ceil(total->steps);
-    return arena_print(arena, "%s%s, %s step%s, %s device hours%s",
+    return arena_print(arena, "%s%s, %s step%s, %s device hours",
                        print_duration(arena, total->days * SECONDS_A_DAY), goodput, print_count(arena, steps),
-                       print_plural(steps), print_amount(arena, total->device_hours), cost);
+                       print_plural(steps), print_amount(arena, total->device_hours));
+}
+
+/* "41.7 M$ = 20.1M device hours x 2 $/h + 14.1 GWh x 0.1 $/kWh" */
+static const char *plan_cost(const struct plan *plan, struct arena *arena) {
+    const struct training_cost *total = &plan->total;
+    const struct cluster *cluster = plan->cluster;
+    bool priced = cluster->device.price_per_second > 0;
+    const char *hours =
+        priced ? arena_print(arena, "%s device hours x %s", print_amount(arena, total->device_hours),
+                             print_quantity(arena, cluster->device.price_per_second, UNIT_MONEY_PER_SECOND))
+               : "";
+    const char *energy =
+        total->energy_cost > 0
+            ? arena_print(arena, "%s%s x %s", priced ? " + " : "",
+                          print_quantity(arena, total->energy_joules, UNIT_JOULES),
+                          print_quantity(arena, cluster->energy_price_per_joule, UNIT_MONEY_PER_JOULE))
+            : "";
+    return arena_print(arena, "%s = %s%s", print_quantity(arena, total->cost, UNIT_MONEY), hours, energy);
 }
 
 /* For tables, which have no room for the word. */
@@ -249,6 +265,9 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
     print_band("  Memory band: ", &bands.memory, arena, stream);
     if (plan->training.tokens > 0) {
         print_paragraph("  In all: ", plan_total(plan, arena), stream);
+        if (plan->total.cost > 0 && isfinite(plan->total.cost)) {
+            print_paragraph("  Cost: ", plan_cost(plan, arena), stream);
+        }
     }
 }
 

@@ -128,6 +128,24 @@ static const char *alone_words(const struct wish *wish, const struct size_result
     return wishes > 1 ? arena_print(arena, " Each wish alone can be met: %s.", words) : "";
 }
 
+/* Where a budget does not pay for the energy alone; else "". */
+static const char *energy_words(const struct wish *wish, const struct size_result *result,
+                                struct arena *arena) {
+    const struct plan *least = result->closest;
+    for (size_t i = 0; i < result->point_count; i++) {
+        if (result->points[i].plan->total.energy_cost < least->total.energy_cost) {
+            least = result->points[i].plan;
+        }
+    }
+    double energy = least->total.energy_cost;
+    return wish->budget > 0 && energy > wish->budget
+               ? arena_print(arena,
+                             " The energy alone is at least %s (with %s devices), over the budget by %s.",
+                             print_quantity(arena, energy, UNIT_MONEY), print_count(arena, least->devices),
+                             print_excess(arena, energy / wish->budget - 1))
+               : "";
+}
+
 const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena) {
     const char *misses = "";
     if (!result->closest) {
@@ -143,9 +161,10 @@ const char *print_size_miss(const struct wish *wish, const struct size_result *r
                                  reached(result->closest, key, arena), wished(wish, key, arena)));
         }
     }
-    return arena_print(arena, "%s devices come closest and miss %s.%s",
-                       print_count(arena, result->closest->devices), misses,
-                       alone_words(wish, result, arena));
+    return arena_print(arena, "%s device%s come%s closest and miss%s %s.%s%s",
+                       print_count(arena, result->closest->devices), print_plural(result->closest->devices),
+                       result->closest->devices == 1 ? "s" : "", result->closest->devices == 1 ? "es" : "",
+                       misses, energy_words(wish, result, arena), alone_words(wish, result, arena));
 }
 
 void print_size_no(const struct problem *problem, const struct wish *wish, const struct size_result *result,

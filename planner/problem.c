@@ -143,6 +143,20 @@ static bool read_files(const struct problem_asked *asked, struct problem *proble
     return true;
 }
 
+/* What was asked in place of the cluster file's prices. */
+static bool set_prices(const struct problem_asked *asked, struct problem *problem, struct error *error) {
+    struct cluster *cluster = &problem->cluster;
+    if (asked->price_given) {
+        cluster->device.price_per_second = asked->price_per_second;
+    }
+    if (asked->energy_price_given) {
+        cluster->energy_price_per_joule = asked->energy_price_per_joule;
+    }
+    problem->fault = PROBLEM_ENERGY_PRICE;
+    return cluster->energy_price_per_joule <= 0 || cluster->device.power_watts > 0 ||
+           error_set(error, "an energy price needs the power of a device, and %s gives none", cluster->name);
+}
+
 struct problem_asked problem_asked_nothing(void) {
     return (struct problem_asked){.precision = PRECISION_BF16, .stack = stack_default(), .top = DEFAULT_TOP};
 }
@@ -174,8 +188,8 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
     problem->search.request = asked->layout;
     problem->search.exhaustive = asked->exhaustive;
     problem->search.top = asked->top;
-    if (!read_files(asked, problem, error) || !set_training(asked, problem, error) ||
-        !set_devices(asked, problem, error)) {
+    if (!read_files(asked, problem, error) || !set_prices(asked, problem, error) ||
+        !set_training(asked, problem, error) || !set_devices(asked, problem, error)) {
         return false;
     }
     model_count(&problem->model, problem->search.training.sequence, &problem->counts);
@@ -356,7 +370,12 @@ static void note_cluster(struct problem *problem) {
             100 * share);
     }
     if (problem->search.training.tokens > 0 && cluster->device.price_per_second <= 0) {
-        problem_note(problem, "no cost: the cluster file gives no price");
+        problem_note(problem, cluster->energy_price_per_joule > 0
+                                  ? "the cost is that of energy alone: the cluster file gives no price"
+                                  : "no cost: the cluster file gives no price");
+    }
+    if (problem->search.training.tokens > 0 && cluster->energy_price_per_joule > 0) {
+        problem_note(problem, "energy: the devices at their power all the time, without hosts and cooling");
     }
     bool interruptions = cluster->device.mtbf_seconds > 0 && cluster->node.storage_bytes_per_second > 0;
     if (problem->search.training.tokens > 0 && !interruptions) {

@@ -10,11 +10,11 @@
 /* As given; NULL where they were not. */
 struct problem_flags {
     const char *model, *cluster, *devices, *sequence, *global_batch, *tokens, *precision, *layout, *top,
-        *stack, *attention;
+        *stack, *attention, *price, *energy_price;
     bool exhaustive;
 };
 
-enum { PROBLEM_OPTIONS = 12, PROBLEM_MAX_NOTES = 24 };
+enum { PROBLEM_OPTIONS = 14, PROBLEM_MAX_NOTES = 24 };
 
 /* The same in base units, from flags or from a session. What was not said is 0, NULL or as
  * problem_asked_nothing has it. */
@@ -29,12 +29,16 @@ struct problem_asked {
     bool attention_given; /* else what the stack does */
     enum attention_kernel attention;
     struct layout_request layout;
-    int64_t devices_from, devices_to; /* the same twice for one count */
+    int64_t devices_from, devices_to;     /* the same twice for one count */
+    bool price_given, energy_price_given; /* else the cluster file's */
+    double price_per_second, energy_price_per_joule;
     size_t top;
     bool exhaustive;
 };
 
-/* Bounds against typing errors. */
+/* Bounds against typing errors; of prices in dollars a second and a joule. */
+#define PROBLEM_HIGHEST_PRICE        1e6
+#define PROBLEM_HIGHEST_ENERGY_PRICE 1.0
 enum { PROBLEM_MAX_DEVICES = 16777216 };
 
 /* The defaults. */
@@ -69,7 +73,8 @@ enum problem_part {
     PROBLEM_LAYOUT,
     PROBLEM_BATCH,
     PROBLEM_PRECISION,
-    PROBLEM_DEVICES
+    PROBLEM_DEVICES,
+    PROBLEM_ENERGY_PRICE
 };
 
 struct problem {

@@ -32,6 +32,11 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
         {"top", 'k', "K", "how many plans to show; default: 5", &flags->top, NULL},
         {"stack", 0, "S", "software that runs it; default: megatron-core", &flags->stack, NULL},
         {"attention", 0, "A", "flash or unfused; default: what the stack does", &flags->attention, NULL},
+        {"price", 0, "M", "of a device: \"2.50 $/h\"; default: the cluster file's", &flags->price, NULL},
+        {"energy-price", 0, "M",
+         "of what the devices draw, beside their price: \"0.10 $/kWh\"; default: the\n"
+         "cluster file's, or none",
+         &flags->energy_price, NULL},
         {"exhaustive", 0, NULL, "cost every layout that fits, prune none", NULL, &flags->exhaustive},
     };
     memcpy(entries, options, sizeof options);
@@ -146,6 +151,16 @@ static bool read_training(const struct problem_flags *flags, struct problem_aske
            read_choices(flags, asked, error);
 }
 
+static bool read_prices(const struct problem_flags *flags, struct problem_asked *asked, struct error *error) {
+    asked->price_given = flags->price != NULL;
+    asked->energy_price_given = flags->energy_price != NULL;
+    return (!flags->price || problem_parse_number("--price", flags->price, UNIT_MONEY_PER_SECOND, 0,
+                                                  PROBLEM_HIGHEST_PRICE, &asked->price_per_second, error)) &&
+           (!flags->energy_price ||
+            problem_parse_number("--energy-price", flags->energy_price, UNIT_MONEY_PER_JOULE, 0,
+                                 PROBLEM_HIGHEST_ENERGY_PRICE, &asked->energy_price_per_joule, error));
+}
+
 static bool missing_file(const struct problem_flags *flags, struct error *error) {
     bool model_missing = !flags->model;
     error_set(error, "--%s is missing", model_missing ? "model" : "cluster");
@@ -164,7 +179,7 @@ bool problem_flags_read(const struct problem_flags *flags, struct problem_asked 
         return missing_file(flags, error);
     }
     int64_t top = (int64_t)asked->top;
-    if (!read_training(flags, asked, error) ||
+    if (!read_training(flags, asked, error) || !read_prices(flags, asked, error) ||
         (flags->layout && !layout_request_parse(flags->layout, &asked->layout, error)) ||
         (flags->top && !parse_whole("--top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
         (flags->devices && !problem_parse_devices("--devices", flags->devices, &asked->devices_from,

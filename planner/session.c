@@ -70,6 +70,18 @@ static bool read_cluster(const struct fields_reader *reader, const struct yaml_n
          .offset = offsetof(struct session_cluster, stack),
          .read = read_stack},
         {.key = "devices", .type = FIELD_CUSTOM, .read = read_cluster_devices},
+        {.key = "price",
+         .type = FIELD_NUMBER,
+         .offset = offsetof(struct session_cluster, price_per_second),
+         .present_offset = offsetof(struct session_cluster, price_given),
+         .unit = UNIT_MONEY_PER_SECOND,
+         .maximum = PROBLEM_HIGHEST_PRICE},
+        {.key = "energy_price",
+         .type = FIELD_NUMBER,
+         .offset = offsetof(struct session_cluster, energy_price_per_joule),
+         .present_offset = offsetof(struct session_cluster, energy_price_given),
+         .unit = UNIT_MONEY_PER_JOULE,
+         .maximum = PROBLEM_HIGHEST_ENERGY_PRICE},
         {.key = NULL}};
     cluster->node = node;
     return node->kind == YAML_MAPPING ? fields_read(reader, node, fields, "a cluster", cluster)
@@ -154,6 +166,12 @@ static bool read_session(const struct fields_reader *reader, const struct yaml_n
          .type = FIELD_CUSTOM,
          .offset = offsetof(struct session, asked),
          .read = read_training},
+        {.key = "energy_price",
+         .type = FIELD_NUMBER,
+         .offset = offsetof(struct session, asked.energy_price_per_joule),
+         .present_offset = offsetof(struct session, asked.energy_price_given),
+         .unit = UNIT_MONEY_PER_JOULE,
+         .maximum = PROBLEM_HIGHEST_ENERGY_PRICE},
         {.key = "want", .type = FIELD_CUSTOM, .offset = offsetof(struct session, wish), .read = read_want},
         {.key = "search",
          .type = FIELD_CUSTOM,
@@ -210,6 +228,9 @@ static const struct yaml_node *blamed(const struct session *session, const struc
                                      : member(member(root, "want"), "devices");
     case PROBLEM_LAYOUT:
         return member(root, "search");
+    case PROBLEM_ENERGY_PRICE:
+        return cluster->energy_price_given ? member(cluster->node, "energy_price")
+                                           : member(root, "energy_price");
     case PROBLEM_CLUSTER:
         break;
     }
@@ -229,6 +250,12 @@ bool session_pose(const struct session *session, size_t index, struct arena *are
     if (cluster->stack) {
         asked.stack = cluster->stack;
     }
+    if (cluster->energy_price_given) {
+        asked.energy_price_given = true;
+        asked.energy_price_per_joule = cluster->energy_price_per_joule;
+    }
+    asked.price_given = cluster->price_given;
+    asked.price_per_second = cluster->price_per_second;
     if (cluster->devices_from) {
         wish->devices_from = cluster->devices_from;
         wish->devices_to = cluster->devices_to;

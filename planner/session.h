@@ -13,6 +13,9 @@ struct session_cluster {
     enum precision precision;
     const struct stack *stack;        /* NULL: the session's */
     int64_t devices_from, devices_to; /* 0: the session's */
+    bool price_given;                 /* else the cluster file's */
+    bool energy_price_given;          /* else the session's */
+    double price_per_second, energy_price_per_joule;
     const struct yaml_node *node;
 };
 

@@ -52,6 +52,14 @@ double cost_goodput(const struct model_counts *counts, const struct cluster *clu
     return goodput(mtbf, write, RESTART_SECONDS + write);
 }
 
+double cost_energy_rate(const struct cluster *cluster, double devices) {
+    return devices * cluster->device.power_watts * cluster->energy_price_per_joule;
+}
+
+double cost_rate(const struct cluster *cluster, double paid, double devices) {
+    return paid * cluster->device.price_per_second + cost_energy_rate(cluster, devices);
+}
+
 void cost_training(const struct model *model, const struct cluster *cluster, const struct training *training,
                    const struct layout *layout, double step_seconds, struct training_cost *cost) {
     struct model_counts counts;
@@ -63,6 +71,7 @@ void cost_training(const struct model *model, const struct cluster *cluster, con
     double seconds = cost->steps * step_seconds / cost->goodput;
     cost->days = seconds / SECONDS_A_DAY;
     cost->device_hours = devices * seconds / SECONDS_AN_HOUR;
-    cost->cost = devices * seconds * cluster->device.price_per_second;
+    cost->cost = seconds * cost_rate(cluster, devices, devices);
+    cost->energy_cost = seconds * cost_energy_rate(cluster, devices);
     cost->energy_joules = devices * seconds * cluster->device.power_watts;
 }

@@ -116,7 +116,7 @@ bool wish_is_some(const struct wish *wish) {
 
 static bool check_totals(const struct wish *wish, const struct problem *problem, enum wish_key *key,
                          struct error *error) {
-    bool price = problem->cluster.device.price_per_second > 0, tokens = problem->search.training.tokens > 0;
+    bool price = cost_rate(&problem->cluster, 1, 1) > 0, tokens = problem->search.training.tokens > 0;
     *key = wish->deadline_seconds > 0 ? WISH_DEADLINE : wish->budget > 0 ? WISH_BUDGET : WISH_OBJECTIVE;
     bool totals = *key != WISH_OBJECTIVE || wish->objective == OBJECTIVE_COST;
     if (totals && !tokens) {
@@ -178,8 +178,9 @@ static double paid_devices(const struct wish *wish, const struct cluster *cluste
 double wish_step_of(const struct wish *wish, const struct problem *problem, double seconds, double money) {
     const struct training *training = &problem->search.training;
     const struct cluster *cluster = &problem->cluster;
-    double price = cluster->device.price_per_second * paid_devices(wish, cluster, problem->search.devices);
-    double allowed = fmin(seconds, isfinite(money) ? money / price : HUGE_VAL);
+    double rate = cost_rate(cluster, paid_devices(wish, cluster, problem->search.devices),
+                            (double)problem->search.devices);
+    double allowed = fmin(seconds, isfinite(money) ? money / rate : HUGE_VAL);
     return allowed * cost_goodput(&problem->counts, cluster, problem->search.devices) / cost_steps(training);
 }
 
@@ -209,7 +210,7 @@ double wish_step_limit(const struct wish *wish, const struct problem *problem, e
 
 void wish_pay_spares(const struct wish *wish, struct plan *plan) {
     double factor = paid_devices(wish, plan->cluster, plan->devices) / (double)plan->devices;
-    plan->total.cost *= factor;
+    plan->total.cost = (plan->total.cost - plan->total.energy_cost) * factor + plan->total.energy_cost;
     plan->total.device_hours *= factor;
 }
 

@@ -353,6 +353,11 @@ static void a_whole_training(void **state) {
     assert_true(cost.goodput == 1);
     assert_near(cost.cost, 256 * 2 * cost.steps * 10 / 3600, 1e-12);
     assert_near(cost.energy_joules, 256 * 700 * cost.steps * 10, 1e-12);
+    assert_true(cost.energy_cost == 0);
+    cluster.energy_price_per_joule = 0.1 / 3.6e6;
+    cost_training(&model, &cluster, &training, &layout, 10, &cost);
+    assert_near(cost.energy_cost, 256 * 0.7 * cost.steps * 10 / 3600 * 0.1, 1e-12);
+    assert_near(cost.cost, 256 * (2 + 0.07) * cost.steps * 10 / 3600, 1e-12);
 
     /* 50,000 h a device: 256 devices fail every 195 h. 2.45 TB in checkpoints at 32 x 1 GB/s take 76.6 s, so
      * every 2.9 h one (Daly): two times 0.73 % of the time, and half an interval with restart each 195 h. */

@@ -76,6 +76,7 @@ static int create(void **state) {
     problem->cluster.name = "dgx-a100-80g";
     problem->cluster.node.devices = 8;
     problem->cluster.device.name = "A100-SXM4-80GB";
+    problem->cluster.device.price_per_second = 1.0 / 3600;
     problem->search.training = (struct training){
         .sequence = 2048, .global_batch = 1536, .tokens = 3e11, .precision = PRECISION_BF16, .stack = &stack};
     problem_note(problem, "vocabulary of %d assumed", 51200);
@@ -146,7 +147,8 @@ static void test_table(void **state) {
     assert_has(text, "compute          7 s  70 %  #############......\n");
     assert_null(strstr(text, "recompute      ")); /* terms of nothing are left out */
     assert_has(text, "Rate: 314,573 tokens/s, 307 a device\n");
-    assert_has(text, "In all: 11.5 days, 95,368 steps, 282,624 device hours, 283 k$\n");
+    assert_has(text, "In all: 11.5 days, 95,368 steps, 282,624 device hours\n"
+                     "  Cost: 283 k$ = 282,624 device hours x 1.00 $/h\n");
     assert_has(text, "  11 s  +-12 %  10.0 %  45.0 %   60 GB  11.5  pp=16 dp=8\n");
     assert_has(text, "Searched 12,345 layouts in 250 ms: 2,345 fit, 345 costed, 2,000 pruned\n");
     assert_has(text, "  - vocabulary of 51200 assumed\n");

@@ -7,13 +7,12 @@
 #include "planner/size.h"
 
 /* As short a search as can be: the small model, and few free keys. */
-static const struct problem_flags small = {.model = "llama-3-8b",
-                                           .cluster = "dgx-h100",
-                                           .global_batch = "240",
-                                           .tokens = "10B",
-                                           .layout =
-                                               "vpp=1 recompute=none,full micro_batch=1,2 cp=1 offload=false",
-                                           .devices = "1..160"};
+static struct problem_flags small = {.model = "llama-3-8b",
+                                     .cluster = "dgx-h100",
+                                     .global_batch = "240",
+                                     .tokens = "10B",
+                                     .layout = "vpp=1 recompute=none,full micro_batch=1,2 cp=1 offload=false",
+                                     .devices = "1..160"};
 
 static int create(void **state) {
     setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
@@ -105,6 +104,24 @@ static void test_fewest_devices(void **state) {
     hold(*state, &(struct wish){.step_seconds = 1.5});
     hold(*state, &(struct wish){.deadline_seconds = 86400, .budget = 1500});
     hold(*state, &(struct wish){.headroom_bytes = 40e9});
+}
+
+/* Spare nodes are rented and draw nothing. */
+static void test_energy_is_paid_for(void **state) {
+    const struct problem_flags free_flags = small;
+    const struct wish wish = {.objective = OBJECTIVE_COST, .spare_nodes = 2, .deadline_seconds = 43200};
+    struct problem problem;
+    struct size_result result;
+    small.energy_price = "2 $/kWh";
+    hold(*state, &wish);
+    hold(*state, &(struct wish){.budget = 2500});
+    size(*state, &wish, &problem, &result);
+    const struct training_cost *total = &result.best->total;
+    double hours = total->days * 24, devices = (double)result.best->devices;
+    assert_same_double(round(total->energy_cost * 1e6), round(devices * hours * 0.7 * 2 * 1e6));
+    assert_same_double(round(total->cost * 1e6),
+                       round(((devices + 16) * hours * 2 + total->energy_cost) * 1e6));
+    small = free_flags;
 }
 
 static void test_other_objectives(void **state) {
@@ -231,6 +248,7 @@ static void test_wishes_without_sense(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_fewest_devices, create, destroy),
+        cmocka_unit_test_setup_teardown(test_energy_is_paid_for, create, destroy),
         cmocka_unit_test_setup_teardown(test_other_objectives, create, destroy),
         cmocka_unit_test_setup_teardown(test_deadline_is_a_limit, create, destroy),
         cmocka_unit_test_setup_teardown(test_what_binds, create, destroy),

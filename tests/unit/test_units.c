@@ -70,6 +70,9 @@ static void reads_what_people_write(void **state) {
         {"1.00 $/h", UNIT_MONEY_PER_SECOND, 1.0 / 3600},
         {"24 $/d", UNIT_MONEY_PER_SECOND, 24.0 / 86400},
         {"400 W", UNIT_WATTS, 400},
+        {"0.36 $/kWh", UNIT_MONEY_PER_JOULE, 1e-7},
+        {"36 USD/MWh", UNIT_MONEY_PER_JOULE, 1e-8},
+        {"2 MWh", UNIT_JOULES, 7.2e9},
         {"1.2 kW", UNIT_WATTS, 1200},
         {"1410 MHz", UNIT_HERTZ, 1.41e9},
         {" \t80 GB ", UNIT_BYTES, 80e9},
@@ -129,6 +132,8 @@ static void refuses_what_is_no_quantity(void **state) {
         {"5 $/h", UNIT_MONEY},
         {"5 EUR", UNIT_MONEY},
         {"400 Watt hours", UNIT_WATTS},
+        {"0.1 $/h", UNIT_MONEY_PER_JOULE},
+        {"0.1 $/kW", UNIT_MONEY_PER_JOULE},
         {"1 Hzzz", UNIT_HERTZ},
         {"80 GB 80 GB", UNIT_BYTES},
     };
@@ -205,6 +210,8 @@ static void formats_for_people(void **state) {
         {63e6, UNIT_MONEY, "63 M$"},
         {1.0 / 3600, UNIT_MONEY_PER_SECOND, "1.00 $/h"},
         {1200, UNIT_WATTS, "1.2 kW"},
+        {0.1 / 3.6e6, UNIT_MONEY_PER_JOULE, "0.1 $/kWh"},
+        {7.2e9, UNIT_JOULES, "2 MWh"},
         {1.41e9, UNIT_HERTZ, "1.41 GHz"},
         {0.8512, UNIT_NONE, "0.851"},
     };

@@ -23,7 +23,7 @@
 #define BATCH_ROUNDING 0.02
 
 /* The default batch: the largest step there is between numbers like 2^k and 3 x 2^k. */
-#define DEFAULT_BATCH_ROUNDING (1.0 / 3)
+#define DEFAULT_BATCH_ROUNDING 0.25
 
 /* No training holds less of a parameter than 2 bytes of weight, 2 of gradient, and 12 of the optimizer's fp32
  * weight and two moments; all may be spread over all devices. */
@@ -258,36 +258,55 @@ static int64_t fixed_data_parallel(const struct problem *problem) {
     return problem->devices_from == problem->devices_to ? devices : 0;
 }
 
-/* What the batch should be a multiple of: the data-parallel split times the micro-batch where the layout
- * fixes them, else what of the device counts is no power of two. */
-static double batch_unit(const struct problem *problem) {
+/* What data-parallel splits and pipelines are made from: the split that the layout fixes, times the
+ * micro-batch, else the devices; of a range their least common multiple, unless that is absurd. */
+static int64_t batch_unit(const struct problem *problem) {
     const struct layout_request *request = &problem->search.request;
+    int64_t from = problem->devices_from, to = problem->devices_to;
     int64_t data_parallel = fixed_data_parallel(problem);
     if (data_parallel) {
         size_t choices = request->keys[LAYOUT_MICRO_BATCH].count;
-        int64_t micro_batch = choices ? request->keys[LAYOUT_MICRO_BATCH].values[choices - 1] : 1;
-        return (double)data_parallel * (double)micro_batch;
+        return data_parallel * (choices ? request->keys[LAYOUT_MICRO_BATCH].values[choices - 1] : 1);
     }
-    int64_t odd[2] = {problem->devices_from, problem->devices_to};
-    for (size_t i = 0; i < 2; i++) {
-        while (odd[i] && odd[i] % 2 == 0) {
-            odd[i] /= 2;
-        }
+    if (from == 0 || to == 0) {
+        return 1;
     }
-    return odd[0] && odd[1] ? (double)(odd[0] / greatest_common_divisor(odd[0], odd[1])) * (double)odd[1] : 1;
+    int64_t multiple = from / greatest_common_divisor(from, to) * to;
+    return multiple <= PROBLEM_MAX_DEVICES ? multiple : to;
 }
 
-/* Sequences near to `tokens` that many data-parallel splits divide: the unit times as large a power of two as
- * stays within `rounding`; the nearest whole number where none does. */
-static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
-    double wanted = tokens / (double)problem->search.training.sequence, best = fmax(round(wanted), 1);
-    for (double unit = batch_unit(problem); unit <= 2 * wanted; unit *= 2) {
+/* The multiple of `unit` times as large a power of two as leaves one within `rounding` of `wanted`; 0 where
+ * even `unit` leaves none. */
+static double multiple_near(double unit, double wanted, double rounding) {
+    double best = 0;
+    for (; unit <= 2 * wanted; unit *= 2) {
         double candidate = nearest_multiple(wanted, unit);
         if (fabs(candidate - wanted) <= rounding * wanted) {
             best = candidate;
         }
     }
-    return (int64_t)best;
+    return best;
+}
+
+/* Sequences near to `tokens` that many splits divide: as large a divisor of the unit as has a multiple within
+ * `rounding`, and then as large a power of two. */
+static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
+    double wanted = tokens / (double)problem->search.training.sequence;
+    int64_t unit = batch_unit(problem);
+    for (int64_t part = 1; part <= unit / part; part++) { /* unit / part falls: the largest divisors first */
+        double batch = unit % part == 0 ? multiple_near((double)(unit / part), wanted, rounding) : 0;
+        if (batch > 0) {
+            return (int64_t)batch;
+        }
+    }
+    for (int64_t divisor = (int64_t)sqrt((double)unit); divisor > 1; divisor--) {
+        double batch = unit % divisor == 0 ? multiple_near((double)divisor, wanted, rounding) : 0;
+        if (batch > 0) {
+            return (int64_t)batch;
+        }
+    }
+    double batch = multiple_near(1, wanted, rounding);
+    return (int64_t)fmax(batch > 0 ? batch : round(wanted), 1);
 }
 
 void problem_set_devices(struct problem *problem, int64_t from, int64_t to) {

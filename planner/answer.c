@@ -4,8 +4,21 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
+#include "planner/size.h"
+
+/* As many of the devices that were asked may stand idle where that is faster, and by how much it has to be.
+ */
+static const double IDLE_MOST = 0.0625, WORTH_IDLING = 0.97;
+
+enum { MOST_BETWEEN = 64, MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
+
+static double now_seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
 
 void answer_count(struct answer *answer, const struct search_result *result) {
     answer->layouts += result->layouts;
@@ -41,35 +54,125 @@ int64_t answer_next_count(const struct problem *problem, int64_t devices) {
 
 static int compare_by_time(const void *left, const void *right) {
     const struct plan *const *a = left, *const *b = right;
-    return ((*a)->step.seconds > (*b)->step.seconds) - ((*a)->step.seconds < (*b)->step.seconds);
+    return (size_time(*a) > size_time(*b)) - (size_time(*a) < size_time(*b));
 }
 
+static void add_sums(struct answer *answer, const struct size_result *sums) {
+    answer->layouts += sums->layouts;
+    answer->evaluated += sums->evaluated;
+    answer->pruned += sums->pruned;
+    answer->feasible += sums->feasible;
+}
+
+/* Whether a range from `from` on looks at a count anyway. */
+static bool is_doubled(const struct problem *problem, int64_t from, int64_t devices) {
+    while (from < devices) {
+        from = answer_next_count(problem, from);
+    }
+    return from == devices;
+}
+
+/* Among the counts that a range passes by one may be faster than those it looks at: of few all are tried, of
+ * many the multiples of a power of two, from the most devices on. */
+static void add_fastest(struct problem *problem, int64_t from, int64_t to, struct answer *answer) {
+    int64_t step = problem->cluster.node.devices, fewest = problem_fewest_devices(problem);
+    const struct plan *best = answer->plans[0];
+    struct size_result sums = {0};
+    double start = now_seconds(), share = WORTH_IDLING;
+    while (to - from > MOST_BETWEEN * step) {
+        step *= 2;
+    }
+    for (int64_t devices = to / step * step; devices >= from && devices >= fewest; devices -= step) {
+        problem->devices_to = to;
+        const struct plan *plan =
+            is_doubled(problem, from, devices) ? NULL : size_faster(problem, devices, best, share, &sums);
+        if (plan) {
+            best = plan;
+            share = 1;
+        }
+    }
+    if (best != answer->plans[0]) {
+        memmove(answer->plans + 1, answer->plans, answer->plan_count * sizeof *answer->plans);
+        answer->plans[0] = best;
+        answer->plan_count++;
+    }
+    add_sums(answer, &sums);
+    answer->seconds += now_seconds() - start;
+}
+
+/* A batch in tokens is taken to what each count splits well; any other is that of the range. Counts that no
+ * layout splits are passed by: the error is that of the last. */
 static bool search_range(struct problem *problem, struct answer *answer, struct error *error) {
     int64_t from = problem->devices_from, to = problem->devices_to;
+    bool posed = false;
     problem_set_devices(problem, from, to);
     problem->search.top = 1; /* the best of each */
     for (int64_t devices = from;; devices = answer_next_count(problem, devices)) {
         struct search_result result;
-        if (!search_count(problem, devices, answer, &result, error)) {
-            return false;
+        if (problem->asked_batch_tokens > 0) {
+            problem_set_devices(problem, devices, devices);
+            problem->devices_to = to;
         }
-        take_plans(answer, &result, 1);
+        if (search_count(problem, devices, answer, &result, error)) {
+            posed = true;
+            take_plans(answer, &result, 1);
+        }
         if (devices == to) {
             break;
         }
     }
-    qsort(answer->plans, answer->plan_count, sizeof *answer->plans, compare_by_time);
-    return true;
+    if (answer->plan_count > 0) {
+        qsort(answer->plans, answer->plan_count, sizeof *answer->plans, compare_by_time);
+        add_fastest(problem, from, to, answer);
+        problem->search.training = answer->plans[0]->training;
+    }
+    problem->devices_from = from;
+    problem->devices_to = to;
+    return posed;
+}
+
+/* Of the counts below one that is asked, down to IDLE_MOST less, those that are multiples of ever larger
+ * powers of two: the fastest, if it is worth leaving devices idle for; else 0. `best` may be NULL. */
+static int64_t search_below(struct problem *problem, int64_t devices, const struct plan *best,
+                            struct answer *answer) {
+    int64_t per_node = problem->cluster.node.devices, nodes = devices / per_node, found = 0, last = nodes;
+    struct size_result sums = {0};
+    for (int64_t power = 2; power <= nodes; power *= 2) {
+        int64_t fewer = nodes / power * power;
+        if ((double)fewer < (1 - IDLE_MOST) * (double)nodes) {
+            break;
+        }
+        const struct plan *plan =
+            fewer < last ? size_faster(problem, fewer * per_node, best, found ? 1 : WORTH_IDLING, &sums)
+                         : NULL;
+        if (plan) {
+            best = plan;
+            found = fewer * per_node;
+        }
+        last = fewer;
+    }
+    add_sums(answer, &sums);
+    return found;
 }
 
 static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
     struct search_result result;
-    problem_set_devices(problem, problem->devices_from, problem->devices_from);
-    if (!search_count(problem, problem->devices_from, answer, &result, error)) {
-        return false;
+    int64_t asked = problem->devices_from;
+    problem_set_devices(problem, asked, asked);
+    bool posed = search_count(problem, asked, answer, &result, error);
+    const struct plan *best = posed && result.plan_count > 0 ? result.plans : NULL;
+    int64_t fewer = best || !posed ? search_below(problem, asked, best, answer) : 0;
+    problem_set_devices(problem, fewer ? fewer : asked, fewer ? fewer : asked);
+    if (fewer) {
+        problem_note(problem,
+                     "%" PRId64 " of the %" PRId64 " devices: %s, and the rest stands idle, at no cost here",
+                     fewer, asked, best ? "they are faster than all" : "no layout splits all");
+        posed = search_count(problem, fewer, answer, &result, error);
     }
-    take_plans(answer, &result, problem->search.top);
-    return true;
+    if (posed) {
+        take_plans(answer, &result, problem->search.top);
+    }
+    return posed;
 }
 
 /* Small counts are tried one by one; of large ones those that are multiples of a power of two, about one in
@@ -107,7 +210,7 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
 bool answer_find(struct problem *problem, struct answer *answer, struct error *error) {
     memset(answer, 0, sizeof *answer);
     size_t room = problem->search.top > MAX_COUNTS ? problem->search.top : MAX_COUNTS;
-    answer->plans = ARENA_ARRAY(problem->arena, const struct plan *, room);
+    answer->plans = ARENA_ARRAY(problem->arena, const struct plan *, room + 1);
     answer->range = problem->devices_from != problem->devices_to;
     if (!problem->devices_from) {
         return search_fewest(problem, answer, error);

@@ -16,8 +16,9 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
         {"cluster", 'c', "F", "cluster: a shipped name (clusterplan topologies), or a cluster file",
          &flags->cluster, NULL},
         {"devices", 'n', "N",
-         "how many, or a range 8..512; default: all that the cluster file says\n"
-         "there are, or else the fewest nodes the model fits on",
+         "how many (a few may stand idle where that is faster), or a range 8..512;\n"
+         "default: all that the cluster file says there are, or else the fewest\n"
+         "nodes the model fits on",
          &flags->devices, NULL},
         {"sequence", 's', "N", "tokens of a sequence; default: the model's", &flags->sequence, NULL},
         {"global-batch", 'b', "N",

@@ -66,6 +66,8 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
     }
     walk->result->layouts += found.layouts;
     walk->result->evaluated += found.evaluated;
+    walk->result->pruned += found.pruned;
+    walk->result->feasible += found.feasible;
     if (found.plan_count == 0 || found.plans[0].step.seconds > limit) {
         return NULL;
     }
@@ -73,13 +75,12 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
     return found.plans;
 }
 
-/* Seconds of the whole training where its tokens are known, else of a token: what is compared as time. */
-static double plan_time(const struct plan *plan) {
+double size_time(const struct plan *plan) {
     double tokens = (double)plan->training.global_batch * (double)plan->training.sequence;
     return plan->training.tokens > 0 ? plan->total.days * SECONDS_A_DAY : plan->step.seconds / tokens;
 }
 
-/* The longest step that is no slower than `time`, as plan_time has it, on the count that is set. */
+/* The longest step that is no slower than `time`, as size_time has it, on the count that is set. */
 static double step_of_time(const struct walk *walk, double time) {
     const struct training *training = &walk->problem->search.training;
     if (training->tokens > 0) {
@@ -127,8 +128,8 @@ static void find_frontier(struct walk *walk) {
     for (int64_t devices = result->devices_from;;) {
         problem_set_devices(walk->problem, devices, devices);
         struct plan *plan = search_count(walk, step_of_time(walk, best), NULL);
-        if (plan && plan_time(plan) < best) {
-            best = plan_time(plan);
+        if (plan && size_time(plan) < best) {
+            best = size_time(plan);
             add_point(result, plan);
         }
         show_progress(walk, (log2((double)devices / (double)result->devices_from) + 1) / rungs);
@@ -143,7 +144,7 @@ static void find_frontier(struct walk *walk) {
 static double objective_value(const struct walk *walk, const struct plan *plan) {
     switch (walk->wish->objective) {
     case OBJECTIVE_TIME:
-        return plan_time(plan);
+        return size_time(plan);
     case OBJECTIVE_COST:
         return plan->total.cost;
     case OBJECTIVE_DEVICES:
@@ -165,7 +166,7 @@ static double better_step(const struct walk *walk) {
     const struct plan *best = walk->result->best;
     double limit = wish_step_limit(walk->wish, walk->problem, &key);
     if (best && walk->wish->objective == OBJECTIVE_TIME) {
-        limit = fmin(limit, step_of_time(walk, plan_time(best)));
+        limit = fmin(limit, step_of_time(walk, size_time(best)));
     } else if (best && walk->wish->objective == OBJECTIVE_COST) {
         limit = fmin(limit, wish_step_of(walk->wish, walk->problem, HUGE_VAL, best->total.cost));
     }
@@ -254,7 +255,7 @@ static int compare_points(const void *left, const void *right) {
 
 /* Slope of time against devices, both as logarithms: -1 where twice the devices take half the time. */
 static double slope(const struct size_point *from, const struct size_point *to) {
-    return log(plan_time(to->plan) / plan_time(from->plan)) /
+    return log(size_time(to->plan) / size_time(from->plan)) /
            log((double)to->plan->devices / (double)from->plan->devices);
 }
 
@@ -284,7 +285,7 @@ static void find_paying(struct size_result *result) {
             continue;
         }
         double added = (double)point->plan->devices / (double)fewer->devices - 1;
-        point->paying = (plan_time(fewer) / plan_time(point->plan) - 1) / added;
+        point->paying = (size_time(fewer) / size_time(point->plan) - 1) / added;
         if (pays) {
             pays = point->paying >= SIZE_PAYING;
             result->pays_until = pays ? i : before;
@@ -304,7 +305,7 @@ static void finish_points(struct walk *walk) {
     qsort(result->points, result->point_count, sizeof *result->points, compare_points);
     for (size_t i = 0; i < result->point_count; i++) {
         struct size_point point = result->points[i];
-        if (kept > 0 && plan_time(point.plan) >= plan_time(result->points[kept - 1].plan)) {
+        if (kept > 0 && size_time(point.plan) >= size_time(result->points[kept - 1].plan)) {
             continue;
         }
         point.meets = meets(walk, point.plan);
@@ -327,6 +328,17 @@ static void set_range(struct walk *walk) {
         result->devices_from = fixed ? fixed : cluster->node.devices;
         result->devices_to = fixed ? fixed : cluster->nodes ? there : SIZE_MOST_DEVICES;
     }
+}
+
+static const struct wish soonest = {.objective = OBJECTIVE_TIME};
+
+const struct plan *size_faster(struct problem *problem, int64_t devices, const struct plan *best,
+                               double share, struct size_result *sums) {
+    struct walk walk = {.problem = problem, .wish = &soonest, .result = sums};
+    problem_set_devices(problem, devices, devices);
+    double limit = best ? step_of_time(&walk, share * size_time(best)) : HUGE_VAL;
+    const struct plan *plan = search_count(&walk, limit, NULL);
+    return plan && (!best || size_time(plan) < share * size_time(best)) ? plan : NULL;
 }
 
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,

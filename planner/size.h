@@ -36,7 +36,7 @@ struct size_result {
                                   where it never does */
     int64_t devices_from, devices_to;
     int64_t counts, split; /* of the range, all of which were looked at; and those that a layout splits */
-    int64_t searches, layouts, evaluated;
+    int64_t searches, layouts, evaluated, pruned, feasible;
     double seconds;
 };
 
@@ -48,6 +48,15 @@ struct size_progress {
     void (*update)(void *data, double share);
     void *data;
 };
+
+/* What plans on other counts are compared by: seconds of the whole training where its tokens are known, else
+ * of a token. */
+double size_time(const struct plan *plan);
+
+/* The best plan on so many devices, if it takes less than `share` of the time of `best` (of any, where that
+ * is NULL); else NULL. `sums` counts what was looked at. Leaves the problem at these devices. */
+const struct plan *size_faster(struct problem *problem, int64_t devices, const struct plan *best,
+                               double share, struct size_result *sums);
 
 /* False with the error set only where no count of the range can be split at all. Everything belongs to the
  * problem's arena; the problem is left at the best count, or the closest. */

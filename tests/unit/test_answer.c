@@ -50,6 +50,42 @@ static void test_a_range_doubles_to_its_end(void **state) {
     assert_true(answer.layouts > 0 && answer.feasible <= answer.layouts);
 }
 
+/* 7 replicas share 28 sequences, 8 can't. */
+static void test_a_range_finds_the_fastest_between(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    find(*state,
+         &(struct problem_flags){.model = "llama-3-8b",
+                                 .cluster = "dgx-h100",
+                                 .devices = "8..64",
+                                 .global_batch = "28",
+                                 .layout = "tp=8 pp=1 cp=1 recompute=none micro_batch=1"},
+         &problem, &answer);
+    assert_int_equal(answer.plans[0]->devices, 56);
+    assert_true(answer.plan_count >= 2);
+    assert_int_equal(problem.devices_from, 8);
+    assert_int_equal(problem.devices_to, 64);
+}
+
+/* Where no layout splits all devices, or badly, the rest stands idle; not where that gains nothing. */
+static void test_devices_may_stand_idle(void **state) {
+    struct problem_flags flags = {.model = "llama-3-8b",
+                                  .cluster = "dgx-h100",
+                                  .devices = "264",
+                                  .global_batch = "512",
+                                  .layout = "tp=8 pp=1 cp=1 recompute=none micro_batch=1"};
+    struct problem problem = {0};
+    struct answer answer = {0};
+    find(*state, &flags, &problem, &answer);
+    assert_int_equal(answer.plans[0]->devices, 256);
+    assert_int_equal(problem.search.devices, 256);
+    assert_string_equal(problem.notes[0], "256 of the 264 devices: no layout splits all, and the rest stands "
+                                          "idle, at no cost here");
+    flags.global_batch = "528";
+    find(*state, &flags, &problem, &answer);
+    assert_int_equal(answer.plans[0]->devices, 264);
+}
+
 static void test_one_count_keeps_the_ranking(void **state) {
     struct problem problem = {0};
     struct answer answer = {0};
@@ -85,6 +121,8 @@ static void test_the_fewest_is_where_one_node_less_fails(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_range_doubles_to_its_end, create, destroy),
+        cmocka_unit_test_setup_teardown(test_a_range_finds_the_fastest_between, create, destroy),
+        cmocka_unit_test_setup_teardown(test_devices_may_stand_idle, create, destroy),
         cmocka_unit_test_setup_teardown(test_one_count_keeps_the_ranking, create, destroy),
         cmocka_unit_test_setup_teardown(test_the_fewest_is_where_one_node_less_fails, create, destroy),
     };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/cluster.h"
+#include "probe/escape.h"
 #include "probe/gpu.h"
 #include "probe/nccl.h"
 #include "probe/wait.h"
@@ -37,6 +38,30 @@ static void watch(const struct task *task, const char *what) {
     watchdog_arm(task->seconds + 2 * task->stall_seconds, doing);
 }
 
+/* Blocking calls of MPI. False when one never returned and was left. */
+static bool guard(const struct task *task, const char *what, void (*act)(void *), void *argument) {
+    const double grace_seconds = 5;
+    watch(task, what);
+    if (escape_offered()) {
+        if (sigsetjmp(*escape_point(), 1) != 0) {
+            escape_close();
+            watchdog_disarm();
+            return false;
+        }
+        watchdog_try_first(escape_now, grace_seconds);
+        escape_open();
+    }
+    act(argument);
+    escape_close();
+    watchdog_disarm();
+    return true;
+}
+
+static void act_form(void *argument) {
+    MPI_Group *members = argument;
+    MPI_Comm_create_group(MPI_COMM_WORLD, *members, TAG_FORM, &group);
+}
+
 enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT]) {
     int rank;
     int32_t *ranks = malloc((size_t)task->members * sizeof *ranks);
@@ -54,16 +79,19 @@ enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT
         }
     }
     MPI_Group world, members;
-    watch(task, "forming a group");
     MPI_Comm_group(MPI_COMM_WORLD, &world);
     MPI_Group_incl(world, task->members, ranks, &members);
-    MPI_Comm_create_group(MPI_COMM_WORLD, members, TAG_FORM, &group);
+    bool formed = guard(task, "forming a group", act_form, &members);
     MPI_Group_free(&members);
     MPI_Group_free(&world);
+    free(ranks);
+    if (!formed) {
+        return REPORT_STALLED;
+    }
+    watch(task, "forming a group of GPUs");
     bool well = task->transport != TRANSPORT_NCCL ||
                 nccl_form(group, task->trial != 0, task->seconds, why, REPORT_TEXT);
     watchdog_disarm();
-    free(ranks);
     return well ? REPORT_DONE : REPORT_REFUSED;
 }
 
@@ -165,26 +193,44 @@ static bool all_ready(bool ready) {
     return all == 1;
 }
 
+/* What is measured behind the guard, and what came of it. */
+struct trial {
+    const struct task *task;
+    struct buffers buffers;
+    struct summary summary;
+    bool ready, done;
+};
+
+static void act_measure(void *argument) {
+    struct trial *trial = argument;
+    trial->ready = all_ready(trial->buffers.in != NULL && trial->buffers.out != NULL);
+    trial->done = trial->ready && measure(trial->task, &trial->buffers, &trial->summary);
+}
+
 enum report_state collectives_run(const struct task *task, struct summary *summary, char why[REPORT_TEXT]) {
-    struct buffers buffers = {.part = (int)(task->bytes / (int64_t)sizeof(float) / task->members)};
+    static struct trial trial; /* stays where a call was left: what it sent and awaits may still come */
+    struct buffers *buffers = &trial.buffers;
+    trial = (struct trial){.task = task};
+    memset(summary, 0, sizeof *summary);
     if (group == MPI_COMM_NULL) {
         return REPORT_STALLED;
     }
-    buffers.part = buffers.part > 0 ? buffers.part : 1;
-    buffers.whole = buffers.part * task->members;
-    size_t bytes = (size_t)buffers.whole * sizeof(float);
-    buffers.in = allocate(task, bytes);
-    buffers.out = allocate(task, bytes);
-    watch(task, collective_names[task->operation]);
-    bool ready = all_ready(buffers.in != NULL && buffers.out != NULL);
-    bool done = ready && measure(task, &buffers, summary);
-    watchdog_disarm();
-    release(task, buffers.in);
-    release(task, buffers.out);
-    if (!done) {
-        memset(summary, 0, sizeof *summary);
-        snprintf(why, REPORT_TEXT, "%s",
-                 ready && task->transport == TRANSPORT_NCCL ? gpu_fault() : "no memory");
+    buffers->part = (int)(task->bytes / (int64_t)sizeof(float) / task->members);
+    buffers->part = buffers->part > 0 ? buffers->part : 1;
+    buffers->whole = buffers->part * task->members;
+    size_t bytes = (size_t)buffers->whole * sizeof(float);
+    buffers->in = allocate(task, bytes);
+    buffers->out = allocate(task, bytes);
+    if (!guard(task, collective_names[task->operation], act_measure, &trial)) {
+        return REPORT_STALLED;
     }
-    return done ? REPORT_DONE : REPORT_REFUSED;
+    release(task, buffers->in);
+    release(task, buffers->out);
+    if (!trial.done) {
+        snprintf(why, REPORT_TEXT, "%s",
+                 trial.ready && task->transport == TRANSPORT_NCCL ? gpu_fault() : "no memory");
+        return REPORT_REFUSED;
+    }
+    *summary = trial.summary;
+    return REPORT_DONE;
 }

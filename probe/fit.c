@@ -294,3 +294,22 @@ bool fit_collective(const struct fit_collective_point *points, size_t count,
     *median_error = summary_median(errors, count);
     return true;
 }
+
+size_t fit_held_out(const struct fit_collective_point *points, size_t count, double *errors) {
+    struct fit_collective_point others[POINTS_MAX];
+    size_t predicted = 0;
+    if (count > POINTS_MAX) {
+        count = POINTS_MAX;
+    }
+    for (size_t p = 0; p < count; p++) {
+        struct collective_constants constants;
+        double median_error;
+        memcpy(others, points, p * sizeof *points);
+        memcpy(others + p, points + p + 1, (count - p - 1) * sizeof *points);
+        if (fit_collective(others, count - 1, &constants, &median_error)) {
+            double seconds = fit_collective_seconds(&constants, points[p].members, points[p].volume_bytes);
+            errors[predicted++] = fabs(seconds / points[p].seconds - 1);
+        }
+    }
+    return predicted;
+}

@@ -36,6 +36,10 @@ struct fit_collective_point {
 bool fit_collective(const struct fit_collective_point *points, size_t count,
                     struct collective_constants *constants, double *median_error);
 
+/* How far each point in turn is from what a fit of all the others predicts, |predicted / measured - 1|;
+ * `errors` has room for `count`. Returns how many could be predicted. */
+size_t fit_held_out(const struct fit_collective_point *points, size_t count, double *errors);
+
 /* Seconds by those constants. */
 double fit_collective_seconds(const struct collective_constants *constants, int members, double volume_bytes);
 

@@ -210,11 +210,15 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
     if (!read_base(campaign, arguments->base, &base, &source->note, error)) {
         return EXIT_USAGE;
     }
+    /* Told now: mpirun may end the ranks later without a signal that they could speak at. */
+    fprintf(stderr,
+            "clusterprobe: keeps what it measures in %s; interrupted, the same line with --resume goes on\n",
+            campaign->records->path);
     if (!campaign_run(campaign, error)) {
         return EXIT_FAILURE;
     }
-    source->note =
-        notes_of_refusals(campaign, notes_of_noise(campaign, notes_of_plan(campaign, source->note)));
+    source->note = notes_of_refusals(
+        campaign, notes_of_fit(campaign, notes_of_noise(campaign, notes_of_plan(campaign, source->note))));
     result_make(campaign, &base, source, &cluster);
     const char *matrix = matrix_path(arguments->output, arena);
     cluster.matrix_file = base_name_of(matrix);

@@ -25,6 +25,9 @@ const char *notes_of_plan(const struct campaign *campaign, const char *notes);
 /* Figures that jump about: the machine or the network does other work. */
 const char *notes_of_noise(const struct campaign *campaign, const char *notes);
 
+/* How well the fitted constants of collectives predict times left out of the fit. */
+const char *notes_of_fit(const struct campaign *campaign, const char *notes);
+
 /* What could not be measured after all. */
 const char *notes_of_refusals(const struct campaign *campaign, const char *notes);
 

@@ -37,6 +37,10 @@ void result_round(struct cluster *cluster);
 /* Every record, as CSV; written beside and renamed. */
 bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error);
 
+/* How well the constants of collectives predict times that they were not fitted to, each measured one left
+ * out in turn: how many, and the median of |predicted / measured - 1|. */
+size_t result_held_out(const struct campaign *campaign, double *median_error);
+
 /* Name of a network level of the campaign in the file: "rack", "network". */
 const char *result_level_name(const struct campaign *campaign, size_t level);
 

@@ -46,6 +46,23 @@ static size_t message_points(const struct campaign *campaign, enum transport tra
     return count;
 }
 
+size_t result_held_out(const struct campaign *campaign, double *median_error) {
+    double *errors = ARENA_ARRAY(campaign->arena, double, campaign->records->count + 1);
+    size_t predicted = 0;
+    for (int transport = TRANSPORT_HOST; transport <= TRANSPORT_NCCL; transport++) {
+        for (int group = 0; group < GROUP_NONE; group++) {
+            for (int operation = 0; operation < COLLECTIVE_COUNT; operation++) {
+                struct fit_collective_point points[POINTS_MAX];
+                size_t count = collective_points(campaign, (enum transport)transport,
+                                                 (enum record_group)group, operation, points);
+                predicted += fit_held_out(points, count, errors + predicted);
+            }
+        }
+    }
+    *median_error = summary_median(errors, predicted);
+    return predicted;
+}
+
 void result_fit(const struct campaign *campaign, const struct result_groups *groups,
                 struct network_level *level) {
     static const enum transport order[] = {TRANSPORT_NCCL, TRANSPORT_DEVICE, TRANSPORT_HOST};

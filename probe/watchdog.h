@@ -7,6 +7,10 @@
 void watchdog_arm(double seconds, const char *doing);
 void watchdog_disarm(void);
 
+/* The next time to be up first calls `way_out` (safe in a signal handler), and `grace_seconds` later ends the
+ * process as above. Until disarmed. */
+void watchdog_try_first(void (*way_out)(void), double grace_seconds);
+
 /* From now on an interrupted or terminated process says `last_words` (copied) before it ends. Blocking calls
  * of MPI leave no other way. NULL: nothing more to say. */
 void watchdog_last_words(const char *last_words);

@@ -259,6 +259,18 @@ killed() {
     grep -q ",$count," c.pairs.csv || fail "the figures of the first run are lost"
 }
 
+# As Ctrl-C does.
+interrupted() {
+    start_job
+    expect 'keeps what it measures in c.yaml.partial; interrupted, the same line with --resume goes on' err
+    kill -INT "$(pgrep -P "$job" | head -n 1)" # the launcher, a child of the shell in the background
+    wait "$job"
+    [ $? -ne 0 ] || fail "an interrupted job ended well"
+    [ ! -e c.yaml ] || fail "a result was written"
+    expect_status 0 launch 2 -o c.yaml --resume
+    [ ! -e c.yaml.partial ] || fail "the journal was left"
+}
+
 stopped() {
     start_job
     kill -STOP "$victim"
@@ -333,6 +345,43 @@ eight_hosts() {
     expect_status 0 bed_mpirun "$probe" -o c.yaml
     placed 8 4
     refuse '^(host|link) ' out
+}
+
+# Waits until the job on the test bed has measured a collective among several.
+until_collectives() {
+    for _ in $(seq 1200); do
+        grep -qs '^6 ' c.yaml.partial && break
+        sleep 0.05
+    done
+    grep -qs '^6 ' c.yaml.partial || fail "no collective was measured"
+}
+
+# A process that stops, then a cable that is cut, in the middle of blocking collectives.
+silent_in_collective() {
+    need_bed
+    BED_UPLINK_MBIT=400
+    bed_up 2 2 || fail "no test bed"
+    for fault in stopped cut; do
+        rm -f c.yaml.partial
+        bed_mpirun "$probe" -o c.yaml >out 2>err &
+        job=$!
+        until_collectives
+        if [ $fault = stopped ]; then
+            for victim in $(pgrep -f "^$probe "); do
+                tr '\0' '\n' </proc/"$victim"/environ | grep -qx 'OMPI_COMM_WORLD_RANK=2' && break
+            done
+            kill -STOP "$victim"
+        else
+            bed_cut h2
+        fi
+        wait "$job"
+        status=$?
+        kill -KILL "$victim" 2>/dev/null
+        [ $status -ne 0 ] || fail "a silent host went unnoticed"
+        expect 'error: no answer from h2[;:]' err
+        [ ! -e c.yaml ] || fail "a result was written"
+        [ -s c.yaml.partial ] || fail "nothing was kept"
+    done
 }
 
 cut_uplink() {
@@ -455,7 +504,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink)
+sockets | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

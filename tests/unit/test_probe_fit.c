@@ -150,6 +150,28 @@ static void test_collective_out_of_the_cache(void **state) {
     assert_true(median_error < 0.5);
 }
 
+/* Times of the form itself are predicted from the others; one that is off is not, and spoils no other. */
+static void test_held_out(void **state) {
+    (void)state;
+    const struct collective_constants truth = {
+        .latency_seconds = 20e-6, .bandwidth_bytes_per_second = 100e6, .ramp_seconds = 0};
+    struct fit_collective_point points[6];
+    double errors[6];
+    for (size_t i = 0; i < 6; i++) {
+        double bytes = 1024 * pow(8, (double)i);
+        points[i] = (struct fit_collective_point){4, bytes, fit_collective_seconds(&truth, 4, bytes)};
+    }
+    assert_int_equal(fit_held_out(points, 6, errors), 6);
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(errors[i] < 0.01);
+    }
+    points[3].seconds *= 2;
+    assert_int_equal(fit_held_out(points, 6, errors), 6);
+    assert_near(errors[3], 0.5, 0.02);
+    assert_true(errors[2] < 0.05);
+    assert_int_equal(fit_held_out(points, 2, errors), 0);
+}
+
 static void test_collective_of_one_size(void **state) {
     (void)state;
     struct fit_collective_point points[10];
@@ -177,6 +199,7 @@ int main(void) {
         cmocka_unit_test(test_bus_volume),
         cmocka_unit_test(test_collective),
         cmocka_unit_test(test_collective_out_of_the_cache),
+        cmocka_unit_test(test_held_out),
         cmocka_unit_test(test_collective_of_one_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,11 +43,18 @@ struct expert_split {
     int64_t ep, etp;
 };
 
-/* The same for all of some splits in either order of the ranks, under schedules other than DualPipe. `splits`
- * are all that the request allows for the layout's tp x cp x dp: what was reckoned for one layout is kept for
- * the next. */
-void cost_least_work_of_splits(struct cost_context *context, const struct layout *layout,
-                               const struct expert_split *splits, size_t count, struct pipeline_work *work);
+/* The same, quickly, for one split after the other of those that a layout leaves open: `splits` are all that
+ * the request allows for its tp x cp x dp, and the row that holds their routed experts is kept for the next
+ * layout with as many tokens a rank. NULL for models without experts. */
+struct expert_row;
+const struct expert_row *cost_expert_row(struct cost_context *context, const struct layout *layout,
+                                         const struct expert_split *splits, size_t count);
+void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,
+                            const struct expert_row *row, size_t split, struct pipeline_work *work);
+
+/* The same for all splits of the row in either order of the ranks, under schedules other than DualPipe. */
+void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,
+                            const struct expert_row *row, struct pipeline_work *work);
 
 /* The same whatever ep, etp, order and schedule are too. */
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,

@@ -39,43 +39,51 @@ static void work_but_experts(const struct cost_context *context, const struct la
 }
 
 static void add_experts(const struct cost_context *context, const struct layout *layout,
-                        const struct block_cost *base, const struct block_cost *routed,
+                        const struct block_cost *base, const struct routed_cost *routed,
                         struct pipeline_work *work) {
     struct block_cost block = *base;
     cost_add_routed_experts(&block, routed);
     add_block(context, layout, BLOCK_EXPERTS, &block, context->blocks[BLOCK_EXPERTS], work);
 }
 
-void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
+/* `routed` is NULL for models without experts. */
+static void least_work(struct cost_context *context, const struct layout *layout,
+                       const struct routed_cost *routed, struct pipeline_work *work) {
     struct base_part *base = cost_base_part(context, layout);
     work_but_experts(context, layout, base, work);
-    if (context->model->experts.count > 0)
-        add_experts(context, layout, &base->layer.blocks[BLOCK_EXPERTS], cost_routed_experts(context, layout),
-                    work);
+    if (routed != NULL)
+        add_experts(context, layout, &base->layer.blocks[BLOCK_EXPERTS], routed, work);
 }
 
-void cost_least_work_of_splits(struct cost_context *context, const struct layout *layout,
-                               const struct expert_split *splits, size_t count, struct pipeline_work *work) {
-    struct base_part *base = cost_base_part(context, layout);
-    work_but_experts(context, layout, base, work);
-    if (context->model->experts.count > 0)
-        add_experts(context, layout, &base->layer.blocks[BLOCK_EXPERTS],
-                    cost_least_routed_experts(context, layout, splits, count), work);
+void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
+    bool experts = context->model->experts.count > 0;
+    least_work(context, layout, experts ? cost_routed_experts(context, layout) : NULL, work);
+}
+
+void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,
+                            const struct expert_row *row, size_t split, struct pipeline_work *work) {
+    least_work(context, layout, row != NULL ? cost_routed_in_row(layout, row, split) : NULL, work);
+}
+
+void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,
+                            const struct expert_row *row, struct pipeline_work *work) {
+    least_work(context, layout, row != NULL ? &row->least : NULL, work);
 }
 
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work) {
     struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
                                       context->products};
-    struct base_part *base = cost_base_part(context, layout);
     struct layout plain = *layout;
+    struct routed_cost routed = {0};
     plain.schedule = SCHEDULE_1F1B; /* without exchanges to hide none takes less */
-    work_but_experts(context, &plain, base, work);
-    if (context->model->experts.count > 0) {
-        double least = compute_least_experts(&compute);
-        struct block_cost routed = {.compute = {.forward = least, .backward_input = 2 * least}};
-        add_experts(context, &plain, &base->layer.blocks[BLOCK_EXPERTS], &routed, work);
+    if (context->model->experts.count == 0) {
+        least_work(context, &plain, NULL, work);
+        return;
     }
+    routed.forward = compute_least_experts(&compute);
+    routed.backward_input = 2 * routed.forward;
+    least_work(context, &plain, &routed, work);
 }
 
 static double step_of(struct cost_context *context, const struct layout *layout, double pipeline_seconds) {

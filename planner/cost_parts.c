@@ -101,11 +101,15 @@ static void reckon_layer_block(const struct cost_context *context, const struct 
 }
 
 static void reckon_routed_experts(const struct cost_context *context, const struct layout *layout,
-                                  struct block_cost *block, struct explain *explain) {
-    struct compute_problem compute = compute_problem_of(context, layout);
+                                  struct routed_cost *routed, struct explain *explain) {
+    struct compute_problem problem = compute_problem_of(context, layout);
     struct communication_problem communication = communication_problem_of(context, layout);
-    compute_routed_experts(&compute, &block->compute, explain);
-    communication_routed_experts(&communication, &block->communication, explain);
+    struct compute_time compute;
+    struct communication_time exchange;
+    compute_routed_experts(&problem, &compute, explain);
+    communication_routed_experts(&communication, &exchange, explain);
+    *routed = (struct routed_cost){compute.forward, compute.backward_input, compute.backward_weight,
+                                   exchange.ep_forward, exchange.ep_backward};
 }
 
 static void reckon_base(const struct cost_context *context, const struct layout *layout,
@@ -127,19 +131,19 @@ static void reckon_base(const struct cost_context *context, const struct layout 
         compute_mtp_join(&compute, &part->blocks[BLOCK_MTP_JOIN].compute, explain);
 }
 
-void cost_add_routed_experts(struct block_cost *block, const struct block_cost *routed) {
-    block->compute.forward += routed->compute.forward;
-    block->compute.backward_input += routed->compute.backward_input;
-    block->compute.backward_weight += routed->compute.backward_weight;
-    block->communication.ep_forward = routed->communication.ep_forward;
-    block->communication.ep_backward = routed->communication.ep_backward;
+void cost_add_routed_experts(struct block_cost *block, const struct routed_cost *routed) {
+    block->compute.forward += routed->forward;
+    block->compute.backward_input += routed->backward_input;
+    block->compute.backward_weight += routed->backward_weight;
+    block->communication.ep_forward = routed->ep_forward;
+    block->communication.ep_backward = routed->ep_backward;
 }
 
 void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
                        struct layer_part *part, struct explain *explain) {
     reckon_base(context, layout, part, explain);
     if (model_expert_layers(context->model) > 0) {
-        struct block_cost routed;
+        struct routed_cost routed;
         reckon_routed_experts(context, layout, &routed, explain);
         cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], &routed);
     }
@@ -162,48 +166,73 @@ static int64_t routed_tokens(const struct cost_context *context, const struct la
     return layout->micro_batch * context->training.sequence / ranks;
 }
 
-const struct block_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout) {
-    /* Groups that reach over dp are spread by pp in the other rank order. */
-    bool reaches = layout->ep * layout->etp > layout->tp * layout->cp;
-    int64_t spread = reaches && layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 0;
+/* `spread`: devices that lie between neighbours of a group that reaches over dp. */
+static const struct routed_cost *routed_spread(struct cost_context *context, const struct layout *layout,
+                                               int64_t spread) {
     struct cache_key key = {
         {packed(layout->ep, layout->etp, 0, 0), (uint64_t)spread, (uint64_t)routed_tokens(context, layout)}};
     bool found;
-    struct block_cost *block = cached(context->routed, &key, &found);
+    struct routed_cost *routed = cached(context->routed, &key, &found);
     if (!found)
-        reckon_routed_experts(context, layout, block, NULL);
-    return block;
+        reckon_routed_experts(context, layout, routed, NULL);
+    return routed;
 }
 
-static void keep_least(struct block_cost *least, const struct block_cost *routed) {
-    least->compute.forward = fmin(least->compute.forward, routed->compute.forward);
-    least->compute.backward_input = fmin(least->compute.backward_input, routed->compute.backward_input);
-    least->compute.backward_weight = fmin(least->compute.backward_weight, routed->compute.backward_weight);
-    least->communication.ep_forward = fmin(least->communication.ep_forward, routed->communication.ep_forward);
-    least->communication.ep_backward =
-        fmin(least->communication.ep_backward, routed->communication.ep_backward);
+/* Groups that reach over dp are spread by pp in the other rank order. */
+static bool is_spread(const struct layout *layout) {
+    return layout->order == ORDER_TP_CP_PP_DP && layout->ep * layout->etp > layout->tp * layout->cp;
 }
 
-const struct block_cost *cost_least_routed_experts(struct cost_context *context, const struct layout *layout,
-                                                   const struct expert_split *splits, size_t count) {
-    int64_t ranks = layout->tp * layout->cp * layout->dp;
-    struct cache_key key = {
-        {(uint64_t)layout->pp, (uint64_t)ranks, (uint64_t)routed_tokens(context, layout)}};
+const struct routed_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout) {
+    return routed_spread(context, layout, is_spread(layout) ? layout->pp : 1);
+}
+
+const struct routed_cost *cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
+                                             size_t split) {
+    return is_spread(layout) ? &row->splits[split].spread : &row->splits[split].near;
+}
+
+static void keep_least(struct routed_cost *least, const struct routed_cost *routed) {
+    least->forward = fmin(least->forward, routed->forward);
+    least->backward_input = fmin(least->backward_input, routed->backward_input);
+    least->backward_weight = fmin(least->backward_weight, routed->backward_weight);
+    least->ep_forward = fmin(least->ep_forward, routed->ep_forward);
+    least->ep_backward = fmin(least->ep_backward, routed->ep_backward);
+}
+
+static struct expert_row *reckon_row(struct cost_context *context, const struct layout *layout,
+                                     const struct expert_split *splits, size_t count) {
+    struct expert_row *row = arena_allocate(context->arena, 1, sizeof *row + count * sizeof row->splits[0]);
     struct layout split = *layout;
+    row->least = (struct routed_cost){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
+    for (size_t i = 0; i < count; i++) {
+        split.ep = splits[i].ep;
+        split.etp = splits[i].etp;
+        split.order = ORDER_TP_CP_DP_PP;
+        row->splits[i].near = *routed_spread(context, &split, 1);
+        split.order = ORDER_TP_CP_PP_DP;
+        row->splits[i].spread =
+            is_spread(&split) ? *routed_spread(context, &split, layout->pp) : row->splits[i].near;
+        keep_least(&row->least, &row->splits[i].near);
+        keep_least(&row->least, &row->splits[i].spread);
+    }
+    return row;
+}
+
+const struct expert_row *cost_expert_row(struct cost_context *context, const struct layout *layout,
+                                         const struct expert_split *splits, size_t count) {
+    /* Whether a group reaches over dp depends on tp x cp, how far it then goes on pp. */
+    struct cache_key key = {{packed(layout->tp * layout->cp, layout->pp, 0, 0),
+                             (uint64_t)(layout->tp * layout->cp * layout->dp),
+                             (uint64_t)routed_tokens(context, layout)}};
     bool found;
-    struct block_cost *least = cached(context->least_routed, &key, &found);
-    if (found)
-        return least;
-    *least = (struct block_cost){{HUGE_VAL, HUGE_VAL, HUGE_VAL, 0, 0, 0},
-                                 {.ep_forward = HUGE_VAL, .ep_backward = HUGE_VAL}};
-    for (size_t i = 0; i < count; i++)
-        for (int order = 0; order < ORDER_COUNT; order++) {
-            split.ep = splits[i].ep;
-            split.etp = splits[i].etp;
-            split.order = (enum rank_order)order;
-            keep_least(least, cost_routed_experts(context, &split));
-        }
-    return least;
+    struct expert_row **row;
+    if (context->model->experts.count == 0)
+        return NULL;
+    row = cached(context->rows, &key, &found);
+    if (!found)
+        *row = reckon_row(context, layout, splits, count);
+    return *row;
 }
 
 void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part) {
@@ -295,8 +324,8 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     count_blocks(model, context->blocks);
     context->products = product_cache_create(arena);
     context->layers = cost_cache_create(arena, sizeof(struct base_part));
-    context->routed = cost_cache_create(arena, sizeof(struct block_cost));
-    context->least_routed = cost_cache_create(arena, sizeof(struct block_cost));
+    context->routed = cost_cache_create(arena, sizeof(struct routed_cost));
+    context->rows = cost_cache_create(arena, sizeof(struct expert_row *));
     context->states = cost_cache_create(arena, sizeof(struct state_part));
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
     for (int64_t i = 0; i < model->layers; i++)

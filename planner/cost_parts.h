@@ -63,7 +63,7 @@ struct cost_context {
     const struct model *model;
     const struct cluster *cluster;
     struct training training;
-    struct cost_cache *layers, *routed, *least_routed, *states;
+    struct cost_cache *layers, *routed, *rows, *states;
     struct product_cache *products;
     struct stage_layers stages;
     int64_t *experts_before;    /* expert layers before each layer */
@@ -80,11 +80,23 @@ void cost_layer_part(struct cost_context *context, const struct layout *layout, 
 struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout);
 /* Routed experts have no attention, and no products beside tp collectives; part of a layout, and added to
  * one. */
-const struct block_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout);
-/* The least of each of their parts over some splits and both orders. */
-const struct block_cost *cost_least_routed_experts(struct cost_context *context, const struct layout *layout,
-                                                   const struct expert_split *splits, size_t count);
-void cost_add_routed_experts(struct block_cost *block, const struct block_cost *routed);
+struct routed_cost {
+    double forward, backward_input, backward_weight;
+    double ep_forward, ep_backward;
+};
+const struct routed_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout);
+void cost_add_routed_experts(struct block_cost *block, const struct routed_cost *routed);
+
+/* Routed experts of some splits, with groups that reach over dp near or spread by pp, and the least of each
+ * part. */
+struct expert_row {
+    struct routed_cost least;
+    struct {
+        struct routed_cost near, spread;
+    } splits[];
+};
+const struct routed_cost *cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
+                                             size_t split);
 
 /* Forward, backward and recompute of a block. */
 struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,

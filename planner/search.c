@@ -24,7 +24,7 @@ enum { CONTENDERS = 24, SPARE = 2 };
 enum { PROGRESS_STEP = 256 };
 
 struct open_split {
-    const struct expert_split *experts;
+    size_t place; /* among the frame's splits */
     struct search_bound bound;
 };
 
@@ -35,12 +35,7 @@ struct search {
     struct search_pool contenders, distinct;
     struct search_result *result;
     struct open_split *splits; /* of the frame that is open; as many as any frame has */
-};
-
-struct open_frame {
-    const struct frame *frame;
-    struct search_modes modes; /* that it may have room for */
-    bool offload;
+    struct search_bound *bounds;
 };
 
 static double now_seconds(void) {
@@ -118,7 +113,7 @@ static void open_leaf(struct search *search, struct leaves *leaves, size_t index
 }
 
 /* Variants that are of use, with their memory's parts reckoned. */
-static void make_leaves(struct search *search, const struct open_frame *open,
+static void make_leaves(struct search *search, const struct open_frame *open, size_t place,
                         const struct split_choices *choices, struct leaves *leaves) {
     struct layout variants[SPLIT_MAX_VARIANTS];
     size_t count = split_variants(choices, variants);
@@ -128,7 +123,7 @@ static void make_leaves(struct search *search, const struct open_frame *open,
         if ((int)variants[i].recompute < open->modes.least_recompute[variants[i].sequence_parallel])
             continue;
         if (!search->problem->exhaustive)
-            search_bound_variant(search->problem, search->context, open->frame, &variants[i], &bound);
+            search_bound_variant(search->problem, search->context, open, place, &variants[i], &bound);
         if (is_pruned(search, &bound))
             search->result->pruned += split_choices_count(choices) / (int64_t)count;
         else
@@ -136,10 +131,10 @@ static void make_leaves(struct search *search, const struct open_frame *open,
     }
 }
 
-static void open_split(struct search *search, const struct open_frame *open,
+static void open_split(struct search *search, const struct open_frame *open, size_t place,
                        const struct split_choices *choices) {
     struct leaves leaves;
-    make_leaves(search, open, choices, &leaves);
+    make_leaves(search, open, place, choices, &leaves);
     if (leaves.count == 0)
         return;
     for (size_t i = 0; i < choices->offload_count; i++)
@@ -168,9 +163,9 @@ static int compare_frames(const void *left, const void *right) {
 }
 
 /* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
-static bool choose_split(const struct search *search, const struct open_frame *open,
-                         const struct expert_split *split, struct split_choices *choices) {
-    struct layout layout = frame_split(open->frame, split);
+static bool choose_split(const struct search *search, const struct open_frame *open, size_t place,
+                         struct split_choices *choices) {
+    struct layout layout = frame_split(open->frame, &open->splits[place]);
     if (choices->schedule_count == 0 || layout.dp * layout.cp == 1)
         return split_choices_make(search->problem, open->offload, &layout, choices);
     choices->base = layout;
@@ -179,18 +174,15 @@ static bool choose_split(const struct search *search, const struct open_frame *o
 
 /* Splits that are of use, in the order of their bounds; returns how many. */
 static size_t order_splits(struct search *search, const struct open_frame *open,
-                           struct split_choices *choices, const struct expert_split *splits, size_t count) {
+                           struct split_choices *choices) {
     const struct search_problem *problem = search->problem;
     size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct open_split *split = &search->splits[kept];
-        *split = (struct open_split){.experts = &splits[i]};
-        if (!problem->exhaustive)
-            search_bound_split(problem, search->context, open->frame, &splits[i], &open->modes,
-                               &split->bound);
-        if (!is_pruned(search, &split->bound))
-            kept++;
-        else if (choose_split(search, open, &splits[i], choices))
+    if (!problem->exhaustive)
+        search_bound_splits(problem, search->context, open, search->bounds);
+    for (size_t i = 0; i < open->split_count; i++) {
+        if (problem->exhaustive || !is_pruned(search, &search->bounds[i]))
+            search->splits[kept++] = (struct open_split){i, search->bounds[i]};
+        else if (choose_split(search, open, i, choices))
             search->result->pruned += split_choices_count(choices);
     }
     if (!problem->exhaustive && kept > 0)
@@ -198,16 +190,16 @@ static size_t order_splits(struct search *search, const struct open_frame *open,
     return kept;
 }
 
-static void open_splits(struct search *search, const struct open_frame *open,
-                        const struct expert_split *splits, size_t count, struct split_choices *choices) {
-    size_t kept = order_splits(search, open, choices, splits, count);
+static void open_splits(struct search *search, const struct open_frame *open, struct split_choices *choices) {
+    size_t kept = order_splits(search, open, choices);
     for (size_t i = 0; i < kept; i++) {
-        if (!choose_split(search, open, search->splits[i].experts, choices))
+        const struct open_split *split = &search->splits[i];
+        if (!choose_split(search, open, split->place, choices))
             continue;
-        if (is_pruned(search, &search->splits[i].bound))
+        if (is_pruned(search, &split->bound))
             search->result->pruned += split_choices_count(choices);
         else if (search_split_has_room(search->problem, choices))
-            open_split(search, open, choices);
+            open_split(search, open, split->place, choices);
     }
 }
 
@@ -217,23 +209,21 @@ static void open_frame(struct search *search, const struct search_space *space, 
     struct open_frame open = {.frame = frame, .offload = offload};
     struct search_bound bound = {0};
     struct split_choices choices;
-    size_t count;
-    const struct expert_split *splits = frame_splits(space, frame, &count);
+    open.splits = frame_splits(space, frame, &open.split_count);
     choices.schedule_count = 0;
-    if (!search_modes_asked(problem, frame, &open.modes) ||
-        !choose_split(search, &open, &splits[0], &choices))
+    if (!search_modes_asked(problem, frame, &open.modes) || !choose_split(search, &open, 0, &choices))
         return;
     if (!problem->exhaustive) {
         if (!search_modes_with_room(problem, space, frame, &choices, &open.modes))
             return;
         search_bound_frame(problem, search->context, frame, &open.modes, &bound);
         if (!is_pruned(search, &bound))
-            search_bound_splits(problem, search->context, frame, splits, count, &open.modes, &bound);
+            search_bound_closer(problem, search->context, &open, &bound);
     }
     if (is_pruned(search, &bound))
         search->result->pruned += frame->leaves;
     else
-        open_splits(search, &open, splits, count, &choices);
+        open_splits(search, &open, &choices);
 }
 
 static void order_frames(struct search *search, struct search_space *space) {
@@ -250,6 +240,7 @@ static void order_frames(struct search *search, struct search_space *space) {
 static void search_frames(struct search *search, bool offload, struct search_space *space) {
     const struct search_problem *problem = search->problem;
     search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
+    search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
     if (!problem->exhaustive)
         order_frames(search, space);
     for (size_t i = 0; i < space->count; i++) {

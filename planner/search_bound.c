@@ -27,22 +27,22 @@ static void keep_least(struct search_bound *least, struct cost_context *context,
         fmin(least->closed_form_seconds, cost_bound_closed_form(context, layout, work));
 }
 
-/* What a bound is of: a split in one order of the ranks, all of some splits, or any. */
-enum experts { EXPERTS_OF_LAYOUT, EXPERTS_OF_SPLITS, EXPERTS_ANY };
+/* What a bound is of: any experts, all splits of a row, or one of them. */
+enum experts { EXPERTS_ANY, EXPERTS_OF_ROW, EXPERTS_OF_SPLIT };
 
 struct bound_of {
     enum experts experts;
-    const struct expert_split *splits; /* EXPERTS_OF_SPLITS */
-    size_t split_count;
+    const struct expert_row *row;
+    size_t split;
 };
 
 static void least_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
                        struct pipeline_work *work) {
     bool dual = layout->schedule == SCHEDULE_DUALPIPE;
-    if (of->experts == EXPERTS_OF_LAYOUT)
-        cost_least_work(context, layout, work);
-    else if (of->experts == EXPERTS_OF_SPLITS && !dual)
-        cost_least_work_of_splits(context, layout, of->splits, of->split_count, work);
+    if (of->experts == EXPERTS_OF_SPLIT)
+        cost_least_work_in_row(context, layout, of->row, of->split, work);
+    else if (of->experts == EXPERTS_OF_ROW && !dual)
+        cost_least_work_of_row(context, layout, of->row, work);
     else
         cost_least_work_any_experts(context, layout, work);
 }
@@ -70,66 +70,76 @@ static void bound_schedules(struct cost_context *context, const struct layout *o
 /* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
 static void bound_orders(const struct search_problem *problem, struct cost_context *context,
                          const struct layout *open, const struct frame_schedules *schedules,
-                         struct search_bound *least) {
+                         const struct bound_of *of, struct search_bound *least) {
     struct layout layout = *open;
     bool matters = layout.pp > 1 && layout.ep * layout.etp > layout.tp * layout.cp;
     for (int order = 0; order < (matters ? ORDER_COUNT : 1); order++) {
         layout.order = (enum rank_order)order;
         if (!matters || allows(problem, LAYOUT_ORDER, order))
-            bound_schedules(context, &layout, schedules, &(struct bound_of){EXPERTS_OF_LAYOUT, NULL, 0},
-                            least);
+            bound_schedules(context, &layout, schedules, of, least);
     }
 }
 
-/* The least over the modes, with the most overlap. */
-static void bound_modes(const struct search_problem *problem, struct cost_context *context,
-                        const struct layout *open, const struct frame_schedules *schedules,
-                        const struct search_modes *modes, const struct bound_of *of,
-                        struct search_bound *least) {
-    struct layout layout = *open;
-    layout.overlap = most_overlap(problem);
-    *least = NOTHING_FASTER;
-    for (int value = 0; value < 2; value++) {
-        if (modes->least_recompute[value] == RECOMPUTE_COUNT)
-            continue;
-        layout.sequence_parallel = value != 0;
-        layout.recompute = (enum recompute)modes->least_recompute[value];
-        if (of->experts == EXPERTS_OF_LAYOUT)
-            bound_orders(problem, context, &layout, schedules, least);
-        else
-            bound_schedules(context, &layout, schedules, of, least);
-    }
+/* Sets a frame's layout to a mode, with the most overlap. False where the mode is none. */
+static bool set_mode(const struct search_problem *problem, const struct search_modes *modes,
+                     int sequence_parallel, struct layout *layout) {
+    if (modes->least_recompute[sequence_parallel] == RECOMPUTE_COUNT)
+        return false;
+    layout->overlap = most_overlap(problem);
+    layout->sequence_parallel = sequence_parallel != 0;
+    layout->recompute = (enum recompute)modes->least_recompute[sequence_parallel];
+    return true;
 }
 
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct frame *frame, const struct search_modes *modes,
                         struct search_bound *bound) {
     struct layout layout = frame_layout(frame);
-    bound_modes(problem, context, &layout, &frame->schedules, modes, &(struct bound_of){EXPERTS_ANY, NULL, 0},
-                bound);
+    *bound = NOTHING_FASTER;
+    for (int value = 0; value < 2; value++)
+        if (set_mode(problem, modes, value, &layout))
+            bound_schedules(context, &layout, &frame->schedules, &(struct bound_of){.experts = EXPERTS_ANY},
+                            bound);
+}
+
+void search_bound_closer(const struct search_problem *problem, struct cost_context *context,
+                         const struct open_frame *open, struct search_bound *bound) {
+    struct layout layout = frame_layout(open->frame);
+    *bound = NOTHING_FASTER;
+    for (int value = 0; value < 2; value++) {
+        if (!set_mode(problem, &open->modes, value, &layout))
+            continue;
+        struct bound_of of = {EXPERTS_OF_ROW,
+                              cost_expert_row(context, &layout, open->splits, open->split_count), 0};
+        bound_schedules(context, &layout, &open->frame->schedules, &of, bound);
+    }
 }
 
 void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
-                         const struct frame *frame, const struct expert_split *splits, size_t count,
-                         const struct search_modes *modes, struct search_bound *bound) {
-    struct layout layout = frame_layout(frame);
-    bound_modes(problem, context, &layout, &frame->schedules, modes,
-                &(struct bound_of){EXPERTS_OF_SPLITS, splits, count}, bound);
-}
-
-void search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, const struct expert_split *split,
-                        const struct search_modes *modes, struct search_bound *bound) {
-    struct layout layout = frame_split(frame, split);
-    bound_modes(problem, context, &layout, &frame->schedules, modes,
-                &(struct bound_of){EXPERTS_OF_LAYOUT, NULL, 0}, bound);
+                         const struct open_frame *open, struct search_bound *bounds) {
+    struct layout layout = frame_layout(open->frame);
+    for (size_t i = 0; i < open->split_count; i++)
+        bounds[i] = NOTHING_FASTER;
+    for (int value = 0; value < 2; value++) {
+        if (!set_mode(problem, &open->modes, value, &layout))
+            continue;
+        struct bound_of of = {EXPERTS_OF_SPLIT,
+                              cost_expert_row(context, &layout, open->splits, open->split_count), 0};
+        for (; of.split < open->split_count; of.split++) {
+            layout.ep = open->splits[of.split].ep;
+            layout.etp = open->splits[of.split].etp;
+            bound_orders(problem, context, &layout, &open->frame->schedules, &of, &bounds[of.split]);
+        }
+    }
 }
 
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
-                          const struct frame *frame, const struct layout *variant,
+                          const struct open_frame *open, size_t split, const struct layout *variant,
                           struct search_bound *bound) {
+    struct bound_of of = {EXPERTS_OF_SPLIT,
+                          cost_expert_row(context, variant, open->splits, open->split_count), split};
     *bound = NOTHING_FASTER;
-    bound_orders(problem, context, variant, &frame->schedules, bound);
+    bound_orders(problem, context, variant, &open->frame->schedules, &of, bound);
 }
 
 /* The least over tp and cp with one micro-batch of so many sequences. */

@@ -5,24 +5,31 @@
 #include "planner/cost.h"
 #include "planner/search_room.h"
 
+/* A frame with what is known of it once it is opened. */
+struct open_frame {
+    const struct frame *frame;
+    const struct expert_split *splits;
+    size_t split_count;
+    struct search_modes modes; /* that it may have room for */
+    bool offload;
+};
+
 /* Of all leaves of a frame in some modes. */
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct frame *frame, const struct search_modes *modes,
                         struct search_bound *bound);
 
-/* The same, closer: of all its splits. */
-void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
-                         const struct frame *frame, const struct expert_split *splits, size_t count,
-                         const struct search_modes *modes, struct search_bound *bound);
+/* The same, closer but slower. */
+void search_bound_closer(const struct search_problem *problem, struct cost_context *context,
+                         const struct open_frame *open, struct search_bound *bound);
 
-/* Of those of one of its splits. */
-void search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, const struct expert_split *split,
-                        const struct search_modes *modes, struct search_bound *bound);
+/* Of each of its splits: as many bounds. */
+void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
+                         const struct open_frame *open, struct search_bound *bounds);
 
 /* Of all leaves of a variant of a split. */
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
-                          const struct frame *frame, const struct layout *variant,
+                          const struct open_frame *open, size_t split, const struct layout *variant,
                           struct search_bound *bound);
 
 /* The least device-seconds of a sequence over all frames of any number of devices; `arena` holds working

@@ -301,12 +301,14 @@ static void add_experts(struct compute_work *work) {
 
 double compute_least_experts(const struct compute_problem *problem) {
     const struct model *model = problem->model;
+    enum precision precision = problem->training->precision;
     struct layout whole = *problem->layout;
-    double products = model->gated ? 3 : 2, rows;
     whole.ep = whole.etp = 1; /* etp shares each row's work, ep only adds imbalance */
-    rows = floor(compute_expert_rows(model, problem->training, &whole));
-    return 2 * products * rows * (double)model->hidden * (double)model->experts.ffn_hidden /
-           problem->device->peak_flops[problem->training->precision];
+    double rows = floor(compute_expert_rows(model, problem->training, &whole));
+    double out = 2 * rows * (double)model->hidden * (double)model->experts.ffn_hidden;
+    double in = model->gated ? 2 * out : out;
+    return matmul_least_seconds(problem->device, precision, in) +
+           matmul_least_seconds(problem->device, precision, out);
 }
 
 void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,

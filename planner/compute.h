@@ -54,7 +54,7 @@ void compute_routed_experts(const struct compute_problem *problem, struct comput
                             struct explain *explain);
 
 /* Seconds that the routed experts of a layer take at least, forward, whatever ep and etp: their products at
- * the device's peak. A backward pass takes at least twice that. */
+ * the best rate of any shape. A backward pass takes at least twice that. */
 double compute_least_experts(const struct compute_problem *problem);
 
 /* Rows that one device's experts work on for a micro-batch, all experts together, the fullest device's. */

@@ -60,15 +60,22 @@ void cost_least_work_of_row(struct cost_context *context, const struct layout *l
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work);
 
+/* What turns the work of a micro-batch into a step: the same for all layouts that share tp, pp, cp, dp and
+ * micro-batch. */
+struct cost_pace {
+    int64_t stages, micro_batches;
+    double straggler_factor, fixed_seconds;
+};
+void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace);
+
 /* Seconds that no step with so much work takes less of, by whatever schedule: a pipeline's busiest device is
  * at least as busy as the average of all, so a step takes micro-batches x work / pp, and what it costs in any
  * case. */
-double cost_bound(struct cost_context *context, const struct layout *layout,
-                  const struct pipeline_work *work);
+double cost_bound(const struct cost_pace *pace, const struct pipeline_work *work);
 
-/* The same with the bubble of the layout's schedule and vpp. The step by closed form takes no less, but by
+/* The same with the bubble of a schedule and vpp. The step by closed form takes no less, but by
  * simulation it may (pipeline.h). */
-double cost_bound_closed_form(struct cost_context *context, const struct layout *layout,
+double cost_bound_closed_form(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
                               const struct pipeline_work *work);
 
 /* Model FLOPs utilisation of a step. */

@@ -86,21 +86,23 @@ void cost_least_work_any_experts(struct cost_context *context, const struct layo
     least_work(context, &plain, &routed, work);
 }
 
-static double step_of(struct cost_context *context, const struct layout *layout, double pipeline_seconds) {
-    return pipeline_seconds * cost_straggler_factor(context, layout) + context->training.stack->step_seconds;
+void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace) {
+    *pace = (struct cost_pace){.stages = layout->pp,
+                               .micro_batches = layout_micro_batches(layout, context->training.global_batch),
+                               .straggler_factor = cost_straggler_factor(context, layout),
+                               .fixed_seconds = context->training.stack->step_seconds};
 }
 
-double cost_bound(struct cost_context *context, const struct layout *layout,
-                  const struct pipeline_work *work) {
-    double micro_batches = (double)layout_micro_batches(layout, context->training.global_batch);
+static double step_of(const struct cost_pace *pace, double pipeline_seconds) {
+    return pipeline_seconds * pace->straggler_factor + pace->fixed_seconds;
+}
+
+double cost_bound(const struct cost_pace *pace, const struct pipeline_work *work) {
     double all = work->forward + work->backward_input + work->backward_weight;
-    return step_of(context, layout, micro_batches * all / (double)layout->pp);
+    return step_of(pace, (double)pace->micro_batches * all / (double)pace->stages);
 }
 
-double cost_bound_closed_form(struct cost_context *context, const struct layout *layout,
+double cost_bound_closed_form(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
                               const struct pipeline_work *work) {
-    return step_of(context, layout,
-                   pipeline_least_seconds(layout->schedule, layout->pp, layout->vpp,
-                                          layout_micro_batches(layout, context->training.global_batch),
-                                          work));
+    return step_of(pace, pipeline_least_seconds(schedule, pace->stages, vpp, pace->micro_batches, work));
 }

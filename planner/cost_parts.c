@@ -10,10 +10,6 @@ static const double UPDATE_BYTES = 40;
 /* Each gradient held is cleared once a step. */
 static const double CLEAR_BYTES = 4;
 
-struct cache_key {
-    uint64_t words[3];
-};
-
 struct cache_slot {
     struct cache_key key;
     void *part; /* NULL: free */
@@ -153,9 +149,13 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
     struct cache_key key = {{packed(layout->tp, layout->cp, layout->sequence_parallel, layout->overlap.tp), 0,
                              (uint64_t)layout->micro_batch}};
     bool found;
+    if (context->last_base != NULL && memcmp(&context->last_base_key, &key, sizeof key) == 0)
+        return context->last_base;
     struct base_part *part = cached(context->layers, &key, &found);
     if (!found)
         reckon_base(context, layout, &part->layer, NULL);
+    context->last_base = part;
+    context->last_base_key = key;
     return part;
 }
 

@@ -56,6 +56,9 @@ struct stage_layers {
     int64_t *dense, *experts;
 };
 
+struct cache_key {
+    uint64_t words[3];
+};
 struct cost_cache; /* open hash table from a packed key to a part */
 
 struct cost_context {
@@ -66,7 +69,9 @@ struct cost_context {
     struct cost_cache *layers, *routed, *rows, *states;
     struct product_cache *products;
     struct stage_layers stages;
-    int64_t *experts_before;    /* expert layers before each layer */
+    int64_t *experts_before;     /* expert layers before each layer */
+    struct base_part *last_base; /* of the layout that was last asked for */
+    struct cache_key last_base_key;
     double blocks[BLOCK_COUNT]; /* how many of each the model has */
     int64_t straggler_devices;  /* that the next was reckoned for */
     double straggler_factor;

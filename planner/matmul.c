@@ -227,6 +227,19 @@ double matmul_grouped_seconds(const struct cluster_device *device, const struct 
            c.operand_seconds * m * k;
 }
 
+/* The largest tile wastes least on its edges, full waves nothing, and sizes that throttle do so for all
+ * shapes. */
+double matmul_least_seconds(const struct cluster_device *device, enum precision precision, double flops) {
+    if (device->peak_flops[precision] <= 0)
+        return HUGE_VAL;
+    const struct matmul_constants c = constants_for(device, precision);
+    double edge = 0;
+    if (c.form != MATMUL_SMOOTH)
+        edge = c.tile_edge * (1 / (double)tiles[0].rows + 1 / (double)tiles[0].columns);
+    double rate = fmax(1, grouped_constants(device)->grouped_rate);
+    return throttled(&c, flops * (1 + edge) / c.flops_per_second, flops) / rate;
+}
+
 bool matmul_is_fitted(const struct cluster_device *device, enum precision precision) {
     return own_constants(device, precision) != NULL;
 }

@@ -34,6 +34,10 @@ double matmul_grouped_seconds(const struct cluster_device *device, const struct 
  * products run at the share of their rate that it reached. Returns that share, 0 where none was measured. */
 double matmul_adopt_measured(struct cluster_device *device);
 
+/* Seconds that no product or group of products of so many floating-point operations in all takes less of,
+ * whatever its shape. */
+double matmul_least_seconds(const struct cluster_device *device, enum precision precision, double flops);
+
 /* True when the constants are this device's own and not scaled from another's. */
 bool matmul_is_fitted(const struct cluster_device *device, enum precision precision);
 

@@ -84,7 +84,8 @@ static void evaluate(struct search *search, const struct layout *layout) {
 }
 
 /* All overlaps of a leaf in the orders that are of use. */
-static void open_leaf(struct search *search, struct leaves *leaves, size_t index) {
+static void open_leaf(struct search *search, const struct cost_pace *pace, struct leaves *leaves,
+                      size_t index) {
     const struct split_choices *choices = leaves->choices;
     struct layout layout = leaves->layouts[index];
     bool useful[ORDER_COUNT];
@@ -93,7 +94,7 @@ static void open_leaf(struct search *search, struct leaves *leaves, size_t index
     for (size_t i = 0; i < choices->order_count; i++) {
         struct search_bound bound = {0};
         if (!search->problem->exhaustive)
-            leaves_bound(leaves, search->context, index, i, &bound);
+            leaves_bound(leaves, search->context, pace, index, i, &bound);
         useful[i] = !is_pruned(search, &bound);
         useful_count += useful[i];
     }
@@ -144,7 +145,7 @@ static void open_split(struct search *search, const struct open_frame *open, siz
                 if (leaves_least_bytes(&leaves) > search->problem->cluster->device.memory_bytes)
                     continue;
                 for (size_t leaf = 0; leaf < leaves.count; leaf++)
-                    open_leaf(search, &leaves, leaf);
+                    open_leaf(search, &open->pace, &leaves, leaf);
             }
 }
 
@@ -157,9 +158,14 @@ static int compare_splits(const void *left, const void *right) {
     return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
 }
 
-static int compare_frames(const void *left, const void *right) {
-    const struct frame *a = left, *b = right;
-    return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
+struct frame_place {
+    double bound_seconds;
+    size_t index;
+};
+
+static int compare_places(const void *left, const void *right) {
+    const struct frame_place *a = left, *b = right;
+    return compare_seconds(a->bound_seconds, b->bound_seconds);
 }
 
 /* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
@@ -203,6 +209,11 @@ static void open_splits(struct search *search, const struct open_frame *open, st
     }
 }
 
+static void set_pace(struct search *search, struct open_frame *open) {
+    struct layout layout = frame_layout(open->frame);
+    cost_pace_of(search->context, &layout, &open->pace);
+}
+
 static void open_frame(struct search *search, const struct search_space *space, bool offload,
                        const struct frame *frame) {
     const struct search_problem *problem = search->problem;
@@ -216,7 +227,8 @@ static void open_frame(struct search *search, const struct search_space *space, 
     if (!problem->exhaustive) {
         if (!search_modes_with_room(problem, space, frame, &choices, &open.modes))
             return;
-        search_bound_frame(problem, search->context, frame, &open.modes, &bound);
+        set_pace(search, &open);
+        search_bound_frame(problem, search->context, &open, &bound);
         if (!is_pruned(search, &bound))
             search_bound_closer(problem, search->context, &open, &bound);
     }
@@ -226,30 +238,35 @@ static void open_frame(struct search *search, const struct search_space *space, 
         open_splits(search, &open, &choices);
 }
 
-static void order_frames(struct search *search, struct search_space *space) {
+/* Places of the frames, in the order of their bounds. */
+static void order_frames(struct search *search, struct search_space *space, struct frame_place *order) {
     for (size_t i = 0; i < space->count; i++) {
         struct frame *frame = &space->frames[i];
-        struct search_modes modes;
-        search_modes_asked(search->problem, frame, &modes);
-        search_bound_frame(search->problem, search->context, frame, &modes, &frame->bound);
+        struct open_frame open = {.frame = frame};
+        search_modes_asked(search->problem, frame, &open.modes);
+        set_pace(search, &open);
+        search_bound_frame(search->problem, search->context, &open, &frame->bound);
+        order[i] = (struct frame_place){frame->bound.closed_form_seconds, i};
     }
     if (space->count > 0)
-        qsort(space->frames, space->count, sizeof space->frames[0], compare_frames);
+        qsort(order, space->count, sizeof order[0], compare_places);
 }
 
 static void search_frames(struct search *search, bool offload, struct search_space *space) {
     const struct search_problem *problem = search->problem;
     search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
     search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
+    struct frame_place *order = ARENA_ARRAY(search->arena, struct frame_place, space->count);
     if (!problem->exhaustive)
-        order_frames(search, space);
+        order_frames(search, space, order);
     for (size_t i = 0; i < space->count; i++) {
         if (problem->progress != NULL && i % PROGRESS_STEP == 0)
             problem->progress(problem->progress_data, (double)i / (double)space->count);
-        if (is_pruned(search, &space->frames[i].bound))
-            search->result->pruned += space->frames[i].leaves;
+        const struct frame *frame = &space->frames[problem->exhaustive ? i : order[i].index];
+        if (is_pruned(search, &frame->bound))
+            search->result->pruned += frame->leaves;
         else
-            open_frame(search, space, offload, &space->frames[i]);
+            open_frame(search, space, offload, frame);
     }
 }
 

@@ -20,13 +20,6 @@ static struct layout_overlap most_overlap(const struct search_problem *problem) 
                                    free_pp ? stack->overlap_pp : allows(problem, LAYOUT_OVERLAP_PP, 1)};
 }
 
-static void keep_least(struct search_bound *least, struct cost_context *context, const struct layout *layout,
-                       const struct pipeline_work *work) {
-    least->step_seconds = fmin(least->step_seconds, cost_bound(context, layout, work));
-    least->closed_form_seconds =
-        fmin(least->closed_form_seconds, cost_bound_closed_form(context, layout, work));
-}
-
 /* What a bound is of: any experts, all splits of a row, or one of them. */
 enum experts { EXPERTS_ANY, EXPERTS_OF_ROW, EXPERTS_OF_SPLIT };
 
@@ -47,36 +40,52 @@ static void least_work(struct cost_context *context, const struct layout *layout
         cost_least_work_any_experts(context, layout, work);
 }
 
-/* The least over some schedules of a layout, all of the same work but DualPipe, which hides exchanges. */
+static void keep_least(struct search_bound *least, const struct cost_pace *pace, enum schedule schedule,
+                       int64_t vpp, const struct pipeline_work *work) {
+    least->step_seconds = fmin(least->step_seconds, cost_bound(pace, work));
+    least->closed_form_seconds =
+        fmin(least->closed_form_seconds, cost_bound_closed_form(pace, schedule, vpp, work));
+}
+
+static bool has(const struct frame_schedules *schedules, enum schedule schedule) {
+    return (schedules->mask & 1U << schedule) != 0;
+}
+
+/* The least over some schedules of a layout. All have the same work but DualPipe, which hides exchanges. Of
+ * those with a whole bubble, more chunks make it smaller. */
 static void bound_schedules(struct cost_context *context, const struct layout *open,
-                            const struct frame_schedules *schedules, const struct bound_of *of,
+                            const struct open_frame *frame, const struct bound_of *of,
                             struct search_bound *least) {
+    const struct frame_schedules *schedules = &frame->frame->schedules;
     struct layout layout = *open;
-    struct pipeline_work work, dual;
+    struct pipeline_work work;
     layout.schedule = SCHEDULE_1F1B;
     least_work(context, &layout, of, &work);
-    for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
-        bool hides = schedule == SCHEDULE_DUALPIPE;
-        if ((schedules->mask & 1U << schedule) == 0)
-            continue;
-        layout.schedule = (enum schedule)schedule;
-        layout.vpp = schedule == SCHEDULE_INTERLEAVED ? schedules->most_chunks : 1;
-        if (hides)
-            least_work(context, &layout, of, &dual);
-        keep_least(least, context, &layout, hides ? &dual : &work);
-    }
+    if (has(schedules, SCHEDULE_INTERLEAVED))
+        keep_least(least, &frame->pace, SCHEDULE_INTERLEAVED, schedules->most_chunks, &work);
+    else if (has(schedules, SCHEDULE_1F1B) || has(schedules, SCHEDULE_GPIPE))
+        keep_least(least, &frame->pace, SCHEDULE_1F1B, 1, &work);
+    if (has(schedules, SCHEDULE_ZB_2P))
+        keep_least(least, &frame->pace, SCHEDULE_ZB_2P, 1, &work);
+    else if (has(schedules, SCHEDULE_ZB_1P))
+        keep_least(least, &frame->pace, SCHEDULE_ZB_1P, 1, &work);
+    if (!has(schedules, SCHEDULE_DUALPIPE))
+        return;
+    layout.schedule = SCHEDULE_DUALPIPE;
+    least_work(context, &layout, of, &work);
+    keep_least(least, &frame->pace, SCHEDULE_DUALPIPE, 1, &work);
 }
 
 /* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
 static void bound_orders(const struct search_problem *problem, struct cost_context *context,
-                         const struct layout *open, const struct frame_schedules *schedules,
-                         const struct bound_of *of, struct search_bound *least) {
-    struct layout layout = *open;
+                         const struct layout *split, const struct open_frame *open, const struct bound_of *of,
+                         struct search_bound *least) {
+    struct layout layout = *split;
     bool matters = layout.pp > 1 && layout.ep * layout.etp > layout.tp * layout.cp;
     for (int order = 0; order < (matters ? ORDER_COUNT : 1); order++) {
         layout.order = (enum rank_order)order;
         if (!matters || allows(problem, LAYOUT_ORDER, order))
-            bound_schedules(context, &layout, schedules, of, least);
+            bound_schedules(context, &layout, open, of, least);
     }
 }
 
@@ -92,14 +101,12 @@ static bool set_mode(const struct search_problem *problem, const struct search_m
 }
 
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, const struct search_modes *modes,
-                        struct search_bound *bound) {
-    struct layout layout = frame_layout(frame);
+                        const struct open_frame *open, struct search_bound *bound) {
+    struct layout layout = frame_layout(open->frame);
     *bound = NOTHING_FASTER;
     for (int value = 0; value < 2; value++)
-        if (set_mode(problem, modes, value, &layout))
-            bound_schedules(context, &layout, &frame->schedules, &(struct bound_of){.experts = EXPERTS_ANY},
-                            bound);
+        if (set_mode(problem, &open->modes, value, &layout))
+            bound_schedules(context, &layout, open, &(struct bound_of){.experts = EXPERTS_ANY}, bound);
 }
 
 void search_bound_closer(const struct search_problem *problem, struct cost_context *context,
@@ -111,7 +118,7 @@ void search_bound_closer(const struct search_problem *problem, struct cost_conte
             continue;
         struct bound_of of = {EXPERTS_OF_ROW,
                               cost_expert_row(context, &layout, open->splits, open->split_count), 0};
-        bound_schedules(context, &layout, &open->frame->schedules, &of, bound);
+        bound_schedules(context, &layout, open, &of, bound);
     }
 }
 
@@ -128,7 +135,7 @@ void search_bound_splits(const struct search_problem *problem, struct cost_conte
         for (; of.split < open->split_count; of.split++) {
             layout.ep = open->splits[of.split].ep;
             layout.etp = open->splits[of.split].etp;
-            bound_orders(problem, context, &layout, &open->frame->schedules, &of, &bounds[of.split]);
+            bound_orders(problem, context, &layout, open, &of, &bounds[of.split]);
         }
     }
 }
@@ -139,7 +146,7 @@ void search_bound_variant(const struct search_problem *problem, struct cost_cont
     struct bound_of of = {EXPERTS_OF_SPLIT,
                           cost_expert_row(context, variant, open->splits, open->split_count), split};
     *bound = NOTHING_FASTER;
-    bound_orders(problem, context, variant, &open->frame->schedules, &of, bound);
+    bound_orders(problem, context, variant, open, &of, bound);
 }
 
 /* The least over tp and cp with one micro-batch of so many sequences. */
@@ -159,13 +166,14 @@ static double work_of_micro_batch(const struct search_problem *problem, int64_t 
                                         .micro_batch = (int32_t)sequences,
                                         .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
             const struct layout layout = frame_layout(&frame);
-            struct search_modes modes;
+            struct open_frame open = {.frame = &frame};
             struct search_bound bound;
             if (problem->training.sequence % cp != 0 || !allows(problem, LAYOUT_TP, tp) ||
-                !search_modes_asked(problem, &frame, &modes) || !allows(problem, LAYOUT_CP, cp) ||
+                !search_modes_asked(problem, &frame, &open.modes) || !allows(problem, LAYOUT_CP, cp) ||
                 !layout_valid(&layout, model, problem->training.sequence, sequences, NULL, 0))
                 continue;
-            search_bound_frame(&one, context, &frame, &modes, &bound);
+            cost_pace_of(context, &layout, &open.pace);
+            search_bound_frame(&one, context, &open, &bound);
             least = fmin(least, (bound.step_seconds - fixed) * (double)(tp * cp) / (double)sequences);
         }
     return least;

@@ -11,13 +11,13 @@ struct open_frame {
     const struct expert_split *splits;
     size_t split_count;
     struct search_modes modes; /* that it may have room for */
+    struct cost_pace pace;
     bool offload;
 };
 
-/* Of all leaves of a frame in some modes. */
+/* Of all leaves of a frame in its modes; splits don't matter. */
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                        const struct frame *frame, const struct search_modes *modes,
-                        struct search_bound *bound);
+                        const struct open_frame *open, struct search_bound *bound);
 
 /* The same, closer but slower. */
 void search_bound_closer(const struct search_problem *problem, struct cost_context *context,

@@ -31,12 +31,12 @@ static const struct pipeline_work *work_of(struct leaves *leaves, struct cost_co
     return work;
 }
 
-void leaves_bound(struct leaves *leaves, struct cost_context *context, size_t index, size_t order,
-                  struct search_bound *bound) {
+void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                  size_t index, size_t order, struct search_bound *bound) {
     const struct layout *layout = &leaves->layouts[index];
     const struct pipeline_work *work = &work_of(leaves, context, index)[order];
-    bound->step_seconds = cost_bound(context, layout, work);
-    bound->closed_form_seconds = cost_bound_closed_form(context, layout, work);
+    bound->step_seconds = cost_bound(pace, work);
+    bound->closed_form_seconds = cost_bound_closed_form(pace, layout->schedule, layout->vpp, work);
 }
 
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload) {

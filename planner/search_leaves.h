@@ -30,8 +30,8 @@ void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum
 double leaves_least_bytes(const struct leaves *leaves);
 
 /* Bounds of variant `index` < count in the order of the ranks at place `order` of the choices. */
-void leaves_bound(struct leaves *leaves, struct cost_context *context, size_t index, size_t order,
-                  struct search_bound *bound);
+void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                  size_t index, size_t order, struct search_bound *bound);
 
 /* Memory of variant `index` < count; its layout is leaves->layouts[index]. */
 void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use);

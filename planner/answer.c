@@ -107,8 +107,10 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
     bool posed = false;
     problem_set_devices(problem, from, to);
     problem->search.top = 1; /* the best of each */
+    problem_share_costs(problem);
     for (int64_t devices = from;; devices = answer_next_count(problem, devices)) {
         struct search_result result;
+        problem->search.plans_only = devices < to || answer->plan_count > 0;
         if (problem->asked_batch_tokens > 0) {
             problem_set_devices(problem, devices, devices);
             problem->devices_to = to;

@@ -31,6 +31,14 @@ struct cost_context;
 struct cost_context *cost_context_create(struct arena *arena, const struct model *model,
                                          const struct cluster *cluster, const struct training *training);
 
+/* True when it was created for this model and cluster, by their addresses. */
+bool cost_context_is_of(const struct cost_context *context, const struct model *model,
+                        const struct cluster *cluster);
+
+/* For another global batch. What depends on the number of devices is kept in `arena` from now on, until the
+ * next call. */
+void cost_context_renew(struct cost_context *context, int64_t global_batch, struct arena *arena);
+
 /* The layout must be valid (layout_valid) for the context's model and training. */
 void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain);

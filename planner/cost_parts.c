@@ -202,7 +202,8 @@ static void keep_least(struct routed_cost *least, const struct routed_cost *rout
 
 static struct expert_row *reckon_row(struct cost_context *context, const struct layout *layout,
                                      const struct expert_split *splits, size_t count) {
-    struct expert_row *row = arena_allocate(context->arena, 1, sizeof *row + count * sizeof row->splits[0]);
+    struct expert_row *row =
+        arena_allocate(context->row_arena, 1, sizeof *row + count * sizeof row->splits[0]);
     struct layout split = *layout;
     row->least = (struct routed_cost){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
     for (size_t i = 0; i < count; i++) {
@@ -304,6 +305,18 @@ const struct stage_layers *cost_stage_layers(struct cost_context *context, const
     return stages;
 }
 
+bool cost_context_is_of(const struct cost_context *context, const struct model *model,
+                        const struct cluster *cluster) {
+    return context->model == model && context->cluster == cluster;
+}
+
+void cost_context_renew(struct cost_context *context, int64_t global_batch, struct arena *arena) {
+    context->training.global_batch = global_batch;
+    context->rows = cost_cache_create(arena, sizeof(struct expert_row *));
+    context->states = cost_cache_create(arena, sizeof(struct state_part));
+    context->row_arena = arena;
+}
+
 static void count_blocks(const struct model *model, double blocks[BLOCK_COUNT]) {
     double experts = (double)model_expert_layers(model), further = (double)model->mtp_layers;
     blocks[BLOCK_DENSE] = (double)model->layers - experts;
@@ -325,10 +338,9 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->products = product_cache_create(arena);
     context->layers = cost_cache_create(arena, sizeof(struct base_part));
     context->routed = cost_cache_create(arena, sizeof(struct routed_cost));
-    context->rows = cost_cache_create(arena, sizeof(struct expert_row *));
-    context->states = cost_cache_create(arena, sizeof(struct state_part));
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
     for (int64_t i = 0; i < model->layers; i++)
         context->experts_before[i + 1] = context->experts_before[i] + model_layer_has_experts(model, i);
+    cost_context_renew(context, training->global_batch, arena);
     return context;
 }

@@ -66,7 +66,8 @@ struct cost_context {
     const struct model *model;
     const struct cluster *cluster;
     struct training training;
-    struct cost_cache *layers, *routed, *rows, *states;
+    struct cost_cache *layers, *routed, *rows, *states; /* the last two are renewed */
+    struct arena *row_arena;
     struct product_cache *products;
     struct stage_layers stages;
     int64_t *experts_before;     /* expert layers before each layer */

@@ -204,6 +204,13 @@ void problem_keep_states(struct problem *problem) {
     }
 }
 
+void problem_share_costs(struct problem *problem) {
+    struct search_problem *search = &problem->search;
+    if (search->context == NULL)
+        search->context =
+            cost_context_create(problem->arena, search->model, search->cluster, &search->training);
+}
+
 int64_t problem_fewest_devices(const struct problem *problem) {
     const struct cluster *cluster = &problem->cluster;
     const struct layout_request *request = &problem->search.request;

@@ -110,6 +110,10 @@ bool problem_default_devices(struct problem *problem, struct error *error);
 /* Devices that a layout fixes all by itself; 0 when it doesn't. */
 int64_t problem_layout_devices(const struct layout_request *request);
 
+/* For searches of many counts of devices: they share what layers cost. The problem must not change but for
+ * its devices and batch from here on. */
+void problem_share_costs(struct problem *problem);
+
 /* With states on the host a model fits on ever fewer devices, ever more slowly: only if it is asked for, or
  * the cluster has no other way to hold a large model. */
 void problem_keep_states(struct problem *problem);

@@ -366,7 +366,7 @@ static bool search_pass(struct search *search, bool offload, struct error *error
         return search_why_no_layout(search->problem, error);
     }
     search_frames(search, offload, &space);
-    if (search->contenders.count == 0 && search->problem->limit_seconds <= 0)
+    if (search->contenders.count == 0 && !search->problem->plans_only && search->problem->limit_seconds <= 0)
         search_why_nothing_fits(search->problem, offload, &space, &search->result->nearest);
     search_space_free(&space);
     return true;
@@ -387,7 +387,11 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
     struct search search = {.problem = problem, .arena = arena_create(), .result = result};
     bool posed;
     *result = (struct search_result){0};
-    search.context = cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
+    search.context = problem->context;
+    if (search.context == NULL || !cost_context_is_of(search.context, problem->model, problem->cluster))
+        search.context =
+            cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
+    cost_context_renew(search.context, problem->training.global_batch, search.arena);
     pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, NULL);
     pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));
     posed = search_pass(&search, false, error);

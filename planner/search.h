@@ -18,6 +18,9 @@ struct search_problem {
     bool exhaustive;      /* no bound removes a layout */
     bool alike;           /* runners-up may be of the same split, and differ in the micro-batch alone */
     double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
+    bool plans_only;      /* no near miss is sought when nothing fits */
+    struct cost_context *context; /* of this training, used again from search to search of its model and
+                                     cluster; NULL: made anew */
     void (*progress)(void *data, double share); /* called now and then; may be NULL */
     void *progress_data;
 };

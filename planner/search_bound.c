@@ -149,33 +149,37 @@ void search_bound_variant(const struct search_problem *problem, struct cost_cont
     bound_orders(problem, context, variant, open, &of, bound);
 }
 
-/* The least over tp and cp with one micro-batch of so many sequences. */
-static double work_of_micro_batch(const struct search_problem *problem, int64_t sequences,
-                                  struct arena *arena) {
-    const struct model *model = problem->model;
-    struct search_problem one = *problem;
-    double least = HUGE_VAL, fixed = problem->training.stack->step_seconds;
-    one.training.global_batch = sequences;
-    struct cost_context *context = cost_context_create(arena, model, problem->cluster, &one.training);
-    for (int64_t tp = 1; tp <= model->heads; tp++)
-        for (int64_t cp = 1; cp <= problem->training.sequence; cp++) {
-            const struct frame frame = {.tp = (int32_t)tp,
-                                        .pp = 1,
-                                        .cp = (int32_t)cp,
-                                        .dp = 1,
-                                        .micro_batch = (int32_t)sequences,
-                                        .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
-            const struct layout layout = frame_layout(&frame);
-            struct open_frame open = {.frame = &frame};
-            struct search_bound bound;
-            if (problem->training.sequence % cp != 0 || !allows(problem, LAYOUT_TP, tp) ||
-                !search_modes_asked(problem, &frame, &open.modes) || !allows(problem, LAYOUT_CP, cp) ||
-                !layout_valid(&layout, model, problem->training.sequence, sequences, NULL, 0))
-                continue;
-            cost_pace_of(context, &layout, &open.pace);
-            search_bound_frame(&one, context, &open, &bound);
-            least = fmin(least, (bound.step_seconds - fixed) * (double)(tp * cp) / (double)sequences);
-        }
+/* Device-seconds of a sequence, of one micro-batch of so many on tp x cp devices; infinite where that is no
+ * layout. */
+static double work_of_frame(const struct search_problem *problem, struct cost_context *context, int64_t tp,
+                            int64_t cp, int64_t sequences) {
+    const struct frame frame = {.tp = (int32_t)tp,
+                                .pp = 1,
+                                .cp = (int32_t)cp,
+                                .dp = 1,
+                                .micro_batch = (int32_t)sequences,
+                                .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
+    const struct layout layout = frame_layout(&frame);
+    struct open_frame open = {.frame = &frame};
+    struct search_bound bound;
+    if (!allows(problem, LAYOUT_TP, tp) || !allows(problem, LAYOUT_CP, cp) ||
+        !layout_valid(&layout, problem->model, problem->training.sequence, sequences, NULL, 0) ||
+        !search_modes_asked(problem, &frame, &open.modes))
+        return HUGE_VAL;
+    cost_pace_of(context, &layout, &open.pace);
+    search_bound_frame(problem, context, &open, &bound);
+    return (bound.step_seconds - problem->training.stack->step_seconds) * (double)(tp * cp) /
+           (double)sequences;
+}
+
+static double work_of_micro_batch(const struct search_problem *problem, struct cost_context *context,
+                                  int64_t sequences, struct arena *arena) {
+    double least = HUGE_VAL;
+    cost_context_renew(context, sequences, arena);
+    for (int64_t cp = 1; cp <= problem->training.sequence; cp++)
+        for (int64_t tp = 1; problem->training.sequence % cp == 0 && tp <= problem->model->heads; tp++)
+            if (problem->model->heads % tp == 0)
+                least = fmin(least, work_of_frame(problem, context, tp, cp, sequences));
     return least;
 }
 
@@ -185,9 +189,13 @@ double search_bound_work(const struct search_problem *problem, struct arena *are
     const struct layout_request *request = &problem->request;
     size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
     double least = HUGE_VAL;
+    struct cost_context *context = problem->context;
+    if (context == NULL)
+        context = cost_context_create(arena, problem->model, problem->cluster, &problem->training);
     for (size_t i = 0; i < given; i++)
-        least = fmin(least, work_of_micro_batch(problem, request->keys[LAYOUT_MICRO_BATCH].values[i], arena));
+        least = fmin(
+            least, work_of_micro_batch(problem, context, request->keys[LAYOUT_MICRO_BATCH].values[i], arena));
     for (int64_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
-        least = fmin(least, work_of_micro_batch(problem, size, arena));
+        least = fmin(least, work_of_micro_batch(problem, context, size, arena));
     return isfinite(least) ? least : 0;
 }

@@ -89,3 +89,17 @@ bool search_modes_with_room(const struct search_problem *problem, const struct s
     }
     return any;
 }
+
+double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,
+                                const struct frame *frame, const struct split_choices *choices) {
+    struct layout layout = thriftiest(choices, &choices->base);
+    struct memory_parts parts;
+    if (frame->dp * frame->cp == 1)
+        return 0;
+    layout.ep = most_expert_ranks(space, frame);
+    layout.etp = 1;
+    layout.sequence_parallel = frame->tp > 1;
+    layout.recompute = RECOMPUTE_FULL;
+    memory_parts_init(&parts, problem->model, &problem->training, &layout);
+    return memory_parts_least_bytes(&parts, problem->cluster, can_tell(problem, frame));
+}

@@ -19,6 +19,10 @@ bool search_modes_with_room(const struct search_problem *problem, const struct s
                             const struct frame *frame, const struct split_choices *choices,
                             struct search_modes *modes);
 
+/* Bytes that no leaf of the frame is held against a device for less than. */
+double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,
+                                const struct frame *frame, const struct split_choices *choices);
+
 /* False when no leaf of the split has room for its weights, gradients and optimizer alone. */
 bool search_split_has_room(const struct search_problem *problem, const struct split_choices *choices);
 

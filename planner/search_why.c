@@ -7,6 +7,7 @@
 #include "common/units.h"
 #include "planner/search_leaves.h"
 #include "planner/search_pool.h"
+#include "planner/search_room.h"
 
 /* What the request says of a key, if it says one thing only. */
 static int64_t asked(const struct search_problem *problem, enum layout_key key, int64_t otherwise) {
@@ -130,11 +131,24 @@ static void consider_split(const struct search_problem *problem, bool offload, c
         }
 }
 
+/* True when all leaves of the frame exceed their device by more than the nearest exceeds its own. */
+static bool is_further(const struct search_problem *problem, bool offload, const struct search_space *space,
+                       const struct frame *frame, const struct near_miss *nearest) {
+    struct split_choices choices;
+    size_t count;
+    struct layout layout = frame_split(frame, frame_splits(space, frame, &count));
+    return split_choices_make(problem, offload, &layout, &choices) &&
+           search_frame_least_bytes(problem, space, frame, &choices) - problem->cluster->device.memory_bytes >
+               excess(problem, &nearest->memory);
+}
+
 void search_why_nothing_fits(const struct search_problem *problem, bool offload,
                              const struct search_space *space, struct near_miss *nearest) {
     for (size_t i = 0; i < space->count; i++) {
         size_t count;
         const struct expert_split *splits = frame_splits(space, &space->frames[i], &count);
+        if (nearest->found && is_further(problem, offload, space, &space->frames[i], nearest))
+            continue;
         for (size_t j = 0; j < count; j++) {
             struct layout layout = frame_split(&space->frames[i], &splits[j]);
             consider_split(problem, offload, &layout, nearest);

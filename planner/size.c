@@ -55,8 +55,10 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
         return NULL;
     }
     problem->search.limit_seconds = limit;
+    problem->search.plans_only = true;
     bool posed = search_run(&problem->search, problem->arena, &found, &ignored);
     problem->search.limit_seconds = 0;
+    problem->search.plans_only = false;
     if (is_split) {
         *is_split = posed;
     }
@@ -348,6 +350,7 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct si
     memset(result, 0, sizeof *result);
     result->points = ARENA_ARRAY(problem->arena, struct size_point, MOST_POINTS);
     problem->search.top = 1;
+    problem_share_costs(problem);
     problem_keep_states(problem);
     set_range(&walk);
     if ((result->devices_to - result->devices_from) / problem->cluster.node.devices > FEW_COUNTS) {

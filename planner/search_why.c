@@ -139,7 +139,7 @@ static bool is_further(const struct search_problem *problem, bool offload, const
     struct layout layout = frame_split(frame, frame_splits(space, frame, &count));
     return split_choices_make(problem, offload, &layout, &choices) &&
            search_frame_least_bytes(problem, space, frame, &choices) - problem->cluster->device.memory_bytes >
-               excess(problem, &nearest->memory);
+               excess(&nearest->memory);
 }
 
 void search_why_nothing_fits(const struct search_problem *problem, bool offload,

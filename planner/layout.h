@@ -28,15 +28,15 @@ enum rank_order { ORDER_TP_CP_DP_PP, ORDER_TP_CP_PP_DP, ORDER_COUNT };
  * on the device. Gradients go with the optimizer's states, weights with both, and pass the device as they are
  * used. */
 enum offload { /* in pairs: without activations and with them */
-    OFFLOAD_NONE,
-    OFFLOAD_ACTIVATIONS,
-    OFFLOAD_OPTIMIZER,
-    OFFLOAD_OPTIMIZER_ACTIVATIONS,
-    OFFLOAD_GRADIENTS,
-    OFFLOAD_GRADIENTS_ACTIVATIONS,
-    OFFLOAD_WEIGHTS,
-    OFFLOAD_WEIGHTS_ACTIVATIONS,
-    OFFLOAD_COUNT
+               OFFLOAD_NONE,
+               OFFLOAD_ACTIVATIONS,
+               OFFLOAD_OPTIMIZER,
+               OFFLOAD_OPTIMIZER_ACTIVATIONS,
+               OFFLOAD_GRADIENTS,
+               OFFLOAD_GRADIENTS_ACTIVATIONS,
+               OFFLOAD_WEIGHTS,
+               OFFLOAD_WEIGHTS_ACTIVATIONS,
+               OFFLOAD_COUNT
 };
 
 extern const char *const recompute_names[]; /* "none" "selective" "full", NULL */

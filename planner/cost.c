@@ -99,7 +99,8 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
     const struct compute_time *compute = &cost->compute;
     const struct communication_time *communication = &cost->communication;
     bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
-    enum recompute recompute = is_layer ? layout->recompute : RECOMPUTE_NONE;
+    bool recomputed = is_layer && layout->recompute_layers == 0;
+    enum recompute recompute = recomputed ? layout->recompute : RECOMPUTE_NONE;
     double floor = block == BLOCK_DENSE     ? stack->layer_floor_seconds
                    : block == BLOCK_EXPERTS ? stack->expert_floor_seconds
                                             : 0; /* the host's, of the forward pass */
@@ -136,10 +137,15 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
     return pass;
 }
 
-/* The blocks of a layout, each for one micro-batch. */
-static void block_passes(const struct cost_context *context, const struct layout *layout,
-                         const struct layer_part *layer, const struct state_part *state,
-                         const struct offload_part *offload, struct pass_cost *passes) {
+/* The blocks of a layout, each for one micro-batch; layers as most are, and as those that full recompute is
+ * limited to, where it is. */
+struct block_passes {
+    struct pass_cost usual[BLOCK_COUNT], recomputed[BLOCK_COUNT];
+};
+
+static void passes_of(const struct cost_context *context, const struct layout *layout,
+                      const struct layer_part *layer, const struct state_part *state,
+                      const struct offload_part *offload, struct pass_cost *passes) {
     bool sharded = fully_sharded(context, layout) && !offload->broadcast;
     for (int block = 0; block < BLOCK_COUNT; block++) {
         bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
@@ -155,6 +161,36 @@ static void block_passes(const struct cost_context *context, const struct layout
         add_streaming(layout, offload->forward[block], offload->backward[block], &passes[block]);
 }
 
+static void block_passes(const struct cost_context *context, const struct layout *layout,
+                         const struct layer_part *layer, const struct state_part *state,
+                         const struct offload_part *offload, struct block_passes *passes) {
+    struct layout all = *layout;
+    struct offload_part offload_all;
+    passes_of(context, layout, layer, state, offload, passes->usual);
+    if (layout->recompute_layers == 0)
+        return;
+    all.recompute_layers = 0;
+    cost_offload_reckon(context, &all, state, &offload_all, NULL);
+    passes_of(context, &all, layer, state, &offload_all, passes->recomputed);
+}
+
+/* The layers of virtual stage `index`. */
+static void add_layers(const struct cost_context *context, const struct layout *layout,
+                       const struct stage_layers *stages, const struct block_passes *passes, int64_t index,
+                       struct pass_cost *pass) {
+    int64_t dense = 0, experts = 0;
+    if (layout->recompute_layers > 0) {
+        int64_t first = layout_layers_before(layout, context->model, index);
+        int64_t limited = layout_recomputed_layers(layout, context->model, index);
+        experts = context->experts_before[first + limited] - context->experts_before[first];
+        dense = limited - experts;
+        add_pass(pass, &passes->recomputed[BLOCK_DENSE], (double)dense);
+        add_pass(pass, &passes->recomputed[BLOCK_EXPERTS], (double)experts);
+    }
+    add_pass(pass, &passes->usual[BLOCK_DENSE], (double)(stages->dense[index] - dense));
+    add_pass(pass, &passes->usual[BLOCK_EXPERTS], (double)(stages->experts[index] - experts));
+}
+
 /* Interleaving leaves slack to send in. */
 static bool hops_hidden(const struct layout *layout) {
     return layout->overlap.pp && layout->vpp > 1;
@@ -162,19 +198,19 @@ static bool hops_hidden(const struct layout *layout) {
 
 /* All that virtual stage `index` does for a micro-batch. */
 static struct pass_cost stage_pass(const struct cost_context *context, const struct layout *layout,
-                                   const struct stage_layers *stages, const struct pass_cost *passes,
+                                   const struct stage_layers *stages, const struct block_passes *passes,
                                    int64_t index) {
+    const struct pass_cost *usual = passes->usual;
     struct pass_cost pass = {0};
-    add_pass(&pass, &passes[BLOCK_DENSE], (double)stages->dense[index]);
-    add_pass(&pass, &passes[BLOCK_EXPERTS], (double)stages->experts[index]);
+    add_layers(context, layout, stages, passes, index, &pass);
     if (index == 0)
-        add_pass(&pass, &passes[BLOCK_EMBEDDING], 1);
+        add_pass(&pass, &usual[BLOCK_EMBEDDING], 1);
     if (index == layout->pp * layout->vpp - 1) {
         double further = (double)context->model->mtp_layers;
         enum block kind = context->model->experts.count > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
-        add_pass(&pass, &passes[BLOCK_HEAD], 1 + further);
-        add_pass(&pass, &passes[kind], further);
-        add_pass(&pass, &passes[BLOCK_MTP_JOIN], further);
+        add_pass(&pass, &usual[BLOCK_HEAD], 1 + further);
+        add_pass(&pass, &usual[kind], further);
+        add_pass(&pass, &usual[BLOCK_MTP_JOIN], further);
     }
     if (layout->pp > 1 && !hops_hidden(layout)) {
         double host = context->training.stack->hop_seconds;
@@ -187,7 +223,7 @@ static struct pass_cost stage_pass(const struct cost_context *context, const str
 
 /* A device's share of all its chunks, and of the mirrored stage under DualPipe. */
 static struct pass_cost device_pass(const struct cost_context *context, const struct layout *layout,
-                                    const struct stage_layers *stages, const struct pass_cost *passes,
+                                    const struct stage_layers *stages, const struct block_passes *passes,
                                     int64_t device) {
     struct pass_cost sum = {0};
     for (int64_t chunk = 0; chunk < layout->vpp; chunk++) {
@@ -231,7 +267,7 @@ static double data_parallel(const struct cost_context *context, const struct lay
 }
 
 static void lay_out_pipeline(struct cost_context *context, const struct layout *layout,
-                             const struct stage_layers *stages, const struct pass_cost *passes,
+                             const struct stage_layers *stages, const struct block_passes *passes,
                              struct pipeline *pipeline) {
     for (int64_t i = 0; i < layout->pp * layout->vpp; i++) {
         struct pass_cost pass = stage_pass(context, layout, stages, passes, i);
@@ -271,18 +307,24 @@ double cost_straggler_factor(struct cost_context *context, const struct layout *
     return context->straggler_factor;
 }
 
-static void explain_blocks(const struct cost_context *context, const struct pass_cost *passes,
-                           const struct pass_cost *device, struct explain *explain) {
-    static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
-                                                   "head and loss", "join of a further prediction"};
-    for (int block = 0; block < BLOCK_COUNT; block++) {
-        const struct pass_cost *pass = &passes[block];
-        double seconds = pass->forward + pass->backward_input + pass->backward_weight;
-        if (context->blocks[block] > 0)
-            explain_add(
-                explain, names[block], seconds, UNIT_SECONDS,
+static void explain_block(const char *name, const struct pass_cost *pass, struct explain *explain) {
+    explain_add(explain, name, pass->forward + pass->backward_input + pass->backward_weight, UNIT_SECONDS,
                 "a micro-batch: forward %.4g s, backward with recompute %.4g s, weight gradients %.4g s",
                 pass->forward, pass->backward_input, pass->backward_weight);
+}
+
+static void explain_blocks(const struct cost_context *context, const struct layout *layout,
+                           const struct block_passes *passes, const struct pass_cost *device,
+                           struct explain *explain) {
+    static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
+                                                   "head and loss", "join of a further prediction"};
+    static const char *const recomputed[] = {"dense layer, recomputed", "expert layer, recomputed"};
+    for (int block = 0; block < BLOCK_COUNT; block++) {
+        if (context->blocks[block] <= 0)
+            continue;
+        explain_block(names[block], &passes->usual[block], explain);
+        if (layout->recompute_layers > 0 && block <= BLOCK_EXPERTS)
+            explain_block(recomputed[block], &passes->recomputed[block], explain);
     }
     explain_add(explain, "busiest device", device->forward + device->backward_input + device->backward_weight,
                 UNIT_SECONDS, "a micro-batch through its layers: forward %.4g s", device->forward);
@@ -355,20 +397,20 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
     const struct state_part *state = cost_state_part(context, layout);
     const struct stage_layers *stages = cost_stage_layers(context, layout);
     struct communication_problem problem = {context->model, context->cluster, &context->training, layout};
-    struct pass_cost passes[BLOCK_COUNT];
+    struct block_passes passes;
     struct pipeline pipeline;
     struct pipeline_time time;
     cost_layer_part(context, layout, &layer);
     cost_offload_reckon(context, layout, state, &offload, NULL);
-    block_passes(context, layout, &layer, state, &offload, passes);
-    lay_out_pipeline(context, layout, stages, passes, &pipeline);
+    block_passes(context, layout, &layer, state, &offload, &passes);
+    lay_out_pipeline(context, layout, stages, &passes, &pipeline);
 
     double hop = communication_hop_seconds(&problem);
     pipeline.hop_seconds = exposed_hop(layout, &pipeline, hop);
     pipeline_time_of(&pipeline, method, &context->room, &time);
 
     double micro_batches = (double)pipeline.micro_batches;
-    struct pass_cost device = device_pass(context, layout, stages, passes, time.stage);
+    struct pass_cost device = device_pass(context, layout, stages, &passes, time.stage);
     double fill = 2 * (double)(layout->pp - 1) * (hop - pipeline.hop_seconds);
     *cost = (struct step_cost){
         .compute = micro_batches * device.compute,
@@ -391,6 +433,6 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
         return;
     explain_open(explain, "step");
     explain_parts(context, layout, explain);
-    explain_blocks(context, passes, &device, explain);
+    explain_blocks(context, layout, &passes, &device, explain);
     explain_step(cost, &pipeline, hop, factor, explain);
 }

@@ -30,12 +30,14 @@ static void work_but_experts(const struct cost_context *context, const struct la
         return;
     }
     other.schedule = SCHEDULE_1F1B;
+    other.recompute_layers = 0;
     for (int mode = 0; !base->has_work && mode < RECOMPUTE_COUNT; mode++) {
         other.recompute = (enum recompute)mode;
         reckon_but_experts(context, &other, &base->layer, &base->but_experts[mode]);
     }
     base->has_work = true;
-    *work = base->but_experts[layout->recompute];
+    /* No less than without any is needed where some layers are recomputed. */
+    *work = base->but_experts[layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute];
 }
 
 static void add_experts(const struct cost_context *context, const struct layout *layout,

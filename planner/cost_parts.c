@@ -262,11 +262,34 @@ void cost_state_reckon(const struct cost_context *context, const struct layout *
                     part->state.parameters / 1e6);
 }
 
+/* Stands for the numbers of layers at the ends: 0 for the rule's, else from 1 on as they came. */
+static int64_t name_ends(struct cost_context *context, const struct layout *layout) {
+    size_t place = 0;
+    if (!layout_has_own_ends(layout))
+        return 0;
+    while (place < context->end_count && (context->ends[place].first != layout->first_stage_layers ||
+                                          context->ends[place].last != layout->last_stage_layers))
+        place++;
+    if (place == context->end_count) {
+        if (place == context->end_room) {
+            struct stage_ends *ends = ARENA_ARRAY(context->arena, struct stage_ends, 2 * place + 16);
+            for (size_t i = 0; i < place; i++)
+                ends[i] = context->ends[i];
+            context->ends = ends;
+            context->end_room = 2 * place + 16;
+        }
+        context->ends[context->end_count++] =
+            (struct stage_ends){layout->first_stage_layers, layout->last_stage_layers};
+    }
+    return (int64_t)place + 1;
+}
+
 const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout) {
     bool dual = layout->schedule == SCHEDULE_DUALPIPE;
     struct cache_key key = {
         {packed(layout->tp, layout->cp, layout->ep, layout->etp),
-         packed(layout->pp, layout->vpp, layout->zero << 4 | (int64_t)layout->order << 1 | dual, 0),
+         packed(layout->pp, layout->vpp, layout->zero << 4 | (int64_t)layout->order << 1 | dual,
+                name_ends(context, layout)),
          (uint64_t)layout->dp | (uint64_t)layout->zero_group << 32}};
     bool found;
     struct state_part *part = cached(context->states, &key, &found);
@@ -290,7 +313,8 @@ static void reserve_stages(struct cost_context *context, int64_t count) {
 
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout) {
     struct stage_layers *stages = &context->stages;
-    if (stages->pp == layout->pp && stages->vpp == layout->vpp)
+    if (stages->pp == layout->pp && stages->vpp == layout->vpp &&
+        stages->first == layout->first_stage_layers && stages->last == layout->last_stage_layers)
         return stages;
     int64_t count = layout->pp * layout->vpp, first = 0;
     reserve_stages(context, count);
@@ -302,6 +326,8 @@ const struct stage_layers *cost_stage_layers(struct cost_context *context, const
     }
     stages->pp = layout->pp;
     stages->vpp = layout->vpp;
+    stages->first = layout->first_stage_layers;
+    stages->last = layout->last_stage_layers;
     return stages;
 }
 

@@ -5,6 +5,7 @@
 #include "planner/communication.h"
 #include "planner/cost.h"
 #include "planner/pipeline.h"
+#include "planner/stage_balance.h"
 
 /* Compute and exposed communication of one block for one micro-batch. */
 struct block_cost {
@@ -49,9 +50,9 @@ struct offload_part {
     bool broadcast; /* the store sends weights to all replicas and sums their gradients: nothing else does */
 };
 
-/* Layers on each virtual stage. Depends on pp and vpp alone; kept for the last ones seen. */
+/* Layers on each virtual stage. Depends on pp, vpp and the ends alone; kept for the last ones seen. */
 struct stage_layers {
-    int64_t pp, vpp;
+    int64_t pp, vpp, first, last;
     int64_t capacity;
     int64_t *dense, *experts;
 };
@@ -74,7 +75,10 @@ struct cost_context {
     struct base_part *last_base; /* of the layout that was last asked for */
     struct cache_key last_base_key;
     double blocks[BLOCK_COUNT]; /* how many of each the model has */
-    int64_t straggler_devices;  /* that the next was reckoned for */
+    /* Pairs of first and last stages' own numbers of layers seen, for a short name in keys. */
+    struct stage_ends *ends;
+    size_t end_count, end_room;
+    int64_t straggler_devices; /* that the next was reckoned for */
     double straggler_factor;
     struct pipeline_room room;                          /* of simulations */
     double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */

@@ -13,12 +13,27 @@ const char *const offload_names[] = {
     "none",      "activations",           "optimizer", "optimizer+activations",
     "gradients", "gradients+activations", "weights",   "weights+activations",
     NULL};
-const char *const layout_key_names[LAYOUT_KEY_COUNT + 1] = {"tp",         "pp",          "vpp",
-                                                            "cp",         "ep",          "etp",
-                                                            "dp",         "micro_batch", "sequence_parallel",
-                                                            "zero",       "zero_group",  "recompute",
-                                                            "schedule",   "order",       "overlap.tp",
-                                                            "overlap.dp", "overlap.pp",  "offload",
+const char *const layout_key_names[LAYOUT_KEY_COUNT + 1] = {"tp",
+                                                            "pp",
+                                                            "vpp",
+                                                            "cp",
+                                                            "ep",
+                                                            "etp",
+                                                            "dp",
+                                                            "micro_batch",
+                                                            "sequence_parallel",
+                                                            "zero",
+                                                            "zero_group",
+                                                            "recompute",
+                                                            "recompute_layers",
+                                                            "first_stage_layers",
+                                                            "last_stage_layers",
+                                                            "schedule",
+                                                            "order",
+                                                            "overlap.tp",
+                                                            "overlap.dp",
+                                                            "overlap.pp",
+                                                            "offload",
                                                             NULL};
 
 enum {
@@ -89,6 +104,12 @@ int64_t layout_get(const struct layout *layout, enum layout_key key) {
         return layout->zero_group;
     case LAYOUT_RECOMPUTE:
         return layout->recompute;
+    case LAYOUT_RECOMPUTE_LAYERS:
+        return layout->recompute_layers;
+    case LAYOUT_FIRST_STAGE_LAYERS:
+        return layout->first_stage_layers;
+    case LAYOUT_LAST_STAGE_LAYERS:
+        return layout->last_stage_layers;
     case LAYOUT_SCHEDULE:
         return layout->schedule;
     case LAYOUT_ORDER:
@@ -108,12 +129,19 @@ int64_t layout_get(const struct layout *layout, enum layout_key key) {
 }
 
 void layout_set(struct layout *layout, enum layout_key key, int64_t value) {
-    int64_t *const numbers[LAYOUT_KEY_COUNT] = {
-        [LAYOUT_TP] = &layout->tp,     [LAYOUT_PP] = &layout->pp,
-        [LAYOUT_VPP] = &layout->vpp,   [LAYOUT_CP] = &layout->cp,
-        [LAYOUT_EP] = &layout->ep,     [LAYOUT_ETP] = &layout->etp,
-        [LAYOUT_DP] = &layout->dp,     [LAYOUT_MICRO_BATCH] = &layout->micro_batch,
-        [LAYOUT_ZERO] = &layout->zero, [LAYOUT_ZERO_GROUP] = &layout->zero_group};
+    int64_t *const numbers[LAYOUT_KEY_COUNT] = {[LAYOUT_TP] = &layout->tp,
+                                                [LAYOUT_PP] = &layout->pp,
+                                                [LAYOUT_VPP] = &layout->vpp,
+                                                [LAYOUT_CP] = &layout->cp,
+                                                [LAYOUT_EP] = &layout->ep,
+                                                [LAYOUT_ETP] = &layout->etp,
+                                                [LAYOUT_DP] = &layout->dp,
+                                                [LAYOUT_MICRO_BATCH] = &layout->micro_batch,
+                                                [LAYOUT_ZERO] = &layout->zero,
+                                                [LAYOUT_ZERO_GROUP] = &layout->zero_group,
+                                                [LAYOUT_RECOMPUTE_LAYERS] = &layout->recompute_layers,
+                                                [LAYOUT_FIRST_STAGE_LAYERS] = &layout->first_stage_layers,
+                                                [LAYOUT_LAST_STAGE_LAYERS] = &layout->last_stage_layers};
     bool *const flags[LAYOUT_KEY_COUNT] = {[LAYOUT_SEQUENCE_PARALLEL] = &layout->sequence_parallel,
                                            [LAYOUT_OVERLAP_TP] = &layout->overlap.tp,
                                            [LAYOUT_OVERLAP_DP] = &layout->overlap.dp,
@@ -144,7 +172,51 @@ int64_t layout_micro_batches(const struct layout *layout, int64_t global_batch) 
     return global_batch / product(layout->dp, layout->micro_batch);
 }
 
+bool layout_has_own_ends(const struct layout *layout) {
+    return layout->first_stage_layers > 0 || layout->last_stage_layers > 0;
+}
+
+/* Stages between ends that have their own number, and the layers they share. */
+struct middle {
+    int64_t stages, layers;
+};
+
+static struct middle middle_of(const struct layout *layout, const struct model *model) {
+    return (struct middle){layout->pp - (layout->first_stage_layers > 0) - (layout->last_stage_layers > 0),
+                           model->layers - layout->first_stage_layers - layout->last_stage_layers};
+}
+
+/* Layers of a pipeline stage whose layout gives the ends their own number. */
+static int64_t own_stage_layers(const struct layout *layout, const struct model *model, int64_t stage) {
+    const struct middle middle = middle_of(layout, model);
+    if (stage == 0 && layout->first_stage_layers > 0)
+        return layout->first_stage_layers;
+    if (stage == layout->pp - 1 && layout->last_stage_layers > 0)
+        return layout->last_stage_layers;
+    return middle.layers / middle.stages;
+}
+
+/* Those of a round are all stages' first, second, ... chunk. */
+static int64_t own_layers_before(const struct layout *layout, const struct model *model, int64_t chunk) {
+    const int64_t round = chunk / layout->pp, stage = chunk % layout->pp;
+    int64_t before = round * (model->layers / layout->vpp);
+    if (stage > 0)
+        before += (own_stage_layers(layout, model, 0) +
+                   (stage > 1 ? (stage - 1) * own_stage_layers(layout, model, 1) : 0)) /
+                  layout->vpp;
+    return before;
+}
+
+int64_t layout_recomputed_layers(const struct layout *layout, const struct model *model, int64_t chunk) {
+    const int64_t layers = layout_chunk_layers(layout, model, chunk);
+    if (layout->recompute != RECOMPUTE_FULL)
+        return 0;
+    return layout->recompute_layers < layers ? layout->recompute_layers : layers;
+}
+
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk) {
+    if (layout_has_own_ends(layout))
+        return own_stage_layers(layout, model, chunk % layout->pp) / layout->vpp;
     const int64_t chunks = product(layout->pp, layout->vpp), layers = model->layers;
     const int64_t last = chunks - 1;
     if (layers % chunks == 0)
@@ -165,6 +237,8 @@ int64_t layout_layers_before(const struct layout *layout, const struct model *mo
     const int64_t chunks = product(layout->pp, layout->vpp), layers = model->layers;
     if (chunk >= chunks)
         return layers;
+    if (layout_has_own_ends(layout))
+        return own_layers_before(layout, model, chunk);
     if (layers % chunks == 0)
         return chunk * (layers / chunks);
     if ((layers + END_LAYERS) % chunks == 0)
@@ -212,6 +286,8 @@ static bool check_range(const struct layout *layout, const struct reason *reason
     }
     if (layout->zero < 0 || layout->zero > MAX_ZERO)
         return refuse(reason, "zero %lld is not a stage from 0 to 3", (long long)layout->zero);
+    if (layout->recompute_layers < 0 || layout->first_stage_layers < 0 || layout->last_stage_layers < 0)
+        return refuse(reason, "a number of layers is negative");
     if (layout->zero_group < 0)
         return refuse(reason, "zero_group %lld is negative", (long long)layout->zero_group);
     return true;
@@ -292,6 +368,37 @@ static bool check_pipeline(const struct layout *layout, const struct model *mode
     return true;
 }
 
+/* Ends with their own number of layers: whole chunks, and equal stages between them. */
+static bool check_ends(const struct layout *layout, const struct model *model, const struct reason *reason) {
+    const int64_t first = layout->first_stage_layers, last = layout->last_stage_layers;
+    if (!layout_has_own_ends(layout))
+        return true;
+    if (layout->pp == 1)
+        return refuse(reason, "%s %lld needs pp above 1",
+                      first > 0 ? "first_stage_layers" : "last_stage_layers",
+                      (long long)(first > 0 ? first : last));
+    const struct middle middle = middle_of(layout, model);
+    if (middle.layers < 0 || (middle.layers == 0) != (middle.stages == 0))
+        return refuse(reason, "%lld layers on the ends leave %lld of %lld for %lld stages",
+                      (long long)(first + last), (long long)middle.layers, (long long)model->layers,
+                      (long long)middle.stages);
+    return divides(layout->vpp, first, "first_stage_layers", "vpp", reason) &&
+           divides(layout->vpp, last, "last_stage_layers", "vpp", reason) &&
+           (middle.stages == 0 || divides(product(middle.stages, layout->vpp), middle.layers,
+                                          "layers between the ends", "stages x vpp", reason));
+}
+
+static bool check_recompute(const struct layout *layout, const struct model *model,
+                            const struct reason *reason) {
+    const int64_t limited = layout->recompute_layers;
+    if (limited == 0)
+        return true;
+    if (layout->recompute != RECOMPUTE_FULL)
+        return refuse(reason, "recompute_layers %lld needs recompute full", (long long)limited);
+    return limited <= model->layers || refuse(reason, "recompute_layers %lld is more than the %lld layers",
+                                              (long long)limited, (long long)model->layers);
+}
+
 static bool check_zero(const struct layout *layout, const struct reason *reason) {
     /* ZeRO 2 and 3 in a pipeline depend on the software: FSDP does it, DeepSpeed refuses. The search knows.
      */
@@ -316,5 +423,6 @@ bool layout_valid(const struct layout *layout, const struct model *model, int64_
     const int64_t micro_batches = layout_micro_batches(layout, global_batch);
     if (micro_batches < 1)
         return refuse(&reason, "global_batch %lld is not positive", (long long)global_batch);
-    return check_pipeline(layout, model, micro_batches, &reason) && check_zero(layout, &reason);
+    return check_pipeline(layout, model, micro_batches, &reason) && check_ends(layout, model, &reason) &&
+           check_recompute(layout, model, &reason) && check_zero(layout, &reason);
 }

@@ -61,6 +61,12 @@ struct layout {
     int64_t zero;       /* stage 0..3 */
     int64_t zero_group; /* devices that share one shard; 0: all of dp x cp */
     enum recompute recompute;
+    /* Full recompute for the first so many layers of a virtual stage alone, none for the rest (Megatron's
+     * recompute method "block"); 0: for all. */
+    int64_t recompute_layers;
+    /* Of the first and last pipeline stage, all its chunks together; the other stages share the rest evenly
+     * (Megatron's --decoder-first-pipeline-num-layers). 0: as many as layout_chunk_layers' rule gives. */
+    int64_t first_stage_layers, last_stage_layers;
     enum schedule schedule;
     enum rank_order order;
     struct layout_overlap overlap;
@@ -81,6 +87,9 @@ enum layout_key {
     LAYOUT_ZERO,
     LAYOUT_ZERO_GROUP,
     LAYOUT_RECOMPUTE,
+    LAYOUT_RECOMPUTE_LAYERS,
+    LAYOUT_FIRST_STAGE_LAYERS,
+    LAYOUT_LAST_STAGE_LAYERS,
     LAYOUT_SCHEDULE,
     LAYOUT_ORDER,
     LAYOUT_OVERLAP_TP,
@@ -133,10 +142,17 @@ int64_t layout_micro_batches(const struct layout *layout,
 bool layout_valid(const struct layout *layout, const struct model *model, int64_t sequence,
                   int64_t global_batch, char *why, size_t why_size);
 
+/* True when the ends of the pipeline have layers of their own number. */
+bool layout_has_own_ends(const struct layout *layout);
+
 /* Layers on virtual stage `chunk` (0..pp vpp - 1, in the order a token meets them). Where pp x vpp doesn't
  * divide the layers: if it divides layers + 2, embedding and loss count as a layer each; else filled from the
- * front, the rest on the last, or, where that leaves none for the last, as even as can be. */
+ * front, the rest on the last, or, where that leaves none for the last, as even as can be. All but where the
+ * layout gives the ends their own number. */
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk);
+
+/* Of those the first ones that full recompute is limited to; 0 where it isn't. */
+int64_t layout_recomputed_layers(const struct layout *layout, const struct model *model, int64_t chunk);
 
 /* Layers on all virtual stages before `chunk`. */
 int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk);

@@ -41,6 +41,9 @@ static struct field key_field(enum layout_key key) {
         field.maximum = largest_zero;
         break;
     case LAYOUT_ZERO_GROUP:
+    case LAYOUT_RECOMPUTE_LAYERS:
+    case LAYOUT_FIRST_STAGE_LAYERS:
+    case LAYOUT_LAST_STAGE_LAYERS:
         field.maximum = largest_size;
         break;
     default:
@@ -245,7 +248,10 @@ static bool key_matters(const struct layout *layout, enum layout_key key) {
     case LAYOUT_OVERLAP_TP:
         return layout->tp > 1;
     case LAYOUT_ZERO_GROUP:
-        return layout->zero_group > 0;
+    case LAYOUT_RECOMPUTE_LAYERS:
+    case LAYOUT_FIRST_STAGE_LAYERS:
+    case LAYOUT_LAST_STAGE_LAYERS:
+        return layout_get(layout, key) > 0;
     case LAYOUT_SCHEDULE:
     case LAYOUT_OVERLAP_PP:
         return layout->pp > 1;

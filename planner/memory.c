@@ -7,6 +7,8 @@
  *   buffers  what persists after the first backward pass, and the most that any one moment needs besides. */
 #include "planner/memory.h"
 
+#include <math.h>
+
 #include "common/cluster.h"
 #include "planner/memory_parts.h"
 
@@ -53,6 +55,12 @@ static void stage_static(const struct memory_parts *parts, const struct chunk_la
     memory->optimizer = dense * parts->dense_bytes.optimizer + expert * parts->expert_bytes.optimizer;
 }
 
+static double layers_kept(const struct memory_parts *parts, const struct chunk_layers *layers, int kind) {
+    const struct layer_activations *layer = &parts->activations[kind];
+    return (double)(layers->count[kind] - layers->recomputed[kind]) * layer->kept +
+           (double)layers->recomputed[kind] * layer->checkpoint;
+}
+
 /* Activations of all passes in flight. `pass`: of one pass of the stage's first chunk. */
 static double stage_kept(const struct memory_parts *parts, int64_t stage, double *pass) {
     const struct layout *layout = parts->layout;
@@ -66,7 +74,7 @@ static double stage_kept(const struct memory_parts *parts, int64_t stage, double
         double bytes = 0;
         memory_chunk_layers(parts, virtual_stage, &layers);
         for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
-            bytes += (double)layers.count[kind] * parts->activations[kind].kept;
+            bytes += layers_kept(parts, &layers, kind);
         /* Dropout behind the embedding keeps a mask of a byte; stacks before Megatron-Core keep a chunk's
          * output, which later ones free once it is sent. */
         if (virtual_stage == 0 && !parts->model->gated && !parts->training->stack->fully_sharded)
@@ -133,10 +141,19 @@ static void worst(struct moment *moment, double bytes, const char *name) {
 static struct moment worst_moment(const struct memory_parts *parts, const struct chunk_layers *layers,
                                   int64_t stage, double pass) {
     const struct layout *layout = parts->layout;
-    bool whole_layer = layout->recompute == RECOMPUTE_FULL || parts->training->stack->fully_sharded;
+    bool whole_layer = (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0) ||
+                       parts->training->stack->fully_sharded;
     double gathered = memory_gather_bytes(parts, layers);
     double hidden = (double)parts->model->hidden;
     struct moment moment = {0, "forward"};
+    struct chunk_layers first;
+    double usual = 0; /* of the first chunk's layers that aren't recomputed: gone when those that are begin */
+
+    if (layout->recompute_layers > 0) {
+        memory_chunk_layers(parts, memory_virtual_stage(layout, stage, 0), &first);
+        for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+            usual += (double)(first.count[kind] - first.recomputed[kind]) * parts->activations[kind].kept;
+    }
 
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         const struct layer_activations *layer = &parts->activations[kind];
@@ -145,6 +162,9 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
         if (layers->count[kind] == 0)
             continue;
         worst(&moment, before_attention + layer->mlp_backward + gathered, "backward of the last MLP");
+        if (layers->recomputed[kind] > 0)
+            worst(&moment, fmax(0, layer->whole - layer->checkpoint - usual) + layer->mlp_backward + gathered,
+                  "backward of the last recomputed MLP");
         worst(&moment, before_attention + layer->combine + gathered, "combination of expert outputs");
         if (layer->scores_backward > 0)
             worst(&moment, again - layer->mlp + layer->scores_backward + gathered,
@@ -243,10 +263,16 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
                 parts->expert_bytes.optimizer, (int)layout->zero, layout->offload ? ", on the host" : "");
     explain_open(explain, "activations");
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
-        if (layers.count[kind] > 0)
+        if (layers.count[kind] > layers.recomputed[kind])
             explain_add(explain, kind == LAYER_DENSE ? "a dense layer" : "a MoE layer",
                         parts->activations[kind].kept, UNIT_BYTES, "%lld of them on stage %lld",
-                        (long long)layers.count[kind], (long long)use->stage);
+                        (long long)(layers.count[kind] - layers.recomputed[kind]), (long long)use->stage);
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+        if (layers.recomputed[kind] > 0)
+            explain_add(explain,
+                        kind == LAYER_DENSE ? "a dense layer, recomputed" : "a MoE layer, recomputed",
+                        parts->activations[kind].checkpoint, UNIT_BYTES, "%lld of them on stage %lld",
+                        (long long)layers.recomputed[kind], (long long)use->stage);
     explain_close(explain, use->activations_bytes, UNIT_BYTES, "%lld passes in flight, recompute %s",
                   (long long)memory_in_flight(layout, parts->micro_batches, use->stage),
                   recompute_names[layout->recompute]);

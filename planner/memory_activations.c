@@ -148,12 +148,14 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     layer->whole = attention.norms + attention.heads + attention.scores + layer->mlp;
     layer->scores_backward = attention.scores_backward;
     layer->kept = layer->whole;
-    if (layout->recompute == RECOMPUTE_FULL)
-        layer->kept = HALF_BYTES * hidden / share;
+    layer->checkpoint = HALF_BYTES * hidden / share;
+    if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0)
+        layer->kept = layer->checkpoint;
     else if (layout->recompute == RECOMPUTE_SELECTIVE)
         layer->kept = parts->training->stack->fully_sharded ? selective_operations(parts, &attention, kind)
                                                             : layer->whole - attention.scores;
     layer->kept *= tokens;
+    layer->checkpoint *= tokens;
     layer->whole *= tokens;
     layer->mlp *= tokens;
     layer->mlp_backward *= tokens;

@@ -10,6 +10,7 @@ enum layer_kind { LAYER_DENSE, LAYER_EXPERTS, LAYER_KIND_COUNT };
 /* Activations of one layer and one micro-batch. */
 struct layer_activations {
     double kept;            /* from its forward to its backward, under the layout's recompute mode */
+    double checkpoint;      /* the same under full recompute, for layers that it is limited to */
     double whole;           /* the same without recompute: what one layer holds while it is recomputed */
     double mlp;             /* the MLP's share of `whole` */
     double mlp_backward;    /* live besides `whole` in the MLP's backward pass */
@@ -17,9 +18,10 @@ struct layer_activations {
     double combine;         /* live besides what is kept when experts' outputs are combined in forward */
 };
 
-/* A chunk of the pipeline: how many layers of each kind a virtual stage runs. */
+/* A chunk of the pipeline: how many layers of each kind a virtual stage runs, and how many of them are those
+ * that full recompute is limited to. */
 struct chunk_layers {
-    int64_t count[LAYER_KIND_COUNT];
+    int64_t count[LAYER_KIND_COUNT], recomputed[LAYER_KIND_COUNT];
 };
 
 /* Bytes a parameter takes. */

@@ -120,6 +120,14 @@ void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct
     int64_t experts = expert_layers_before(parts, end) - expert_layers_before(parts, begin);
     layers->count[LAYER_EXPERTS] = experts;
     layers->count[LAYER_DENSE] = end - begin - experts;
+    layers->recomputed[LAYER_DENSE] = layers->recomputed[LAYER_EXPERTS] = 0;
+    if (parts->layout->recompute_layers > 0) {
+        int64_t limited = layout_recomputed_layers(parts->layout, parts->model, chunk);
+        int64_t recomputed =
+            expert_layers_before(parts, begin + limited) - expert_layers_before(parts, begin);
+        layers->recomputed[LAYER_EXPERTS] = recomputed;
+        layers->recomputed[LAYER_DENSE] = limited - recomputed;
+    }
     /* The layers of multi-token prediction follow the last. */
     if (chunk == parts->layout->pp * parts->layout->vpp - 1)
         layers->count[parts->model->experts.count > 0 ? LAYER_EXPERTS : LAYER_DENSE] +=
@@ -176,12 +184,14 @@ double memory_vocabulary_parameters(const struct memory_parts *parts, int64_t st
 
 void memory_layers_of_stage(const struct memory_parts *parts, int64_t stage, struct chunk_layers *layers) {
     int64_t chunks = memory_stage_chunks(parts->layout);
-    *layers = (struct chunk_layers){{0}};
+    *layers = (struct chunk_layers){{0}, {0}};
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
         struct chunk_layers part;
         memory_chunk_layers(parts, memory_virtual_stage(parts->layout, stage, chunk), &part);
-        for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+        for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
             layers->count[kind] += part.count[kind];
+            layers->recomputed[kind] += part.recomputed[kind];
+        }
     }
 }
 

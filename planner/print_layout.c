@@ -57,6 +57,12 @@ static void append_split(char *buffer, size_t size, int64_t ways, const char *wh
     }
 }
 
+static void append_end(char *buffer, size_t size, int64_t layers, const char *which) {
+    if (layers > 0) {
+        append(buffer, size, "; %" PRId64 " layer%s on the %s stage", layers, layers == 1 ? "" : "s", which);
+    }
+}
+
 char *print_layout_words(const struct layout *layout, int64_t global_batch, char *buffer, size_t size) {
     *buffer = '\0';
     append_split(buffer, size, layout->tp, layout->sequence_parallel ? "tensor and sequence" : "tensor");
@@ -86,6 +92,16 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
                layout->zero_group ? layout->zero_group : layout->dp * layout->cp);
     }
     append(buffer, size, "; %s recompute", layout->recompute ? recompute_names[layout->recompute] : "no");
+    if (layout->recompute_layers > 0) {
+        char which[32] = "";
+        if (layout->recompute_layers > 1) {
+            snprintf(which, sizeof which, " %" PRId64, layout->recompute_layers);
+        }
+        append(buffer, size, " of the first%s layer%s of a%s stage", which, *which ? "s" : "",
+               layout->vpp > 1 ? " virtual" : "");
+    }
+    append_end(buffer, size, layout->first_stage_layers, "first");
+    append_end(buffer, size, layout->last_stage_layers, "last");
     static const char *const outside[] = {NULL,
                                           "activations",
                                           "optimizer",
@@ -109,6 +125,9 @@ static int64_t plain_value(const struct layout *layout, enum layout_key key) {
         return layout->vpp > 1 ? SCHEDULE_INTERLEAVED : SCHEDULE_1F1B;
     case LAYOUT_ZERO:
     case LAYOUT_RECOMPUTE:
+    case LAYOUT_RECOMPUTE_LAYERS:
+    case LAYOUT_FIRST_STAGE_LAYERS:
+    case LAYOUT_LAST_STAGE_LAYERS:
     case LAYOUT_OFFLOAD:
         return 0;
     default:

@@ -22,7 +22,8 @@ bool layout_same_split(const struct layout *a, const struct layout *b) {
 
 bool layout_alike(const struct layout *a, const struct layout *b) {
     return layout_same_split(a, b) && a->vpp == b->vpp && a->recompute == b->recompute &&
-           a->schedule == b->schedule;
+           a->recompute_layers == b->recompute_layers && a->first_stage_layers == b->first_stage_layers &&
+           a->last_stage_layers == b->last_stage_layers && a->schedule == b->schedule;
 }
 
 double search_pool_limit(const struct search_pool *pool) {

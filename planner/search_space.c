@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/stage_balance.h"
+
 /* Where a key is free its choices are all that make a difference; where it is given, all that were given. */
 static bool is_given(const struct search_problem *problem, enum layout_key key) {
     return problem->request.keys[key].count > 0;
@@ -62,8 +64,9 @@ static void make_schedules(const struct search_problem *problem, struct split_ch
             continue;
         }
         for (int64_t vpp = 2; base->pp > 1 && base->pp * vpp <= problem->model->layers + 2; vpp++)
-            if (vpp_given ? allows(problem, LAYOUT_VPP, vpp)
-                          : search_has_equal_chunks(problem->model, base->pp, vpp))
+            if (vpp_given
+                    ? allows(problem, LAYOUT_VPP, vpp)
+                    : layout_has_own_ends(base) || search_has_equal_chunks(problem->model, base->pp, vpp))
                 add_schedule(problem, *base, SCHEDULE_INTERLEAVED, vpp, choices);
     }
 }
@@ -131,13 +134,34 @@ static void make_overlaps(const struct search_problem *problem, struct split_cho
     }
 }
 
+static void add_recompute(const struct search_problem *problem, enum recompute mode, int64_t layers,
+                          struct split_choices *choices) {
+    struct layout layout = choices->base;
+    layout.recompute = mode;
+    layout.recompute_layers = layers;
+    if (layers > 0 && !is_valid(problem, &layout))
+        return;
+    choices->recomputes[choices->recompute_count].mode = mode;
+    choices->recomputes[choices->recompute_count].layers = layers;
+    choices->recompute_count++;
+}
+
+static void make_recomputes(const struct search_problem *problem, struct split_choices *choices) {
+    choices->recompute_count = 0;
+    for (int mode = 0; mode < RECOMPUTE_COUNT; mode++)
+        if (allows(problem, LAYOUT_RECOMPUTE, mode) && allows(problem, LAYOUT_RECOMPUTE_LAYERS, 0))
+            add_recompute(problem, (enum recompute)mode, 0, choices);
+    for (size_t i = 0; i < problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count; i++)
+        if (problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].values[i] > 0 &&
+            allows(problem, LAYOUT_RECOMPUTE, RECOMPUTE_FULL))
+            add_recompute(problem, RECOMPUTE_FULL, problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].values[i],
+                          choices);
+}
+
 static void make_others(const struct search_problem *problem, bool offload, struct split_choices *choices) {
     const struct layout *base = &choices->base;
     bool order_matters = base->pp > 1 && base->dp > 1;
-    choices->recompute_count = choices->order_count = choices->offload_count = 0;
-    for (int recompute = 0; recompute < RECOMPUTE_COUNT; recompute++)
-        if (allows(problem, LAYOUT_RECOMPUTE, recompute))
-            choices->recomputes[choices->recompute_count++] = (enum recompute)recompute;
+    choices->order_count = choices->offload_count = 0;
     for (int order = 0; order < ORDER_COUNT; order++)
         if (is_given(problem, LAYOUT_ORDER) ? allows(problem, LAYOUT_ORDER, order)
                                             : order == 0 || order_matters)
@@ -153,6 +177,7 @@ static void make_all_but_schedules(const struct search_problem *problem, bool of
     make_shardings(problem, choices);
     make_sequence_parallel(problem, choices);
     make_overlaps(problem, choices);
+    make_recomputes(problem, choices);
     make_others(problem, offload, choices);
 }
 
@@ -179,7 +204,8 @@ size_t split_variants(const struct split_choices *choices, struct layout *varian
             struct layout *variant = &variants[count++];
             *variant = choices->base;
             variant->sequence_parallel = choices->sequence_parallel[i];
-            variant->recompute = choices->recomputes[j];
+            variant->recompute = choices->recomputes[j].mode;
+            variant->recompute_layers = choices->recomputes[j].layers;
             variant->overlap = choices->overlaps[choices->overlap_count - 1];
         }
     return count;
@@ -205,7 +231,11 @@ struct builder {
     size_t frame_room, split_room, group_room;
     int64_t divisors[MAX_DIVISORS];
     size_t divisor_count;
-    struct schedules_known known[MICRO_BATCH_CLASSES]; /* of the pp at hand */
+    struct schedules_known known[2]
+                                [MICRO_BATCH_CLASSES]; /* of the pp and the ends at hand, and without own */
+    bool balanced;                                     /* `ends` are better than the rule's */
+    struct stage_ends ends;
+    struct arena *scratch;
 };
 
 struct layout frame_layout(const struct frame *frame) {
@@ -216,7 +246,9 @@ struct layout frame_layout(const struct frame *frame) {
                            .ep = 1,
                            .etp = 1,
                            .dp = frame->dp,
-                           .micro_batch = frame->micro_batch};
+                           .micro_batch = frame->micro_batch,
+                           .first_stage_layers = frame->first_stage_layers,
+                           .last_stage_layers = frame->last_stage_layers};
 }
 
 struct layout frame_split(const struct frame *frame, const struct expert_split *experts) {
@@ -250,7 +282,7 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
     int64_t micro_batches = layout_micro_batches(&choices.base, builder->problem->training.global_batch);
     int class = (micro_batches % frame->pp == 0) | (micro_batches % 2 == 0) << 1 |
                 (micro_batches >= 2 * (int64_t)frame->pp) << 2;
-    struct schedules_known *known = &builder->known[class];
+    struct schedules_known *known = &builder->known[layout_has_own_ends(&choices.base)][class];
     if (known->known)
         return known;
     make_schedules(builder->problem, &choices);
@@ -312,6 +344,29 @@ static void add_micro_batches(struct builder *builder, struct frame frame) {
     }
 }
 
+/* The ends' numbers of layers: those given; else the rule's, and those that balance the stages. */
+static void add_ends(struct builder *builder, struct frame frame) {
+    static const int64_t by_rule[] = {0};
+    const struct layout_request *request = &builder->problem->request;
+    size_t firsts = request->keys[LAYOUT_FIRST_STAGE_LAYERS].count;
+    size_t lasts = request->keys[LAYOUT_LAST_STAGE_LAYERS].count;
+    const int64_t *first = firsts > 0 ? request->keys[LAYOUT_FIRST_STAGE_LAYERS].values : by_rule;
+    const int64_t *last = lasts > 0 ? request->keys[LAYOUT_LAST_STAGE_LAYERS].values : by_rule;
+    for (size_t i = 0; i < (firsts > 0 ? firsts : 1); i++)
+        for (size_t j = 0; j < (lasts > 0 ? lasts : 1); j++) {
+            frame.first_stage_layers = (int32_t)first[i];
+            frame.last_stage_layers = (int32_t)last[j];
+            if (firsts > 1 || lasts > 1)
+                memset(builder->known[true], 0, sizeof builder->known[true]);
+            add_micro_batches(builder, frame);
+        }
+    if (firsts > 0 || lasts > 0 || !builder->balanced)
+        return;
+    frame.first_stage_layers = (int32_t)builder->ends.first;
+    frame.last_stage_layers = (int32_t)builder->ends.last;
+    add_micro_batches(builder, frame);
+}
+
 /* All ep and etp that the model has experts and units for and that `ranks` can be dealt to: a group of its
  * own. */
 static void add_split_group(struct builder *builder, int64_t ranks) {
@@ -345,6 +400,9 @@ static void add_split_group(struct builder *builder, int64_t ranks) {
 static void add_frames_of_pp(struct builder *builder, int64_t pp, int64_t ranks) {
     const struct search_problem *problem = builder->problem;
     memset(builder->known, 0, sizeof builder->known);
+    builder->balanced =
+        problem->training.stack->own_ends &&
+        stage_balance(problem->model, problem->training.sequence, pp, builder->scratch, &builder->ends);
     add_split_group(builder, ranks);
     for (size_t i = 0; i < builder->divisor_count; i++) {
         int64_t tp = builder->divisors[i];
@@ -356,8 +414,7 @@ static void add_frames_of_pp(struct builder *builder, int64_t pp, int64_t ranks)
                 problem->training.global_batch % dp != 0 || !allows(problem, LAYOUT_CP, cp) ||
                 !allows(problem, LAYOUT_DP, dp))
                 continue;
-            add_micro_batches(builder,
-                              (struct frame){.tp = (int32_t)tp,
+            add_ends(builder, (struct frame){.tp = (int32_t)tp,
                                              .pp = (int32_t)pp,
                                              .cp = (int32_t)cp,
                                              .dp = (int32_t)dp,
@@ -381,7 +438,8 @@ static void find_divisors(struct builder *builder) {
 }
 
 void search_space_build(const struct search_problem *problem, bool offload, struct search_space *space) {
-    struct builder builder = {.problem = problem, .offload = offload, .space = space};
+    struct builder builder = {
+        .problem = problem, .offload = offload, .space = space, .scratch = arena_create()};
     *space = (struct search_space){0};
     find_divisors(&builder);
     for (size_t i = 0; i < builder.divisor_count; i++) {
@@ -389,6 +447,7 @@ void search_space_build(const struct search_problem *problem, bool offload, stru
         if (pp <= problem->model->layers + 2 && allows(problem, LAYOUT_PP, pp))
             add_frames_of_pp(&builder, pp, problem->devices / pp);
     }
+    arena_destroy(builder.scratch);
 }
 
 void search_space_free(struct search_space *space) {

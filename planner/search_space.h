@@ -31,7 +31,8 @@ struct search_bound {
 
 struct frame {
     int32_t tp, pp, cp, dp, micro_batch;
-    int32_t split_group; /* place among the space's */
+    int32_t first_stage_layers, last_stage_layers; /* as in struct layout */
+    int32_t split_group;                           /* place among the space's */
     struct frame_schedules schedules;
     int64_t leaves; /* of all its splits */
     struct search_bound bound;
@@ -51,7 +52,11 @@ struct search_space {
     int64_t layouts;    /* leaves of all frames */
 };
 
-enum { SEARCH_MAX_SCHEDULES = 64, SEARCH_MAX_SHARDINGS = 64 };
+enum {
+    SEARCH_MAX_SCHEDULES = 64,
+    SEARCH_MAX_SHARDINGS = 64,
+    SEARCH_MAX_RECOMPUTES = RECOMPUTE_COUNT + LAYOUT_MAX_CHOICES
+};
 
 /* What a split leaves open. Every combination is a layout, and a valid one. */
 struct split_choices {
@@ -65,7 +70,10 @@ struct split_choices {
         int64_t zero, group;
     } shardings[SEARCH_MAX_SHARDINGS];
     size_t sharding_count;
-    enum recompute recomputes[RECOMPUTE_COUNT];
+    struct {
+        enum recompute mode;
+        int64_t layers; /* that full recompute is limited to */
+    } recomputes[SEARCH_MAX_RECOMPUTES];
     size_t recompute_count;
     bool sequence_parallel[2];
     size_t sequence_parallel_count;
@@ -104,7 +112,7 @@ bool split_choices_make(const struct search_problem *problem, bool offload, cons
 int64_t split_choices_count(const struct split_choices *choices);
 
 /* Its variants: sequence parallelism and recompute chosen, the most overlap there is. Returns how many. */
-enum { SPLIT_MAX_VARIANTS = 2 * RECOMPUTE_COUNT };
+enum { SPLIT_MAX_VARIANTS = 2 * SEARCH_MAX_RECOMPUTES };
 size_t split_variants(const struct split_choices *choices, struct layout *variants);
 
 struct layout frame_layout(const struct frame *frame); /* ep and etp 1 */

@@ -18,6 +18,7 @@ struct stack {
     bool transformer_engine;                 /* persistent dummy gradients and workspaces, fused loss */
     bool fused_loss;                         /* the loss reads and writes the logits twice, in 16 bits */
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
+    bool own_ends;                           /* first and last stage may have their own number of layers */
     bool sharded_reduction;       /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
     bool deduplicated_all_to_all; /* a token crosses to a node once, however many of its experts sit there */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */

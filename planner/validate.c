@@ -70,18 +70,19 @@ static double memory_of_kind(const struct memory_use *memory, enum memory_kind k
 }
 
 /* What a publication leaves out it left at the default, or found not worth a word: the optimizer stays on the
- * device; 1F1B of which no number of chunks is known may have been the interleaved kind. */
+ * device, stages have the layers of the rule; 1F1B of which no number of chunks is known may have been the
+ * interleaved kind. */
 static struct layout_request published(const struct layout_request *given) {
     struct layout_request request = *given;
 
-    if (request.keys[LAYOUT_OFFLOAD].count == 0) {
-        request.keys[LAYOUT_OFFLOAD].count = 1;
-        request.keys[LAYOUT_OFFLOAD].values[0] = 0;
-    }
-    if (request.keys[LAYOUT_ORDER].count == 0) {
-        request.keys[LAYOUT_ORDER].count = 1;
-        request.keys[LAYOUT_ORDER].values[0] = ORDER_TP_CP_DP_PP;
-    }
+    if (request.keys[LAYOUT_OFFLOAD].count == 0)
+        layout_request_fix(&request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+    if (request.keys[LAYOUT_ORDER].count == 0)
+        layout_request_fix(&request, LAYOUT_ORDER, ORDER_TP_CP_DP_PP);
+    if (request.keys[LAYOUT_FIRST_STAGE_LAYERS].count == 0)
+        layout_request_fix(&request, LAYOUT_FIRST_STAGE_LAYERS, 0);
+    if (request.keys[LAYOUT_LAST_STAGE_LAYERS].count == 0)
+        layout_request_fix(&request, LAYOUT_LAST_STAGE_LAYERS, 0);
     if (request.keys[LAYOUT_VPP].count == 0 && request.keys[LAYOUT_SCHEDULE].count == 1 &&
         request.keys[LAYOUT_SCHEDULE].values[0] == SCHEDULE_1F1B)
         request.keys[LAYOUT_SCHEDULE].values[request.keys[LAYOUT_SCHEDULE].count++] = SCHEDULE_INTERLEAVED;

@@ -124,7 +124,10 @@ static void formatted_layouts_read_back(void **state) {
                                   .sequence_parallel = true,
                                   .zero = 1,
                                   .zero_group = 8,
-                                  .recompute = RECOMPUTE_SELECTIVE,
+                                  .recompute = RECOMPUTE_FULL,
+                                  .recompute_layers = 2,
+                                  .first_stage_layers = 6,
+                                  .last_stage_layers = 4,
                                   .schedule = SCHEDULE_INTERLEAVED,
                                   .order = ORDER_TP_CP_PP_DP,
                                   .overlap = {.tp = true, .dp = true},
@@ -134,10 +137,12 @@ static void formatted_layouts_read_back(void **state) {
     struct error error = {0};
     (void)state;
     layout_format(&layout, text, sizeof text);
-    assert_string_equal(text,
-                        "tp=8 pp=16 vpp=2 cp=2 ep=16 etp=1 dp=12 micro_batch=1 sequence_parallel=true "
-                        "zero=1 zero_group=8 recompute=selective schedule=interleaved order=tp-cp-pp-dp "
-                        "overlap.tp=true overlap.dp=true overlap.pp=false offload=optimizer");
+    assert_string_equal(
+        text,
+        "tp=8 pp=16 vpp=2 cp=2 ep=16 etp=1 dp=12 micro_batch=1 sequence_parallel=true "
+        "zero=1 zero_group=8 recompute=full recompute_layers=2 first_stage_layers=6 last_stage_layers=4 "
+        "schedule=interleaved order=tp-cp-pp-dp "
+        "overlap.tp=true overlap.dp=true overlap.pp=false offload=optimizer");
     assert_true(layout_request_parse(text, &request, &error));
     for (enum layout_key key = LAYOUT_TP; key < LAYOUT_KEY_COUNT; key++)
         assert_choices(&request, key, 1, (int64_t[]){layout_get(&layout, key)});

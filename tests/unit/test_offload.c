@@ -107,7 +107,7 @@ static void streamed_layers_are_bounded(void **state) {
     struct layout layout = plain_layout(OFFLOAD_WEIGHTS);
     struct training training = plain_training();
     struct memory_parts parts;
-    struct chunk_layers one = {{1, 0}};
+    struct chunk_layers one = {{1, 0}, {0}};
     struct model large = plain_model;
     (void)state;
     memory_parts_init(&parts, &plain_model, &training, &layout);

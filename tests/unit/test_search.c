@@ -6,6 +6,7 @@
 
 #include "planner/search.h"
 #include "planner/search_pool.h"
+#include "planner/stage_balance.h"
 
 enum { RANDOM_PROBLEMS = 240 };
 
@@ -90,6 +91,13 @@ static void make_random(struct setting *setting) {
                                           .stack = stack_find(names[PICK(0, 1, 2, 3)])};
     if (PICK(0, 0, 1) != 0)
         give(&problem->request, LAYOUT_RECOMPUTE, PICK(0, 1, 2));
+    if (PICK(0, 0, 0, 0, 0, 1) != 0) {
+        give(&problem->request, LAYOUT_RECOMPUTE_LAYERS, PICK(1, 2));
+        problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].values[1] = 4;
+        problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count = 2;
+    }
+    if (PICK(0, 0, 0, 0, 0, 1) != 0)
+        give(&problem->request, LAYOUT_FIRST_STAGE_LAYERS, PICK(1, 2, 3));
     if (PICK(0, 0, 0, 1) != 0)
         give(&problem->request, LAYOUT_ZERO, PICK(0, 1, 3));
     if (PICK(0, 0, 0, 1) != 0)
@@ -188,12 +196,43 @@ static void make_small(struct setting *setting, double memory_bytes) {
                                                             .stack = stack_find("megatron-core")}};
 }
 
+/* Calls `try` for all layouts of tp, pp, cp and dp, and of the ends' layers. */
+static void for_every_variant(const struct search_problem *problem, const struct layout *split,
+                              void (*try)(const struct search_problem *, const struct layout *, void *),
+                              void *data) {
+    struct layout layout = *split;
+    for (int64_t rest = 0; rest < 64 * 8 * SCHEDULE_COUNT * 3 * 2 * 4 * 2; rest++) {
+        layout.micro_batch = rest % 64 + 1;
+        layout.vpp = rest / 64 % 8 + 1;
+        layout.schedule = (enum schedule)(rest / (64 * 8) % SCHEDULE_COUNT);
+        layout.recompute = (enum recompute)(rest / (64 * 8 * SCHEDULE_COUNT) % 3);
+        layout.sequence_parallel = rest / (64 * 8 * SCHEDULE_COUNT * 3) % 2 != 0;
+        layout.zero = rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2) % 4;
+        layout.order = (enum rank_order)(rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2 * 4));
+        if (!layout_valid(&layout, problem->model, problem->training.sequence, problem->training.global_batch,
+                          NULL, 0))
+            continue;
+        if (problem->request.keys[LAYOUT_SCHEDULE].count == 0 &&
+            !(problem->training.stack->schedules & 1U << layout.schedule))
+            continue;
+        if ((layout.vpp > 1 && !layout_has_own_ends(&layout) &&
+             problem->model->layers % (layout.pp * layout.vpp) != 0 &&
+             (problem->model->layers + 2) % (layout.pp * layout.vpp) != 0) ||
+            (layout.order > 0 && (layout.pp == 1 || layout.dp == 1)) || (layout.zero > 1 && layout.pp > 1) ||
+            (layout.zero > 0 && layout.dp * layout.cp == 1 && layout_expert_dp(&layout) == 1))
+            continue; /* the same layout as another one, or one that no framework runs */
+        try(problem, &layout, data);
+    }
+}
+
 /* Calls `try` for all layouts of the space, from all numbers there are. */
 static void for_every_layout(const struct search_problem *problem,
                              void (*try)(const struct search_problem *, const struct layout *, void *),
                              void *data) {
     int64_t most = problem->devices;
     struct layout layout = {.ep = 1, .etp = 1};
+    struct arena *arena = arena_create();
+    struct stage_ends ends;
     layout.overlap =
         (struct layout_overlap){problem->training.stack->overlap_tp, problem->training.stack->overlap_dp,
                                 problem->training.stack->overlap_pp};
@@ -203,29 +242,16 @@ static void for_every_layout(const struct search_problem *problem,
                 if (most % (layout.tp * layout.pp * layout.cp) != 0)
                     continue;
                 layout.dp = most / (layout.tp * layout.pp * layout.cp);
-                for (int64_t rest = 0; rest < 64 * 8 * SCHEDULE_COUNT * 3 * 2 * 4 * 2; rest++) {
-                    layout.micro_batch = rest % 64 + 1;
-                    layout.vpp = rest / 64 % 8 + 1;
-                    layout.schedule = (enum schedule)(rest / (64 * 8) % SCHEDULE_COUNT);
-                    layout.recompute = (enum recompute)(rest / (64 * 8 * SCHEDULE_COUNT) % 3);
-                    layout.sequence_parallel = rest / (64 * 8 * SCHEDULE_COUNT * 3) % 2 != 0;
-                    layout.zero = rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2) % 4;
-                    layout.order = (enum rank_order)(rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2 * 4));
-                    if (!layout_valid(&layout, problem->model, problem->training.sequence,
-                                      problem->training.global_batch, NULL, 0))
-                        continue;
-                    if (problem->request.keys[LAYOUT_SCHEDULE].count == 0 &&
-                        !(problem->training.stack->schedules & 1U << layout.schedule))
-                        continue;
-                    if ((layout.vpp > 1 && problem->model->layers % (layout.pp * layout.vpp) != 0 &&
-                         (problem->model->layers + 2) % (layout.pp * layout.vpp) != 0) ||
-                        (layout.order > 0 && (layout.pp == 1 || layout.dp == 1)) ||
-                        (layout.zero > 1 && layout.pp > 1) ||
-                        (layout.zero > 0 && layout.dp * layout.cp == 1 && layout_expert_dp(&layout) == 1))
-                        continue; /* the same layout as another one, or one that no framework runs */
-                    try(problem, &layout, data);
-                }
+                layout.first_stage_layers = layout.last_stage_layers = 0;
+                for_every_variant(problem, &layout, try, data);
+                if (!problem->training.stack->own_ends ||
+                    !stage_balance(problem->model, problem->training.sequence, layout.pp, arena, &ends))
+                    continue;
+                layout.first_stage_layers = ends.first;
+                layout.last_stage_layers = ends.last;
+                for_every_variant(problem, &layout, try, data);
             }
+    arena_destroy(arena);
 }
 
 struct best {
@@ -331,11 +357,12 @@ static void test_runners_up_differ(void **state) {
         for (size_t j = 0; j < i; j++) {
             const struct layout *a = &result.plans[i].layout, *b = &result.plans[j].layout;
             assert_true(same_split(a, b));
-            assert_true(a->vpp != b->vpp || a->recompute != b->recompute || a->schedule != b->schedule);
+            assert_true(a->vpp != b->vpp || a->recompute != b->recompute || a->schedule != b->schedule ||
+                        a->last_stage_layers != b->last_stage_layers);
         }
     setting.problem.request = (struct layout_request){0};
     assert_true(layout_request_parse("tp=2 pp=2 cp=1 schedule=1f1b recompute=none zero=1 order=tp-cp-dp-pp "
-                                     "sequence_parallel=true",
+                                     "sequence_parallel=true first_stage_layers=0",
                                      &setting.problem.request, &error));
     assert_true(search_run(&setting.problem, arena, &result, &error));
     assert_int_equal(result.plan_count, 1);
@@ -462,6 +489,9 @@ static void test_limit(void **state) {
         make_random(&setting);
         if (search_run(&setting.problem, arena, &free_of_limit, &error) && free_of_limit.plan_count > 0) {
             double best = free_of_limit.plans[0].step.seconds;
+            /* Where all are too slow it would be tried what offload gives. */
+            layout_request_fix(&setting.problem.request, LAYOUT_OFFLOAD,
+                               free_of_limit.plans[0].layout.offload);
             setting.problem.limit_seconds = best;
             assert_true(search_run(&setting.problem, arena, &limited, &error));
             assert_true(limited.plan_count > 0);

@@ -1,0 +1,255 @@
+/* Stages that aren't alike: ends with their own number of layers, and full recompute of some layers. */
+#include "check.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "planner/cost.h"
+#include "planner/reference_device.h"
+#include "planner/stage_balance.h"
+
+static const struct model dense = {.name = "dense",
+                                   .layers = 96,
+                                   .hidden = 12288,
+                                   .heads = 96,
+                                   .kv_heads = 96,
+                                   .head_dim = 128,
+                                   .ffn_hidden = 49152,
+                                   .vocab = 51200,
+                                   .sequence = 2048,
+                                   .experts = {.every = 1}};
+
+/* 3 dense layers, then 57 with experts, and a large vocabulary. */
+static const struct model mixed = {
+    .name = "mixed",
+    .layers = 60,
+    .hidden = 4096,
+    .heads = 32,
+    .kv_heads = 32,
+    .head_dim = 128,
+    .ffn_hidden = 11008,
+    .gated = true,
+    .vocab = 256000,
+    .sequence = 4096,
+    .norm = NORM_RMSNORM,
+    .experts = {.count = 16, .top_k = 4, .ffn_hidden = 8192, .first_dense_layers = 3, .every = 1}};
+
+static struct cluster cluster_of(void) {
+    struct cluster cluster = {.name = "test", .node = {.devices = 8}, .device = reference_device};
+    cluster.levels[0] = (struct network_level){.name = "nvlink",
+                                               .devices = 8,
+                                               .bandwidth_bytes_per_second = 450e9,
+                                               .latency_seconds = 2e-6,
+                                               .oversubscription = 1};
+    cluster.levels[1] = (struct network_level){.name = "leaf",
+                                               .bandwidth_bytes_per_second = 50e9,
+                                               .ports = 8,
+                                               .latency_seconds = 5e-6,
+                                               .oversubscription = 1};
+    cluster.level_count = 2;
+    return cluster;
+}
+
+static struct training training_of(const struct model *model) {
+    return (struct training){.sequence = model->sequence,
+                             .global_batch = 64,
+                             .precision = PRECISION_BF16,
+                             .attention = ATTENTION_FLASH,
+                             .stack = stack_default()};
+}
+
+static struct layout layout_of(int64_t pp, int64_t vpp) {
+    return (struct layout){.tp = 8,
+                           .pp = pp,
+                           .vpp = vpp,
+                           .cp = 1,
+                           .ep = 1,
+                           .etp = 1,
+                           .dp = 2,
+                           .micro_batch = 1,
+                           .sequence_parallel = true,
+                           .zero = 1,
+                           .schedule = vpp > 1 ? SCHEDULE_INTERLEAVED : SCHEDULE_1F1B,
+                           .overlap = {true, true, true}};
+}
+
+static double step_of(const struct model *model, const struct layout *layout) {
+    struct arena *arena = arena_create();
+    struct cluster cluster = cluster_of();
+    struct training training = training_of(model);
+    struct step_cost cost;
+    char why[128] = "";
+    if (!layout_valid(layout, model, training.sequence, training.global_batch, why, sizeof why))
+        fail_msg("%s", why);
+    cost_evaluate(cost_context_create(arena, model, &cluster, &training), layout, PIPELINE_SIMULATED, &cost,
+                  NULL);
+    arena_destroy(arena);
+    return cost.seconds;
+}
+
+static double memory_of(const struct model *model, const struct layout *layout) {
+    struct cluster cluster = cluster_of();
+    struct training training = training_of(model);
+    struct memory_use use;
+    memory_estimate(model, &cluster, &training, layout, &use, NULL);
+    /* No stage is fuller than the one that is said to be the fullest. */
+    for (int64_t stage = 0; stage < layout->pp; stage++) {
+        struct memory_use one;
+        memory_estimate_stage(model, &cluster, &training, layout, stage, &one);
+        assert_true(one.per_device_bytes <= use.per_device_bytes);
+    }
+    return use.per_device_bytes;
+}
+
+static void assert_layers(const struct model *model, const struct layout *layout, const char *expected) {
+    char found[512] = "";
+    int64_t sum = 0;
+    for (int64_t chunk = 0; chunk < layout->pp * layout->vpp; chunk++) {
+        size_t used = strlen(found);
+        int64_t layers = layout_chunk_layers(layout, model, chunk);
+        assert_int_equal(layout_layers_before(layout, model, chunk), sum);
+        sum += layers;
+        snprintf(found + used, sizeof found - used, "%s%lld", used > 0 ? " " : "", (long long)layers);
+    }
+    assert_int_equal(sum, model->layers);
+    assert_string_equal(found, expected);
+}
+
+static void test_ends_take_their_own_number(void **state) {
+    struct layout layout = layout_of(8, 1);
+    (void)state;
+    layout.first_stage_layers = 10;
+    layout.last_stage_layers = 14;
+    assert_layers(&dense, &layout, "10 12 12 12 12 12 12 14");
+    layout.first_stage_layers = 0;
+    layout.last_stage_layers = 5;
+    assert_layers(&dense, &layout, "13 13 13 13 13 13 13 5");
+    layout = layout_of(4, 2);
+    layout.first_stage_layers = 20;
+    layout.last_stage_layers = 28;
+    assert_layers(&dense, &layout, "10 12 12 14 10 12 12 14");
+    layout = layout_of(2, 1);
+    layout.first_stage_layers = 50;
+    assert_layers(&dense, &layout, "50 46");
+}
+
+static void assert_refused(struct layout layout, int64_t first, int64_t last, const char *expected) {
+    char why[128] = "";
+    layout.first_stage_layers = first;
+    layout.last_stage_layers = last;
+    assert_false(layout_valid(&layout, &dense, dense.sequence, 64, why, sizeof why));
+    assert_string_equal(why, expected);
+}
+
+static void test_ends_without_sense(void **state) {
+    struct layout layout = layout_of(8, 1);
+    (void)state;
+    assert_refused(layout_of(1, 1), 4, 0, "first_stage_layers 4 needs pp above 1");
+    assert_refused(layout, 10, 10, "layers between the ends 76 not divisible by stages x vpp 6");
+    assert_refused(layout, 60, 40, "100 layers on the ends leave -4 of 96 for 6 stages");
+    assert_refused(layout, 48, 48, "96 layers on the ends leave 0 of 96 for 6 stages");
+    assert_refused(layout_of(2, 1), 10, 10, "20 layers on the ends leave 76 of 96 for 0 stages");
+    assert_refused(layout_of(4, 2), 21, 27, "first_stage_layers 21 not divisible by vpp 2");
+    layout.recompute_layers = 4;
+    assert_refused(layout, 0, 0, "recompute_layers 4 needs recompute full");
+    layout.recompute = RECOMPUTE_FULL;
+    layout.recompute_layers = 97;
+    assert_refused(layout, 0, 0, "recompute_layers 97 is more than the 96 layers");
+}
+
+/* The rule's own numbers, said, are the same layout. */
+static void test_even_ends_are_the_rule(void **state) {
+    static const struct model *const models[] = {&dense, &mixed};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct layout rule = layout_of(4, 1), said = rule;
+        said.first_stage_layers = said.last_stage_layers = models[i]->layers / 4;
+        assert_same_double(step_of(models[i], &said), step_of(models[i], &rule));
+        assert_same_double(memory_of(models[i], &said), memory_of(models[i], &rule));
+    }
+}
+
+/* A stage with a layer more is later by a layer; the first stage with fewer layers needs less memory. */
+static void test_ends_move_time_and_memory(void **state) {
+    struct layout even = layout_of(8, 1), more = even, less = even;
+    (void)state;
+    more.first_stage_layers = 18; /* 12 for each of the next but the last, which has 6 */
+    more.last_stage_layers = 6;
+    less.first_stage_layers = 10;
+    less.last_stage_layers = 14;
+    assert_true(step_of(&dense, &more) > 1.2 * step_of(&dense, &even));
+    assert_true(step_of(&dense, &less) > 1.1 * step_of(&dense, &even));
+    assert_true(memory_of(&dense, &more) > memory_of(&dense, &even));
+    assert_true(memory_of(&dense, &less) < memory_of(&dense, &even));
+}
+
+/* None at 0, full at all of them; between, time rises, by the same for each layer without chunks, and memory
+ * never does. */
+static void test_recompute_of_some_layers(void **state) {
+    static const struct model *const models[] = {&dense, &mixed};
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        for (int64_t vpp = 1; vpp <= 3; vpp += 2) {
+            const struct model *model = models[i];
+            struct layout layout = layout_of(4, vpp);
+            int64_t most = model->layers / (4 * vpp);
+            double step = step_of(model, &layout), memory = memory_of(model, &layout), each = 0;
+            layout.recompute = RECOMPUTE_FULL;
+            double full_step = step_of(model, &layout), full_memory = memory_of(model, &layout);
+            for (int64_t layers = 1; layers <= most; layers++) {
+                layout.recompute_layers = layers;
+                double longer = step_of(model, &layout), smaller = memory_of(model, &layout);
+                assert_true(longer > step && smaller <= memory);
+                if (model == &dense && vpp == 1 && layers > 1)
+                    assert_true(fabs(longer - step - each) < 1e-6 * each);
+                each = longer - step;
+                step = longer;
+                memory = smaller;
+            }
+            assert_true(fabs(step - full_step) < 1e-9 * full_step);
+            assert_true(fabs(memory - full_memory) < 1e-9 * full_memory);
+        }
+}
+
+/* Of two layers in ten of each stage, two tenths of what full recompute brings. */
+static void test_recompute_counts_layers(void **state) {
+    struct layout layout = layout_of(8, 1);
+    (void)state;
+    double none = step_of(&dense, &layout);
+    layout.recompute = RECOMPUTE_FULL;
+    double full = step_of(&dense, &layout);
+    layout.recompute_layers = 3;
+    double some = step_of(&dense, &layout);
+    assert_true(fabs((some - none) / (full - none) - 0.25) < 0.01);
+}
+
+static void test_balance(void **state) {
+    struct arena *arena = arena_create();
+    struct stage_ends ends = {0};
+    struct layout even = layout_of(4, 1), balanced = even;
+    (void)state;
+    /* A head of 256,000 x 4,096 is worth some layers. */
+    assert_true(stage_balance(&mixed, mixed.sequence, 4, arena, &ends));
+    assert_true(ends.last < 15 && ends.first > 0);
+    balanced.first_stage_layers = ends.first;
+    balanced.last_stage_layers = ends.last;
+    assert_true(step_of(&mixed, &balanced) < 0.98 * step_of(&mixed, &even));
+    /* GPT-3's is worth a third of one: nothing to move. */
+    assert_false(stage_balance(&dense, dense.sequence, 8, arena, &ends));
+    assert_false(stage_balance(&dense, dense.sequence, 1, arena, &ends));
+    assert_false(stage_balance(&dense, dense.sequence, 97, arena, &ends));
+    arena_destroy(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ends_take_their_own_number),
+        cmocka_unit_test(test_ends_without_sense),
+        cmocka_unit_test(test_even_ends_are_the_rule),
+        cmocka_unit_test(test_ends_move_time_and_memory),
+        cmocka_unit_test(test_recompute_of_some_layers),
+        cmocka_unit_test(test_recompute_counts_layers),
+        cmocka_unit_test(test_balance),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

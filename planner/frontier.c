@@ -22,6 +22,14 @@ static void add_plan(struct arena *arena, struct plans *plans, const struct plan
     plans->items[plans->count++] = plan;
 }
 
+/* Slower plans than this are of no use, and move out what the fastest does, unless more was asked for: a
+ * search would go on to offload whenever nothing else fits. */
+static void follow(const struct plan *fastest, struct search_problem *search) {
+    search->limit_seconds = FRONTIER_SLOWEST * fastest->step.seconds;
+    if (search->request.keys[LAYOUT_OFFLOAD].count == 0)
+        layout_request_fix(&search->request, LAYOUT_OFFLOAD, fastest->layout.offload);
+}
+
 /* From the fastest plan on to ever less memory. The search sees a device of less memory; the plans don't. */
 static bool walk_memory(struct problem *problem, struct answer *answer, struct plans *plans,
                         struct error *error) {
@@ -44,8 +52,8 @@ static bool walk_memory(struct problem *problem, struct answer *answer, struct p
         plan->memory.capacity_bytes = problem->cluster.device.memory_bytes;
         add_plan(problem->arena, plans, plan);
         less.device.memory_bytes = plan->memory.per_device_bytes * (1 - FRONTIER_STEP);
-        if (search.limit_seconds <= 0) /* which also says that no near miss is sought */
-            search.limit_seconds = FRONTIER_SLOWEST * plan->step.seconds;
+        if (search.limit_seconds <= 0)
+            follow(plan, &search);
     }
 }
 

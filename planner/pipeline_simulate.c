@@ -321,15 +321,15 @@ static void set_up(struct simulation *simulation, const struct pipeline *pipelin
            waiting_size = (size_t)rows * sizeof(struct pass);
     unsigned char *memory =
         room_for(room, devices_size + 2 * table_size + (size_t)stages * passes_size + waiting_size);
-    simulation->devices = (struct device *)memory;
-    simulation->forward_done = (double *)(memory + devices_size);
-    simulation->input_done = (double *)(memory + devices_size + table_size);
+    simulation->devices = (void *)memory;
+    simulation->forward_done = (void *)(memory + devices_size);
+    simulation->input_done = (void *)(memory + devices_size + table_size);
     memory += devices_size + 2 * table_size;
-    simulation->waiting = (struct pass *)(memory + (size_t)stages * passes_size);
+    simulation->waiting = (void *)(memory + (size_t)stages * passes_size);
     for (size_t i = 0; i < cells; i++)
         simulation->forward_done[i] = simulation->input_done[i] = -1;
     for (int64_t i = 0; i < stages; i++) {
-        simulation->devices[i] = (struct device){.passes = (struct pass *)(memory + (size_t)i * passes_size)};
+        simulation->devices[i] = (struct device){.passes = (void *)(memory + (size_t)i * passes_size)};
         make_order(simulation, i);
     }
 }

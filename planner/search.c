@@ -219,9 +219,8 @@ static void open_frame(struct search *search, const struct search_space *space, 
     const struct search_problem *problem = search->problem;
     struct open_frame open = {.frame = frame, .offload = offload};
     struct search_bound bound = {0};
-    struct split_choices choices;
+    struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
     open.splits = frame_splits(space, frame, &open.split_count);
-    choices.schedule_count = 0;
     if (!search_modes_asked(problem, frame, &open.modes) || !choose_split(search, &open, 0, &choices))
         return;
     if (!problem->exhaustive) {

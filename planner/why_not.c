@@ -74,7 +74,7 @@ static void judge(struct problem *problem, struct answer *answer, const struct s
         return;
     }
     next->reason = WHY_NOT_SLOWER;
-    next->plan = &result.plans[0];
+    next->plan = result.plans;
     double slower = next->plan->step.seconds / base->step.seconds - 1;
     next->why = slower > 0 ? arena_print(problem->arena, "%.1f %% slower", 100 * slower) : "as fast";
 }

@@ -96,6 +96,21 @@ static json_t *known_number(double value) {
     return value > 0 ? print_data_number(value) : json_null();
 }
 
+/* Null where there is none. */
+static json_t *store_data(const struct cluster_store *store) {
+    json_t *data;
+    if (store->name == NULL)
+        return json_null();
+    data = json_object();
+    json_object_set_new(data, "name", print_data_text(store->name));
+    json_object_set_new(data, "capacity", print_data_number(store->capacity_bytes));
+    json_object_set_new(data, "devices",
+                        store->devices > 0 ? json_integer(store->devices) : json_string("all"));
+    json_object_set_new(data, "bandwidth", print_data_number(store->bytes_per_second));
+    json_object_set_new(data, "broadcast", json_boolean(store->broadcast));
+    return data;
+}
+
 static json_t *cluster_data(const char *name, const struct cluster *cluster) {
     const struct cluster_device *device = &cluster->device;
     json_t *data = json_object(), *peak = json_object(), *levels = json_array();
@@ -114,6 +129,8 @@ static json_t *cluster_data(const char *name, const struct cluster *cluster) {
     for (size_t i = 0; i < cluster->level_count; i++)
         json_array_append_new(levels, level_data(cluster, &cluster->levels[i]));
     json_object_set_new(data, "network", levels);
+    json_object_set_new(data, "host_memory", known_number(cluster->node.host_memory_bytes));
+    json_object_set_new(data, "store", store_data(&cluster->store));
     return data;
 }
 

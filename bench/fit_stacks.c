@@ -29,6 +29,7 @@ static const struct {
     double least, most, neutral;     /* neutral: what one would guess without any run */
     const char *owners[MAX_TARGETS]; /* stacks or clusters; ends with NULL */
 } constants[] = {
+    {"traffic_factor", {offsetof(struct stack, traffic_factor)}, 0.4, 2.5, 1, {"megatron-core"}},
     {"traffic_factor", {offsetof(struct stack, traffic_factor)}, 0.4, 2.5, 1, {"fsdp", "internevo"}},
     {"layer_floor_seconds",
      {offsetof(struct stack, layer_floor_seconds)},
@@ -37,12 +38,6 @@ static const struct {
      5e-4,
      {MEGATRON_BEFORE_CORE}},
     {"hop_seconds", {offsetof(struct stack, hop_seconds)}, 1e-5, 2e-3, 2e-4, {MEGATRON_BEFORE_CORE}},
-    {"attention_rate",
-     {offsetof(struct stack, attention_rate), offsetof(struct stack, attention_rate_hopper)},
-     0.2,
-     1.5,
-     0.8,
-     {MEGATRON_BEFORE_CORE, "megatron-core"}},
     {"attention_dropout",
      {offsetof(struct stack, attention_dropout)},
      0.2,

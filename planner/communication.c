@@ -126,18 +126,35 @@ static void add_context_parallel(const struct communication_problem *problem,
     time->cp_backward = fmin(ring_backward, deal_forward);
 }
 
-/* Copies of a token that the all-to-all carries. A stack that deduplicates sends one to each node that has
- * any of the token's experts, and deals it out there: nn (1 - (1 - 1/nn)^k) of nn nodes. */
-static double copies_of_token(const struct communication_problem *problem, const struct rank_group *group) {
-    double top_k = (double)problem->model->experts.top_k;
-    int64_t node = problem->cluster->level_count > 1 && problem->cluster->levels[0].devices > 0
-                       ? problem->cluster->levels[0].devices
-                       : problem->cluster->node.devices;
+/* Of the innermost level's bandwidth, that a device reaches handing on what came from other nodes. HybridEP
+ * on 16 H100: 54 GB/s of tokens a node, 3.2 copies of each in it; DeepEP on 16 H200: 134 to 145 GB/s
+ * (README_Hybrid-EP.md of DeepEP, its issue 493). Of 450 GB/s. */
+static const double FORWARD_SHARE = 0.35;
+
+/* Seconds of an exchange that sends a token once to each node that has any of its experts, and there once to
+ * each device: beyond a node both at the same time, token by token. `bytes`: one copy of each token. */
+static double add_deduplicated(const struct communication_problem *problem, const struct rank_group *group,
+                               double bytes, struct explain *explain) {
+    const struct network_level *inner = &problem->cluster->levels[0];
+    int64_t node = problem->cluster->level_count > 1 && inner->devices > 0 ? inner->devices
+                                                                           : problem->cluster->node.devices;
     int64_t span = group->size * group->stride;
-    if (!problem->training->stack->deduplicated_all_to_all || span <= node)
-        return top_k;
     double nodes = (double)((span + node - 1) / node);
-    return nodes * (1 - pow(1 - 1 / nodes, top_k));
+    double copies = compute_copies(problem->model, (double)group->size);
+    if (group->size <= 1)
+        return 0;
+    if (span <= node) {
+        struct collective exchange = {COLLECTIVE_ALL_TO_ALL, copies * bytes, *group};
+        return add_collective(problem, explain, "ep exchange, each pass", 2, &exchange);
+    }
+    struct collective between = {COLLECTIVE_ALL_TO_ALL, compute_copies(problem->model, nodes) * bytes,
+                                 *group};
+    double seconds = add_collective(problem, explain, "ep exchange between nodes, each pass", 2, &between);
+    double inside = 2 * copies * bytes / (FORWARD_SHARE * inner->bandwidth_bytes_per_second);
+    explain_add(explain, "ep exchange in the nodes, at the same time", inside, UNIT_SECONDS,
+                "2 x %.4g MB at %.4g GB/s", copies * bytes / 1e6,
+                FORWARD_SHARE * inner->bandwidth_bytes_per_second / 1e9);
+    return fmax(seconds, inside);
 }
 
 static void add_expert_parallel(const struct communication_problem *problem, struct communication_time *time,
@@ -146,15 +163,16 @@ static void add_expert_parallel(const struct communication_problem *problem, str
     communication_groups_of(problem->layout, &groups);
     const struct model *model = problem->model;
     double rows = compute_expert_rows(model, problem->training, problem->layout);
-    double row_bytes = HALF_BYTES * (double)model->hidden;
-    double sent = rows / (double)problem->layout->etp * copies_of_token(problem, &groups.ep) /
-                  (double)model->experts.top_k;
-    struct collective exchange = {COLLECTIVE_ALL_TO_ALL, sent * row_bytes, groups.ep};
-    struct collective gather = {COLLECTIVE_ALL_GATHER, rows * row_bytes, groups.etp};
-    struct collective scatter = {COLLECTIVE_REDUCE_SCATTER, rows * row_bytes, groups.etp};
-    double seconds = add_collective(problem, explain, "ep all-to-all, each pass", 2, &exchange) +
-                     add_collective(problem, explain, "etp gather, each pass", 1, &gather) +
-                     add_collective(problem, explain, "etp scatter, each pass", 1, &scatter);
+    double bytes = HALF_BYTES * (double)model->hidden * rows;
+    double sent = bytes / (double)problem->layout->etp;
+    struct collective exchange = {COLLECTIVE_ALL_TO_ALL, sent, groups.ep};
+    struct collective gather = {COLLECTIVE_ALL_GATHER, bytes, groups.etp};
+    struct collective scatter = {COLLECTIVE_REDUCE_SCATTER, bytes, groups.etp};
+    double seconds = training_dispatcher(problem->training) == DISPATCHER_DEEPEP
+                         ? add_deduplicated(problem, &groups.ep, sent / (double)model->experts.top_k, explain)
+                         : add_collective(problem, explain, "ep all-to-all, each pass", 2, &exchange);
+    seconds += add_collective(problem, explain, "etp gather, each pass", 1, &gather) +
+               add_collective(problem, explain, "etp scatter, each pass", 1, &scatter);
     time->ep_forward = time->ep_backward = seconds;
 }
 

@@ -274,7 +274,7 @@ double compute_expert_rows(const struct model *model, const struct training *tra
     double rows = tokens * (double)experts->top_k * (double)layout->etp;
     if (experts->capacity_factor > 0)
         return rows * experts->capacity_factor;
-    return layout->ep > 1 ? rows * MOE_IMBALANCE : rows;
+    return layout->ep > 1 ? rows * training_imbalance(training) : rows;
 }
 
 static void add_experts(struct compute_work *work) {
@@ -319,9 +319,12 @@ void compute_layer(const struct compute_problem *problem, bool with_experts, str
     add_attention(&work);
     if (!with_experts)
         add_mlp(&work, "MLP in", "MLP out", problem->model->ffn_hidden);
-    else if (problem->model->experts.shared > 0)
+    else if (problem->model->experts.shared > 0) {
+        double before = time->forward;
         add_mlp(&work, "shared experts in", "shared experts out",
                 problem->model->experts.shared * problem->model->experts.shared_ffn_hidden);
+        time->experts = time->forward - before;
+    }
     compute_layer_traffic(&work, with_experts);
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
                   "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
@@ -335,6 +338,7 @@ void compute_routed_experts(const struct compute_problem *problem, struct comput
     explain_open(explain, "compute of the routed experts");
     add_experts(&work);
     compute_routing_traffic(&work);
+    time->experts = time->forward;
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
                   "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
                   time->backward_input + time->backward_weight);

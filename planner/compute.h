@@ -26,9 +26,12 @@ struct compute_problem {
 /* Seconds of one micro-batch. */
 struct compute_time {
     double forward;
-    double backward_input;         /* all of the backward pass but: */
-    double backward_weight;        /* weight gradients and their accumulation */
-    double attention;              /* of forward: the attention core, which selective recompute repeats */
+    double backward_input;  /* all of the backward pass but: */
+    double backward_weight; /* weight gradients and their accumulation */
+    double attention;       /* of forward: the attention core */
+    double norms;           /* of forward: the norms' traffic */
+    double activation;      /* of forward: the routed experts' activation */
+    double experts;         /* of forward: router, routed and shared experts and what moves their tokens */
     double split_products_forward; /* products that tp collectives can hide behind */
     double split_products_backward;
 };
@@ -60,6 +63,9 @@ double compute_least_experts(const struct compute_problem *problem);
 /* Rows that one device's experts work on for a micro-batch, all experts together, the fullest device's. */
 double compute_expert_rows(const struct model *model, const struct training *training,
                            const struct layout *layout);
+
+/* Copies of a token that go to `places` its experts lie on evenly, one to each that has any of them. */
+double compute_copies(const struct model *model, double places);
 
 /* Seconds that `bytes` of streaming memory traffic take. */
 double compute_traffic_seconds(const struct cluster_device *device, double bytes);

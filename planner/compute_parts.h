@@ -6,10 +6,6 @@
 #include "planner/compute.h"
 #include "planner/matmul.h"
 
-/* Rows of the fullest device's experts over the average, assumed: what a router balanced by a loss or a bias
- * comes to. Forced balance is 1; routers left alone go to 1.2 and beyond (docs/accuracy.md). */
-static const double MOE_IMBALANCE = 1.05;
-
 extern const double BACKWARD_TRAFFIC;
 
 struct compute_work {

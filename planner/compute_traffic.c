@@ -2,11 +2,12 @@
  * 16 bits unless said otherwise; bytes are counted kernel by kernel. */
 #include "planner/compute_parts.h"
 
+#include <math.h>
 #include <stddef.h>
 
 /* Two norms (read 2, write 2 bytes an element) and two residual additions (read two tensors, write one), with
  * dropout a mask each. */
-static const double NORM_AND_RESIDUAL_BYTES = 2 * 4 + 2 * 6, DROPOUT_BYTES = 2;
+static const double NORM_BYTES = 2 * 4, NORM_AND_RESIDUAL_BYTES = NORM_BYTES + 2 * 6, DROPOUT_BYTES = 2;
 /* Activation: reads one (gated: two) and writes one. */
 static const double ACTIVATION_BYTES = 4, GATED_ACTIVATION_BYTES = 6;
 /* Rotary embedding or the split into heads: reads and writes query, key and value. */
@@ -34,21 +35,37 @@ static double query_key_value(const struct compute_work *work) {
     return (double)((model->heads + 2 * model->kv_heads) * model->head_dim) / tp;
 }
 
-/* Tokens are sorted by expert before they are sent, again on arrival, and both undone on the way back: each
- * time a row is read and written. */
+double compute_copies(const struct model *model, double places) {
+    return places * (1 - pow(1 - 1 / places, (double)model->experts.top_k));
+}
+
+/* Rows of `hidden` elements read and written to put a token's copies in the order of the experts, and back.
+ * What is to be sent expert by expert is dealt out from the tokens and, where a device holds several experts,
+ * sorted on arrival. What comes as one copy a device is dealt out on arrival. The way back undoes each. */
+static double rows_moved(const struct compute_work *work, double rows) {
+    const struct compute_problem *problem = work->problem;
+    double tokens = (double)work->tokens / work->share, ep = (double)problem->layout->ep;
+    if (problem->layout->ep > 1 && training_dispatcher(problem->training) == DISPATCHER_DEEPEP)
+        return 2 * (compute_copies(problem->model, ep) * tokens + rows);
+    bool sorted = problem->layout->ep > 1 && problem->model->experts.count > problem->layout->ep;
+    return 2 * (tokens + rows) + (sorted ? 4 * rows : 0);
+}
+
 void compute_routing_traffic(struct compute_work *work) {
+    static const double ELEMENT_BYTES = 2;
     const struct compute_problem *problem = work->problem;
     const struct model_experts *experts = &problem->model->experts;
     double hidden = (double)problem->model->hidden;
     double rows = compute_expert_rows(problem->model, problem->training, problem->layout);
-    double sorts = problem->layout->ep > 1 && experts->count > problem->layout->ep ? 4 : 2;
-    double factor = problem->training->stack->routing_factor;
+    const struct stack *stack = problem->training->stack;
+    double factor = stack->routing_factor;
     double ffn = (double)experts->ffn_hidden / (double)problem->layout->etp;
-    double routing = factor * (sorts * 4 * hidden * rows +
+    double routing = factor * (ELEMENT_BYTES * hidden * rows_moved(work, rows) +
                                ROUTER_BYTES * (double)experts->count * (double)work->tokens / work->share);
-    double activation = problem->training->stack->traffic_factor * activation_bytes(work) * ffn * rows;
+    double activation = stack->traffic_factor * activation_bytes(work) * ffn * rows;
     compute_add_traffic(work, "routing", routing, routing);
     compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
+    work->time->activation += compute_traffic_seconds(&work->device, activation);
 }
 
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {
@@ -60,8 +77,11 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     double ffn = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
                               : (double)model->ffn_hidden;
     bytes += activation_bytes(work) * ffn / tp;
-    bytes *= tokens * work->problem->training->stack->traffic_factor;
+    double factor = tokens * work->problem->training->stack->traffic_factor;
+    bytes *= factor;
     compute_add_traffic(work, "norms, residuals, activation", bytes, BACKWARD_TRAFFIC * bytes);
+    work->time->norms +=
+        compute_traffic_seconds(&work->device, factor * NORM_BYTES * (double)model->hidden / work->share);
 }
 
 void compute_embedding(const struct compute_problem *problem, struct compute_time *time,

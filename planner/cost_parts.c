@@ -104,8 +104,9 @@ static void reckon_routed_experts(const struct cost_context *context, const stru
     struct communication_time exchange;
     compute_routed_experts(&problem, &compute, explain);
     communication_routed_experts(&communication, &exchange, explain);
-    *routed = (struct routed_cost){compute.forward, compute.backward_input, compute.backward_weight,
-                                   exchange.ep_forward, exchange.ep_backward};
+    *routed = (struct routed_cost){compute.forward,     compute.backward_input, compute.backward_weight,
+                                   compute.activation,  compute.experts,        exchange.ep_forward,
+                                   exchange.ep_backward};
 }
 
 static void reckon_base(const struct cost_context *context, const struct layout *layout,
@@ -131,6 +132,8 @@ void cost_add_routed_experts(struct block_cost *block, const struct routed_cost 
     block->compute.forward += routed->forward;
     block->compute.backward_input += routed->backward_input;
     block->compute.backward_weight += routed->backward_weight;
+    block->compute.activation += routed->activation;
+    block->compute.experts += routed->experts;
     block->communication.ep_forward = routed->ep_forward;
     block->communication.ep_backward = routed->ep_backward;
 }
@@ -196,6 +199,8 @@ static void keep_least(struct routed_cost *least, const struct routed_cost *rout
     least->forward = fmin(least->forward, routed->forward);
     least->backward_input = fmin(least->backward_input, routed->backward_input);
     least->backward_weight = fmin(least->backward_weight, routed->backward_weight);
+    least->activation = fmin(least->activation, routed->activation);
+    least->experts = fmin(least->experts, routed->experts);
     least->ep_forward = fmin(least->ep_forward, routed->ep_forward);
     least->ep_backward = fmin(least->ep_backward, routed->ep_backward);
 }
@@ -205,7 +210,7 @@ static struct expert_row *reckon_row(struct cost_context *context, const struct 
     struct expert_row *row =
         arena_allocate(context->row_arena, 1, sizeof *row + count * sizeof row->splits[0]);
     struct layout split = *layout;
-    row->least = (struct routed_cost){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
+    row->least = (struct routed_cost){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
     for (size_t i = 0; i < count; i++) {
         split.ep = splits[i].ep;
         split.etp = splits[i].etp;

@@ -85,6 +85,10 @@ static double stage_kept(const struct memory_parts *parts, int64_t stage, double
             *pass = bytes;
         kept += bytes * (double)memory_chunk_in_flight(layout, parts->micro_batches, stage, chunk);
     }
+    /* An exchange that hides behind another micro-batch's compute needs one more on its way (Megatron-LM,
+     * schedules.py). Without a pipeline one comes as the other goes, layer by layer. */
+    if (parts->training->routing.overlap && parts->model->experts.count > 0 && layout->pp > 1)
+        kept += *pass;
     return kept;
 }
 
@@ -142,7 +146,8 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
                                   int64_t stage, double pass) {
     const struct layout *layout = parts->layout;
     bool whole_layer = (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0) ||
-                       parts->training->stack->fully_sharded;
+                       parts->training->stack->fully_sharded ||
+                       training_selective(parts->training, parts->model) != SELECTIVE_ATTENTION;
     double gathered = memory_gather_bytes(parts, layers);
     double hidden = (double)parts->model->hidden;
     struct moment moment = {0, "forward"};

@@ -130,6 +130,24 @@ static double selective_operations(const struct memory_parts *parts, const struc
     return 2 * HALF_BYTES * hidden / share + HALF_BYTES * ffn + attention->selective + attention->scores;
 }
 
+/* What Megatron's selective recompute drops of a token: the scores; the norms' outputs and the activation's
+ * in each expert; or the norms' outputs and all that the experts keep but their input (Megatron-LM core,
+ * recompute_modules). */
+static double selective_bytes(const struct memory_parts *parts, const struct attention_bytes *attention,
+                              const struct layer_activations *layer, enum layer_kind kind) {
+    const struct model_experts *experts = &parts->model->experts;
+    enum selective selective = training_selective(parts->training, parts->model);
+    double norm = product_input_bytes(parts) * (double)parts->model->hidden / parts->sequence_share;
+    if (selective == SELECTIVE_ATTENTION)
+        return attention->scores;
+    if (kind == LAYER_DENSE)
+        return 2 * norm;
+    if (selective == SELECTIVE_EXPERTS)
+        return norm + layer->mlp - (HALF_BYTES * (double)parts->model->hidden / parts->sequence_share + norm);
+    return 2 * norm + product_input_bytes(parts) * (double)(experts->top_k * experts->ffn_hidden) /
+                          parts->sequence_share;
+}
+
 static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     const struct layout *layout = parts->layout;
     struct layer_activations *layer = &parts->activations[kind];
@@ -152,8 +170,9 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0)
         layer->kept = layer->checkpoint;
     else if (layout->recompute == RECOMPUTE_SELECTIVE)
-        layer->kept = parts->training->stack->fully_sharded ? selective_operations(parts, &attention, kind)
-                                                            : layer->whole - attention.scores;
+        layer->kept = parts->training->stack->fully_sharded
+                          ? selective_operations(parts, &attention, kind)
+                          : layer->whole - selective_bytes(parts, &attention, layer, kind);
     layer->kept *= tokens;
     layer->checkpoint *= tokens;
     layer->whole *= tokens;

@@ -110,6 +110,8 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
     *training = (struct training){.sequence = asked->sequence ? asked->sequence : problem->model.sequence,
                                   .tokens = asked->tokens,
                                   .precision = asked->precision,
+                                  .selective = asked->selective,
+                                  .routing = asked->routing,
                                   .stack = asked->stack};
     training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
     if (asked->attention_given) {

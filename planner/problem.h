@@ -28,6 +28,8 @@ struct problem_asked {
     const struct stack *stack;
     bool attention_given; /* else what the stack does */
     enum attention_kernel attention;
+    enum selective selective;
+    struct routing routing;
     struct layout_request layout;
     int64_t devices_from, devices_to;     /* the same twice for one count */
     bool price_given, energy_price_given; /* else the cluster file's */

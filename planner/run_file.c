@@ -40,6 +40,10 @@ static bool read_stack(const struct fields_reader *reader, const struct yaml_nod
     return stack_read(reader, node, target);
 }
 
+static bool read_routing(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
+    return routing_read(reader, node, target);
+}
+
 static bool read_training(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     static const struct field fields[] = {{.key = "sequence",
                                            .type = FIELD_INTEGER,
@@ -67,6 +71,14 @@ static bool read_training(const struct fields_reader *reader, const struct yaml_
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct training, attention),
                                            .choices = attention_kernel_names},
+                                          {.key = "selective",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct training, selective),
+                                           .choices = selective_names},
+                                          {.key = "routing",
+                                           .type = FIELD_CUSTOM,
+                                           .offset = offsetof(struct training, routing),
+                                           .read = read_routing},
                                           {.key = NULL}};
     struct training *training = target;
 

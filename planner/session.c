@@ -115,6 +115,10 @@ static bool read_batch(const struct fields_reader *reader, const struct yaml_nod
            yaml_error(reader->document, node, reader->error, "%s", why.what);
 }
 
+static bool read_routing(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
+    return routing_read(reader, node, target);
+}
+
 static bool read_training(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     static const struct field fields[] = {{.key = "tokens",
                                            .type = FIELD_NUMBER,
@@ -142,6 +146,14 @@ static bool read_training(const struct fields_reader *reader, const struct yaml_
                                            .offset = offsetof(struct problem_asked, attention),
                                            .present_offset = offsetof(struct problem_asked, attention_given),
                                            .choices = attention_kernel_names},
+                                          {.key = "selective",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct problem_asked, selective),
+                                           .choices = selective_names},
+                                          {.key = "routing",
+                                           .type = FIELD_CUSTOM,
+                                           .offset = offsetof(struct problem_asked, routing),
+                                           .read = read_routing},
                                           {.key = NULL}};
     return fields_read(reader, node, fields, "training", target);
 }

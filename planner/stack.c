@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const dispatcher_names[] = {"default", "all-to-all", "deepep", NULL};
+
 enum {
     RUNS_1F1B = 1 << SCHEDULE_1F1B,
     RUNS_INTERLEAVED = 1 << SCHEDULE_INTERLEAVED,
@@ -14,7 +16,7 @@ enum {
 /* Megatron-LM before Core and what was built on it run the same kernels from the same host code:
  * bench/fit_stacks moves these figures together. */
 #define MEGATRON_BEFORE_CORE                                                                                 \
-    .traffic_factor = 1, .attention_rate = 0.72, .attention_rate_hopper = 0.72, .attention_dropout = 0.74,   \
+    .traffic_factor = 1, .attention_rate = 0.72, .attention_rate_hopper = 0.72, .attention_dropout = 0.81,   \
     .routing_factor = 2.2, .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 3.5e-3,                   \
     .hop_seconds = 0.55e-3, .step_seconds = 10e-3
 
@@ -67,14 +69,14 @@ const struct stack stacks[] = {
         .fused_loss = true,
         .own_ends = true, /* --decoder-first-pipeline-num-layers, --decoder-last-pipeline-num-layers */
         .sharded_reduction = true,
-        .deduplicated_all_to_all = true,
+        .dispatcher = DISPATCHER_DEEPEP,
         .gradient_bytes_fp16 = 4,
         .gradient_bytes_bf16 = 4,
         .gradient_bytes_fp8 = 2, /* NVIDIA's recipes for fp8: grad_sync_dtype bf16, grad_reduce_in_fp32 off */
-        .traffic_factor = 1.0,
+        .traffic_factor = 2.0,
         .attention_rate = 0.72,
-        .attention_rate_hopper = 0.72,
-        .attention_dropout = 0.74,
+        .attention_rate_hopper = 1,
+        .attention_dropout = 0.81,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 3.5e-3,
@@ -94,10 +96,10 @@ const struct stack stacks[] = {
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 2,
         .gradient_bytes_fp8 = 2,
-        .traffic_factor = 1.5,
+        .traffic_factor = 1.65,
         .attention_rate = 0.5,
         .attention_rate_hopper = 0.38,
-        .attention_dropout = 0.74,
+        .attention_dropout = 0.81,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 3.5e-3,
@@ -114,10 +116,10 @@ const struct stack stacks[] = {
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 2,
         .gradient_bytes_fp8 = 2,
-        .traffic_factor = 1.5,
+        .traffic_factor = 1.65,
         .attention_rate = 0.5,
         .attention_rate_hopper = 0.38,
-        .attention_dropout = 0.74,
+        .attention_dropout = 0.81,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 3.5e-3,

@@ -8,6 +8,12 @@
 #include "common/precision.h"
 #include "planner/layout.h"
 
+/* Who carries tokens to their experts. NCCL's all-to-all sends a row for each expert of a token; DeepEP
+ * (github.com/deepseek-ai/DeepEP), and HybridEP of its branch hybrid-ep, send a token once to each node and
+ * once to each device that has any of its experts. */
+enum dispatcher { DISPATCHER_DEFAULT, DISPATCHER_ALL_TO_ALL, DISPATCHER_DEEPEP };
+extern const char *const dispatcher_names[]; /* "default" "all-to-all" "deepep", NULL */
+
 struct stack {
     const char *name;
     const char *what;     /* one line for people */
@@ -19,8 +25,8 @@ struct stack {
     bool fused_loss;                         /* the loss reads and writes the logits twice, in 16 bits */
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
     bool own_ends;                           /* first and last stage may have their own number of layers */
-    bool sharded_reduction;       /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
-    bool deduplicated_all_to_all; /* a token crosses to a node once, however many of its experts sit there */
+    bool sharded_reduction;     /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
+    enum dispatcher dispatcher; /* unless the training says */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */

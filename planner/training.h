@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/fields.h"
 #include "common/precision.h"
 #include "planner/model.h"
 #include "planner/stack.h"
@@ -12,12 +13,32 @@
 enum attention_kernel { ATTENTION_FLASH, ATTENTION_UNFUSED };
 extern const char *const attention_kernel_names[]; /* "flash" "unfused", NULL */
 
+/* What selective recompute repeats. By default what the stack's users repeat: the attention core where it
+ * isn't fused; else, with routed experts, norms and the experts' activation. */
+enum selective {
+    SELECTIVE_DEFAULT,
+    SELECTIVE_ATTENTION,   /* the attention core */
+    SELECTIVE_ACTIVATIONS, /* norms and the experts' activation */
+    SELECTIVE_EXPERTS      /* norms and the whole of the experts: router, exchange, products */
+};
+extern const char *const selective_names[]; /* "default" "attention" "activations" "experts", NULL */
+
+/* How tokens get to their experts. */
+struct routing {
+    enum dispatcher dispatcher; /* DISPATCHER_DEFAULT: the stack's */
+    bool overlap;               /* behind the compute of another micro-batch (Megatron-Core:
+                                   overlap-moe-expert-parallel-comm) */
+    double imbalance;           /* rows of the fullest device's experts over the average; 0: unknown */
+};
+
 struct training {
     int64_t sequence;     /* tokens */
     int64_t global_batch; /* sequences a step */
     double tokens;        /* of the whole training; 0: not asked */
     enum precision precision;
     enum attention_kernel attention;
+    enum selective selective;
+    struct routing routing;
     const struct stack *stack;
     /* Memory is counted as the thriftiest settings of the stack need it (16-bit gradients, no overhead, no
      * margin): for a job that is known to have fitted, whose settings were not published. */
@@ -27,5 +48,13 @@ struct training {
 /* GPT-like models, which have biases, drop out inside attention and behind attention and MLP; others are
  * trained without, and so are FSDP's (the configurations of NeMo, Megatron-LM and llm-foundry). */
 bool training_has_dropout(const struct training *training, const struct model *model);
+
+/* What is meant where a training leaves it open. */
+enum dispatcher training_dispatcher(const struct training *training);
+double training_imbalance(const struct training *training);
+enum selective training_selective(const struct training *training, const struct model *model);
+
+/* Reads a file's `routing:` mapping. */
+bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, struct routing *routing);
 
 #endif

@@ -252,6 +252,38 @@ static void test_fp8(void **state) {
     assert_near(half.activations_bytes - fp8.activations_bytes, tokens * layers * (2 * h + f - h), 1e-9);
 }
 
+/* Qwen3 30B: what selective recompute drops of a layer, and what an exchange behind another micro-batch
+ * takes. */
+static void test_selective(void **state) {
+    struct model model = {.layers = 48,
+                          .hidden = 2048,
+                          .heads = 32,
+                          .kv_heads = 4,
+                          .head_dim = 128,
+                          .ffn_hidden = 6144,
+                          .gated = true,
+                          .vocab = 151936,
+                          .experts = {.count = 128, .top_k = 8, .ffn_hidden = 768}};
+    struct training training = {.stack = stack_find("megatron-core"), .sequence = 4096, .global_batch = 64};
+    struct layout layout = {.ep = 8, .dp = 8, .zero = 1};
+    struct memory_parts parts;
+    double whole, tokens = 4096, h = 2048, f = 768;
+    (void)state;
+    complete(&model, &layout);
+    memory_parts_init(&parts, &model, &training, &layout);
+    whole = parts.activations[LAYER_EXPERTS].kept;
+    layout.recompute = RECOMPUTE_SELECTIVE;
+    memory_parts_init(&parts, &model, &training, &layout); /* with experts: norms and activations */
+    assert_near(whole - parts.activations[LAYER_EXPERTS].kept, tokens * (2 * 2 * h + 8 * 2 * f), 1e-9);
+    training.selective = SELECTIVE_EXPERTS; /* one norm's output, the router, and what the experts take in */
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(whole - parts.activations[LAYER_EXPERTS].kept,
+                tokens * (2 * h + 21 * 128 + 8 * (2 * h + 6 * f + 8)), 1e-9);
+    training.selective = SELECTIVE_ATTENTION; /* the logarithms of flash attention */
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(whole - parts.activations[LAYER_EXPERTS].kept, tokens * 4 * 32, 1e-9);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layer_of_paper),
@@ -263,6 +295,7 @@ int main(void) {
         cmocka_unit_test(test_parameters_of_stages),
         cmocka_unit_test(test_expert_layers),
         cmocka_unit_test(test_fp8),
+        cmocka_unit_test(test_selective),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static const char *const one_run =
     "  devices: 64\n"
     "  model: {name: gpt, layers: 96, hidden: 12288, heads: 96, vocab: 51200}\n"
     "  training: {sequence: 2048, global_batch: 64, precision: fp16, stack: megatron-2022, attention: "
-    "unfused}\n"
+    "unfused, selective: experts, routing: {dispatcher: deepep, overlap: true, imbalance: 1.25}}\n"
     "  layout: {tp: 8, pp: 8, cp: 1, dp: 1, vpp: 3, overlap: {tp: false}}\n"
     "  measured: {step_time: 13.75 s, peak_memory: 40 GiB, peak_memory_kind: reserved, step_time_note: "
     "derived}\n"
@@ -56,6 +56,10 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.precision, PRECISION_FP16);
     assert_int_equal(run->training.attention, ATTENTION_UNFUSED);
     assert_ptr_equal(run->training.stack, stack_find("megatron-2022"));
+    assert_int_equal(run->training.selective, SELECTIVE_EXPERTS);
+    assert_int_equal(run->training.routing.dispatcher, DISPATCHER_DEEPEP);
+    assert_true(run->training.routing.overlap);
+    assert_same_double(training_imbalance(&run->training), 1.25);
     assert_int_equal(run->layout.keys[LAYOUT_VPP].values[0], 3);
     assert_int_equal(run->layout.keys[LAYOUT_OVERLAP_TP].count, 1);
     assert_int_equal(run->layout.keys[LAYOUT_RECOMPUTE].count, 0); /* not published: free */
@@ -84,6 +88,9 @@ static void defaults(void **state) {
     assert_int_equal(file.runs[0].training.precision, PRECISION_BF16);
     assert_ptr_equal(file.runs[0].training.stack, stack_default());
     assert_int_equal(file.runs[0].training.attention, ATTENTION_FLASH);
+    assert_int_equal(training_dispatcher(&file.runs[0].training), DISPATCHER_DEEPEP); /* the stack's */
+    assert_same_double(training_imbalance(&file.runs[0].training), 1.05);
+    assert_int_equal(training_selective(&file.runs[0].training, &file.runs[0].model), SELECTIVE_ATTENTION);
     assert_same_double(file.runs[0].measured.step_seconds, 0);
     assert_int_equal(file.runs[0].measured.memory_kind, MEMORY_ALLOCATED);
     assert_int_equal(file.runs[0].model.vocab, 51200);
@@ -103,6 +110,10 @@ static const struct mistake mistakes[] = {
     {"cluster: dgx-a100-80g", "cluster: dgx-a100-80", 4, "dgx-a100-80g"},
     {"stack: megatron-2022", "stack: megatron-2023", 7, "megatron-202"},
     {"attention: unfused", "attention: fused", 7, "fused"},
+    {"selective: experts", "selective: expert", 7, "experts"},
+    {"dispatcher: deepep", "dispatcher: deep-ep", 7, "deepep"},
+    {"overlap: true, imb", "overlaps: true, imb", 7, "overlap"},
+    {"imbalance: 1.25", "imbalance: 0.9", 7, "imbalance"},
     {"precision: fp16", "precision: fp4", 7, "fp4"},
     {"sequence: 2048", "sequence: 0", 7, "sequence"},
     {"sequence: 2048, ", "", 7, "sequence"},

@@ -88,6 +88,10 @@ static void make_random(struct setting *setting) {
     problem->training = (struct training){.sequence = PICK(512, 1024, 4096),
                                           .global_batch = PICK(4, 8, 12, 24, 48),
                                           .attention = PICK(0, 1) ? ATTENTION_FLASH : ATTENTION_UNFUSED,
+                                          .selective = (enum selective)PICK(0, 1, 2, 3),
+                                          .routing = {.dispatcher = (enum dispatcher)PICK(0, 1, 2),
+                                                      .overlap = PICK(0, 1) != 0,
+                                                      .imbalance = (double)PICK(0, 1, 2)},
                                           .stack = stack_find(names[PICK(0, 1, 2, 3)])};
     if (PICK(0, 0, 1) != 0)
         give(&problem->request, LAYOUT_RECOMPUTE, PICK(0, 1, 2));

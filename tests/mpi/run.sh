@@ -222,22 +222,28 @@ full_disk() {
     refuse '\.new$' out
 }
 
-# start_job [FILE]: starts two ranks, waits until some figures stand in the journal; the second rank's process is in $victim.
+# start_job [FILE]: starts two ranks and holds the second, whose process is in $victim, as soon as some figures stand in
+# the journal: so a quick machine can't be done before the case does what it is about.
 start_job() {
     launch 2 -o "${1:-c.yaml}" >out 2>err &
     job=$!
-    for _ in $(seq 200); do
-        [ -f "${1:-c.yaml}.partial" ] && [ "$(wc -l <"${1:-c.yaml}.partial")" -gt 8 ] && break
-        sleep 0.05
-    done
     victim=
+    for _ in $(seq 400); do
+        [ -n "$victim" ] || victim=$(second_rank)
+        [ -z "$victim" ] || [ ! -f "${1:-c.yaml}.partial" ] || [ "$(wc -l <"${1:-c.yaml}.partial")" -le 8 ] || break
+        sleep 0.02
+    done
+    [ -n "$victim" ] || fail "the second rank is not there"
+    kill -STOP "$victim"
+}
+
+second_rank() {
     for process in $(pgrep -f "^$probe "); do
         if tr '\0' '\n' </proc/"$process"/environ 2>/dev/null | grep -Eqx '(OMPI_COMM_WORLD_RANK|PMI_RANK)=1' &&
             [ "$(readlink /proc/"$process"/cwd)" = "$work" ]; then
-            victim=$process
+            echo "$process"
         fi
     done
-    [ -n "$victim" ] || fail "the second rank is not there"
 }
 
 killed() {
@@ -273,7 +279,6 @@ interrupted() {
 
 stopped() {
     start_job
-    kill -STOP "$victim"
     begin=$(date +%s)
     wait "$job"
     status=$?

@@ -302,7 +302,7 @@ size_t fit_held_out(const struct fit_collective_point *points, size_t count, dou
         count = POINTS_MAX;
     }
     for (size_t p = 0; p < count; p++) {
-        struct collective_constants constants;
+        struct collective_constants constants = {0};
         double median_error;
         memcpy(others, points, p * sizeof *points);
         memcpy(others + p, points + p + 1, (count - p - 1) * sizeof *points);

@@ -39,9 +39,12 @@ skip() {
     skipped=$((skipped + 1))
 }
 
-# How long things took differs from run to run, and the probe's notes from machine to machine.
+# How long things took differs from run to run, the probe's notes from machine to machine, and how much of a space had to
+# be looked at with every gain of the search; how large the space is doesn't.
 without_what_differs() {
-    sed -E -e '/^clusterprobe: note: /d' -e 's/ in [0-9.]+ (ns|us|ms|s|min)([:,]|$)/ in TIME\2/g' -e 's/("?seconds"?: )[0-9.e+-]+/\1TIME/' "$1"
+    sed -E -e '/^clusterprobe: note: /d' -e 's/ in [0-9.]+ (ns|us|ms|s|min)([:,]|$)/ in TIME\2/g' \
+        -e 's/("?seconds"?: )[0-9.e+-]+/\1TIME/' -e 's/("?(evaluated|pruned)"?: )[1-9][0-9]*/\1COUNT/' \
+        -e '/^Searched /s/ [1-9][0-9,]* (fit|costed|pruned)/ COUNT \1/g' "$1"
 }
 
 # Compares a file with what is expected, or writes what is expected anew.

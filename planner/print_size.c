@@ -85,7 +85,7 @@ const char *print_size_binding(const struct size_result *result, struct arena *a
     if (result->binding > WISH_STEP_TIME) {
         return NULL;
     }
-    return arena_print(arena, "What binds is %s: %s devices, the next fewer that fit, take %s.",
+    return arena_print(arena, "What binds is %s: of fewer devices, %s come closest, at %s.",
                        key_words(result->binding), print_count(arena, fewer->devices),
                        reached(fewer, result->binding, arena));
 }

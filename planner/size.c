@@ -8,7 +8,8 @@
  *    and the search's bounds hold for every layout: what they leave out is too slow. Nor can
  *    fewer devices than the least work takes (search_least_work). So the answer is that of
  *    planning every count. Counts that no layout splits cost next to nothing, and they are most of them.
- * 3. Downwards from the fewest, to the first count that anything fits on: what binds. */
+ * 3. Downwards from the fewest, over the counts next to it: which of them comes closest, and so what binds.
+ * Just below may be counts that split badly, which nobody would take. */
 #include "planner/size.h"
 
 #include <math.h>
@@ -19,6 +20,9 @@
 const double SIZE_PAYING = 0.5;
 
 static const double SECONDS_A_DAY = 86400;
+
+/* What comes closest is looked for on so much less than the fewest that do, and on the frontier. */
+static const double NEAR_SHARE = 1.0 / 16;
 
 /* Of more counts than this the least work is reckoned: it takes as long as some searches. */
 enum { MOST_POINTS = 128, FEW_COUNTS = 256 };
@@ -201,23 +205,38 @@ static void find_best(struct walk *walk) {
     }
 }
 
+/* The point of the frontier just below a count; NULL: none. */
+static const struct plan *rung_below(const struct size_result *result, int64_t devices) {
+    const struct plan *below = NULL;
+    for (size_t i = 0; i < result->point_count && result->points[i].plan->devices < devices; i++) {
+        below = result->points[i].plan;
+    }
+    return below;
+}
+
 /* The third walk. */
 static void find_binding(struct walk *walk) {
     struct size_result *result = walk->result;
     int64_t per_node = walk->problem->cluster.node.devices, least = problem_fewest_devices(walk->problem);
-    int64_t devices = result->best->devices;
+    int64_t devices = result->best->devices, near = (int64_t)((1 - NEAR_SHARE) * (double)devices);
     result->binding = WISH_KEY_COUNT;
     if (devices <= result->devices_from) {
         result->binding = WISH_DEVICES;
         return;
     }
-    while (!result->fewer && devices > result->devices_from) {
-        devices -= devices > per_node ? per_node : devices / 2;
-        if (devices < least) {
-            return;
+    result->fewer = rung_below(result, devices);
+    least = least > result->devices_from ? least : result->devices_from;
+    for (;;) {
+        devices -= devices > per_node ? per_node : devices - devices / 2;
+        if (devices < least || devices < 1 || (result->fewer && devices < near)) {
+            break;
         }
         problem_set_devices(walk->problem, devices, devices);
-        result->fewer = search_count(walk, HUGE_VAL, NULL);
+        double limit = result->fewer ? step_of_time(walk, size_time(result->fewer)) : HUGE_VAL;
+        const struct plan *plan = search_count(walk, limit, NULL);
+        if (plan && (!result->fewer || size_time(plan) < size_time(result->fewer))) {
+            result->fewer = plan;
+        }
     }
     if (result->fewer) {
         wish_worst_excess(walk->wish, result->fewer, &result->binding);

@@ -26,7 +26,7 @@ struct size_result {
     /* Why not fewer: the wish that `fewer` misses by most; WISH_KEY_COUNT: nothing fits on fewer;
      * WISH_DEVICES: fewer were not asked for. Of the objective devices alone. */
     enum wish_key binding;
-    const struct plan *fewer;   /* the largest smaller count that a layout fits; NULL: none does */
+    const struct plan *fewer;   /* the fastest of the counts next below; NULL: nothing fits on fewer */
     const struct plan *closest; /* where none meets them: misses its worst wish by the smallest share */
     struct near_miss nearest;   /* where nothing fits on any: on the largest count */
     int64_t nearest_devices;

@@ -76,6 +76,20 @@ static bool is_met(const struct wish *wish, const struct plan *plan) {
            (wish->step_seconds <= 0 || plan->step.seconds <= wish->step_seconds);
 }
 
+/* What comes closest on fewer devices is a plan of its count, and none of a count next below the best is
+ * faster. */
+static void hold_fewer(const struct size_result *result, const struct plan *const *plans, size_t count) {
+    bool is_planned = false;
+    for (size_t i = 0; i < count && plans[i]->devices < result->best->devices; i++) {
+        is_planned |= result->fewer->devices == plans[i]->devices &&
+                      result->fewer->step.seconds == plans[i]->step.seconds;
+        if (16 * plans[i]->devices >= 15 * result->best->devices) {
+            assert_true(result->fewer->total.days <= plans[i]->total.days);
+        }
+    }
+    assert_true(is_planned);
+}
+
 /* Holds one wish against brute force. */
 static void hold(struct arena *arena, const struct wish *wish) {
     const struct plan *plans[COUNTS], *best = NULL;
@@ -93,6 +107,9 @@ static void hold(struct arena *arena, const struct wish *wish) {
         assert_int_equal(result.best->devices, best->devices);
         assert_same_double(result.best->step.seconds, best->step.seconds);
         assert_same_double(result.best->total.cost, best->total.cost);
+    }
+    if (result.fewer) {
+        hold_fewer(&result, plans, count);
     }
 }
 

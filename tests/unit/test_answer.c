@@ -1,33 +1,15 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "posed.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "planner/answer.h"
-
-static int create(void **state) {
-    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
-    *state = arena_create();
-    return 0;
-}
-
-static int destroy(void **state) {
-    arena_destroy(*state);
-    return 0;
-}
 
 static void find(struct arena *arena, const struct problem_flags *flags, struct problem *problem,
                  struct answer *answer) {
     struct error error = {0};
-    if (!problem_read(flags, arena, problem, &error) || !answer_find(problem, answer, &error)) {
-        fail_msg("%s", error.what);
-        abort(); /* fail_msg never returns, which the analyser does not know */
-    }
+    pose(arena, flags, problem);
+    must(answer_find(problem, answer, &error), &error);
 }
 
 static void test_a_range_doubles_to_its_end(void **state) {

@@ -1,11 +1,7 @@
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "check.h"
 
-#include <cmocka.h>
+#include <math.h>
+#include <string.h>
 
 #include "planner/calibrate.h"
 #include "planner/reference_device.h"

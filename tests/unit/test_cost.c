@@ -1,38 +1,17 @@
+#include "check.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "h100_cluster.h"
 #include "planner/communication.h"
 #include "planner/cost.h"
-#include "planner/reference_device.h"
 
 static void assert_near(double a, double b, double relative) {
     if (fabs(a - b) > relative * fmax(fabs(a), fabs(b)))
         print_message("%.12g is not %.12g\n", a, b);
     assert_true(fabs(a - b) <= relative * fmax(fabs(a), fabs(b)));
-}
-
-static struct cluster h100_cluster(void) {
-    struct cluster cluster = {.name = "test", .node = {.devices = 8}, .device = reference_device};
-    cluster.device.reserved_bytes = 1e9;
-    cluster.levels[0] = (struct network_level){.name = "nvlink",
-                                               .devices = 8,
-                                               .bandwidth_bytes_per_second = 450e9,
-                                               .latency_seconds = 2e-6,
-                                               .oversubscription = 1};
-    cluster.levels[1] = (struct network_level){.name = "leaf",
-                                               .bandwidth_bytes_per_second = 50e9,
-                                               .ports = 8,
-                                               .latency_seconds = 5e-6,
-                                               .oversubscription = 1};
-    cluster.level_count = 2;
-    return cluster;
 }
 
 /* GPT-3 175B's shape. */

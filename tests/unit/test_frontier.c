@@ -1,28 +1,9 @@
 /* The frontier against all plans there are. */
-#include "check.h"
+#include "posed.h"
 
 #include <stdlib.h>
 
 #include "planner/frontier.h"
-
-static int create(void **state) {
-    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
-    *state = arena_create();
-    return 0;
-}
-
-static int destroy(void **state) {
-    arena_destroy(*state);
-    return 0;
-}
-
-static void pose(struct arena *arena, const struct problem_flags *flags, struct problem *problem) {
-    struct error error = {0};
-    if (!problem_read(flags, arena, problem, &error)) {
-        fail_msg("%s", error.what);
-        abort(); /* fail_msg never returns, which the analyser does not know */
-    }
-}
 
 static bool beats(const struct plan *a, const struct plan *b, double share) {
     return a->devices <= b->devices && a->step.seconds <= b->step.seconds &&

@@ -1,16 +1,11 @@
 /* Deviating hosts and links out of records of pairs, and the journal that keeps them. */
+#include "check.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "common/arena.h"
 #include "probe/analysis.h"

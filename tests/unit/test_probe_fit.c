@@ -1,11 +1,7 @@
 /* Order statistics and fits give back the constants that made the times, with noise and outliers too. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "check.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "probe/fit.h"
 #include "probe/summary.h"

@@ -1,14 +1,10 @@
 /* Levels out of made-up matrices in which the truth is known: racks, switches in racks, slow hosts, noise. */
+#include "check.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 #include "common/arena.h"
 #include "probe/levels.h"

@@ -1,11 +1,7 @@
 /* Classes of nodes: what counts as equal, and how a difference is told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "check.h"
 
-#include <cmocka.h>
+#include <string.h>
 
 #include "probe/node.h"
 

@@ -1,12 +1,7 @@
 /* Rails: the card of a rank, slow rails, ports. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "check.h"
 
-#include <cmocka.h>
+#include <string.h>
 
 #include "probe/rails.h"
 #include "probe/task.h"

@@ -1,11 +1,7 @@
 /* Tournament rounds: everyone meets everyone exactly once, nobody twice at a time, as few at once as fits. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include "check.h"
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 #include "probe/schedule.h"
 

@@ -1,14 +1,9 @@
 /* Sockets out of the pairs of ranks of a host. */
+#include "check.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "probe/sockets.h"
 #include "probe/task.h"

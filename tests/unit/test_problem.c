@@ -1,32 +1,9 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "posed.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "planner/problem.h"
-
-static int create(void **state) {
-    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
-    *state = arena_create();
-    return 0;
-}
-
-static int destroy(void **state) {
-    arena_destroy(*state);
-    return 0;
-}
-
-static void read_well(struct arena *arena, const struct problem_flags *flags, struct problem *problem) {
-    struct error error = {0};
-    if (!problem_read(flags, arena, problem, &error)) {
-        fail_msg("%s", error.what);
-        abort(); /* fail_msg never returns, which the analyser does not know */
-    }
-}
 
 static void assert_refused(struct arena *arena, const struct problem_flags *flags, const char *what,
                            const char *hint) {
@@ -40,20 +17,20 @@ static void assert_refused(struct arena *arena, const struct problem_flags *flag
 static int64_t batch(struct arena *arena, const char *model, const char *devices, const char *global_batch,
                      const char *layout) {
     struct problem problem;
-    read_well(arena,
-              &(struct problem_flags){.model = model,
-                                      .cluster = "dgx-a100-80g",
-                                      .devices = devices,
-                                      .global_batch = global_batch,
-                                      .layout = layout},
-              &problem);
+    pose(arena,
+         &(struct problem_flags){.model = model,
+                                 .cluster = "dgx-a100-80g",
+                                 .devices = devices,
+                                 .global_batch = global_batch,
+                                 .layout = layout},
+         &problem);
     problem_set_devices(&problem, problem.devices_from, problem.devices_to);
     return problem.search.training.global_batch;
 }
 
 static void test_defaults(void **state) {
     struct problem problem;
-    read_well(*state, &(struct problem_flags){.model = "gpt-3", .cluster = "dgx-a100-80g"}, &problem);
+    pose(*state, &(struct problem_flags){.model = "gpt-3", .cluster = "dgx-a100-80g"}, &problem);
     assert_int_equal(problem.search.training.sequence, 2048);
     assert_int_equal(problem.search.training.precision, PRECISION_BF16);
     assert_string_equal(problem.search.training.stack->name, "megatron-core");
@@ -88,12 +65,12 @@ static void test_batch_in_tokens(void **state) {
 static void test_devices(void **state) {
     struct problem problem;
     struct problem_flags flags = {.model = "gpt-3", .cluster = "dgx-a100-80g", .devices = "8..512"};
-    read_well(*state, &flags, &problem);
+    pose(*state, &flags, &problem);
     assert_int_equal(problem.devices_from, 8);
     assert_int_equal(problem.devices_to, 512);
     flags.devices = NULL;
     flags.layout = "tp=8 cp=1 pp=16 dp=6";
-    read_well(*state, &flags, &problem);
+    pose(*state, &flags, &problem);
     assert_int_equal(problem.devices_from, 768);
     assert_string_equal(problem.notes[0], "768 devices, as the layout says");
     flags.layout = NULL;

@@ -1,8 +1,7 @@
 /* size against planning every count of its range. */
-#include "check.h"
+#include "posed.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "planner/size.h"
 
@@ -14,35 +13,19 @@ static struct problem_flags small = {.model = "llama-3-8b",
                                      .layout = "vpp=1 recompute=none,full micro_batch=1,2 cp=1 offload=false",
                                      .devices = "1..160"};
 
-static int create(void **state) {
-    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
-    *state = arena_create();
-    return 0;
-}
-
-static int destroy(void **state) {
-    arena_destroy(*state);
-    return 0;
-}
-
-static void pose(struct arena *arena, const struct problem_flags *flags, const struct wish *wish,
-                 struct problem *problem) {
-    struct problem_asked asked;
+static void pose_wish(struct arena *arena, const struct problem_flags *flags, const struct wish *wish,
+                      struct problem *problem) {
     struct error error = {0};
     enum wish_key key;
-    if (!problem_flags_read(flags, &asked, &error) || !problem_pose(&asked, arena, problem, &error) ||
-        !wish_apply(wish, problem, &key, &error)) {
-        fail_msg("%s", error.what);
-    }
+    pose(arena, flags, problem);
+    must(wish_apply(wish, problem, &key, &error), &error);
 }
 
 static void size(struct arena *arena, const struct wish *wish, struct problem *problem,
                  struct size_result *result) {
     struct error error = {0};
-    pose(arena, &small, wish, problem);
-    if (!size_find(problem, wish, NULL, result, &error)) {
-        fail_msg("%s", error.what);
-    }
+    pose_wish(arena, &small, wish, problem);
+    must(size_find(problem, wish, NULL, result, &error), &error);
 }
 
 /* The best plan of each count, by a search without any limit. */
@@ -50,7 +33,7 @@ enum { COUNTS = 23 };
 static size_t plan_all(struct arena *arena, const struct wish *wish, const struct plan **plans) {
     struct problem *problem = ARENA_NEW(arena, struct problem);
     size_t count = 0;
-    pose(arena, &small, wish, problem);
+    pose_wish(arena, &small, wish, problem);
     problem->search.top = 1;
     for (int64_t devices = 1; devices <= 160; devices = devices < 8 ? 2 * devices : devices + 8) {
         struct search_result found;
@@ -218,7 +201,7 @@ static void test_least_work(void **state) {
     const struct plan *plans[COUNTS];
     struct problem problem;
     size_t count = plan_all(*state, &(struct wish){0}, plans);
-    pose(*state, &small, &(struct wish){0}, &problem);
+    pose_wish(*state, &small, &(struct wish){0}, &problem);
     double least = search_least_work(&problem.search), nearest = HUGE_VAL;
     assert_true(least > 0 && count > 10);
     for (size_t i = 0; i < count; i++) {

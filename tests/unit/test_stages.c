@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "h100_cluster.h"
 #include "planner/cost.h"
-#include "planner/reference_device.h"
 #include "planner/stage_balance.h"
 
 static const struct model dense = {.name = "dense",
@@ -34,22 +34,6 @@ static const struct model mixed = {
     .norm = NORM_RMSNORM,
     .experts = {.count = 16, .top_k = 4, .ffn_hidden = 8192, .first_dense_layers = 3, .every = 1}};
 
-static struct cluster cluster_of(void) {
-    struct cluster cluster = {.name = "test", .node = {.devices = 8}, .device = reference_device};
-    cluster.levels[0] = (struct network_level){.name = "nvlink",
-                                               .devices = 8,
-                                               .bandwidth_bytes_per_second = 450e9,
-                                               .latency_seconds = 2e-6,
-                                               .oversubscription = 1};
-    cluster.levels[1] = (struct network_level){.name = "leaf",
-                                               .bandwidth_bytes_per_second = 50e9,
-                                               .ports = 8,
-                                               .latency_seconds = 5e-6,
-                                               .oversubscription = 1};
-    cluster.level_count = 2;
-    return cluster;
-}
-
 static struct training training_of(const struct model *model) {
     return (struct training){.sequence = model->sequence,
                              .global_batch = 64,
@@ -75,7 +59,7 @@ static struct layout layout_of(int64_t pp, int64_t vpp) {
 
 static double step_of(const struct model *model, const struct layout *layout) {
     struct arena *arena = arena_create();
-    struct cluster cluster = cluster_of();
+    struct cluster cluster = h100_cluster();
     struct training training = training_of(model);
     struct step_cost cost;
     char why[128] = "";
@@ -88,7 +72,7 @@ static double step_of(const struct model *model, const struct layout *layout) {
 }
 
 static double memory_of(const struct model *model, const struct layout *layout) {
-    struct cluster cluster = cluster_of();
+    struct cluster cluster = h100_cluster();
     struct training training = training_of(model);
     struct memory_use use;
     memory_estimate(model, &cluster, &training, layout, &use, NULL);

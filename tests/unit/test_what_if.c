@@ -1,5 +1,5 @@
 /* What a better cluster saves: constants go along, and the search is the same as on a cluster that is so. */
-#include "check.h"
+#include "posed.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,24 +10,11 @@
 #include "planner/matmul.h"
 #include "planner/what_if.h"
 
-static int create(void **state) {
-    setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
-    *state = arena_create();
-    return 0;
-}
-
-static int destroy(void **state) {
-    arena_destroy(*state);
-    return 0;
-}
-
 static void find(struct arena *arena, const struct problem_flags *flags, struct problem *problem,
                  struct answer *answer) {
     struct error error = {0};
-    if (!problem_read(flags, arena, problem, &error) || !what_if_find(problem, answer, &error)) {
-        fail_msg("%s", error.what);
-        abort(); /* fail_msg never returns, which the analyser does not know */
-    }
+    pose(arena, flags, problem);
+    must(what_if_find(problem, answer, &error), &error);
 }
 
 static const struct cluster *read_cluster(struct arena *arena, const char *name) {

@@ -78,7 +78,8 @@ struct cost_context {
     /* Pairs of first and last stages' own numbers of layers seen, for a short name in keys. */
     struct stage_ends *ends;
     size_t end_count, end_room;
-    int64_t straggler_devices; /* that the next was reckoned for */
+    struct stage_balance *balance; /* NULL: not asked for yet */
+    int64_t straggler_devices;     /* that the next was reckoned for */
     double straggler_factor;
     struct pipeline_room room;                          /* of simulations */
     double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */

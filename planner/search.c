@@ -358,7 +358,7 @@ static void take_plans(struct search *search, struct arena *arena) {
 /* One pass over the space. False with the error set when there is no layout in it. */
 static bool search_pass(struct search *search, bool offload, struct error *error) {
     struct search_space space;
-    search_space_build(search->problem, offload, &space);
+    search_space_build(search->problem, search->context, offload, &space);
     search->result->layouts += space.layouts;
     if (space.layouts == 0) {
         search_space_free(&space);

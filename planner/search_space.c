@@ -226,6 +226,7 @@ struct schedules_known {
 
 struct builder {
     const struct search_problem *problem;
+    struct cost_context *context;
     bool offload;
     struct search_space *space;
     size_t frame_room, split_room, group_room;
@@ -235,7 +236,6 @@ struct builder {
                                 [MICRO_BATCH_CLASSES]; /* of the pp and the ends at hand, and without own */
     bool balanced;                                     /* `ends` are better than the rule's */
     struct stage_ends ends;
-    struct arena *scratch;
 };
 
 struct layout frame_layout(const struct frame *frame) {
@@ -400,9 +400,8 @@ static void add_split_group(struct builder *builder, int64_t ranks) {
 static void add_frames_of_pp(struct builder *builder, int64_t pp, int64_t ranks) {
     const struct search_problem *problem = builder->problem;
     memset(builder->known, 0, sizeof builder->known);
-    builder->balanced =
-        problem->training.stack->own_ends &&
-        stage_balance(problem->model, problem->training.sequence, pp, builder->scratch, &builder->ends);
+    builder->balanced = problem->training.stack->own_ends &&
+                        stage_balance_ends(cost_stage_balance(builder->context), pp, &builder->ends);
     add_split_group(builder, ranks);
     for (size_t i = 0; i < builder->divisor_count; i++) {
         int64_t tp = builder->divisors[i];
@@ -437,9 +436,9 @@ static void find_divisors(struct builder *builder) {
     builder->divisor_count = low + MAX_DIVISORS - high;
 }
 
-void search_space_build(const struct search_problem *problem, bool offload, struct search_space *space) {
-    struct builder builder = {
-        .problem = problem, .offload = offload, .space = space, .scratch = arena_create()};
+void search_space_build(const struct search_problem *problem, struct cost_context *context, bool offload,
+                        struct search_space *space) {
+    struct builder builder = {.problem = problem, .context = context, .offload = offload, .space = space};
     *space = (struct search_space){0};
     find_divisors(&builder);
     for (size_t i = 0; i < builder.divisor_count; i++) {
@@ -447,7 +446,6 @@ void search_space_build(const struct search_problem *problem, bool offload, stru
         if (pp <= problem->model->layers + 2 && allows(problem, LAYOUT_PP, pp))
             add_frames_of_pp(&builder, pp, problem->devices / pp);
     }
-    arena_destroy(builder.scratch);
 }
 
 void search_space_free(struct search_space *space) {

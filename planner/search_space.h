@@ -86,8 +86,9 @@ struct split_choices {
 };
 
 /* All frames of the problem that have leaves. `offload` says whether optimizer states go to the host where
- * the request leaves that free. */
-void search_space_build(const struct search_problem *problem, bool offload, struct search_space *space);
+ * the request leaves that free. What balances the stages is kept in the context. */
+void search_space_build(const struct search_problem *problem, struct cost_context *context, bool offload,
+                        struct search_space *space);
 void search_space_free(struct search_space *space);
 
 /* The splits of a frame, and the layout of one: its keys, ep and etp; the rest at 0, vpp 1. */

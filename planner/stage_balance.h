@@ -10,10 +10,14 @@ struct stage_ends {
     int64_t first, last; /* as layout's first_stage_layers and last_stage_layers */
 };
 
-/* The ends whose busiest stage has least to do, by the multiplications of a token of a sequence of so many
- * tokens; of equals those with the fewest layers on the first stage, which memory fills first. False where no
- * ends are better than layout_chunk_layers' rule. Stages are taken whole (vpp 1). */
-bool stage_balance(const struct model *model, int64_t sequence, int64_t pp, struct arena *scratch,
-                   struct stage_ends *ends);
+/* The layers of a model, weighed by the multiplications of a token of a sequence of so many tokens. Keeps
+ * what it found, so it is not const. Lives in the arena; the model has to live as long. */
+struct stage_balance;
+struct stage_balance *stage_balance_create(const struct model *model, int64_t sequence, struct arena *arena);
+
+/* The ends whose busiest stage has least to do; of equals those with the fewest layers on the first stage,
+ * which memory fills first. False where no ends are better than layout_chunk_layers' rule. Stages are taken
+ * whole (vpp 1). */
+bool stage_balance_ends(struct stage_balance *balance, int64_t pp, struct stage_ends *ends);
 
 #endif

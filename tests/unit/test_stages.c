@@ -213,15 +213,16 @@ static void test_balance(void **state) {
     struct layout even = layout_of(4, 1), balanced = even;
     (void)state;
     /* A head of 256,000 x 4,096 is worth some layers. */
-    assert_true(stage_balance(&mixed, mixed.sequence, 4, arena, &ends));
+    assert_true(stage_balance_ends(stage_balance_create(&mixed, mixed.sequence, arena), 4, &ends));
     assert_true(ends.last < 15 && ends.first > 0);
     balanced.first_stage_layers = ends.first;
     balanced.last_stage_layers = ends.last;
     assert_true(step_of(&mixed, &balanced) < 0.98 * step_of(&mixed, &even));
+    struct stage_balance *of_dense = stage_balance_create(&dense, dense.sequence, arena);
     /* GPT-3's is worth a third of one: nothing to move. */
-    assert_false(stage_balance(&dense, dense.sequence, 8, arena, &ends));
-    assert_false(stage_balance(&dense, dense.sequence, 1, arena, &ends));
-    assert_false(stage_balance(&dense, dense.sequence, 97, arena, &ends));
+    assert_false(stage_balance_ends(of_dense, 8, &ends));
+    assert_false(stage_balance_ends(of_dense, 1, &ends));
+    assert_false(stage_balance_ends(of_dense, 97, &ends));
     arena_destroy(arena);
 }
 

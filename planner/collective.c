@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "planner/least.h"
+
 /* A group's members sit in units: the device itself, then the groups that each level joins (a node, the nodes
  * under a switch, ...). A level is crossed when the group has members in more than one of its units. The
  * slowest level crossed bounds the bandwidth, each adds its latency. docs/cost-model.md, "Collectives". */
@@ -237,56 +239,47 @@ static double peers_latency(const struct path *path, int64_t members) {
 }
 
 /* Without constants for the operation: latency, transfer, and what lies between small and large messages. */
-static double general_seconds(double volume, double latency, double bandwidth) {
-    double transfer = volume / bandwidth;
-    return latency + transfer + fmin(ramp_share * sqrt(latency * transfer), ramp_limit * latency);
+static double general_seconds(const struct collective_way *way, double volume) {
+    double latency = way->latency_seconds, transfer = volume / way->bandwidth_bytes_per_second;
+    return latency + transfer + smaller(ramp_share * sqrt(latency * transfer), ramp_limit * latency);
 }
 
 /* By the constants of the outermost level, for the whole group. */
-static double fitted_seconds(const struct path *path, int64_t members, double volume,
-                             struct collective_estimate *estimate) {
+static double fitted_seconds(const struct collective_curve *curve, double volume) {
+    const struct collective_way *way = &curve->ways[0];
+    return way->latency_seconds + volume / way->bandwidth_bytes_per_second +
+           curve->ramp_seconds * sqrt(curve->ramp_sharing * volume / ramp_unit_bytes);
+}
+
+static void add_way(struct collective_curve *curve, double latency, double bandwidth) {
+    curve->ways[curve->way_count++] = (struct collective_way){latency, bandwidth};
+}
+
+static void set_fitted(const struct path *path, int64_t members, double bandwidth,
+                       struct collective_curve *curve) {
     const struct crossing *crossing = outermost(path);
     const struct collective_constants *c = crossing->constants;
-    double sharing = at_size(crossing, c->bandwidth_bytes_per_second) / estimate->bandwidth_bytes_per_second;
-    estimate->latency_seconds = c->latency_seconds + c->latency_per_member_seconds * (double)(members - 1);
-    return estimate->latency_seconds + volume / estimate->bandwidth_bytes_per_second +
-           c->ramp_seconds * sqrt(fmax(1, sharing) * volume / ramp_unit_bytes);
+    add_way(curve, c->latency_seconds + c->latency_per_member_seconds * (double)(members - 1), bandwidth);
+    curve->fitted = true;
+    curve->ramp_seconds = c->ramp_seconds;
+    curve->ramp_sharing = fmax(1, at_size(crossing, c->bandwidth_bytes_per_second) / bandwidth);
 }
 
-static void estimate_all_reduce(const struct path *path, int64_t members, double volume,
-                                struct collective_estimate *estimate) {
-    double latency = ring_latency(path, members, 2), bandwidth = ring_bandwidth(path);
-    estimate->seconds = general_seconds(volume, latency, bandwidth);
-    estimate->latency_seconds = latency;
-    estimate->bandwidth_bytes_per_second = bandwidth;
-    if (!outermost(path)->outside_node)
-        return;
-    latency = tree_latency(path);
-    bandwidth = tree_bandwidth(path, members);
-    double seconds = general_seconds(volume, latency, bandwidth);
-    if (seconds < estimate->seconds)
-        *estimate = (struct collective_estimate){
-            .seconds = seconds, .latency_seconds = latency, .bandwidth_bytes_per_second = bandwidth};
-}
-
-static void estimate_path(const struct path *path, const struct collective *collective,
-                          struct collective_estimate *estimate) {
+static void set_ways(const struct path *path, const struct collective *collective,
+                     struct collective_curve *curve) {
     int64_t members = at_once(collective, collective->group.size);
-    double volume = collective_bus_bytes(collective);
     enum collective_operation operation = collective->operation;
     bool pairwise = operation == COLLECTIVE_ALL_TO_ALL || operation == COLLECTIVE_SEND_RECEIVE;
-    if (operation == COLLECTIVE_ALL_REDUCE && !outermost(path)->constants) {
-        estimate_all_reduce(path, members, volume, estimate);
-        return;
-    }
     double bandwidth = pairwise ? pairwise_bandwidth(path, operation, members) : ring_bandwidth(path);
-    estimate->bandwidth_bytes_per_second = bandwidth;
     if (outermost(path)->constants) {
-        estimate->seconds = fitted_seconds(path, members, volume, estimate);
-        return;
+        set_fitted(path, members, bandwidth, curve);
+    } else if (operation == COLLECTIVE_ALL_REDUCE) {
+        add_way(curve, ring_latency(path, members, 2), bandwidth);
+        if (outermost(path)->outside_node)
+            add_way(curve, tree_latency(path), tree_bandwidth(path, members));
+    } else {
+        add_way(curve, pairwise ? peers_latency(path, members) : ring_latency(path, members, 1), bandwidth);
     }
-    estimate->latency_seconds = pairwise ? peers_latency(path, members) : ring_latency(path, members, 1);
-    estimate->seconds = general_seconds(volume, estimate->latency_seconds, bandwidth);
 }
 
 static const char *origin(const struct cluster *cluster, const struct crossing *crossing) {
@@ -297,37 +290,80 @@ static const char *origin(const struct cluster *cluster, const struct crossing *
     return cluster->source.kind == SOURCE_MEASURED ? "measured" : "datasheet";
 }
 
-void collective_estimate(const struct cluster *cluster, const struct collective *collective,
-                         struct collective_estimate *estimate) {
-    *estimate = (struct collective_estimate){.level = "", .from = ""};
-    if (collective->group.size <= 1 || !(collective->bytes > 0))
-        return;
-    struct path path;
-    find_path(cluster, collective, &path);
-    if (path.count == 0)
-        return;
-    estimate_path(&path, collective, estimate);
-    estimate->level = outermost(&path)->level->name;
-    estimate->from = origin(cluster, outermost(&path));
-}
-
-double collective_seconds(const struct cluster *cluster, const struct collective *collective) {
-    struct collective_estimate estimate;
-    collective_estimate(cluster, collective, &estimate);
-    return estimate.seconds;
+/* Bytes of bus volume for a byte of the collective. */
+static double bus_share(const struct collective *collective) {
+    int64_t members = collective->group.size;
+    double share = (double)(members - 1) / (double)members;
+    if (members <= 1)
+        return 0;
+    switch (collective->operation) {
+    case COLLECTIVE_ALL_REDUCE:
+        return 2 * share;
+    case COLLECTIVE_SEND_RECEIVE:
+        return 1;
+    default:
+        return share;
+    }
 }
 
 double collective_bus_bytes(const struct collective *collective) {
-    int64_t members = collective->group.size;
-    if (members <= 1)
-        return 0;
-    double share = (double)(members - 1) / (double)members;
-    switch (collective->operation) {
-    case COLLECTIVE_ALL_REDUCE:
-        return 2 * share * collective->bytes;
-    case COLLECTIVE_SEND_RECEIVE:
-        return collective->bytes;
-    default:
-        return share * collective->bytes;
+    return bus_share(collective) * collective->bytes;
+}
+
+void collective_curve_of(const struct cluster *cluster, const struct collective *collective,
+                         struct collective_curve *curve) {
+    struct path path;
+    *curve = (struct collective_curve){.level = "", .from = ""};
+    if (collective->group.size <= 1)
+        return;
+    find_path(cluster, collective, &path);
+    if (path.count == 0)
+        return;
+    curve->bus_share = bus_share(collective);
+    set_ways(&path, collective, curve);
+    curve->level = outermost(&path)->level->name;
+    curve->from = origin(cluster, outermost(&path));
+}
+
+/* Seconds, and which of the ways is taken. */
+static double quickest(const struct collective_curve *curve, double bytes, size_t *taken) {
+    double volume = curve->bus_share * bytes, least;
+    *taken = 0;
+    if (curve->fitted)
+        return fitted_seconds(curve, volume);
+    least = general_seconds(&curve->ways[0], volume);
+    for (size_t i = 1; i < curve->way_count; i++) {
+        double seconds = general_seconds(&curve->ways[i], volume);
+        if (seconds < least) {
+            least = seconds;
+            *taken = i;
+        }
     }
+    return least;
+}
+
+double collective_curve_seconds(const struct collective_curve *curve, double bytes) {
+    size_t taken;
+    return curve->way_count > 0 && bytes > 0 ? quickest(curve, bytes, &taken) : 0;
+}
+
+void collective_estimate(const struct cluster *cluster, const struct collective *collective,
+                         struct collective_estimate *estimate) {
+    struct collective_curve curve;
+    size_t taken;
+    *estimate = (struct collective_estimate){.level = "", .from = ""};
+    collective_curve_of(cluster, collective, &curve);
+    if (curve.way_count == 0 || !(collective->bytes > 0))
+        return;
+    estimate->seconds = quickest(&curve, collective->bytes, &taken);
+    estimate->latency_seconds = curve.ways[taken].latency_seconds;
+    estimate->bandwidth_bytes_per_second = curve.ways[taken].bandwidth_bytes_per_second;
+    estimate->level = curve.level;
+    estimate->from = curve.from;
+}
+
+double collective_seconds(const struct cluster *cluster, const struct collective *collective) {
+    struct collective_curve curve;
+    collective_curve_of(cluster, collective, &curve);
+    return collective_curve_seconds(&curve, collective->bytes);
 }

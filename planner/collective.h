@@ -2,6 +2,8 @@
 #ifndef CLUSTERPLAN_COLLECTIVE_H
 #define CLUSTERPLAN_COLLECTIVE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/cluster.h"
@@ -21,6 +23,19 @@ struct collective {
         group; /* send/receive: a chain, in which each sends to the next; the slowest pair counts */
 };
 
+/* The times of a group and an operation, whatever is sent. */
+struct collective_way {
+    double latency_seconds, bandwidth_bytes_per_second;
+};
+struct collective_curve {
+    struct collective_way ways[2]; /* the quicker is taken: ring, tree */
+    size_t way_count;              /* 0: nothing is sent */
+    double bus_share;              /* bytes of bus volume a byte */
+    bool fitted;                   /* by constants of its own: one way, and the next two */
+    double ramp_seconds, ramp_sharing;
+    const char *level, *from; /* as in struct collective_estimate */
+};
+
 struct collective_estimate {
     double seconds;
     double bandwidth_bytes_per_second; /* bus bandwidth at infinite size, sharing included */
@@ -34,6 +49,11 @@ void collective_estimate(const struct cluster *cluster, const struct collective 
 
 /* The seconds alone. 0 for a group of one or no bytes. */
 double collective_seconds(const struct cluster *cluster, const struct collective *collective);
+
+/* The same in two steps, of which the first is the longer one: the curve doesn't depend on the bytes. */
+void collective_curve_of(const struct cluster *cluster, const struct collective *collective,
+                         struct collective_curve *curve);
+double collective_curve_seconds(const struct collective_curve *curve, double bytes);
 
 /* Bus volume of a collective in bytes, as nccl-tests defines it. */
 double collective_bus_bytes(const struct collective *collective);

@@ -26,13 +26,20 @@ double communication_exposed(double communication, double window, double share) 
     return communication - hidden + share * hidden;
 }
 
+double communication_seconds(const struct communication_problem *problem,
+                             const struct collective *collective) {
+    if (problem->collectives == NULL)
+        return collective_seconds(problem->cluster, collective);
+    return collective_cache_seconds(problem->collectives, collective);
+}
+
 /* Seconds of `count` equal collectives, with the figures behind them. */
 static double add_collective(const struct communication_problem *problem, struct explain *explain,
                              const char *label, double count, const struct collective *collective) {
     if (collective->group.size <= 1 || collective->bytes <= 0 || count <= 0)
         return 0;
     if (explain == NULL)
-        return count * collective_seconds(problem->cluster, collective);
+        return count * communication_seconds(problem, collective);
     struct collective_estimate estimate;
     collective_estimate(problem->cluster, collective, &estimate);
     explain_add(
@@ -41,7 +48,7 @@ static double add_collective(const struct communication_problem *problem, struct
         collective_names[collective->operation], collective->bytes / 1e6, (long long)collective->group.size,
         (long long)collective->group.stride, estimate.level, estimate.bandwidth_bytes_per_second / 1e9,
         estimate.latency_seconds * 1e6, estimate.from);
-    return count * collective_seconds(problem->cluster, collective);
+    return count * communication_seconds(problem, collective);
 }
 
 static double tokens_of(const struct communication_problem *problem) {
@@ -238,10 +245,10 @@ double communication_hop_seconds(const struct communication_problem *problem) {
      * (arXiv 2104.04473, section 4.1). */
     struct collective send = {COLLECTIVE_SEND_RECEIVE, hidden_bytes(problem) / (double)layout->tp,
                               groups.hop};
-    double seconds = collective_seconds(problem->cluster, &send);
+    double seconds = communication_seconds(problem, &send);
     if (!layout->sequence_parallel && layout->tp > 1) {
         struct collective gather = {COLLECTIVE_ALL_GATHER, hidden_bytes(problem), groups.tp};
-        seconds += collective_seconds(problem->cluster, &gather);
+        seconds += communication_seconds(problem, &gather);
     }
     return seconds;
 }

@@ -2,7 +2,7 @@
 #ifndef CLUSTERPLAN_COMMUNICATION_H
 #define CLUSTERPLAN_COMMUNICATION_H
 
-#include "planner/collective.h"
+#include "planner/collective_cache.h"
 #include "planner/compute.h"
 
 /* Where the groups of a layout stand in the device order. With pp inside dp (ORDER_TP_CP_PP_DP) a group that
@@ -22,7 +22,12 @@ struct communication_problem {
     const struct cluster *cluster;
     const struct training *training;
     const struct layout *layout;
+    struct collective_cache *collectives; /* of the cluster; may be NULL */
 };
+
+/* As collective_seconds, from the cache where there is one. */
+double communication_seconds(const struct communication_problem *problem,
+                             const struct collective *collective);
 
 /* Exposed seconds of one micro-batch. */
 struct communication_time {

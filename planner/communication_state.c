@@ -26,7 +26,7 @@ static double bucketed(const struct communication_problem *problem, enum collect
                         : fmax(BUCKET_PARAMETERS, BUCKET_PARAMETERS_A_RANK * (double)group.size);
     double buckets = problem->layout->zero >= 3 ? 1 : ceil(parameters / bucket);
     struct collective collective = {operation, bytes_a_parameter * parameters / buckets, group};
-    return buckets * collective_seconds(problem->cluster, &collective);
+    return buckets * communication_seconds(problem, &collective);
 }
 
 /* The ranks that share one shard's states, and those that hold copies of the same shard. */

@@ -419,7 +419,8 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
     struct offload_part offload;
     const struct state_part *state = cost_state_part(context, layout);
     const struct stage_layers *stages = cost_stage_layers(context, layout);
-    struct communication_problem problem = {context->model, context->cluster, &context->training, layout};
+    struct communication_problem problem = {context->model, context->cluster, &context->training, layout,
+                                            context->collectives};
     struct block_passes passes;
     struct pipeline pipeline;
     struct pipeline_time time;

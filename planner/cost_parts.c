@@ -79,7 +79,8 @@ static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
 
 static struct communication_problem communication_problem_of(const struct cost_context *context,
                                                              const struct layout *layout) {
-    return (struct communication_problem){context->model, context->cluster, &context->training, layout};
+    return (struct communication_problem){context->model, context->cluster, &context->training, layout,
+                                          context->collectives};
 }
 
 static struct compute_problem compute_problem_of(const struct cost_context *context,
@@ -373,6 +374,7 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->training = *training;
     count_blocks(model, context->blocks);
     context->products = product_cache_create(arena);
+    context->collectives = collective_cache_create(arena, cluster);
     context->layers = cost_cache_create(arena, sizeof(struct base_part));
     context->routed = cost_cache_create(arena, sizeof(struct routed_cost));
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);

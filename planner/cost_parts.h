@@ -70,6 +70,7 @@ struct cost_context {
     struct cost_cache *layers, *routed, *rows, *states; /* the last two are renewed */
     struct arena *row_arena;
     struct product_cache *products;
+    struct collective_cache *collectives;
     struct stage_layers stages;
     int64_t *experts_before;     /* expert layers before each layer */
     struct base_part *last_base; /* of the layout that was last asked for */

@@ -287,7 +287,7 @@ static struct model fine_grained_model(void) {
 
 static double exchange_seconds(const struct cluster *cluster, const struct model *model,
                                const struct training *training, const struct layout *layout) {
-    struct communication_problem problem = {model, cluster, training, layout};
+    struct communication_problem problem = {model, cluster, training, layout, NULL};
     struct communication_time time;
     communication_routed_experts(&problem, &time, NULL);
     return time.ep_forward;

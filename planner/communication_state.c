@@ -12,10 +12,6 @@ static const double WEIGHT_BYTES = 2;
  * (megatron/core/distributed/distributed_data_parallel.py). */
 static const double BUCKET_PARAMETERS = 40e6, BUCKET_PARAMETERS_A_RANK = 1e6;
 
-static double gradient_bytes(const struct training *training) {
-    return stack_gradient_bytes(training->stack, training->precision);
-}
-
 /* A collective over a buffer that is sent bucket by bucket; ZeRO-3 sends each layer whole. */
 static double bucketed(const struct communication_problem *problem, enum collective_operation operation,
                        double parameters, double bytes_a_parameter, struct rank_group group) {
@@ -42,7 +38,7 @@ static void split_group(const struct layout *layout, struct rank_group group, st
 /* Adds gradients over `group`, leaving each rank its shard, or all of them where nothing is sharded. */
 static double reduce_seconds(const struct communication_problem *problem, double parameters,
                              struct rank_group group) {
-    double bytes = gradient_bytes(problem->training);
+    double bytes = training_gradient_bytes(problem->training);
     bool sharded = problem->layout->zero >= 2 ||
                    (problem->layout->zero == 1 && problem->training->stack->sharded_reduction);
     if (!sharded)
@@ -96,8 +92,8 @@ static void vocabulary_state(const struct communication_problem *problem,
     state->vocabulary_scatter = reduce_seconds(problem, table, groups->dp);
     if (model->tied_embeddings && layout->pp > 1) {
         int64_t apart = groups->hop.stride * (layout->pp - 1);
-        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table, gradient_bytes(problem->training),
-                               (struct rank_group){2, apart});
+        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table,
+                               training_gradient_bytes(problem->training), (struct rank_group){2, apart});
     }
 }
 
@@ -106,7 +102,7 @@ static void explain_state(const struct communication_problem *problem,
                           const struct stage_parameters *longest, struct explain *explain) {
     if (explain == NULL)
         return;
-    double bytes = gradient_bytes(problem->training);
+    double bytes = training_gradient_bytes(problem->training);
     struct collective collective = {COLLECTIVE_REDUCE_SCATTER, BUCKET_PARAMETERS * bytes, groups->dp};
     struct collective_estimate estimate = {.level = "none", .from = "nothing sent"};
     if (groups->dp.size > 1)

@@ -45,7 +45,7 @@ double compute_traffic_seconds(const struct cluster_device *device, double bytes
 static double accumulation_bytes(const struct training *training) {
     static const double KERNEL_MODEL_BYTES = 3.2; /* its accumulate_share of 8 */
     const struct stack *stack = training->stack;
-    double gradient = stack_gradient_bytes(stack, training->precision);
+    double gradient = training_gradient_bytes(training);
     if (stack->fused_gradient_accumulation)
         return fmax(0, 2 * gradient - KERNEL_MODEL_BYTES);
     if (stack->fully_sharded)

@@ -35,8 +35,29 @@ static double query_key_value(const struct compute_work *work) {
     return (double)((model->heads + 2 * model->kv_heads) * model->head_dim) / tp;
 }
 
+static double ways(double things, double drawn) {
+    double product = 1;
+    for (double i = 0; i < drawn; i++)
+        product *= (things - i) / (i + 1);
+    return product;
+}
+
 double compute_copies(const struct model *model, double places) {
-    return places * (1 - pow(1 - 1 / places, (double)model->experts.top_k));
+    const struct model_experts *experts = &model->experts;
+    double picks = (double)experts->top_k, groups = (double)experts->groups;
+    double drawn = (double)experts->group_top_k, missed = 0;
+    if (experts->groups <= 1 || (places < groups && experts->groups % (int64_t)places != 0))
+        return places * (1 - pow(1 - 1 / places, picks));
+    if (places >= groups) { /* as though there were fewer places */
+        double fewer = places * drawn / groups;
+        return fewer * (1 - pow(1 - 1 / fewer, picks));
+    }
+    double here = groups / places; /* groups of a place, of which `count` are drawn */
+    for (double count = fmax(0, drawn + here - groups); count <= fmin(here, drawn); count++) {
+        double chance = ways(here, count) * ways(groups - here, drawn - count) / ways(groups, drawn);
+        missed += chance * pow(1 - count / drawn, picks);
+    }
+    return places * (1 - missed);
 }
 
 /* Rows of `hidden` elements read and written to put a token's copies in the order of the experts, and back.

@@ -214,6 +214,11 @@ int64_t layout_recomputed_layers(const struct layout *layout, const struct model
     return layout->recompute_layers < layers ? layout->recompute_layers : layers;
 }
 
+bool layout_counts_ends(const struct model *model, int64_t chunks) {
+    const int64_t sum = model->layers + END_LAYERS + model->mtp_layers;
+    return sum % chunks == 0 && sum / chunks > model->mtp_layers;
+}
+
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk) {
     if (layout_has_own_ends(layout))
         return own_stage_layers(layout, model, chunk % layout->pp) / layout->vpp;
@@ -221,9 +226,9 @@ int64_t layout_chunk_layers(const struct layout *layout, const struct model *mod
     const int64_t last = chunks - 1;
     if (layers % chunks == 0)
         return layers / chunks;
-    if ((layers + END_LAYERS) % chunks == 0) {
-        const int64_t each = (layers + END_LAYERS) / chunks;
-        return each - (chunk == 0) - (chunk == last);
+    if (layout_counts_ends(model, chunks)) {
+        const int64_t each = (layers + END_LAYERS + model->mtp_layers) / chunks;
+        return each - (chunk == 0) - (chunk == last ? 1 + model->mtp_layers : 0);
     }
     const int64_t full = layers / chunks + 1;
     const int64_t rest = layers - product(full, last);
@@ -241,8 +246,8 @@ int64_t layout_layers_before(const struct layout *layout, const struct model *mo
         return own_layers_before(layout, model, chunk);
     if (layers % chunks == 0)
         return chunk * (layers / chunks);
-    if ((layers + END_LAYERS) % chunks == 0)
-        return chunk * ((layers + END_LAYERS) / chunks) - (chunk > 0);
+    if (layout_counts_ends(model, chunks))
+        return chunk * ((layers + END_LAYERS + model->mtp_layers) / chunks) - (chunk > 0);
     const int64_t full = layers / chunks + 1, longer = layers % chunks;
     if (layers - product(full, chunks - 1) > 0)
         return chunk * full;

@@ -147,7 +147,8 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
     const struct layout *layout = parts->layout;
     bool whole_layer = (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0) ||
                        parts->training->stack->fully_sharded ||
-                       training_selective(parts->training, parts->model) != SELECTIVE_ATTENTION;
+                       (layout->recompute == RECOMPUTE_SELECTIVE &&
+                        training_selective(parts->training, parts->model) != SELECTIVE_ATTENTION);
     double gathered = memory_gather_bytes(parts, layers);
     double hidden = (double)parts->model->hidden;
     struct moment moment = {0, "forward"};

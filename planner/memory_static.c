@@ -21,9 +21,9 @@ static const double FP8_COPY_BYTES = 2;
 static const double STREAMED_PARAMETERS = 1e9;
 
 static double gradient_bytes(const struct training *training) {
-    if (training->thrifty)
+    if (training->thrifty && training->gradients == GRADIENTS_DEFAULT)
         return HALF_BYTES;
-    return stack_gradient_bytes(training->stack, training->precision);
+    return training_gradient_bytes(training);
 }
 
 static double minimum(double a, double b) {

@@ -20,7 +20,9 @@ struct model_experts {
     bool shared_gate;          /* a sigmoid gate on the shared expert's output (Qwen2-MoE) */
     bool router_bias; /* a bias of the router (gpt-oss), or the correction of its scores (DeepSeek-V3) */
     int64_t first_dense_layers;
-    int64_t every;          /* of each so many layers behind those, the last has experts; default 1 */
+    int64_t every; /* of each so many layers behind those, the last has experts; default 1 */
+    /* A token's experts are of group_top_k of so many groups of neighbours (DeepSeek-V3); 0: of any. */
+    int64_t groups, group_top_k;
     double capacity_factor; /* 0: dropless */
 };
 

@@ -72,6 +72,18 @@ static bool experts_check(const struct model *model, struct model_problem *probl
         return problem_set(problem, "experts.top_k", "top_k %lld is more than the %lld experts there are",
                            (long long)experts->top_k, count);
     }
+    if ((experts->groups > 0) != (experts->group_top_k > 0) || experts->group_top_k > experts->groups) {
+        return problem_set(problem, "experts.group_top_k", "group_top_k %lld is not 1 to groups, %lld",
+                           (long long)experts->group_top_k, (long long)experts->groups);
+    }
+    if (experts->groups > 0 && experts->count % experts->groups != 0) {
+        return problem_set(problem, "experts.groups", "groups %lld does not divide the %lld experts",
+                           (long long)experts->groups, count);
+    }
+    if (experts->groups > 0 && experts->top_k > experts->group_top_k * (experts->count / experts->groups)) {
+        return problem_set(problem, "experts.top_k", "top_k %lld is more than group_top_k groups have",
+                           (long long)experts->top_k);
+    }
     if (experts->shared_gate && experts->shared == 0)
         return problem_set(problem, "experts.shared_gate", "shared_gate needs shared experts");
     if (model_expert_layers(model) == 0) {

@@ -55,7 +55,7 @@ struct config {
     int64_t hidden, layers, heads, kv_heads, head_dim, ffn_hidden, vocab, positions;
     bool tied, has_tied, attention_bias, has_attention_bias, mlp_bias, has_mlp_bias, qkv_bias, has_qkv_bias;
     int64_t experts, top_k, expert_ffn_hidden, shared, shared_ffn_hidden;
-    int64_t first_dense, sparse_step, layer_freq, mtp_layers;
+    int64_t first_dense, sparse_step, layer_freq, mtp_layers, groups, group_top_k;
     struct model_mla mla;
 };
 
@@ -106,6 +106,8 @@ static const struct config_key keys[] = {
     WHOLE("n_routed_experts", experts, MODEL_MAX_EXPERTS, "experts.count"),
     WHOLE("num_experts_per_tok", top_k, MODEL_MAX_EXPERTS, "experts.top_k"),
     WHOLE("experts_per_token", top_k, MODEL_MAX_EXPERTS, "experts.top_k"),
+    WHOLE("n_group", groups, MODEL_MAX_EXPERTS, "experts.groups"),
+    WHOLE("topk_group", group_top_k, MODEL_MAX_EXPERTS, "experts.group_top_k"),
     WHOLE("moe_intermediate_size", expert_ffn_hidden, MODEL_MAX_WIDTH, "experts.ffn_hidden"),
     WHOLE("n_shared_experts", shared, MODEL_MAX_EXPERTS, "experts.shared"),
     WHOLE("shared_expert_intermediate_size", shared_ffn_hidden, MODEL_MAX_WIDTH, "experts.shared_ffn_hidden"),
@@ -238,6 +240,8 @@ static void set_experts(const struct architecture *architecture, const struct co
     }
     experts->first_dense_layers = config->first_dense;
     experts->every = config->sparse_step;
+    experts->groups = config->groups;
+    experts->group_top_k = config->group_top_k;
     experts->router_bias = (architecture->traits & ROUTER_BIAS) != 0;
 }
 

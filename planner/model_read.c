@@ -25,6 +25,8 @@ const struct field model_experts_fields[] = {
     {FLAG(struct model_experts, "router_bias", router_bias)},
     {EXPERTS(first_dense_layers, 0, MODEL_MAX_LAYERS)},
     {EXPERTS(every, 1, MODEL_MAX_LAYERS)},
+    {EXPERTS(groups, 1, MODEL_MAX_EXPERTS)},
+    {EXPERTS(group_top_k, 1, MODEL_MAX_EXPERTS)},
     {.key = "capacity_factor",
      .type = FIELD_NUMBER,
      .offset = offsetof(struct model_experts, capacity_factor),

@@ -111,6 +111,8 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
                                   .tokens = asked->tokens,
                                   .precision = asked->precision,
                                   .selective = asked->selective,
+                                  .gradients = asked->gradients,
+                                  .cuda_graphs = asked->cuda_graphs,
                                   .routing = asked->routing,
                                   .stack = asked->stack};
     training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;

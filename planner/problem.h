@@ -29,6 +29,8 @@ struct problem_asked {
     bool attention_given; /* else what the stack does */
     enum attention_kernel attention;
     enum selective selective;
+    enum gradient_format gradients;
+    bool cuda_graphs;
     struct routing routing;
     struct layout_request layout;
     int64_t devices_from, devices_to;     /* the same twice for one count */

@@ -4,6 +4,7 @@
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
 const char *const selective_names[] = {"default", "attention", "activations", "experts", NULL};
+const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
  * balance by force is 1, routers left alone go to 1.2 and beyond (docs/accuracy.md). */
@@ -31,6 +32,13 @@ enum selective training_selective(const struct training *training, const struct 
                    model->experts.count > 0
                ? SELECTIVE_ACTIVATIONS
                : SELECTIVE_ATTENTION;
+}
+
+double training_gradient_bytes(const struct training *training) {
+    static const double HALF_BYTES = 2, SINGLE_BYTES = 4;
+    if (training->gradients != GRADIENTS_DEFAULT)
+        return training->gradients == GRADIENTS_HALF ? HALF_BYTES : SINGLE_BYTES;
+    return stack_gradient_bytes(training->stack, training->precision);
 }
 
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, struct routing *routing) {

@@ -23,6 +23,10 @@ enum selective {
 };
 extern const char *const selective_names[]; /* "default" "attention" "activations" "experts", NULL */
 
+/* What weight gradients are summed over micro-batches and reduced in. By default the stack's. */
+enum gradient_format { GRADIENTS_DEFAULT, GRADIENTS_HALF, GRADIENTS_SINGLE };
+extern const char *const gradient_format_names[]; /* "default" "16-bit" "fp32", NULL */
+
 /* How tokens get to their experts. */
 struct routing {
     enum dispatcher dispatcher; /* DISPATCHER_DEFAULT: the stack's */
@@ -38,6 +42,8 @@ struct training {
     enum precision precision;
     enum attention_kernel attention;
     enum selective selective;
+    enum gradient_format gradients;
+    bool cuda_graphs; /* the host replays the router and what prepares an exchange, instead of launching it */
     struct routing routing;
     const struct stack *stack;
     /* Memory is counted as the thriftiest settings of the stack need it (16-bit gradients, no overhead, no
@@ -53,6 +59,8 @@ bool training_has_dropout(const struct training *training, const struct model *m
 enum dispatcher training_dispatcher(const struct training *training);
 double training_imbalance(const struct training *training);
 enum selective training_selective(const struct training *training, const struct model *model);
+/* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
+double training_gradient_bytes(const struct training *training);
 
 /* Reads a file's `routing:` mapping. */
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, struct routing *routing);

@@ -162,13 +162,15 @@ static void huge_layouts_do_not_overflow(void **state) {
     assert_false(layout_valid(&layout, &mixtral, SEQUENCE, BATCH, NULL, 0));
 }
 
-static void assert_layers(int64_t layers, int64_t pp, int64_t vpp, const char *expected) {
+static void assert_layers_and_mtp(int64_t layers, int64_t further, int64_t pp, int64_t vpp,
+                                  const char *expected) {
     struct model model = gpt3;
     struct layout layout = one_device;
     char found[512] = "";
     size_t used = 0;
     int64_t sum = 0;
     model.layers = layers;
+    model.mtp_layers = further;
     layout.pp = pp;
     layout.vpp = vpp;
     for (int64_t chunk = 0; chunk < pp * vpp; chunk++) {
@@ -185,6 +187,10 @@ static void assert_layers(int64_t layers, int64_t pp, int64_t vpp, const char *e
         assert_string_equal(found, expected);
 }
 
+static void assert_layers(int64_t layers, int64_t pp, int64_t vpp, const char *expected) {
+    assert_layers_and_mtp(layers, 0, pp, vpp, expected);
+}
+
 static void layers_go_where_the_published_runs_put_them(void **state) {
     (void)state;
     assert_layers(96, 4, 2, "12 12 12 12 12 12 12 12");
@@ -197,6 +203,12 @@ static void layers_go_where_the_published_runs_put_them(void **state) {
     /* DeepSeek-V3. */
     assert_layers(61, 16, 1, "4 4 4 4 4 4 4 4 4 4 4 4 4 4 4 1");
     assert_layers(61, 8, 1, "8 8 8 8 8 8 8 5");
+    /* With its further prediction: NVIDIA's dgxc-benchmarking 25.05 says first 7 and last 6 of 8 stages, 3
+     * and 2 of 16; Megatron-Bridge 25.09 "Et|(tt|)*30mL". */
+    assert_layers_and_mtp(61, 1, 8, 1, "7 8 8 8 8 8 8 6");
+    assert_layers_and_mtp(61, 1, 16, 1, "3 4 4 4 4 4 4 4 4 4 4 4 4 4 4 2");
+    assert_layers_and_mtp(61, 1, 8, 4, "1 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 0");
+    assert_layers_and_mtp(5, 1, 8, 1, NULL); /* one layer a stage leaves no room for the last */
     /* 31 times 2 would be more than there are. */
     assert_layers(61, 16, 2, "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 1 1 1");
     assert_layers(6, 8, 1, "0 1 1 1 1 1 1 0");

@@ -109,6 +109,26 @@ static void test_bytes_per_parameter(void **state) {
     assert_near(estimate(question).host_bytes_per_device, 12.0 / 4 * parameters, 1e-9);
 }
 
+/* Gradients that are said to be in 16 bits take half, and the optimizer an fp32 copy of those it updates. */
+static void test_gradients_in_half_precision(void **state) {
+    struct model model = LLAMA_8B;
+    struct training training = {.stack = stack_find("megatron-core"),
+                                .sequence = 4096,
+                                .global_batch = 64,
+                                .gradients = GRADIENTS_HALF};
+    struct layout layout = {.dp = 8, .micro_batch = 1, .zero = 1};
+    struct memory_parts parts;
+    (void)state;
+    complete(&model, &layout);
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(parts.dense_bytes.gradients, 2, 1e-12);
+    assert_near(parts.dense_bytes.optimizer, 16.0 / 8, 1e-12);
+    training.gradients = GRADIENTS_SINGLE; /* even where memory is counted as thriftily as can be */
+    training.thrifty = true;
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(parts.dense_bytes.gradients, 4, 1e-12);
+}
+
 static double static_bytes(const struct memory_use *use) {
     return use->weights_bytes + use->gradients_bytes + use->optimizer_bytes;
 }
@@ -290,6 +310,7 @@ int main(void) {
         cmocka_unit_test(test_in_flight),
         cmocka_unit_test(test_terms_add_up),
         cmocka_unit_test(test_bytes_per_parameter),
+        cmocka_unit_test(test_gradients_in_half_precision),
         cmocka_unit_test(test_monotone),
         cmocka_unit_test(test_fullest_of_all_stages),
         cmocka_unit_test(test_parameters_of_stages),

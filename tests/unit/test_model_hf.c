@@ -84,7 +84,8 @@ static void qwen(void **state) {
     "{\"architectures\": [\"DeepseekV3ForCausalLM\"], \"model_type\": \"deepseek_v3\",\n"                    \
     " \"attention_bias\": false, \"first_k_dense_replace\": 3, \"hidden_size\": 7168,\n"                     \
     " \"intermediate_size\": 18432, \"kv_lora_rank\": 512, \"max_position_embeddings\": 163840,\n"           \
-    " \"moe_intermediate_size\": 2048, \"moe_layer_freq\": 1, \"n_routed_experts\": 256,\n"                  \
+    " \"moe_intermediate_size\": 2048, \"moe_layer_freq\": 1, \"n_group\": 8, \"topk_group\": 4,\n"          \
+    " \"n_routed_experts\": 256,\n"                                                                          \
     " \"n_shared_experts\": 1, \"num_attention_heads\": 128, \"num_experts_per_tok\": 8,\n"                  \
     " \"num_hidden_layers\": 61, \"num_key_value_heads\": 128, \"num_nextn_predict_layers\": 1,\n"           \
     " \"q_lora_rank\": 1536, \"qk_nope_head_dim\": 128, \"qk_rope_head_dim\": 64,\n"                         \
@@ -98,6 +99,8 @@ static void deepseek(void **state) {
     const struct model model = model_of(DEEPSEEK_V3, arena);
     assert_int_equal(model.mtp_layers, 1);
     assert_int_equal(model.experts.first_dense_layers, 3);
+    assert_int_equal(model.experts.groups, 8);
+    assert_int_equal(model.experts.group_top_k, 4);
     arena_destroy(arena);
     assert_counts("{\"model_type\": \"deepseek_v2\", \"first_k_dense_replace\": 1, \"hidden_size\": 5120,"
                   " \"intermediate_size\": 12288, \"kv_lora_rank\": 512, \"moe_intermediate_size\": 1536,"

@@ -64,6 +64,18 @@ static void add_sums(struct answer *answer, const struct size_result *sums) {
     answer->feasible += sums->feasible;
 }
 
+/* Whether tensor, pipeline and data parallelism can share so many nodes in many ways: it has no factor but 2,
+ * 3, 5 and 7. */
+static bool splits_well(int64_t nodes) {
+    static const int64_t factors[] = {2, 3, 5, 7};
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
+        while (nodes % factors[i] == 0) {
+            nodes /= factors[i];
+        }
+    }
+    return nodes == 1;
+}
+
 /* Whether a range from `from` on looks at a count anyway. */
 static bool is_doubled(const struct problem *problem, int64_t from, int64_t devices) {
     while (from < devices) {
@@ -73,19 +85,21 @@ static bool is_doubled(const struct problem *problem, int64_t from, int64_t devi
 }
 
 /* Among the counts that a range passes by one may be faster than those it looks at: of few all are tried, of
- * many the multiples of a power of two, from the most devices on. */
+ * many those of the last doubling that split well, from the most devices on. */
 static void add_fastest(struct problem *problem, int64_t from, int64_t to, struct answer *answer) {
     int64_t step = problem->cluster.node.devices, fewest = problem_fewest_devices(problem);
     const struct plan *best = answer->plans[0];
     struct size_result sums = {0};
     double start = now_seconds(), share = WORTH_IDLING;
-    while (to - from > MOST_BETWEEN * step) {
-        step *= 2;
-    }
-    for (int64_t devices = to / step * step; devices >= from && devices >= fewest; devices -= step) {
+    bool are_few = to - from <= MOST_BETWEEN * step;
+    int64_t least = are_few ? from : to / 2;
+    least = least > fewest ? least : fewest;
+    for (int64_t devices = to / step * step; devices >= least; devices -= step) {
+        if (is_doubled(problem, from, devices) || !(are_few || splits_well(devices / step))) {
+            continue;
+        }
         problem->devices_to = to;
-        const struct plan *plan =
-            is_doubled(problem, from, devices) ? NULL : size_faster(problem, devices, best, share, &sums);
+        const struct plan *plan = size_faster(problem, devices, best, share, &sums);
         if (plan) {
             best = plan;
             share = 1;
@@ -100,25 +114,58 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
     answer->seconds += now_seconds() - start;
 }
 
+/* Of the counts below one that is asked, down to IDLE_MOST less, those that split well: the best plan of the
+ * fastest, if it is worth leaving devices idle for; else NULL. `best`, that of the count itself, may be NULL.
+ */
+static const struct plan *search_below(struct problem *problem, int64_t devices, const struct plan *best,
+                                       struct answer *answer) {
+    int64_t per_node = problem->cluster.node.devices, nodes = devices / per_node;
+    const struct plan *found = NULL;
+    struct size_result sums = {0};
+    const struct layout_request asked = problem->search.request;
+    double start = now_seconds();
+    if (best && best->layout.offload == OFFLOAD_NONE) {
+        problem_keep_states(problem);
+    }
+    for (int64_t fewer = nodes - 1; (double)fewer >= (1 - IDLE_MOST) * (double)nodes; fewer--) {
+        if (!splits_well(fewer)) {
+            continue;
+        }
+        const struct plan *plan =
+            size_faster(problem, fewer * per_node, found ? found : best, found ? 1 : WORTH_IDLING, &sums);
+        found = plan ? plan : found;
+    }
+    problem->search.request = asked;
+    add_sums(answer, &sums);
+    answer->seconds += now_seconds() - start;
+    return found;
+}
+
 /* A batch in tokens is taken to what each count splits well; any other is that of the range. Counts that no
  * layout splits are passed by: the error is that of the last. */
 static bool search_range(struct problem *problem, struct answer *answer, struct error *error) {
-    int64_t from = problem->devices_from, to = problem->devices_to;
-    bool posed = false;
+    int64_t from = problem->devices_from, to = problem->devices_to, asked_batch = problem->asked_batch;
+    bool posed = false, is_idle = false;
     problem_set_devices(problem, from, to);
+    if (problem->asked_batch_tokens <= 0) {
+        problem->asked_batch = problem->search.training.global_batch;
+    }
     problem->search.top = 1; /* the best of each */
     problem_share_costs(problem);
     for (int64_t devices = from;; devices = answer_next_count(problem, devices)) {
         struct search_result result;
         problem->search.plans_only = devices < to || answer->plan_count > 0;
-        if (problem->asked_batch_tokens > 0) {
-            problem_set_devices(problem, devices, devices);
-            problem->devices_to = to;
-        }
+        problem_set_devices(problem, devices, devices);
         if (search_count(problem, devices, answer, &result, error)) {
+            const struct plan *best = result.plan_count > 0 ? result.plans : NULL;
+            const struct plan *fewer = best ? search_below(problem, devices, best, answer) : NULL;
             posed = true;
-            take_plans(answer, &result, 1);
+            if (best) {
+                answer->plans[answer->plan_count++] = fewer ? fewer : best;
+            }
+            is_idle |= fewer != NULL;
         }
+        problem->devices_to = to;
         if (devices == to) {
             break;
         }
@@ -128,33 +175,14 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
         add_fastest(problem, from, to, answer);
         problem->search.training = answer->plans[0]->training;
     }
+    if (is_idle) {
+        problem_note(problem,
+                     "where a few devices less than a doubled count are faster, they are shown for it");
+    }
+    problem->asked_batch = asked_batch;
     problem->devices_from = from;
     problem->devices_to = to;
     return posed;
-}
-
-/* Of the counts below one that is asked, down to IDLE_MOST less, those that are multiples of ever larger
- * powers of two: the fastest, if it is worth leaving devices idle for; else 0. `best` may be NULL. */
-static int64_t search_below(struct problem *problem, int64_t devices, const struct plan *best,
-                            struct answer *answer) {
-    int64_t per_node = problem->cluster.node.devices, nodes = devices / per_node, found = 0, last = nodes;
-    struct size_result sums = {0};
-    for (int64_t power = 2; power <= nodes; power *= 2) {
-        int64_t fewer = nodes / power * power;
-        if ((double)fewer < (1 - IDLE_MOST) * (double)nodes) {
-            break;
-        }
-        const struct plan *plan =
-            fewer < last ? size_faster(problem, fewer * per_node, best, found ? 1 : WORTH_IDLING, &sums)
-                         : NULL;
-        if (plan) {
-            best = plan;
-            found = fewer * per_node;
-        }
-        last = fewer;
-    }
-    add_sums(answer, &sums);
-    return found;
 }
 
 static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
@@ -163,9 +191,10 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
     problem_set_devices(problem, asked, asked);
     bool posed = search_count(problem, asked, answer, &result, error);
     const struct plan *best = posed && result.plan_count > 0 ? result.plans : NULL;
-    int64_t fewer = best || !posed ? search_below(problem, asked, best, answer) : 0;
-    problem_set_devices(problem, fewer ? fewer : asked, fewer ? fewer : asked);
-    if (fewer) {
+    const struct plan *below = best || !posed ? search_below(problem, asked, best, answer) : NULL;
+    int64_t fewer = below ? below->devices : asked;
+    problem_set_devices(problem, fewer, fewer);
+    if (below) {
         problem_note(problem,
                      "%" PRId64 " of the %" PRId64 " devices: %s, and the rest stands idle, at no cost here",
                      fewer, asked, best ? "they are faster than all" : "no layout splits all");

@@ -68,6 +68,21 @@ static void test_devices_may_stand_idle(void **state) {
     assert_int_equal(answer.plans[0]->devices, 264);
 }
 
+/* 64 nodes are a power of two and don't split by 5; of those below, 60 do. */
+static void test_counts_that_split_well_are_looked_at(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    find(*state,
+         &(struct problem_flags){.model = "llama-3-8b",
+                                 .cluster = "dgx-h100",
+                                 .devices = "512",
+                                 .global_batch = "960",
+                                 .layout = "tp=8 pp=5 cp=1"},
+         &problem, &answer);
+    assert_int_equal(answer.plans[0]->devices, 480);
+    assert_int_equal(answer.plans[0]->layout.dp, 12);
+}
+
 static void test_one_count_keeps_the_ranking(void **state) {
     struct problem problem = {0};
     struct answer answer = {0};
@@ -105,6 +120,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_range_doubles_to_its_end, create, destroy),
         cmocka_unit_test_setup_teardown(test_a_range_finds_the_fastest_between, create, destroy),
         cmocka_unit_test_setup_teardown(test_devices_may_stand_idle, create, destroy),
+        cmocka_unit_test_setup_teardown(test_counts_that_split_well_are_looked_at, create, destroy),
         cmocka_unit_test_setup_teardown(test_one_count_keeps_the_ranking, create, destroy),
         cmocka_unit_test_setup_teardown(test_the_fewest_is_where_one_node_less_fails, create, destroy),
     };

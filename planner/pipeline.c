@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "planner/pipeline_flow.h"
+
 /* Work of one device for one micro-batch. */
 struct work {
     double forward, input, weight;
@@ -112,8 +114,7 @@ double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t ch
     return busy;
 }
 
-/* Seconds that one pass of device `device` takes longer in all for what it receives from others. */
-static double received(const struct pipeline *pipeline, int64_t device) {
+double pipeline_received(const struct pipeline *pipeline, int64_t device) {
     int64_t chunks = pipeline->chunks, passes = 2 * chunks;
     if (pipeline->stages == 1)
         return 0;
@@ -145,7 +146,7 @@ void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time)
     time->seconds = 0;
     for (int64_t device = 0; device < pipeline->stages; device++) {
         struct work work = device_work(pipeline, device);
-        double hops = dual ? 0 : received(pipeline, device);
+        double hops = dual ? 0 : pipeline_received(pipeline, device);
         time->seconds = fmax(time->seconds, before + micro_batches * (work_sum(&work) + hops));
         before +=
             (fills ? pipeline->forward_seconds[device] : 0) +

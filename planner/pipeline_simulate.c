@@ -1,11 +1,14 @@
 /* Each device has a fixed list of passes. A pass starts when the device is free and what it needs has
- * arrived; we sweep over the devices and run all that can run until every list is done. */
+ * arrived; we sweep over the devices and run all that can run until every list is done. 1F1B, interleaved or
+ * not, is regular enough for less (pipeline_flow.c). */
 #include "planner/pipeline.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdalign.h>
 #include <stddef.h>
+
+#include "planner/pipeline_flow.h"
 
 enum pass_kind {
     PASS_FORWARD,
@@ -15,7 +18,7 @@ enum pass_kind {
 };
 
 struct pass {
-    int32_t virtual_stage; /* of the way its micro-batch takes */
+    int32_t stage; /* of the way its micro-batch takes */
     int32_t micro_batch;
     uint8_t kind; /* enum pass_kind */
     bool joined;  /* one with the pass before it: DualPipe's overlapped forward and backward */
@@ -29,15 +32,15 @@ struct device {
 
 struct simulation {
     const struct pipeline *pipeline;
-    int64_t virtual_stages, rows; /* micro-batches, rounds filled up */
+    int64_t stages, rows; /* micro-batches */
     struct device *devices;
     struct pass *waiting;              /* of DualPipe: as many as rows */
-    double *forward_done, *input_done; /* by virtual stage and micro-batch; negative: not yet */
+    double *forward_done, *input_done; /* by stage and micro-batch; negative: not yet */
 };
 
-static void add_pass(struct device *device, enum pass_kind kind, int64_t virtual_stage, int64_t micro_batch) {
-    device->passes[device->count++] = (struct pass){
-        .virtual_stage = (int32_t)virtual_stage, .micro_batch = (int32_t)micro_batch, .kind = (uint8_t)kind};
+static void add_pass(struct device *device, enum pass_kind kind, int64_t stage, int64_t micro_batch) {
+    device->passes[device->count++] =
+        (struct pass){.stage = (int32_t)stage, .micro_batch = (int32_t)micro_batch, .kind = (uint8_t)kind};
 }
 
 static int64_t min_count(int64_t a, int64_t b) {
@@ -49,34 +52,6 @@ static void order_gpipe(struct simulation *simulation, int64_t stage) {
         add_pass(&simulation->devices[stage], PASS_FORWARD, stage, i);
     for (int64_t i = 0; i < simulation->rows; i++)
         add_pass(&simulation->devices[stage], PASS_BACKWARD, stage, i);
-}
-
-/* The k-th pass of a device in interleaving: rounds of `stages` micro-batches, chunk after chunk. */
-static void add_interleaved(struct simulation *simulation, int64_t stage, bool forward, int64_t k) {
-    int64_t stages = simulation->pipeline->stages, chunks = simulation->pipeline->chunks;
-    int64_t chunk = k / stages % chunks;
-    int64_t micro_batch = k / (stages * chunks) * stages + k % stages;
-    if (!forward)
-        chunk = chunks - 1 - chunk;
-    add_pass(&simulation->devices[stage], forward ? PASS_FORWARD : PASS_BACKWARD, chunk * stages + stage,
-             micro_batch);
-}
-
-static void order_interleaved(struct simulation *simulation, int64_t stage) {
-    int64_t stages = simulation->pipeline->stages, chunks = simulation->pipeline->chunks;
-    int64_t total = simulation->rows * chunks;
-    int64_t warm = stages - 1 - stage;
-    if (chunks > 1)
-        warm = 2 * warm + (chunks - 1) * stages;
-    warm = min_count(warm, total);
-    for (int64_t k = 0; k < warm; k++)
-        add_interleaved(simulation, stage, true, k);
-    for (int64_t k = warm; k < total; k++) {
-        add_interleaved(simulation, stage, true, k);
-        add_interleaved(simulation, stage, false, k - warm);
-    }
-    for (int64_t k = total - warm; k < total; k++)
-        add_interleaved(simulation, stage, false, k);
 }
 
 /* ZB-H1 and ZB-H2: 1F1B or twice its warm-up, weight gradients late by so many micro-batches that every
@@ -108,15 +83,15 @@ struct dual {
     int64_t first_waiting, end_waiting;
 };
 
-/* Micro-batch and virtual stage of direction `way` (0 enters at device 0) for the device; micro-batches of
+/* Micro-batch and stage of direction `way` (0 enters at device 0) for the device; micro-batches of
  * direction 1 are the odd ones. */
 static void add_dual(struct dual *dual, enum pass_kind kind, int64_t phase, bool joined) {
     int64_t stages = dual->simulation->pipeline->stages;
     int64_t way = dual->rank >= stages / 2 ? 1 - phase : phase;
     int64_t *next = kind == PASS_FORWARD ? &dual->forward[way] : &dual->backward[way];
     struct device *device = &dual->simulation->devices[dual->rank];
-    int64_t virtual_stage = way == 0 ? dual->rank : stages - 1 - dual->rank;
-    add_pass(device, kind, virtual_stage, 2 * (*next)++ + way);
+    int64_t stage = way == 0 ? dual->rank : stages - 1 - dual->rank;
+    add_pass(device, kind, stage, 2 * (*next)++ + way);
     device->passes[device->count - 1].joined = joined;
     if (kind == PASS_INPUT) {
         dual->waiting[dual->end_waiting] = device->passes[device->count - 1];
@@ -128,7 +103,7 @@ static void add_dual_weight(struct dual *dual) {
     if (dual->first_waiting == dual->end_waiting)
         return;
     struct pass pass = dual->waiting[dual->first_waiting++];
-    add_pass(&dual->simulation->devices[dual->rank], PASS_WEIGHT, pass.virtual_stage, pass.micro_batch);
+    add_pass(&dual->simulation->devices[dual->rank], PASS_WEIGHT, pass.stage, pass.micro_batch);
 }
 
 static void add_dual_both(struct dual *dual, int64_t forward_phase, int64_t backward_phase) {
@@ -182,9 +157,6 @@ static void order_dualpipe(struct simulation *simulation, int64_t rank) {
 static void make_order(struct simulation *simulation, int64_t device) {
     int64_t after = simulation->pipeline->stages - 1 - device;
     switch (simulation->pipeline->schedule) {
-    case SCHEDULE_GPIPE:
-        order_gpipe(simulation, device);
-        break;
     case SCHEDULE_ZB_1P:
         order_zero_bubble(simulation, device, after, device);
         break;
@@ -194,10 +166,11 @@ static void make_order(struct simulation *simulation, int64_t device) {
     case SCHEDULE_DUALPIPE:
         order_dualpipe(simulation, device);
         break;
-    case SCHEDULE_1F1B:
+    case SCHEDULE_GPIPE:
+    case SCHEDULE_1F1B: /* these two are played by pipeline_flow.c */
     case SCHEDULE_INTERLEAVED:
     case SCHEDULE_COUNT:
-        order_interleaved(simulation, device);
+        order_gpipe(simulation, device);
         break;
     }
 }
@@ -209,7 +182,7 @@ static double *done_at(double *table, const struct simulation *simulation, int64
 
 /* When the pass's input is there; negative when not yet. `receives` is set when it crosses devices. */
 static double ready_at(const struct simulation *simulation, const struct pass *pass, bool *receives) {
-    int64_t stage = pass->virtual_stage;
+    int64_t stage = pass->stage;
     *receives = false;
     if (pass->kind == PASS_WEIGHT)
         return 0;
@@ -219,18 +192,18 @@ static double ready_at(const struct simulation *simulation, const struct pass *p
         *receives = simulation->pipeline->stages > 1;
         return *done_at(simulation->forward_done, simulation, stage - 1, pass->micro_batch);
     }
-    if (stage == simulation->virtual_stages - 1)
+    if (stage == simulation->stages - 1)
         return *done_at(simulation->forward_done, simulation, stage, pass->micro_batch);
     *receives = simulation->pipeline->stages > 1;
     return *done_at(simulation->input_done, simulation, stage + 1, pass->micro_batch);
 }
 
 static double pass_seconds(const struct pipeline *pipeline, const struct pass *pass) {
-    double input = pipeline->backward_input_seconds[pass->virtual_stage];
-    double weight = pipeline->backward_weight_seconds[pass->virtual_stage];
+    double input = pipeline->backward_input_seconds[pass->stage];
+    double weight = pipeline->backward_weight_seconds[pass->stage];
     switch ((enum pass_kind)pass->kind) {
     case PASS_FORWARD:
-        return pipeline->forward_seconds[pass->virtual_stage];
+        return pipeline->forward_seconds[pass->stage];
     case PASS_BACKWARD:
         return input + weight;
     case PASS_INPUT:
@@ -260,9 +233,9 @@ static bool run_next(struct simulation *simulation, struct device *device) {
     for (int64_t i = device->next; i < end; i++) {
         const struct pass *pass = &device->passes[i];
         if (pass->kind == PASS_FORWARD)
-            *done_at(simulation->forward_done, simulation, pass->virtual_stage, pass->micro_batch) = done;
+            *done_at(simulation->forward_done, simulation, pass->stage, pass->micro_batch) = done;
         else if (pass->kind != PASS_WEIGHT)
-            *done_at(simulation->input_done, simulation, pass->virtual_stage, pass->micro_batch) = done;
+            *done_at(simulation->input_done, simulation, pass->stage, pass->micro_batch) = done;
     }
     if (device->next == 0)
         device->first_start = start;
@@ -306,15 +279,11 @@ static size_t aligned(size_t size) {
 static void set_up(struct simulation *simulation, const struct pipeline *pipeline,
                    struct pipeline_room *room) {
     int64_t stages = pipeline->stages, rows = pipeline->micro_batches;
-    bool interleaved = pipeline->schedule == SCHEDULE_INTERLEAVED || pipeline->schedule == SCHEDULE_1F1B;
-    if (pipeline->schedule == SCHEDULE_INTERLEAVED && pipeline->chunks > 1)
-        rows = (rows + stages - 1) / stages * stages;
     simulation->pipeline = pipeline;
     simulation->rows = rows;
-    simulation->virtual_stages = stages * pipeline->chunks;
-    int64_t kinds = interleaved || pipeline->schedule == SCHEDULE_GPIPE ? 2 : 3; /* of passes */
-    size_t cells = (size_t)(simulation->virtual_stages * rows),
-           passes = (size_t)(kinds * rows * pipeline->chunks);
+    simulation->stages = stages;
+    int64_t kinds = pipeline->schedule == SCHEDULE_GPIPE ? 2 : 3; /* of passes */
+    size_t cells = (size_t)(simulation->stages * rows), passes = (size_t)(kinds * rows);
     size_t devices_size = aligned((size_t)stages * sizeof(struct device)),
            table_size = aligned(cells * sizeof(double));
     size_t passes_size = aligned(passes * sizeof(struct pass)),
@@ -334,6 +303,24 @@ static void set_up(struct simulation *simulation, const struct pipeline *pipelin
     }
 }
 
+/* Seconds, and those of them that the busiest device waits for transfers. */
+static double play_lists(const struct pipeline *pipeline, struct pipeline_room *room, int64_t busiest,
+                         double *hop_seconds) {
+    struct simulation simulation = {0};
+    set_up(&simulation, pipeline, room);
+    bool complete = play(&simulation);
+    assert(complete);
+    (void)complete;
+    double seconds = 0;
+    for (int64_t i = 0; i < pipeline->stages; i++) {
+        const struct device *device = &simulation.devices[i];
+        double start = pipeline->schedule == SCHEDULE_ZB_2P ? device->first_start : 0;
+        seconds = fmax(seconds, device->free_at - start);
+    }
+    *hop_seconds = simulation.devices[busiest].hops;
+    return seconds;
+}
+
 void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
                        struct pipeline_time *time) {
     pipeline_closed_form(pipeline, time);
@@ -343,19 +330,12 @@ void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *ro
     if (stages == 1 || (dual && (stages % 2 != 0 || pipeline->micro_batches % 2 != 0 ||
                                  pipeline->micro_batches < 2 * stages)))
         return;
-    struct simulation simulation = {0};
-    set_up(&simulation, pipeline, room);
-    bool complete = play(&simulation);
-    assert(complete);
-    (void)complete;
-    double seconds = 0;
-    for (int64_t i = 0; i < stages; i++) {
-        const struct device *device = &simulation.devices[i];
-        double start = pipeline->schedule == SCHEDULE_ZB_2P ? device->first_start : 0;
-        seconds = fmax(seconds, device->free_at - start);
+    if (pipeline->schedule == SCHEDULE_1F1B || pipeline->schedule == SCHEDULE_INTERLEAVED) {
+        double *times = room_for(room, pipeline_flow_room(pipeline) * sizeof *times);
+        time->seconds = pipeline_flow_seconds(pipeline, times);
+        time->hop_seconds = (double)pipeline->micro_batches * pipeline_received(pipeline, time->stage);
+    } else {
+        time->seconds = play_lists(pipeline, room, time->stage, &time->hop_seconds);
     }
-    double share = (double)pipeline->micro_batches / (double)simulation.rows;
-    time->seconds = seconds;
-    time->hop_seconds = simulation.devices[time->stage].hops * share;
-    time->bubble_seconds = seconds - time->busy_seconds - time->hop_seconds;
+    time->bubble_seconds = time->seconds - time->busy_seconds - time->hop_seconds;
 }

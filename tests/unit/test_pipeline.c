@@ -136,6 +136,111 @@ static void hops_cost_time(void **state) {
     assert_near(simulated(&pipeline).seconds, 48, 1e-12);
 }
 
+/* 1F1B pass by pass: what each device has to do in its order, as soon as what it needs is there. */
+enum { MOST_STAGES = 8, MOST_CHUNKS = 4, MOST_ROWS = 64 };
+
+struct played {
+    const struct pipeline *pipeline;
+    int64_t rows;
+    double forward_done[MOST_STAGES * MOST_CHUNKS][MOST_ROWS], /* negative: not yet */
+        backward_done[MOST_STAGES * MOST_CHUNKS][MOST_ROWS];
+    double free_at[MOST_STAGES];
+    int64_t next[MOST_STAGES];
+};
+
+/* Of the passes of a kind on a device the k-th. False where its input is missing. */
+static bool run(struct played *played, int64_t device, bool is_forward, int64_t k) {
+    const struct pipeline *pipeline = played->pipeline;
+    int64_t stages = pipeline->stages, chunks = pipeline->chunks, last = stages * chunks - 1;
+    int64_t row = k / (stages * chunks) * stages + k % stages, chunk = k / stages % chunks;
+    int64_t stage = (is_forward ? chunk : chunks - 1 - chunk) * stages + device;
+    double ready = 0, seconds = forward[stage];
+    bool received = is_forward ? stage > 0 : stage < last;
+    if (is_forward && stage > 0)
+        ready = played->forward_done[stage - 1][row];
+    if (!is_forward) {
+        ready = stage == last ? played->forward_done[last][row] : played->backward_done[stage + 1][row];
+        seconds = input[stage] + weight[stage];
+    }
+    if (ready < 0)
+        return false;
+    played->free_at[device] =
+        fmax(played->free_at[device], ready) + seconds + (received ? pipeline->hop_seconds : 0);
+    (is_forward ? played->forward_done : played->backward_done)[stage][row] = played->free_at[device];
+    return true;
+}
+
+/* The next pass of a device: forward passes ahead, then one of each, then backward passes. */
+static bool run_next(struct played *played, int64_t device) {
+    const struct pipeline *pipeline = played->pipeline;
+    int64_t chunks = pipeline->chunks, passes = played->rows * chunks, i = played->next[device];
+    int64_t ahead = (pipeline->stages - 1 - device) * (chunks > 1 ? 2 : 1) + (chunks - 1) * pipeline->stages;
+    if (ahead > passes)
+        ahead = passes;
+    if (i == 2 * passes)
+        return false;
+    bool in_turn = i >= ahead && i < 2 * passes - ahead, is_forward = i < ahead;
+    int64_t k = is_forward ? i : i - passes;
+    if (in_turn) {
+        is_forward = (i - ahead) % 2 == 0;
+        k = is_forward ? ahead + (i - ahead) / 2 : (i - ahead) / 2;
+    }
+    if (!run(played, device, is_forward, k))
+        return false;
+    played->next[device]++;
+    return true;
+}
+
+static double played_one_by_one(const struct pipeline *pipeline) {
+    static struct played played;
+    int64_t stages = pipeline->stages, rows = pipeline->micro_batches;
+    double seconds = 0;
+    played = (struct played){.pipeline = pipeline};
+    played.rows = pipeline->chunks > 1 ? (rows + stages - 1) / stages * stages : rows;
+    for (int64_t stage = 0; stage < stages * pipeline->chunks; stage++)
+        for (int64_t row = 0; row < played.rows; row++)
+            played.forward_done[stage][row] = played.backward_done[stage][row] = -1;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int64_t device = 0; device < stages; device++)
+            while (run_next(&played, device))
+                moved = true;
+    }
+    for (int64_t device = 0; device < stages; device++) {
+        assert_int_equal(played.next[device], 2 * played.rows * pipeline->chunks);
+        seconds = fmax(seconds, played.free_at[device]);
+    }
+    return seconds;
+}
+
+static double share_of(uint64_t *random) {
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*random >> 40) / (1 << 24);
+}
+
+/* The simulation passes by periods that repeat: with stages of any length, few and many micro-batches. */
+static void flow_is_passes_one_by_one(void **state) {
+    static const double spreads[] = {0, 1e-6, 1e-3, 0.1, 1};
+    uint64_t random = 7;
+    (void)state;
+    for (int trial = 0; trial < 2000; trial++) {
+        int64_t stages = 2 + (int64_t)(share_of(&random) * (MOST_STAGES - 1));
+        int64_t chunks = 1 + (int64_t)(share_of(&random) * MOST_CHUNKS);
+        int64_t micro_batches = 1 + (int64_t)(share_of(&random) * (MOST_ROWS - MOST_STAGES));
+        enum schedule schedule = chunks > 1 ? SCHEDULE_INTERLEAVED : SCHEDULE_1F1B;
+        struct pipeline pipeline = equal_stages(schedule, stages, chunks, micro_batches, 1, 1.5, 0.7);
+        double spread = spreads[trial % 5];
+        for (int64_t i = 0; i < stages * chunks; i++) {
+            forward[i] += spread * share_of(&random);
+            input[i] += trial % 2 == 0 ? spread * share_of(&random) : 0;
+        }
+        forward[stages * chunks - 1] += trial % 3 == 0 ? share_of(&random) : 0;
+        pipeline.hop_seconds = trial % 4 == 0 ? 0.2 * share_of(&random) : 0;
+        double seconds = played_one_by_one(&pipeline);
+        assert_near(simulated(&pipeline).seconds, seconds, 1e-11 * seconds);
+    }
+}
+
 /* No schedule beats the work of its busiest stage, and a longer pass never shortens it. */
 static void bounds(void **state) {
     (void)state;
@@ -169,6 +274,7 @@ int main(void) {
         cmocka_unit_test(dualpipe_is_the_simulation),
         cmocka_unit_test(uneven_stages),
         cmocka_unit_test(hops_cost_time),
+        cmocka_unit_test(flow_is_passes_one_by_one),
         cmocka_unit_test(bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,21 +114,34 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
     answer->seconds += now_seconds() - start;
 }
 
+/* Whether the question is about a certain split, rather than about the best. */
+static bool fixes_split(const struct layout_request *request) {
+    static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_PP, LAYOUT_CP, LAYOUT_DP, LAYOUT_EP, LAYOUT_ETP};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (request->keys[keys[i]].count == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Of the counts below one that is asked, down to IDLE_MOST less, those that split well: the best plan of the
- * fastest, if it is worth leaving devices idle for; else NULL. `best`, that of the count itself, may be NULL.
- */
+ * fastest, if it is worth leaving devices idle for; else NULL. A certain split is for as many devices as it
+ * can be: of the largest count, and only where all can't be split. `best`, that of the count itself, may be
+ * NULL; what fits without offload is held against the same. */
 static const struct plan *search_below(struct problem *problem, int64_t devices, const struct plan *best,
                                        struct answer *answer) {
     int64_t per_node = problem->cluster.node.devices, nodes = devices / per_node;
+    const struct layout_request asked = problem->search.request;
+    bool is_certain = fixes_split(&asked);
     const struct plan *found = NULL;
     struct size_result sums = {0};
-    const struct layout_request asked = problem->search.request;
     double start = now_seconds();
     if (best && best->layout.offload == OFFLOAD_NONE) {
         problem_keep_states(problem);
     }
     for (int64_t fewer = nodes - 1; (double)fewer >= (1 - IDLE_MOST) * (double)nodes; fewer--) {
-        if (!splits_well(fewer)) {
+        if (is_certain ? best || found : !splits_well(fewer)) {
             continue;
         }
         const struct plan *plan =

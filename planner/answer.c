@@ -8,9 +8,9 @@
 
 #include "planner/size.h"
 
-/* As many of the devices that were asked may stand idle where that is faster, and by how much it has to be.
- */
-static const double IDLE_MOST = 0.0625, WORTH_IDLING = 0.97;
+/* So many of the devices that were asked may stand idle. Where that takes this share of the time of planning
+ * all, it is said; where this less, the number asked splits badly, and the fewer are planned. */
+static const double IDLE_MOST = 0.0625, WORTH_SAYING = 0.97, WORTH_IDLING = 0.8;
 
 enum { MOST_BETWEEN = 64, MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
 
@@ -90,7 +90,7 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
     int64_t step = problem->cluster.node.devices, fewest = problem_fewest_devices(problem);
     const struct plan *best = answer->plans[0];
     struct size_result sums = {0};
-    double start = now_seconds(), share = WORTH_IDLING;
+    double start = now_seconds(), share = WORTH_SAYING;
     bool are_few = to - from <= MOST_BETWEEN * step;
     int64_t least = are_few ? from : to / 2;
     least = least > fewest ? least : fewest;
@@ -145,7 +145,7 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
             continue;
         }
         const struct plan *plan =
-            size_faster(problem, fewer * per_node, found ? found : best, found ? 1 : WORTH_IDLING, &sums);
+            size_faster(problem, fewer * per_node, found ? found : best, found ? 1 : WORTH_SAYING, &sums);
         found = plan ? plan : found;
     }
     problem->search.request = asked;
@@ -158,7 +158,7 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
  * layout splits are passed by: the error is that of the last. */
 static bool search_range(struct problem *problem, struct answer *answer, struct error *error) {
     int64_t from = problem->devices_from, to = problem->devices_to, asked_batch = problem->asked_batch;
-    bool posed = false, is_idle = false;
+    bool posed = false;
     problem_set_devices(problem, from, to);
     if (problem->asked_batch_tokens <= 0) {
         problem->asked_batch = problem->search.training.global_batch;
@@ -169,16 +169,11 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
         struct search_result result;
         problem->search.plans_only = devices < to || answer->plan_count > 0;
         problem_set_devices(problem, devices, devices);
-        if (search_count(problem, devices, answer, &result, error)) {
-            const struct plan *best = result.plan_count > 0 ? result.plans : NULL;
-            const struct plan *fewer = best ? search_below(problem, devices, best, answer) : NULL;
-            posed = true;
-            if (best) {
-                answer->plans[answer->plan_count++] = fewer ? fewer : best;
-            }
-            is_idle |= fewer != NULL;
-        }
         problem->devices_to = to;
+        if (search_count(problem, devices, answer, &result, error)) {
+            posed = true;
+            take_plans(answer, &result, 1);
+        }
         if (devices == to) {
             break;
         }
@@ -187,10 +182,6 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
         qsort(answer->plans, answer->plan_count, sizeof *answer->plans, compare_by_time);
         add_fastest(problem, from, to, answer);
         problem->search.training = answer->plans[0]->training;
-    }
-    if (is_idle) {
-        problem_note(problem,
-                     "where a few devices less than a doubled count are faster, they are shown for it");
     }
     problem->asked_batch = asked_batch;
     problem->devices_from = from;
@@ -205,13 +196,19 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
     bool posed = search_count(problem, asked, answer, &result, error);
     const struct plan *best = posed && result.plan_count > 0 ? result.plans : NULL;
     const struct plan *below = best || !posed ? search_below(problem, asked, best, answer) : NULL;
-    int64_t fewer = below ? below->devices : asked;
-    problem_set_devices(problem, fewer, fewer);
-    if (below) {
+    double share = below && best ? size_time(below) / size_time(best) : 0;
+    int64_t planned = below && share < WORTH_IDLING ? below->devices : asked;
+    problem_set_devices(problem, planned, planned);
+    if (planned < asked) {
         problem_note(problem,
                      "%" PRId64 " of the %" PRId64 " devices: %s, and the rest stands idle, at no cost here",
-                     fewer, asked, best ? "they are faster than all" : "no layout splits all");
-        posed = search_count(problem, fewer, answer, &result, error);
+                     planned, asked, best ? "all split badly" : "no layout splits all");
+        posed = search_count(problem, planned, answer, &result, error);
+    } else if (below) {
+        problem_note(problem,
+                     "%" PRId64 " of the %" PRId64
+                     " devices, which split better, take %.3g %% less time (--devices %" PRId64 ")",
+                     below->devices, asked, 100 * (1 - share), below->devices);
     }
     if (posed) {
         take_plans(answer, &result, problem->search.top);

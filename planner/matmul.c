@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "planner/least.h"
 #include "planner/reference_device.h"
 
 /* Two forms. A100's kernels show their waves: the product is cut into tiles, each multiprocessor takes tiles
@@ -107,9 +108,15 @@ static double throttled(const struct matmul_constants *c, double seconds, double
     return seconds * (1 + c->throttle * flops / (flops + c->throttle_flops));
 }
 
-/* Exact for the sizes there are, and quicker than division of integers: the search comes here often. */
-static double ceil_quotient(double a, double b) {
-    return ceil(a / b);
+/* Of numbers of tiles and the like, which an integer holds; inline, where ceil is a call: the search comes
+ * here often. */
+static inline double ceiling(double a) {
+    double whole = (double)(int64_t)a;
+    return whole < a ? whole + 1 : whole;
+}
+
+static inline double ceil_quotient(double a, double b) {
+    return ceiling(a / b);
 }
 
 /* Tiles of one size: the least time over splits of the inner dimension in parts that are summed afterwards,
@@ -129,9 +136,9 @@ static double tiled_least(const struct matmul_constants *c, const struct matmul 
             break; /* further splits only sum more */
         double units = ceil_quotient(count * split, (double)multiprocessors) * area;
         if (units > 2) /* a multiprocessor works on two 128x128 tiles' worth at a time */
-            units = 2 * ceil(units / 2);
+            units = 2 * ceiling(units / 2);
         double loop = step * (double)multiprocessors * ceil_quotient(k, split);
-        best = fmin(best, units / area * (loop + c->tile_seconds * area) + summing);
+        best = smaller(best, units / area * (loop + c->tile_seconds * area) + summing);
     }
     return best;
 }

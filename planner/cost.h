@@ -52,7 +52,11 @@ void cost_least_work(struct cost_context *context, const struct layout *layout, 
 
 struct expert_split {
     int64_t ep, etp;
+    size_t place; /* cost_expert_place */
 };
+
+/* Names an ep and etp that the model can have. */
+size_t cost_expert_place(const struct cost_context *context, int64_t ep, int64_t etp);
 
 /* The same, quickly, for one split after the other of those that a layout leaves open: `splits` are all that
  * the request allows for its tp x cp x dp, and the row that holds their routed experts is kept for the next
@@ -61,7 +65,8 @@ struct expert_row;
 const struct expert_row *cost_expert_row(struct cost_context *context, const struct layout *layout,
                                          const struct expert_split *splits, size_t count);
 void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,
-                            const struct expert_row *row, size_t split, struct pipeline_work *work);
+                            const struct expert_row *row, const struct expert_split *split,
+                            struct pipeline_work *work);
 
 /* The same for all splits of the row in either order of the ranks, under schedules other than DualPipe. */
 void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,

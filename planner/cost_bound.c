@@ -59,17 +59,24 @@ static void least_work(struct cost_context *context, const struct layout *layout
 
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
     bool experts = context->model->experts.count > 0;
-    least_work(context, layout, experts ? cost_routed_experts(context, layout) : NULL, work);
+    struct routed_cost routed;
+    if (experts)
+        routed = cost_routed_experts(context, layout);
+    least_work(context, layout, experts ? &routed : NULL, work);
 }
 
 void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,
-                            const struct expert_row *row, size_t split, struct pipeline_work *work) {
-    least_work(context, layout, row != NULL ? cost_routed_in_row(layout, row, split) : NULL, work);
+                            const struct expert_row *row, const struct expert_split *split,
+                            struct pipeline_work *work) {
+    struct routed_cost routed;
+    if (row != NULL)
+        routed = cost_routed_in_row(layout, row, split);
+    least_work(context, layout, row != NULL ? &routed : NULL, work);
 }
 
 void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,
                             const struct expert_row *row, struct pipeline_work *work) {
-    least_work(context, layout, row != NULL ? &row->least : NULL, work);
+    least_work(context, layout, row != NULL ? cost_routed_least(row) : NULL, work);
 }
 
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,

@@ -58,8 +58,7 @@ static void grow(struct cost_cache *cache) {
     *cache = larger;
 }
 
-/* The part of `key`; `found` is false when it is new and still to be filled. */
-static void *cached(struct cost_cache *cache, const struct cache_key *key, bool *found) {
+void *cost_cache_find(struct cost_cache *cache, const struct cache_key *key, bool *found) {
     size_t slot = slot_of(cache, key);
     *found = cache->slots[slot].part != NULL;
     if (*found)
@@ -77,43 +76,29 @@ static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
     return (uint64_t)a | (uint64_t)b << 16 | (uint64_t)c << 32 | (uint64_t)d << 48;
 }
 
-static struct communication_problem communication_problem_of(const struct cost_context *context,
-                                                             const struct layout *layout) {
+struct communication_problem cost_communication_problem(const struct cost_context *context,
+                                                        const struct layout *layout) {
     return (struct communication_problem){context->model, context->cluster, &context->training, layout,
                                           context->collectives};
 }
 
-static struct compute_problem compute_problem_of(const struct cost_context *context,
-                                                 const struct layout *layout) {
+struct compute_problem cost_compute_problem(const struct cost_context *context, const struct layout *layout) {
     return (struct compute_problem){context->model, &context->cluster->device, &context->training, layout,
                                     context->products};
 }
 
 static void reckon_layer_block(const struct cost_context *context, const struct layout *layout,
                                bool with_experts, struct block_cost *block, struct explain *explain) {
-    struct compute_problem compute = compute_problem_of(context, layout);
-    struct communication_problem communication = communication_problem_of(context, layout);
+    struct compute_problem compute = cost_compute_problem(context, layout);
+    struct communication_problem communication = cost_communication_problem(context, layout);
     compute_layer(&compute, with_experts, &block->compute, explain);
     communication_layer(&communication, with_experts, &block->compute, &block->communication, explain);
 }
 
-static void reckon_routed_experts(const struct cost_context *context, const struct layout *layout,
-                                  struct routed_cost *routed, struct explain *explain) {
-    struct compute_problem problem = compute_problem_of(context, layout);
-    struct communication_problem communication = communication_problem_of(context, layout);
-    struct compute_time compute;
-    struct communication_time exchange;
-    compute_routed_experts(&problem, &compute, explain);
-    communication_routed_experts(&communication, &exchange, explain);
-    *routed = (struct routed_cost){compute.forward,     compute.backward_input, compute.backward_weight,
-                                   compute.activation,  compute.experts,        exchange.ep_forward,
-                                   exchange.ep_backward};
-}
-
 static void reckon_base(const struct cost_context *context, const struct layout *layout,
                         struct layer_part *part, struct explain *explain) {
-    struct compute_problem compute = compute_problem_of(context, layout);
-    struct communication_problem communication = communication_problem_of(context, layout);
+    struct compute_problem compute = cost_compute_problem(context, layout);
+    struct communication_problem communication = cost_communication_problem(context, layout);
     int64_t expert_layers = model_expert_layers(context->model);
     *part = (struct layer_part){0};
     if (expert_layers < context->model->layers)
@@ -143,8 +128,7 @@ void cost_layer_reckon(const struct cost_context *context, const struct layout *
                        struct layer_part *part, struct explain *explain) {
     reckon_base(context, layout, part, explain);
     if (model_expert_layers(context->model) > 0) {
-        struct routed_cost routed;
-        reckon_routed_experts(context, layout, &routed, explain);
+        struct routed_cost routed = cost_routed_reckon(context, layout, explain);
         cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], &routed);
     }
 }
@@ -155,7 +139,7 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
     bool found;
     if (context->last_base != NULL && memcmp(&context->last_base_key, &key, sizeof key) == 0)
         return context->last_base;
-    struct base_part *part = cached(context->layers, &key, &found);
+    struct base_part *part = cost_cache_find(context->layers, &key, &found);
     if (!found)
         reckon_base(context, layout, &part->layer, NULL);
     context->last_base = part;
@@ -163,89 +147,12 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
     return part;
 }
 
-/* Of tp, cp, micro-batch and sequence parallelism only the tokens matter to routed experts that a rank sends
- * out. */
-static int64_t routed_tokens(const struct cost_context *context, const struct layout *layout) {
-    int64_t ranks = layout->cp * (layout->sequence_parallel ? layout->tp : 1);
-    return layout->micro_batch * context->training.sequence / ranks;
-}
-
-/* `spread`: devices that lie between neighbours of a group that reaches over dp. */
-static const struct routed_cost *routed_spread(struct cost_context *context, const struct layout *layout,
-                                               int64_t spread) {
-    struct cache_key key = {
-        {packed(layout->ep, layout->etp, 0, 0), (uint64_t)spread, (uint64_t)routed_tokens(context, layout)}};
-    bool found;
-    struct routed_cost *routed = cached(context->routed, &key, &found);
-    if (!found)
-        reckon_routed_experts(context, layout, routed, NULL);
-    return routed;
-}
-
-/* Groups that reach over dp are spread by pp in the other rank order. */
-static bool is_spread(const struct layout *layout) {
-    return layout->order == ORDER_TP_CP_PP_DP && layout->ep * layout->etp > layout->tp * layout->cp;
-}
-
-const struct routed_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout) {
-    return routed_spread(context, layout, is_spread(layout) ? layout->pp : 1);
-}
-
-const struct routed_cost *cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
-                                             size_t split) {
-    return is_spread(layout) ? &row->splits[split].spread : &row->splits[split].near;
-}
-
-static void keep_least(struct routed_cost *least, const struct routed_cost *routed) {
-    least->forward = fmin(least->forward, routed->forward);
-    least->backward_input = fmin(least->backward_input, routed->backward_input);
-    least->backward_weight = fmin(least->backward_weight, routed->backward_weight);
-    least->activation = fmin(least->activation, routed->activation);
-    least->experts = fmin(least->experts, routed->experts);
-    least->ep_forward = fmin(least->ep_forward, routed->ep_forward);
-    least->ep_backward = fmin(least->ep_backward, routed->ep_backward);
-}
-
-static struct expert_row *reckon_row(struct cost_context *context, const struct layout *layout,
-                                     const struct expert_split *splits, size_t count) {
-    struct expert_row *row =
-        arena_allocate(context->row_arena, 1, sizeof *row + count * sizeof row->splits[0]);
-    struct layout split = *layout;
-    row->least = (struct routed_cost){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
-    for (size_t i = 0; i < count; i++) {
-        split.ep = splits[i].ep;
-        split.etp = splits[i].etp;
-        split.order = ORDER_TP_CP_DP_PP;
-        row->splits[i].near = *routed_spread(context, &split, 1);
-        split.order = ORDER_TP_CP_PP_DP;
-        row->splits[i].spread =
-            is_spread(&split) ? *routed_spread(context, &split, layout->pp) : row->splits[i].near;
-        keep_least(&row->least, &row->splits[i].near);
-        keep_least(&row->least, &row->splits[i].spread);
-    }
-    return row;
-}
-
-const struct expert_row *cost_expert_row(struct cost_context *context, const struct layout *layout,
-                                         const struct expert_split *splits, size_t count) {
-    /* Whether a group reaches over dp depends on tp x cp, how far it then goes on pp. */
-    struct cache_key key = {{packed(layout->tp * layout->cp, layout->pp, 0, 0),
-                             (uint64_t)(layout->tp * layout->cp * layout->dp),
-                             (uint64_t)routed_tokens(context, layout)}};
-    bool found;
-    struct expert_row **row;
-    if (context->model->experts.count == 0)
-        return NULL;
-    row = cached(context->rows, &key, &found);
-    if (!found)
-        *row = reckon_row(context, layout, splits, count);
-    return *row;
-}
-
 void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part) {
     *part = cost_base_part(context, layout)->layer;
-    if (context->model->experts.count > 0)
-        cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], cost_routed_experts(context, layout));
+    if (context->model->experts.count > 0) {
+        struct routed_cost routed = cost_routed_experts(context, layout);
+        cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], &routed);
+    }
 }
 
 /* The update streams through memory. */
@@ -259,7 +166,7 @@ static void reckon_optimizer(const struct cost_context *context, struct state_pa
 
 void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
                        struct state_part *part, struct explain *explain) {
-    struct communication_problem communication = communication_problem_of(context, layout);
+    struct communication_problem communication = cost_communication_problem(context, layout);
     communication_state_of(&communication, &part->state, explain);
     reckon_optimizer(context, part);
     if (!offload_optimizer(layout->offload))
@@ -298,7 +205,7 @@ const struct state_part *cost_state_part(struct cost_context *context, const str
                 name_ends(context, layout)),
          (uint64_t)layout->dp | (uint64_t)layout->zero_group << 32}};
     bool found;
-    struct state_part *part = cached(context->states, &key, &found);
+    struct state_part *part = cost_cache_find(context->states, &key, &found);
     if (!found)
         cost_state_reckon(context, layout, part, NULL);
     return part;
@@ -350,9 +257,8 @@ bool cost_context_is_of(const struct cost_context *context, const struct model *
 
 void cost_context_renew(struct cost_context *context, int64_t global_batch, struct arena *arena) {
     context->training.global_batch = global_batch;
-    context->rows = cost_cache_create(arena, sizeof(struct expert_row *));
+    context->rows = cost_cache_create(arena, cost_expert_row_size());
     context->states = cost_cache_create(arena, sizeof(struct state_part));
-    context->row_arena = arena;
 }
 
 static void count_blocks(const struct model *model, double blocks[BLOCK_COUNT]) {
@@ -376,7 +282,8 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->products = product_cache_create(arena);
     context->collectives = collective_cache_create(arena, cluster);
     context->layers = cost_cache_create(arena, sizeof(struct base_part));
-    context->routed = cost_cache_create(arena, sizeof(struct routed_cost));
+    context->routed = cost_cache_create(arena, sizeof(void *));
+    cost_places_init(context);
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
     for (int64_t i = 0; i < model->layers; i++)
         context->experts_before[i + 1] = context->experts_before[i] + model_layer_has_experts(model, i);

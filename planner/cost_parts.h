@@ -62,13 +62,19 @@ struct cache_key {
 };
 struct cost_cache; /* open hash table from a packed key to a part */
 
+/* What ep and etp can be; neither without experts. */
+struct expert_places {
+    int64_t *eps, *etps;
+    size_t ep_count, etp_count;
+};
+
 struct cost_context {
     struct arena *arena;
     const struct model *model;
     const struct cluster *cluster;
     struct training training;
     struct cost_cache *layers, *routed, *rows, *states; /* the last two are renewed */
-    struct arena *row_arena;
+    struct expert_places places;
     struct product_cache *products;
     struct collective_cache *collectives;
     struct stage_layers stages;
@@ -97,19 +103,17 @@ struct routed_cost {
     double activation, experts; /* of forward, as compute_time has them */
     double ep_forward, ep_backward;
 };
-const struct routed_cost *cost_routed_experts(struct cost_context *context, const struct layout *layout);
+struct routed_cost cost_routed_experts(struct cost_context *context, const struct layout *layout);
 void cost_add_routed_experts(struct block_cost *block, const struct routed_cost *routed);
 
-/* Routed experts of some splits, with groups that reach over dp near or spread by pp, and the least of each
- * part. */
-struct expert_row {
-    struct routed_cost least;
-    struct {
-        struct routed_cost near, spread;
-    } splits[];
-};
-const struct routed_cost *cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
-                                             size_t split);
+/* cost_routed.c: reckoned anew, telling how; of a split in its row; the least of each part in a row. */
+struct routed_cost cost_routed_reckon(const struct cost_context *context, const struct layout *layout,
+                                      struct explain *explain);
+struct routed_cost cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
+                                      const struct expert_split *split);
+const struct routed_cost *cost_routed_least(const struct expert_row *row);
+size_t cost_expert_row_size(void);
+void cost_places_init(struct cost_context *context);
 
 /* Forward, backward and recompute of a block. */
 struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
@@ -129,5 +133,11 @@ void cost_offload_reckon(const struct cost_context *context, const struct layout
                          const struct state_part *state, struct offload_part *part, struct explain *explain);
 
 struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size);
+/* The part of `key`; `found` is false when it is new and still to be filled. */
+void *cost_cache_find(struct cost_cache *cache, const struct cache_key *key, bool *found);
+
+struct communication_problem cost_communication_problem(const struct cost_context *context,
+                                                        const struct layout *layout);
+struct compute_problem cost_compute_problem(const struct cost_context *context, const struct layout *layout);
 
 #endif

@@ -26,7 +26,7 @@ enum experts { EXPERTS_ANY, EXPERTS_OF_ROW, EXPERTS_OF_SPLIT };
 struct bound_of {
     enum experts experts;
     const struct expert_row *row;
-    size_t split;
+    const struct expert_split *split;
 };
 
 static void least_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
@@ -119,7 +119,7 @@ void search_bound_closer(const struct search_problem *problem, struct cost_conte
         if (!set_mode(problem, &open->modes, value, &layout))
             continue;
         struct bound_of of = {EXPERTS_OF_ROW,
-                              cost_expert_row(context, &layout, open->splits, open->split_count), 0};
+                              cost_expert_row(context, &layout, open->splits, open->split_count), NULL};
         bound_schedules(context, &layout, open, &of, bound);
     }
 }
@@ -133,11 +133,12 @@ void search_bound_splits(const struct search_problem *problem, struct cost_conte
         if (!set_mode(problem, &open->modes, value, &layout))
             continue;
         struct bound_of of = {EXPERTS_OF_SPLIT,
-                              cost_expert_row(context, &layout, open->splits, open->split_count), 0};
-        for (; of.split < open->split_count; of.split++) {
-            layout.ep = open->splits[of.split].ep;
-            layout.etp = open->splits[of.split].etp;
-            bound_orders(problem, context, &layout, open, &of, &bounds[of.split]);
+                              cost_expert_row(context, &layout, open->splits, open->split_count), NULL};
+        for (size_t i = 0; i < open->split_count; i++) {
+            of.split = &open->splits[i];
+            layout.ep = of.split->ep;
+            layout.etp = of.split->etp;
+            bound_orders(problem, context, &layout, open, &of, &bounds[i]);
         }
     }
 }
@@ -146,7 +147,8 @@ void search_bound_variant(const struct search_problem *problem, struct cost_cont
                           const struct open_frame *open, size_t split, const struct layout *variant,
                           struct search_bound *bound) {
     struct bound_of of = {EXPERTS_OF_SPLIT,
-                          cost_expert_row(context, variant, open->splits, open->split_count), split};
+                          cost_expert_row(context, variant, open->splits, open->split_count),
+                          &open->splits[split]};
     *bound = NOTHING_FASTER;
     bound_orders(problem, context, variant, open, &of, bound);
 }

@@ -386,7 +386,8 @@ static void add_split_group(struct builder *builder, int64_t ranks) {
                 continue;
             space->expert_splits = grown(space->expert_splits, space->expert_split_count,
                                          &builder->split_room, sizeof *space->expert_splits);
-            space->expert_splits[space->expert_split_count++] = (struct expert_split){ep, etp};
+            space->expert_splits[space->expert_split_count++] =
+                (struct expert_split){ep, etp, cost_expert_place(builder->context, ep, etp)};
             group.count++;
         }
     }

@@ -6,7 +6,6 @@
 
 #include "planner/memory.h"
 
-static const double WEIGHT_BYTES = 2;
 /* Gradients are reduced in pieces as they come, parameters gathered likewise: Megatron-Core's bucket of 40 M
  * parameters, or of a million for each rank where that is more, so that latency doesn't rule
  * (megatron/core/distributed/distributed_data_parallel.py). */
@@ -53,7 +52,8 @@ static double gather_seconds(const struct communication_problem *problem, double
                              struct rank_group group) {
     struct rank_group shard, copies;
     split_group(problem->layout, group, &shard, &copies);
-    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters, WEIGHT_BYTES, shard);
+    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters, training_parameter_bytes(problem->training),
+                    shard);
 }
 
 static double updated_parameters(const struct communication_problem *problem, double parameters,
@@ -114,7 +114,9 @@ static void explain_state(const struct communication_problem *problem,
         longest->expert * bytes / 1e9, (long long)groups->expert_dp.size, estimate.level,
         estimate.bandwidth_bytes_per_second / 1e9, estimate.from);
     explain_add(explain, "parameters gathered, before overlap", state->gather, UNIT_SECONDS, "%.4g GB",
-                problem->layout->zero > 0 ? (longest->dense + longest->expert) * WEIGHT_BYTES / 1e9 : 0.0);
+                problem->layout->zero > 0
+                    ? (longest->dense + longest->expert) * training_parameter_bytes(problem->training) / 1e9
+                    : 0.0);
     if (state->tied > 0)
         explain_add(explain, "tied embedding's gradient", state->tied, UNIT_SECONDS,
                     "between first and last stage");

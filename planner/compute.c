@@ -101,6 +101,7 @@ static struct product_seconds find_product(const struct compute_work *work, cons
 void compute_add_product(struct compute_work *work, const char *label, const struct product *product) {
     struct product_seconds seconds = find_product(work, product);
     work->time->forward += seconds.forward;
+    work->time->products += seconds.forward;
     work->time->backward_input += seconds.input;
     work->time->backward_weight += seconds.weight;
     if (product->split) {
@@ -134,12 +135,11 @@ void compute_add_traffic(struct compute_work *work, const char *label, double fo
 }
 
 static void add_flash_attention(struct compute_work *work, struct attention *attention) {
-    const struct stack *stack = work->problem->training->stack;
-    /* fp8 came with Hopper. */
-    bool hopper = work->device.peak_flops[PRECISION_FP8] > 0;
-    double rate = hopper ? stack->attention_rate_hopper : stack->attention_rate;
-    if (training_has_dropout(work->problem->training, work->problem->model))
-        rate *= stack->attention_dropout;
+    const struct training *training = work->problem->training;
+    bool hopper = work->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
+    double rate = flash_kernel_rate(training_flash(training, work->problem->model), hopper);
+    if (training_has_dropout(training, work->problem->model))
+        rate *= training->stack->attention_dropout;
     attention->backward = false;
     double forward = attention_seconds(&work->device, attention) / rate;
     attention->backward = true;
@@ -167,7 +167,7 @@ static void add_unfused_attention(struct compute_work *work, const struct attent
     struct matmul context = {rows, attention->v_head_dim, keys, batch, work->half, MATMUL_FORWARD};
     double products = matmul_seconds(&work->device, &scores) + matmul_seconds(&work->device, &context);
     double square = (double)batch * (double)rows * (double)keys;
-    double factor = work->problem->training->stack->traffic_factor;
+    double factor = training_traffic_factor(work->problem->training, work->problem->model);
     double traffic = compute_traffic_seconds(&work->device, factor * FORWARD_BYTES * square);
     double traffic_back = compute_traffic_seconds(&work->device, factor * BACKWARD_BYTES * square);
 

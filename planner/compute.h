@@ -30,6 +30,8 @@ struct compute_time {
     double backward_weight; /* weight gradients and their accumulation */
     double attention;       /* of forward: the attention core */
     double norms;           /* of forward: the norms' traffic */
+    double traffic;         /* of forward: element-wise work, but routed experts' */
+    double products;        /* of forward: matrix products, but routed experts' and attention's */
     double activation;      /* of forward: the routed experts' activation */
     double experts;         /* of forward: router, routed and shared experts and what moves their tokens */
     double split_products_forward; /* products that tp collectives can hide behind */

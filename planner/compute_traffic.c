@@ -16,9 +16,11 @@ static const double HEAD_BYTES = 4;
 static const double EMBEDDING_BYTES = 8, EMBEDDING_BACKWARD_BYTES = 8;
 /* Loss on a logit. Fused: the product's write is read for maximum and sum, and read and overwritten by the
  * gradient. Unfused: cast to fp32 (2 + 4), maximum (4), subtraction (8), exponential and sum (12); backward:
- * division and one-hot (8 + 8), cast (6). */
-static const double FUSED_LOSS_BYTES = 4, FUSED_LOSS_BACKWARD_BYTES = 4;
+ * division and one-hot (8 + 8), cast (6). Compiled (megatron/core/fusions/fused_cross_entropy.py): cast with
+ * maximum (2 + 4), difference with exponential and sum (8), division (8); the gradient (4 + 2). */
 static const double LOSS_BYTES = 30, LOSS_BACKWARD_BYTES = 22;
+static const double FUSED_LOSS_BYTES = 4, FUSED_LOSS_BACKWARD_BYTES = 4;
+static const double COMPILED_LOSS_BYTES = 22, COMPILED_LOSS_BACKWARD_BYTES = 6;
 /* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
 static const double ROUTER_BYTES = 24;
 
@@ -83,7 +85,8 @@ void compute_routing_traffic(struct compute_work *work) {
     double ffn = (double)experts->ffn_hidden / (double)problem->layout->etp;
     double routing = factor * (ELEMENT_BYTES * hidden * rows_moved(work, rows) +
                                ROUTER_BYTES * (double)experts->count * (double)work->tokens / work->share);
-    double activation = stack->traffic_factor * activation_bytes(work) * ffn * rows;
+    double activation =
+        training_traffic_factor(problem->training, problem->model) * activation_bytes(work) * ffn * rows;
     compute_add_traffic(work, "routing", routing, routing);
     compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
     work->time->activation += compute_traffic_seconds(&work->device, activation);
@@ -98,9 +101,10 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     double ffn = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
                               : (double)model->ffn_hidden;
     bytes += activation_bytes(work) * ffn / tp;
-    double factor = tokens * work->problem->training->stack->traffic_factor;
+    double factor = tokens * training_traffic_factor(work->problem->training, model);
     bytes *= factor;
     compute_add_traffic(work, "norms, residuals, activation", bytes, BACKWARD_TRAFFIC * bytes);
+    work->time->traffic += compute_traffic_seconds(&work->device, bytes);
     work->time->norms +=
         compute_traffic_seconds(&work->device, factor * NORM_BYTES * (double)model->hidden / work->share);
 }
@@ -117,7 +121,13 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
     struct compute_work work;
     compute_work_init(&work, problem, time, explain);
     const struct model *model = problem->model;
-    bool fused = problem->training->stack->fused_loss;
+    enum loss_kernel loss = training_loss(problem->training);
+    double bytes = loss == LOSS_FUSED      ? FUSED_LOSS_BYTES
+                   : loss == LOSS_COMPILED ? COMPILED_LOSS_BYTES
+                                           : LOSS_BYTES;
+    double backward_bytes = loss == LOSS_FUSED      ? FUSED_LOSS_BACKWARD_BYTES
+                            : loss == LOSS_COMPILED ? COMPILED_LOSS_BACKWARD_BYTES
+                                                    : LOSS_BACKWARD_BYTES;
     int64_t vocabulary = (model->vocab + problem->layout->tp - 1) / problem->layout->tp;
     double logits = (double)work.tokens * (double)vocabulary;
     double norm = 4 * (double)work.tokens * (double)model->hidden / work.share;
@@ -128,9 +138,8 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
                                           .inputs = model->hidden,
                                           .half = true,
                                           .split = true});
-    compute_add_traffic(&work, "final norm and loss", norm + (fused ? FUSED_LOSS_BYTES : LOSS_BYTES) * logits,
-                        BACKWARD_TRAFFIC * norm +
-                            (fused ? FUSED_LOSS_BACKWARD_BYTES : LOSS_BACKWARD_BYTES) * logits);
+    compute_add_traffic(&work, "final norm and loss", norm + bytes * logits,
+                        BACKWARD_TRAFFIC * norm + backward_bytes * logits);
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
                   "%lld vocabulary entries a device", (long long)vocabulary);
 }

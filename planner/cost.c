@@ -108,12 +108,17 @@ static double exposed_exchange(const struct training *training, enum schedule sc
                                      : exchange;
 }
 
+/* By operation, torchtitan's keeps every second product (torchtitan/distributed/activation_checkpoint.py). */
+static const double RECOMPUTED_PRODUCTS = 0.5;
+
 /* What selective recompute repeats. */
 static void add_selective(const struct block_cost *block, enum selective selective, double exchange,
                           struct pass_cost *pass) {
     const struct compute_time *compute = &block->compute;
     double again = compute->attention;
-    if (selective == SELECTIVE_ACTIVATIONS)
+    if (selective == SELECTIVE_OPERATIONS)
+        again = RECOMPUTED_PRODUCTS * compute->products + compute->traffic;
+    else if (selective == SELECTIVE_ACTIVATIONS)
         again = compute->norms + compute->activation;
     else if (selective == SELECTIVE_EXPERTS) {
         again = compute->norms + compute->experts;

@@ -191,7 +191,8 @@ void memory_activations_init(struct memory_parts *parts) {
 /* Bytes that a vocabulary entry of a token takes at the worst moment of the loss, all copies together. */
 static double logits_bytes_per_entry(const struct memory_parts *parts) {
     const struct stack *stack = parts->training->stack;
-    if (stack->transformer_engine)
+    enum loss_kernel loss = parts->training->recipe.loss;
+    if (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine))
         return HALF_BYTES; /* fused loss: the gradient takes the logits' place */
     if (stack->fully_sharded && parts->layout->tp > 1)
         /* Loss over sharded logits (PyTorch loss_parallel): logits, and in fp32 the logarithm of the softmax,

@@ -102,7 +102,8 @@ void memory_sharding_init(struct memory_parts *parts) {
     bool fp8 = training->precision == PRECISION_FP8 && training->stack->transformer_engine;
     parts->dense_bytes = sharded_bytes(parts, memory_shards(layout, false));
     parts->expert_bytes = sharded_bytes(parts, memory_shards(layout, true));
-    parts->linear_copy_bytes = fp8 ? FP8_COPY_BYTES : 0;
+    bool alone = training->recipe.parameters == PARAMETERS_FP8; /* no bf16 one beside them */
+    parts->linear_copy_bytes = fp8 && !alone ? FP8_COPY_BYTES : 0;
 }
 
 /* Of each `every` layers behind the first dense ones the last has experts (model_layer_has_experts). */

@@ -114,6 +114,7 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
                                   .gradients = asked->gradients,
                                   .cuda_graphs = asked->cuda_graphs,
                                   .routing = asked->routing,
+                                  .recipe = asked->recipe,
                                   .stack = asked->stack};
     training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
     if (asked->attention_given) {

@@ -32,6 +32,7 @@ struct problem_asked {
     enum gradient_format gradients;
     bool cuda_graphs;
     struct routing routing;
+    struct recipe recipe;
     struct layout_request layout;
     int64_t devices_from, devices_to;     /* the same twice for one count */
     bool price_given, energy_price_given; /* else the cluster file's */

@@ -44,6 +44,10 @@ static bool read_routing(const struct fields_reader *reader, const struct yaml_n
     return routing_read(reader, node, target);
 }
 
+static bool read_recipe(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
+    return recipe_read(reader, node, target);
+}
+
 static bool read_training(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     static const struct field fields[] = {
         {.key = "sequence",
@@ -85,6 +89,10 @@ static bool read_training(const struct fields_reader *reader, const struct yaml_
          .type = FIELD_CUSTOM,
          .offset = offsetof(struct training, routing),
          .read = read_routing},
+        {.key = "recipe",
+         .type = FIELD_CUSTOM,
+         .offset = offsetof(struct training, recipe),
+         .read = read_recipe},
         {.key = NULL}};
     struct training *training = target;
 

@@ -119,6 +119,10 @@ static bool read_routing(const struct fields_reader *reader, const struct yaml_n
     return routing_read(reader, node, target);
 }
 
+static bool read_recipe(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
+    return recipe_read(reader, node, target);
+}
+
 static bool read_training(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     static const struct field fields[] = {
         {.key = "tokens",
@@ -160,6 +164,10 @@ static bool read_training(const struct fields_reader *reader, const struct yaml_
          .type = FIELD_CUSTOM,
          .offset = offsetof(struct problem_asked, routing),
          .read = read_routing},
+        {.key = "recipe",
+         .type = FIELD_CUSTOM,
+         .offset = offsetof(struct problem_asked, recipe),
+         .read = read_recipe},
         {.key = NULL}};
     return fields_read(reader, node, fields, "training", target);
 }

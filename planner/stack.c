@@ -6,6 +6,24 @@
 
 const char *const dispatcher_names[] = {"default", "all-to-all", "deepep", NULL};
 
+const char *const flash_kernel_names[] = {"default", "flash-1", "flash-2", "cudnn", NULL};
+
+/* Of Transformer Engine's kernels, which attention.c has: arXiv 2307.08691, figures 4 and 7 (A100: 81 to 92
+ * TFLOP/s of flash attention 1 and Triton's where flash attention 2 reaches 155 to 189, which is Transformer
+ * Engine's rate there; H100: flash attention 2 at 328 of 429). */
+double flash_kernel_rate(enum flash_kernel kernel, bool hopper) {
+    switch (kernel) {
+    case FLASH_1:
+        return hopper ? 0.38 : 0.5;
+    case FLASH_2:
+        return hopper ? 0.76 : 1;
+    case FLASH_DEFAULT:
+    case FLASH_CUDNN:
+        break;
+    }
+    return 1;
+}
+
 enum {
     RUNS_1F1B = 1 << SCHEDULE_1F1B,
     RUNS_INTERLEAVED = 1 << SCHEDULE_INTERLEAVED,
@@ -16,7 +34,7 @@ enum {
 /* Megatron-LM before Core and what was built on it run the same kernels from the same host code:
  * bench/fit_stacks moves these figures together. */
 #define MEGATRON_BEFORE_CORE                                                                                 \
-    .traffic_factor = 1, .attention_rate = 0.72, .attention_rate_hopper = 0.72, .attention_dropout = 0.81,   \
+    .flash = FLASH_2, .traffic_factor = 1, .traffic_factor_gated = 1.65, .attention_dropout = 0.81,          \
     .routing_factor = 2.2, .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 3.5e-3,                   \
     .hop_seconds = 0.55e-3, .step_seconds = 10e-3
 
@@ -61,6 +79,7 @@ const struct stack stacks[] = {
             "Megatron-Core with Transformer Engine: flash attention, distributed optimizer, all overlapped",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
         .fused_attention = true,
+        .flash = FLASH_CUDNN,
         .fused_gradient_accumulation = true,
         .overlap_tp = true,
         .overlap_dp = true,
@@ -74,8 +93,6 @@ const struct stack stacks[] = {
         .gradient_bytes_bf16 = 4,
         .gradient_bytes_fp8 = 2, /* NVIDIA's recipes for fp8: grad_sync_dtype bf16, grad_reduce_in_fp32 off */
         .traffic_factor = 2.0,
-        .attention_rate = 0.72,
-        .attention_rate_hopper = 1,
         .attention_dropout = 0.81,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
@@ -88,6 +105,7 @@ const struct stack stacks[] = {
         .what = "PyTorch FSDP: parameters, gradients and optimizer sharded, gathered a layer at a time",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_GPIPE | RUNS_ZB_1P,
         .fused_attention = true,
+        .flash = FLASH_2,
         .overlap_dp = true,
         .fully_sharded = true,
         .fused_loss = true, /* llm-foundry's default, and what torch.compile makes of it */
@@ -97,8 +115,6 @@ const struct stack stacks[] = {
         .gradient_bytes_bf16 = 2,
         .gradient_bytes_fp8 = 2,
         .traffic_factor = 1.65,
-        .attention_rate = 0.5,
-        .attention_rate_hopper = 0.38,
         .attention_dropout = 0.81,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,
@@ -112,13 +128,12 @@ const struct stack stacks[] = {
         .what = "InternEvo: flash attention, ZeRO-1 in groups, gradients overlapped",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_ZB_1P,
         .fused_attention = true,
+        .flash = FLASH_1,
         .overlap_dp = true,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 2,
         .gradient_bytes_fp8 = 2,
         .traffic_factor = 1.65,
-        .attention_rate = 0.5,
-        .attention_rate_hopper = 0.38,
         .attention_dropout = 0.81,
         .routing_factor = 2.2,
         .layer_floor_seconds = 0.2e-3,

@@ -14,11 +14,25 @@
 enum dispatcher { DISPATCHER_DEFAULT, DISPATCHER_ALL_TO_ALL, DISPATCHER_DEEPEP };
 extern const char *const dispatcher_names[]; /* "default" "all-to-all" "deepep", NULL */
 
+/* Whose flash attention. */
+enum flash_kernel {
+    FLASH_DEFAULT, /* the stack's */
+    FLASH_1,       /* of 2022, and Triton's of that time */
+    FLASH_2,       /* of 2023, and what PyTorch calls */
+    FLASH_CUDNN    /* Transformer Engine's, written for each device */
+};
+extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" "cudnn", NULL */
+
+/* Share of the kernel model's speed that it reaches; on Hopper and later, whose units kernels written before
+ * it use by half, it is another. */
+double flash_kernel_rate(enum flash_kernel kernel, bool hopper);
+
 struct stack {
     const char *name;
     const char *what;     /* one line for people */
     unsigned schedules;   /* bit 1 << enum schedule of each it runs; the search keeps to them unless told */
     bool fused_attention; /* flash attention is the default */
+    enum flash_kernel flash;
     bool fused_gradient_accumulation;        /* weight gradients add to fp32 in the product */
     bool overlap_tp, overlap_dp, overlap_pp; /* defaults of `overlap` */
     bool transformer_engine;                 /* persistent dummy gradients and workspaces, fused loss */
@@ -32,10 +46,11 @@ struct stack {
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
     double traffic_factor; /* of element-wise memory traffic as counted */
-    /* Flash attention: share of the kernel model's speed; on Hopper and later, whose units kernels written
-     * before it use by half. */
-    double attention_rate, attention_rate_hopper;
-    double attention_dropout;    /* share of that speed that is left with dropout */
+    /* The same of Llama-like models where the stack's fused kernels are GPT's alone (bias with GELU, bias
+     * with dropout and residual, LayerNorm) and rotary embedding, SwiGLU and RMSNorm run in eager PyTorch; 0:
+     * the same as of all. */
+    double traffic_factor_gated;
+    double attention_dropout;    /* share of flash attention's speed that is left with dropout */
     double routing_factor;       /* of routing and permutation traffic as counted */
     double expert_floor_seconds; /* as layer_floor_seconds, of a layer with routed experts */
     double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */

@@ -1,9 +1,13 @@
 #include "planner/training.h"
 
+#include <math.h>
 #include <stddef.h>
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
-const char *const selective_names[] = {"default", "attention", "activations", "experts", NULL};
+const char *const selective_names[] = {"default", "attention", "activations", "experts", "operations", NULL};
+const char *const dropout_names[] = {"default", "on", "off", NULL};
+const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfused", NULL};
+const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
@@ -13,6 +17,8 @@ static const double DEFAULT_IMBALANCE = 1.05;
 enum { MOST_IMBALANCE = 1000 };
 
 bool training_has_dropout(const struct training *training, const struct model *model) {
+    if (training->recipe.dropout != DROPOUT_DEFAULT)
+        return training->recipe.dropout == DROPOUT_ON;
     return model->linear_bias && !training->stack->fully_sharded;
 }
 
@@ -28,6 +34,8 @@ double training_imbalance(const struct training *training) {
 enum selective training_selective(const struct training *training, const struct model *model) {
     if (training->selective != SELECTIVE_DEFAULT)
         return training->selective;
+    if (training->stack->fully_sharded)
+        return SELECTIVE_OPERATIONS;
     return training->stack->transformer_engine && training->attention == ATTENTION_FLASH &&
                    model->experts.count > 0
                ? SELECTIVE_ACTIVATIONS
@@ -39,6 +47,34 @@ double training_gradient_bytes(const struct training *training) {
     if (training->gradients != GRADIENTS_DEFAULT)
         return training->gradients == GRADIENTS_HALF ? HALF_BYTES : SINGLE_BYTES;
     return stack_gradient_bytes(training->stack, training->precision);
+}
+
+double training_parameter_bytes(const struct training *training) {
+    static const double FP8_BYTES = 1, HALF_BYTES = 2;
+    bool fp8 = training->precision == PRECISION_FP8 && training->recipe.parameters == PARAMETERS_FP8;
+    return fp8 ? FP8_BYTES : HALF_BYTES;
+}
+
+enum loss_kernel training_loss(const struct training *training) {
+    if (training->recipe.loss != LOSS_DEFAULT)
+        return training->recipe.loss;
+    return training->stack->fused_loss ? LOSS_FUSED : LOSS_UNFUSED;
+}
+
+/* PyTorch has flash attention 2 since release 2.2. The GPT-like models that were trained with FSDP are
+ * llm-foundry's, whose ALiBi only Triton's kernel of 2022 knew. */
+enum flash_kernel training_flash(const struct training *training, const struct model *model) {
+    if (training->recipe.flash != FLASH_DEFAULT)
+        return training->recipe.flash;
+    return training->stack->fully_sharded && !model->gated ? FLASH_1 : training->stack->flash;
+}
+
+double training_traffic_factor(const struct training *training, const struct model *model) {
+    static const double AS_COUNTED = 1;
+    const struct stack *stack = training->stack;
+    double factor =
+        model->gated && stack->traffic_factor_gated > 0 ? stack->traffic_factor_gated : stack->traffic_factor;
+    return training->recipe.compiled ? fmin(AS_COUNTED, factor) : factor;
 }
 
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, struct routing *routing) {
@@ -56,4 +92,27 @@ bool routing_read(const struct fields_reader *reader, const struct yaml_node *no
          .maximum = MOST_IMBALANCE},
         {.key = NULL}};
     return fields_read(reader, node, fields, "routing", routing);
+}
+
+bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, struct recipe *recipe) {
+    static const struct field fields[] = {
+        {.key = "dropout",
+         .type = FIELD_CHOICE,
+         .offset = offsetof(struct recipe, dropout),
+         .choices = dropout_names},
+        {.key = "loss",
+         .type = FIELD_CHOICE,
+         .offset = offsetof(struct recipe, loss),
+         .choices = loss_kernel_names},
+        {.key = "parameters",
+         .type = FIELD_CHOICE,
+         .offset = offsetof(struct recipe, parameters),
+         .choices = parameter_format_names},
+        {.key = "flash",
+         .type = FIELD_CHOICE,
+         .offset = offsetof(struct recipe, flash),
+         .choices = flash_kernel_names},
+        {.key = "compiled", .type = FIELD_BOOL, .offset = offsetof(struct recipe, compiled)},
+        {.key = NULL}};
+    return fields_read(reader, node, fields, "recipe", recipe);
 }

@@ -14,14 +14,17 @@ enum attention_kernel { ATTENTION_FLASH, ATTENTION_UNFUSED };
 extern const char *const attention_kernel_names[]; /* "flash" "unfused", NULL */
 
 /* What selective recompute repeats. By default what the stack's users repeat: the attention core where it
- * isn't fused; else, with routed experts, norms and the experts' activation. */
+ * isn't fused; every second product under FSDP; else, with routed experts, norms and the experts' activation.
+ */
 enum selective {
     SELECTIVE_DEFAULT,
     SELECTIVE_ATTENTION,   /* the attention core */
     SELECTIVE_ACTIVATIONS, /* norms and the experts' activation */
-    SELECTIVE_EXPERTS      /* norms and the whole of the experts: router, exchange, products */
+    SELECTIVE_EXPERTS,     /* norms and the whole of the experts: router, exchange, products */
+    SELECTIVE_OPERATIONS   /* every second product, and all that is no product or attention */
 };
-extern const char *const selective_names[]; /* "default" "attention" "activations" "experts", NULL */
+extern const char
+    *const selective_names[]; /* "default" "attention" "activations" "experts" "operations", NULL */
 
 /* What weight gradients are summed over micro-batches and reduced in. By default the stack's. */
 enum gradient_format { GRADIENTS_DEFAULT, GRADIENTS_HALF, GRADIENTS_SINGLE };
@@ -35,6 +38,24 @@ struct routing {
     double imbalance;           /* rows of the fullest device's experts over the average; 0: unknown */
 };
 
+/* What a recipe of a stack can set one way or the other; where it isn't said, it is as the stack's users do.
+ */
+enum dropout { DROPOUT_DEFAULT, DROPOUT_ON, DROPOUT_OFF };
+extern const char *const dropout_names[]; /* "default" "on" "off", NULL */
+enum loss_kernel { LOSS_DEFAULT, LOSS_FUSED, LOSS_COMPILED, LOSS_UNFUSED };
+extern const char *const loss_kernel_names[]; /* "default" "fused" "compiled" "unfused", NULL */
+enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
+extern const char *const parameter_format_names[]; /* "default" "half" "fp8", NULL */
+
+struct recipe {
+    enum dropout dropout;
+    /* Fused: Transformer Engine's. Compiled: Megatron-Core's cross_entropy_loss_fusion. */
+    enum loss_kernel loss;
+    enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
+    enum flash_kernel flash;          /* where attention is flash */
+    bool compiled;                    /* element-wise kernels fused by torch.compile */
+};
+
 struct training {
     int64_t sequence;     /* tokens */
     int64_t global_batch; /* sequences a step */
@@ -45,14 +66,16 @@ struct training {
     enum gradient_format gradients;
     bool cuda_graphs; /* the host replays the router and what prepares an exchange, instead of launching it */
     struct routing routing;
+    struct recipe recipe;
     const struct stack *stack;
     /* Memory is counted as the thriftiest settings of the stack need it (16-bit gradients, no overhead, no
      * margin): for a job that is known to have fitted, whose settings were not published. */
     bool thrifty;
 };
 
-/* GPT-like models, which have biases, drop out inside attention and behind attention and MLP; others are
- * trained without, and so are FSDP's (the configurations of NeMo, Megatron-LM and llm-foundry). */
+/* Where the recipe doesn't say: GPT-like models, which have biases, drop out inside attention and behind
+ * attention and MLP; others are trained without, and so are FSDP's (the configurations of NeMo, Megatron-LM
+ * and llm-foundry). */
 bool training_has_dropout(const struct training *training, const struct model *model);
 
 /* What is meant where a training leaves it open. */
@@ -61,8 +84,16 @@ double training_imbalance(const struct training *training);
 enum selective training_selective(const struct training *training, const struct model *model);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
 double training_gradient_bytes(const struct training *training);
+/* Of a parameter, as it is gathered after the update. */
+double training_parameter_bytes(const struct training *training);
+enum loss_kernel training_loss(const struct training *training);
+enum flash_kernel training_flash(const struct training *training, const struct model *model);
+/* Of element-wise traffic as counted. */
+double training_traffic_factor(const struct training *training, const struct model *model);
 
 /* Reads a file's `routing:` mapping. */
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, struct routing *routing);
+/* The same of `recipe:`. */
+bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, struct recipe *recipe);
 
 #endif

@@ -409,6 +409,64 @@ static void gradients_take_the_bytes_they_are_said_to(void **state) {
     assert_near(cost_on(&cluster, &model, &training, &layout).seconds, half.seconds, 1e-12);
 }
 
+static double seconds_with(const struct recipe *recipe, const struct training *usual,
+                           const struct model *model, const struct layout *layout) {
+    struct cluster cluster = h100_cluster();
+    struct training training = *usual;
+    training.recipe = *recipe;
+    return cost_on(&cluster, model, &training, layout).seconds;
+}
+
+static void recipes_do_what_they_say(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = dense_model();
+    model.linear_bias = true; /* trained with dropout, where nothing else is said */
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct recipe usual = {0};
+    double base = seconds_with(&usual, &training, &model, &layout);
+    assert_true(seconds_with(&(struct recipe){.dropout = DROPOUT_OFF}, &training, &model, &layout) < base);
+    assert_near(seconds_with(&(struct recipe){.dropout = DROPOUT_ON}, &training, &model, &layout), base,
+                1e-12);
+    assert_true(seconds_with(&(struct recipe){.flash = FLASH_1}, &training, &model, &layout) > base);
+    assert_true(seconds_with(&(struct recipe){.compiled = true}, &training, &model, &layout) < base);
+    double compiled = seconds_with(&(struct recipe){.loss = LOSS_COMPILED}, &training, &model, &layout);
+    assert_true(base < compiled);
+    assert_true(compiled < seconds_with(&(struct recipe){.loss = LOSS_UNFUSED}, &training, &model, &layout));
+    /* Parameters in fp8 are gathered in half the bytes, but only where the rest is fp8. */
+    struct recipe fp8 = {.parameters = PARAMETERS_FP8};
+    assert_near(seconds_with(&fp8, &training, &model, &layout), base, 1e-12);
+    training.precision = PRECISION_FP8;
+    layout.dp = 64;
+    assert_true(seconds_with(&fp8, &training, &model, &layout) <
+                seconds_with(&usual, &training, &model, &layout));
+    /* What a stack fuses for GPT it doesn't for Llama. */
+    struct model gated = expert_model();
+    gated.experts = (struct model_experts){.every = 1};
+    training = training_of(2048, 256);
+    training.stack = stack_find("megatron-2022");
+    assert_true(training_traffic_factor(&training, &gated) > training_traffic_factor(&training, &model));
+    training.stack = stack_find("fsdp");
+    assert_int_equal(training_flash(&training, &gated), FLASH_2);
+    assert_int_equal(training_flash(&training, &model), FLASH_1);
+    /* By operation, half of the products run again, and attention doesn't. */
+    layout = (struct layout){.tp = 1,
+                             .pp = 1,
+                             .vpp = 1,
+                             .cp = 1,
+                             .ep = 1,
+                             .etp = 1,
+                             .dp = 64,
+                             .micro_batch = 1,
+                             .zero = 3,
+                             .recompute = RECOMPUTE_FULL};
+    double full = cost_on(&cluster, &gated, &training, &layout).recompute;
+    layout.recompute = RECOMPUTE_SELECTIVE;
+    double selective = cost_on(&cluster, &gated, &training, &layout).recompute;
+    assert_true(selective > 0.4 * full && selective < 0.75 * full);
+}
+
 static void zero_three_pays_by_micro_batch(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
@@ -544,6 +602,7 @@ int main(void) {
         cmocka_unit_test(routing_keys_do_what_they_say),
         cmocka_unit_test(graphs_spare_the_host),
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
+        cmocka_unit_test(recipes_do_what_they_say),
         cmocka_unit_test(zero_three_pays_by_micro_batch),
         cmocka_unit_test(no_faster_than_the_peak),
         cmocka_unit_test(mfu_by_hand),

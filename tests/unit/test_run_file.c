@@ -19,7 +19,8 @@ static const char *const one_run =
     "  model: {name: gpt, layers: 96, hidden: 12288, heads: 96, vocab: 51200}\n"
     "  training: {sequence: 2048, global_batch: 64, precision: fp16, stack: megatron-2022, attention: "
     "unfused, selective: experts, gradients: fp32, cuda_graphs: true, routing: {dispatcher: deepep, overlap: "
-    "true, imbalance: 1.25}}\n"
+    "true, imbalance: 1.25},\n"
+    "    recipe: {dropout: off, loss: compiled, parameters: fp8, flash: flash-2, compiled: true}}\n"
     "  layout: {tp: 8, pp: 8, cp: 1, dp: 1, vpp: 3, overlap: {tp: false}}\n"
     "  measured: {step_time: 13.75 s, peak_memory: 40 GiB, peak_memory_kind: reserved, step_time_note: "
     "derived}\n"
@@ -63,6 +64,11 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.routing.dispatcher, DISPATCHER_DEEPEP);
     assert_true(run->training.routing.overlap);
     assert_same_double(training_imbalance(&run->training), 1.25);
+    assert_int_equal(run->training.recipe.dropout, DROPOUT_OFF);
+    assert_int_equal(run->training.recipe.loss, LOSS_COMPILED);
+    assert_int_equal(run->training.recipe.parameters, PARAMETERS_FP8);
+    assert_int_equal(run->training.recipe.flash, FLASH_2);
+    assert_true(run->training.recipe.compiled);
     assert_int_equal(run->layout.keys[LAYOUT_VPP].values[0], 3);
     assert_int_equal(run->layout.keys[LAYOUT_OVERLAP_TP].count, 1);
     assert_int_equal(run->layout.keys[LAYOUT_RECOMPUTE].count, 0); /* not published: free */
@@ -107,7 +113,7 @@ struct mistake {
 };
 
 static const struct mistake mistakes[] = {
-    {"  devices: 64\n", "  devices: 128\n", 8, "128 devices"},
+    {"  devices: 64\n", "  devices: 128\n", 9, "128 devices"},
     {"  devices: 64\n", "  devices: 0\n", 5, "devices"},
     {"  devices: 64\n", "", 2, "devices"},
     {"cluster: dgx-a100-80g", "cluster: dgx-a100-80", 4, "dgx-a100-80g"},
@@ -117,18 +123,23 @@ static const struct mistake mistakes[] = {
     {"dispatcher: deepep", "dispatcher: deep-ep", 7, "deepep"},
     {"overlap: true, imb", "overlaps: true, imb", 7, "overlap"},
     {"imbalance: 1.25", "imbalance: 0.9", 7, "imbalance"},
+    {"dropout: off", "dropout: none", 8, "dropout"},
+    {"loss: compiled", "loss: fuse", 8, "fused"},
+    {"parameters: fp8", "parameters: fp4", 8, "fp8"},
+    {"flash: flash-2", "flash: flash-4", 8, "flash-4"},
+    {"compiled: true", "compile: true", 8, "compiled"},
     {"precision: fp16", "precision: fp4", 7, "fp4"},
     {"sequence: 2048", "sequence: 0", 7, "sequence"},
     {"sequence: 2048, ", "", 7, "sequence"},
-    {"{tp: 8", "{tp: 0", 8, "tp"},
-    {"vpp: 3", "vppp: 3", 8, "vppp"},
-    {"step_time: 13.75 s", "step_time: 0", 9, "step_time"},
-    {"step_time: 13.75 s", "step_time: 13.75 GB", 9, "GB"},
-    {"step_time: 13.75 s, peak_memory: 40 GiB, ", "", 9, "needs a measured"},
-    {"peak_memory_kind: reserved", "peak_memory_kind: guessed", 9, "guessed"},
-    {"confidence: A-", "confidence: C", 10, "C"},
-    {"assumed: [vocab, heads]", "assumed: vocab", 11, "list"},
-    {"note: some words", "notes: some words", 12, "notes"},
+    {"{tp: 8", "{tp: 0", 9, "tp"},
+    {"vpp: 3", "vppp: 3", 9, "vppp"},
+    {"step_time: 13.75 s", "step_time: 0", 10, "step_time"},
+    {"step_time: 13.75 s", "step_time: 13.75 GB", 10, "GB"},
+    {"step_time: 13.75 s, peak_memory: 40 GiB, ", "", 10, "needs a measured"},
+    {"peak_memory_kind: reserved", "peak_memory_kind: guessed", 10, "guessed"},
+    {"confidence: A-", "confidence: C", 11, "C"},
+    {"assumed: [vocab, heads]", "assumed: vocab", 12, "list"},
+    {"note: some words", "notes: some words", 13, "notes"},
     {"heads: 96", "heads: 97", 6, "heads"},
     {"- id: a\n", "- id: a\n  id: b\n", 3, "id"},
 };
@@ -159,7 +170,7 @@ static void runs_of_one_id_are_refused(void **state) {
 
     (void)state;
     assert_false(read_text(arena_print(arena, "%s%s", one_run, strchr(one_run, '\n') + 1), &file, &error));
-    assert_int_equal(error.line, 13);
+    assert_int_equal(error.line, 14);
     assert_non_null(strstr(error.what, "line 2"));
     assert_false(read_text("runs: []\n", &file, &error));
     assert_false(read_text("runs: {id: a}\n", &file, &error));

@@ -88,7 +88,7 @@ static void make_random(struct setting *setting) {
     problem->training = (struct training){.sequence = PICK(512, 1024, 4096),
                                           .global_batch = PICK(4, 8, 12, 24, 48),
                                           .attention = PICK(0, 1) ? ATTENTION_FLASH : ATTENTION_UNFUSED,
-                                          .selective = (enum selective)PICK(0, 1, 2, 3),
+                                          .selective = (enum selective)PICK(0, 1, 2, 3, 4),
                                           .routing = {.dispatcher = (enum dispatcher)PICK(0, 1, 2),
                                                       .overlap = PICK(0, 1) != 0,
                                                       .imbalance = (double)PICK(0, 1, 2)},

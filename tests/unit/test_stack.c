@@ -26,11 +26,23 @@ static void shares_are_shares(void **state) {
     for (const struct stack *stack = stacks; stack->name != NULL; stack++) {
         assert_non_null(stack->what);
         assert_true(stack->attention_dropout > 0 && stack->attention_dropout <= 1);
-        assert_true(stack->attention_rate > 0 && stack->traffic_factor > 0);
+        assert_true(stack->traffic_factor > 0 && stack->traffic_factor_gated >= 0);
+        assert_true(stack->flash != FLASH_DEFAULT);
         assert_true(stack_gradient_bytes(stack, PRECISION_FP16) >= 2);
         assert_true(stack_gradient_bytes(stack, PRECISION_BF16) >= 2);
         assert_true(stack_gradient_bytes(stack, PRECISION_FP8) >= 2);
     }
+}
+
+/* Newer kernels are quicker, and those of before Hopper are furthest behind there. */
+static void flash_kernels_get_quicker(void **state) {
+    (void)state;
+    for (int hopper = 0; hopper <= 1; hopper++) {
+        assert_true(flash_kernel_rate(FLASH_1, hopper) < flash_kernel_rate(FLASH_2, hopper));
+        assert_true(flash_kernel_rate(FLASH_2, hopper) <= flash_kernel_rate(FLASH_CUDNN, hopper));
+    }
+    assert_true(flash_kernel_rate(FLASH_2, true) < flash_kernel_rate(FLASH_2, false));
+    assert_true(flash_kernel_rate(FLASH_CUDNN, true) == 1);
 }
 
 int main(void) {
@@ -38,6 +50,7 @@ int main(void) {
         cmocka_unit_test(finds_by_name),
         cmocka_unit_test(differ_in_what_is_fused),
         cmocka_unit_test(shares_are_shares),
+        cmocka_unit_test(flash_kernels_get_quicker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,19 @@ void cost_least_work_in_row(struct cost_context *context, const struct layout *l
                             const struct expert_row *row, const struct expert_split *split,
                             struct pipeline_work *work);
 
+/* Less than the same, as one number, of one split after the other, more quickly still. */
+struct cost_row_work {
+    const struct expert_row *row;
+    double others, layers; /* seconds but of routed experts; how many layers have them */
+    double forward_passes, exchange_share;
+};
+/* Of the layouts that differ in the split alone; `hides_exchange`: some run a schedule that does. */
+void cost_row_work_of(struct cost_context *context, const struct layout *layout, bool hides_exchange,
+                      const struct expert_row *row, struct cost_row_work *work);
+/* Seconds of forward and backward passes; `any_order`: the least over both orders of the ranks, else as if
+ * groups lay near. */
+double cost_row_work(const struct cost_row_work *work, const struct expert_split *split, bool any_order);
+
 /* The same for all splits of the row in either order of the ranks, under schedules other than DualPipe. */
 void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,
                             const struct expert_row *row, struct pipeline_work *work);

@@ -79,13 +79,13 @@ void cost_least_work_of_row(struct cost_context *context, const struct layout *l
     least_work(context, layout, row != NULL ? cost_routed_least(row) : NULL, work);
 }
 
-void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
-                                 struct pipeline_work *work) {
-    struct compute_problem compute = {context->model, &context->cluster->device, &context->training, layout,
-                                      context->products};
-    struct layout plain = *layout;
+/* Without exchanges to hide none takes less than 1F1B. */
+static void reckon_any_experts(struct cost_context *context, const struct layout *layout,
+                               struct pipeline_work *work) {
+    struct compute_problem compute = cost_compute_problem(context, layout);
     struct routed_cost routed = {0};
-    plain.schedule = SCHEDULE_1F1B; /* without exchanges to hide none takes less */
+    struct layout plain = *layout;
+    plain.schedule = SCHEDULE_1F1B;
     if (context->model->experts.count == 0) {
         least_work(context, &plain, NULL, work);
         return;
@@ -93,6 +93,44 @@ void cost_least_work_any_experts(struct cost_context *context, const struct layo
     routed.forward = compute_least_experts(&compute);
     routed.backward_input = 2 * routed.forward;
     least_work(context, &plain, &routed, work);
+}
+
+void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
+                                 struct pipeline_work *work) {
+    struct base_part *base = cost_base_part(context, layout);
+    enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
+    if (!base->has_any_experts[mode])
+        reckon_any_experts(context, layout, &base->any_experts[mode]);
+    base->has_any_experts[mode] = true;
+    *work = base->any_experts[mode];
+}
+
+void cost_row_work_of(struct cost_context *context, const struct layout *layout, bool hides_exchange,
+                      const struct expert_row *row, struct cost_row_work *work) {
+    struct base_part *base = cost_base_part(context, layout);
+    const struct compute_time *compute = &base->layer.blocks[BLOCK_EXPERTS].compute;
+    const struct communication_time *sent = &base->layer.blocks[BLOCK_EXPERTS].communication;
+    struct pipeline_work others;
+    struct layout plain = *layout;
+    plain.schedule = SCHEDULE_1F1B; /* weight gradients launched apart take no less */
+    work_but_experts(context, &plain, base, &others);
+    bool again = layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0;
+    double forward = compute->forward + sent->tp_forward + sent->cp_forward;
+    double backward =
+        compute->backward_input + compute->backward_weight + sent->tp_backward + sent->cp_backward;
+    work->layers = context->blocks[BLOCK_EXPERTS];
+    work->others = others.forward + others.backward_input + others.backward_weight +
+                   work->layers * (forward + backward + (again ? forward : 0));
+    work->forward_passes = again ? 2 : 1;
+    work->exchange_share = hides_exchange || context->training.routing.overlap ? 0 : 1;
+    work->row = row;
+}
+
+double cost_row_work(const struct cost_row_work *work, const struct expert_split *split, bool any_order) {
+    if (work->row == NULL)
+        return work->others;
+    return work->others + work->layers * cost_routed_seconds(work->row, split, any_order,
+                                                             work->forward_passes, work->exchange_share);
 }
 
 void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace) {

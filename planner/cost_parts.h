@@ -34,6 +34,9 @@ struct base_part {
     struct layer_part layer;
     bool has_work; /* the next is reckoned */
     struct pipeline_work but_experts[RECOMPUTE_COUNT];
+    /* What all do whatever ep and etp are, where it is reckoned. */
+    struct pipeline_work any_experts[RECOMPUTE_COUNT];
+    bool has_any_experts[RECOMPUTE_COUNT];
 };
 
 /* Depends on everything but micro_batch, recompute, schedule and overlap. */
@@ -112,6 +115,10 @@ struct routed_cost cost_routed_reckon(const struct cost_context *context, const 
 struct routed_cost cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
                                       const struct expert_split *split);
 const struct routed_cost *cost_routed_least(const struct expert_row *row);
+/* Forward passes, backward pass and a share of the exchange of a split; the lesser of near and spread, or
+ * near. */
+double cost_routed_seconds(const struct expert_row *row, const struct expert_split *split, bool any_order,
+                           double forward_passes, double exchange_share);
 size_t cost_expert_row_size(void);
 void cost_places_init(struct cost_context *context);
 

@@ -150,6 +150,20 @@ struct routed_cost cost_routed_in_row(const struct layout *layout, const struct 
                     &(is_spread(layout) ? row->spread : row->near)[split->place]);
 }
 
+static double exchange_seconds(const struct routed_exchange *exchange, double forward_passes) {
+    return forward_passes * exchange->forward + exchange->backward;
+}
+
+double cost_routed_seconds(const struct expert_row *row, const struct expert_split *split, bool any_order,
+                           double forward_passes, double exchange_share) {
+    const struct routed_compute *compute = &row->compute[split->place];
+    double exchange = exchange_seconds(&row->near[split->place], forward_passes);
+    if (any_order)
+        exchange = smaller(exchange, exchange_seconds(&row->spread[split->place], forward_passes));
+    return forward_passes * compute->forward + compute->backward_input + compute->backward_weight +
+           exchange_share * exchange;
+}
+
 const struct routed_cost *cost_routed_least(const struct expert_row *row) {
     return &row->least;
 }

@@ -65,10 +65,18 @@ static double limit_seconds(const struct search *search) {
     return fmin(fmax(contender, search_pool_limit(&search->distinct)), asked_seconds(search->problem));
 }
 
+/* Times above which a layout is of no use. */
+static struct search_bound limits_of(const struct search *search) {
+    return (struct search_bound){longest_seconds(search->problem), limit_seconds(search)};
+}
+
 static bool is_pruned(const struct search *search, const struct search_bound *bound) {
-    const struct search_problem *problem = search->problem;
-    return !problem->exhaustive && (bound->step_seconds > longest_seconds(problem) ||
-                                    bound->closed_form_seconds > limit_seconds(search));
+    struct search_bound limits;
+    if (search->problem->exhaustive)
+        return false;
+    limits = limits_of(search);
+    return bound->step_seconds > limits.step_seconds ||
+           bound->closed_form_seconds > limits.closed_form_seconds;
 }
 
 static void evaluate(struct search *search, const struct layout *layout) {
@@ -183,8 +191,10 @@ static size_t order_splits(struct search *search, const struct open_frame *open,
                            struct split_choices *choices) {
     const struct search_problem *problem = search->problem;
     size_t kept = 0;
-    if (!problem->exhaustive)
-        search_bound_splits(problem, search->context, open, search->bounds);
+    if (!problem->exhaustive) {
+        const struct search_bound limits = limits_of(search);
+        search_bound_splits(problem, search->context, open, &limits, search->bounds);
+    }
     for (size_t i = 0; i < open->split_count; i++) {
         if (problem->exhaustive || !is_pruned(search, &search->bounds[i]))
             search->splits[kept++] = (struct open_split){i, search->bounds[i]};

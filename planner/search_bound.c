@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "planner/least.h"
+
 static const struct search_bound NOTHING_FASTER = {HUGE_VAL, HUGE_VAL};
 
 static bool allows(const struct search_problem *problem, enum layout_key key, int64_t value) {
@@ -42,17 +44,30 @@ static void least_work(struct cost_context *context, const struct layout *layout
 
 static void keep_least(struct search_bound *least, const struct cost_pace *pace, enum schedule schedule,
                        int64_t vpp, const struct pipeline_work *work) {
-    least->step_seconds = fmin(least->step_seconds, cost_bound(pace, work));
+    least->step_seconds = smaller(least->step_seconds, cost_bound(pace, work));
     least->closed_form_seconds =
-        fmin(least->closed_form_seconds, cost_bound_closed_form(pace, schedule, vpp, work));
+        smaller(least->closed_form_seconds, cost_bound_closed_form(pace, schedule, vpp, work));
 }
 
 static bool has(const struct frame_schedules *schedules, enum schedule schedule) {
     return (schedules->mask & 1U << schedule) != 0;
 }
 
-/* The least over some schedules of a layout. All have the same work but DualPipe, which hides exchanges. Of
- * those with a whole bubble, more chunks make it smaller. */
+/* Of those with a whole bubble, more chunks make it smaller. */
+static void keep_schedules(const struct open_frame *frame, const struct pipeline_work *work,
+                           struct search_bound *least) {
+    const struct frame_schedules *schedules = &frame->frame->schedules;
+    if (has(schedules, SCHEDULE_INTERLEAVED))
+        keep_least(least, &frame->pace, SCHEDULE_INTERLEAVED, schedules->most_chunks, work);
+    else if (has(schedules, SCHEDULE_1F1B) || has(schedules, SCHEDULE_GPIPE))
+        keep_least(least, &frame->pace, SCHEDULE_1F1B, 1, work);
+    if (has(schedules, SCHEDULE_ZB_2P))
+        keep_least(least, &frame->pace, SCHEDULE_ZB_2P, 1, work);
+    else if (has(schedules, SCHEDULE_ZB_1P))
+        keep_least(least, &frame->pace, SCHEDULE_ZB_1P, 1, work);
+}
+
+/* The least over some schedules of a layout. All have the same work but DualPipe, which hides exchanges. */
 static void bound_schedules(struct cost_context *context, const struct layout *open,
                             const struct open_frame *frame, const struct bound_of *of,
                             struct search_bound *least) {
@@ -61,14 +76,7 @@ static void bound_schedules(struct cost_context *context, const struct layout *o
     struct pipeline_work work;
     layout.schedule = SCHEDULE_1F1B;
     least_work(context, &layout, of, &work);
-    if (has(schedules, SCHEDULE_INTERLEAVED))
-        keep_least(least, &frame->pace, SCHEDULE_INTERLEAVED, schedules->most_chunks, &work);
-    else if (has(schedules, SCHEDULE_1F1B) || has(schedules, SCHEDULE_GPIPE))
-        keep_least(least, &frame->pace, SCHEDULE_1F1B, 1, &work);
-    if (has(schedules, SCHEDULE_ZB_2P))
-        keep_least(least, &frame->pace, SCHEDULE_ZB_2P, 1, &work);
-    else if (has(schedules, SCHEDULE_ZB_1P))
-        keep_least(least, &frame->pace, SCHEDULE_ZB_1P, 1, &work);
+    keep_schedules(frame, &work, least);
     if (!has(schedules, SCHEDULE_DUALPIPE))
         return;
     layout.schedule = SCHEDULE_DUALPIPE;
@@ -77,11 +85,15 @@ static void bound_schedules(struct cost_context *context, const struct layout *o
 }
 
 /* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
+static bool order_matters(const struct layout *layout) {
+    return layout->pp > 1 && layout->ep * layout->etp > layout->tp * layout->cp;
+}
+
 static void bound_orders(const struct search_problem *problem, struct cost_context *context,
                          const struct layout *split, const struct open_frame *open, const struct bound_of *of,
                          struct search_bound *least) {
     struct layout layout = *split;
-    bool matters = layout.pp > 1 && layout.ep * layout.etp > layout.tp * layout.cp;
+    bool matters = order_matters(&layout);
     for (int order = 0; order < (matters ? ORDER_COUNT : 1); order++) {
         layout.order = (enum rank_order)order;
         if (!matters || allows(problem, LAYOUT_ORDER, order))
@@ -124,23 +136,47 @@ void search_bound_closer(const struct search_problem *problem, struct cost_conte
     }
 }
 
+/* The most that a frame's stages may do together for a micro-batch within a limit: a bound rises with it
+ * along a line. */
+static double most_work(const struct open_frame *open, const struct search_bound *limit) {
+    static const double ROUNDING = 1e-9;
+    const struct pipeline_work second = {.backward_input = 1};
+    struct search_bound one = NOTHING_FASTER;
+    double fixed = open->pace.fixed_seconds;
+    keep_schedules(open, &second, &one);
+    if (has(&open->frame->schedules, SCHEDULE_DUALPIPE))
+        keep_least(&one, &open->pace, SCHEDULE_DUALPIPE, 1, &second);
+    return (1 + ROUNDING) * smaller((limit->step_seconds - fixed) / (one.step_seconds - fixed),
+                                    (limit->closed_form_seconds - fixed) / (one.closed_form_seconds - fixed));
+}
+
+/* The splits of a mode, most of which one number rules out. */
+static void bound_splits_of_mode(const struct search_problem *problem, struct cost_context *context,
+                                 struct layout *layout, const struct open_frame *open, double most,
+                                 struct search_bound *bounds) {
+    struct bound_of of = {EXPERTS_OF_SPLIT, cost_expert_row(context, layout, open->splits, open->split_count),
+                          NULL};
+    struct cost_row_work work;
+    cost_row_work_of(context, layout, has(&open->frame->schedules, SCHEDULE_DUALPIPE), of.row, &work);
+    for (size_t i = 0; i < open->split_count; i++) {
+        of.split = &open->splits[i];
+        layout->ep = of.split->ep;
+        layout->etp = of.split->etp;
+        if (cost_row_work(&work, of.split, order_matters(layout)) <= most)
+            bound_orders(problem, context, layout, open, &of, &bounds[i]);
+    }
+}
+
 void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, struct search_bound *bounds) {
+                         const struct open_frame *open, const struct search_bound *limit,
+                         struct search_bound *bounds) {
     struct layout layout = frame_layout(open->frame);
+    double most = most_work(open, limit);
     for (size_t i = 0; i < open->split_count; i++)
         bounds[i] = NOTHING_FASTER;
-    for (int value = 0; value < 2; value++) {
-        if (!set_mode(problem, &open->modes, value, &layout))
-            continue;
-        struct bound_of of = {EXPERTS_OF_SPLIT,
-                              cost_expert_row(context, &layout, open->splits, open->split_count), NULL};
-        for (size_t i = 0; i < open->split_count; i++) {
-            of.split = &open->splits[i];
-            layout.ep = of.split->ep;
-            layout.etp = of.split->etp;
-            bound_orders(problem, context, &layout, open, &of, &bounds[i]);
-        }
-    }
+    for (int value = 0; value < 2; value++)
+        if (set_mode(problem, &open->modes, value, &layout))
+            bound_splits_of_mode(problem, context, &layout, open, most, bounds);
 }
 
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
@@ -183,7 +219,7 @@ static double work_of_micro_batch(const struct search_problem *problem, struct c
     for (int64_t cp = 1; cp <= problem->training.sequence; cp++)
         for (int64_t tp = 1; problem->training.sequence % cp == 0 && tp <= problem->model->heads; tp++)
             if (problem->model->heads % tp == 0)
-                least = fmin(least, work_of_frame(problem, context, tp, cp, sequences));
+                least = smaller(least, work_of_frame(problem, context, tp, cp, sequences));
     return least;
 }
 
@@ -197,9 +233,9 @@ double search_bound_work(const struct search_problem *problem, struct arena *are
     if (context == NULL)
         context = cost_context_create(arena, problem->model, problem->cluster, &problem->training);
     for (size_t i = 0; i < given; i++)
-        least = fmin(
+        least = smaller(
             least, work_of_micro_batch(problem, context, request->keys[LAYOUT_MICRO_BATCH].values[i], arena));
     for (int64_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
-        least = fmin(least, work_of_micro_batch(problem, context, size, arena));
+        least = smaller(least, work_of_micro_batch(problem, context, size, arena));
     return isfinite(least) ? least : 0;
 }

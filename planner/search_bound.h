@@ -23,9 +23,12 @@ void search_bound_frame(const struct search_problem *problem, struct cost_contex
 void search_bound_closer(const struct search_problem *problem, struct cost_context *context,
                          const struct open_frame *open, struct search_bound *bound);
 
-/* Of each of its splits: as many bounds. */
+/* Of each of its splits: as many bounds; of those that are above the limit in either of its times just some
+ * that is.
+ */
 void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, struct search_bound *bounds);
+                         const struct open_frame *open, const struct search_bound *limit,
+                         struct search_bound *bounds);
 
 /* Of all leaves of a variant of a split. */
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,

@@ -10,6 +10,7 @@
 #include "planner/search_bound.h"
 #include "planner/search_leaves.h"
 #include "planner/search_pool.h"
+#include "planner/search_queue.h"
 #include "planner/search_space.h"
 #include "planner/search_why.h"
 
@@ -166,16 +167,6 @@ static int compare_splits(const void *left, const void *right) {
     return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
 }
 
-struct frame_place {
-    double bound_seconds;
-    size_t index;
-};
-
-static int compare_places(const void *left, const void *right) {
-    const struct frame_place *a = left, *b = right;
-    return compare_seconds(a->bound_seconds, b->bound_seconds);
-}
-
 /* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
 static bool choose_split(const struct search *search, const struct open_frame *open, size_t place,
                          struct split_choices *choices) {
@@ -247,35 +238,52 @@ static void open_frame(struct search *search, const struct search_space *space, 
         open_splits(search, &open, &choices);
 }
 
-/* Places of the frames, in the order of their bounds. */
-static void order_frames(struct search *search, struct search_space *space, struct frame_place *order) {
+static void show_progress(const struct search *search, size_t done, size_t count) {
+    const struct search_problem *problem = search->problem;
+    if (problem->progress != NULL && done % PROGRESS_STEP == 0)
+        problem->progress(problem->progress_data, (double)done / (double)count);
+}
+
+static void queue_frames(struct search *search, struct search_space *space, struct search_queue *queue) {
+    queue->items = ARENA_ARRAY(search->arena, struct queued_frame, space->count);
+    queue->count = space->count;
     for (size_t i = 0; i < space->count; i++) {
         struct frame *frame = &space->frames[i];
         struct open_frame open = {.frame = frame};
         search_modes_asked(search->problem, frame, &open.modes);
         set_pace(search, &open);
         search_bound_frame(search->problem, search->context, &open, &frame->bound);
-        order[i] = (struct frame_place){frame->bound.closed_form_seconds, i};
+        queue->items[i] = (struct queued_frame){frame->bound.closed_form_seconds, i};
     }
-    if (space->count > 0)
-        qsort(order, space->count, sizeof order[0], compare_places);
+    search_queue_make(queue);
 }
 
-static void search_frames(struct search *search, bool offload, struct search_space *space) {
-    const struct search_problem *problem = search->problem;
-    search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
-    search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
-    struct frame_place *order = ARENA_ARRAY(search->arena, struct frame_place, space->count);
-    if (!problem->exhaustive)
-        order_frames(search, space, order);
-    for (size_t i = 0; i < space->count; i++) {
-        if (problem->progress != NULL && i % PROGRESS_STEP == 0)
-            problem->progress(problem->progress_data, (double)i / (double)space->count);
-        const struct frame *frame = &space->frames[problem->exhaustive ? i : order[i].index];
+/* Best first. Once a frame is too slow by the closed form, so are all that are left. */
+static void search_queued(struct search *search, bool offload, struct search_space *space) {
+    struct search_queue queue;
+    queue_frames(search, space, &queue);
+    while (queue.count > 0 && queue.items[0].seconds <= limit_seconds(search)) {
+        const struct frame *frame = &space->frames[search_queue_take(&queue).index];
+        show_progress(search, space->count - queue.count, space->count);
         if (is_pruned(search, &frame->bound))
             search->result->pruned += frame->leaves;
         else
             open_frame(search, space, offload, frame);
+    }
+    for (size_t i = 0; i < queue.count; i++)
+        search->result->pruned += space->frames[queue.items[i].index].leaves;
+}
+
+static void search_frames(struct search *search, bool offload, struct search_space *space) {
+    search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
+    search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
+    if (!search->problem->exhaustive) {
+        search_queued(search, offload, space);
+        return;
+    }
+    for (size_t i = 0; i < space->count; i++) {
+        show_progress(search, i, space->count);
+        open_frame(search, space, offload, &space->frames[i]);
     }
 }
 

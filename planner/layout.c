@@ -196,17 +196,6 @@ static int64_t own_stage_layers(const struct layout *layout, const struct model 
     return middle.layers / middle.stages;
 }
 
-/* Those of a round are all stages' first, second, ... chunk. */
-static int64_t own_layers_before(const struct layout *layout, const struct model *model, int64_t chunk) {
-    const int64_t round = chunk / layout->pp, stage = chunk % layout->pp;
-    int64_t before = round * (model->layers / layout->vpp);
-    if (stage > 0)
-        before += (own_stage_layers(layout, model, 0) +
-                   (stage > 1 ? (stage - 1) * own_stage_layers(layout, model, 1) : 0)) /
-                  layout->vpp;
-    return before;
-}
-
 int64_t layout_recomputed_layers(const struct layout *layout, const struct model *model, int64_t chunk) {
     const int64_t layers = layout_chunk_layers(layout, model, chunk);
     if (layout->recompute != RECOMPUTE_FULL)
@@ -238,20 +227,37 @@ int64_t layout_chunk_layers(const struct layout *layout, const struct model *mod
     return chunk < layers % chunks ? full : full - 1;
 }
 
-int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk) {
+/* Those of a round are all stages' first, second, ... chunk. */
+static void deal_own_ends(const struct layout *layout, const struct model *model,
+                          struct layout_dealing *dealing) {
+    dealing->own_ends = true;
+    dealing->stages = layout->pp;
+    dealing->round = model->layers / layout->vpp;
+    dealing->first = own_stage_layers(layout, model, 0) / layout->vpp;
+    dealing->each = layout->pp > 2 ? own_stage_layers(layout, model, 1) / layout->vpp : 0;
+}
+
+void layout_deal(const struct layout *layout, const struct model *model, struct layout_dealing *dealing) {
     const int64_t chunks = product(layout->pp, layout->vpp), layers = model->layers;
-    if (chunk >= chunks)
-        return layers;
-    if (layout_has_own_ends(layout))
-        return own_layers_before(layout, model, chunk);
-    if (layers % chunks == 0)
-        return chunk * (layers / chunks);
-    if (layout_counts_ends(model, chunks))
-        return chunk * ((layers + END_LAYERS + model->mtp_layers) / chunks) - (chunk > 0);
-    const int64_t full = layers / chunks + 1, longer = layers % chunks;
-    if (layers - product(full, chunks - 1) > 0)
-        return chunk * full;
-    return chunk * (full - 1) + (chunk < longer ? chunk : longer);
+    *dealing = (struct layout_dealing){.chunks = chunks, .layers = layers, .each = layers / chunks};
+    if (layout_has_own_ends(layout)) {
+        deal_own_ends(layout, model, dealing);
+    } else if (layers % chunks == 0) {
+        return;
+    } else if (layout_counts_ends(model, chunks)) {
+        dealing->each = (layers + END_LAYERS + model->mtp_layers) / chunks;
+        dealing->displaced = 1;
+    } else if (layers - product(dealing->each + 1, chunks - 1) > 0) {
+        dealing->each++;
+    } else {
+        dealing->longer = layers % chunks;
+    }
+}
+
+int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk) {
+    struct layout_dealing dealing;
+    layout_deal(layout, model, &dealing);
+    return layout_dealt_before(&dealing, chunk);
 }
 
 /* Where a refused layout says why. */

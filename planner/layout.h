@@ -161,4 +161,24 @@ int64_t layout_recomputed_layers(const struct layout *layout, const struct model
 /* Layers on all virtual stages before `chunk`. */
 int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk);
 
+/* The same, quickly for chunk after chunk: each has `each` layers, the first `longer` one more, the first one
+ * or those of the ends what they displace less. */
+struct layout_dealing {
+    int64_t chunks, layers, each, longer, displaced;
+    bool own_ends;                /* as the next three say */
+    int64_t stages, round, first; /* layers of a round, of a first stage's chunk */
+};
+void layout_deal(const struct layout *layout, const struct model *model, struct layout_dealing *dealing);
+
+static inline int64_t layout_dealt_before(const struct layout_dealing *dealing, int64_t chunk) {
+    if (chunk >= dealing->chunks)
+        return dealing->layers;
+    if (dealing->own_ends) {
+        const int64_t stage = chunk % dealing->stages, before = chunk / dealing->stages * dealing->round;
+        return stage == 0 ? before : before + dealing->first + (stage - 1) * dealing->each;
+    }
+    return chunk * dealing->each + (chunk < dealing->longer ? chunk : dealing->longer) -
+           (chunk > 0 ? dealing->displaced : 0);
+}
+
 #endif

@@ -33,6 +33,7 @@ struct memory_parts {
     const struct model *model;
     const struct training *training;
     const struct layout *layout;
+    struct layout_dealing dealing; /* of the layout's layers */
     int64_t micro_batches;
     double tokens;         /* of one micro-batch on one device, before sequence parallelism */
     double sequence_share; /* devices that sequence parallelism deals the tokens to; 1 without it */
@@ -76,8 +77,9 @@ int64_t memory_devices_of_host(const struct cluster *cluster, int64_t devices);
 int64_t memory_devices_of_store(const struct cluster *cluster, int64_t devices);
 
 /* memory_static.c */
-void memory_static_init(struct memory_parts *parts);   /* vocabulary, parameters of layers */
-void memory_sharding_init(struct memory_parts *parts); /* bytes a parameter: ZeRO, precision, schedule */
+void memory_static_init(struct memory_parts *parts); /* vocabulary, parameters of layers */
+/* How layers are dealt out, bytes a parameter: ZeRO, precision, schedule. */
+void memory_sharding_init(struct memory_parts *parts);
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers);
 /* What DualPipe and interleaving give a stage: how many chunks, and which virtual stage each is. */
 int64_t memory_stage_chunks(const struct layout *layout);

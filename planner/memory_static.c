@@ -100,6 +100,7 @@ void memory_sharding_init(struct memory_parts *parts) {
     const struct layout *layout = parts->layout;
     const struct training *training = parts->training;
     bool fp8 = training->precision == PRECISION_FP8 && training->stack->transformer_engine;
+    layout_deal(layout, parts->model, &parts->dealing);
     parts->dense_bytes = sharded_bytes(parts, memory_shards(layout, false));
     parts->expert_bytes = sharded_bytes(parts, memory_shards(layout, true));
     bool alone = training->recipe.parameters == PARAMETERS_FP8; /* no bf16 one beside them */
@@ -116,8 +117,8 @@ static int64_t expert_layers_before(const struct memory_parts *parts, int64_t la
 }
 
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers) {
-    int64_t begin = layout_layers_before(parts->layout, parts->model, chunk);
-    int64_t end = layout_layers_before(parts->layout, parts->model, chunk + 1);
+    int64_t begin = layout_dealt_before(&parts->dealing, chunk);
+    int64_t end = layout_dealt_before(&parts->dealing, chunk + 1);
     int64_t experts = expert_layers_before(parts, end) - expert_layers_before(parts, begin);
     layers->count[LAYER_EXPERTS] = experts;
     layers->count[LAYER_DENSE] = end - begin - experts;
@@ -204,6 +205,7 @@ void memory_stage_parameters(const struct model *model, const struct layout *lay
     struct chunk_layers layers;
 
     memory_static_init(&parts);
+    layout_deal(layout, model, &parts.dealing);
     memory_layers_of_stage(&parts, stage, &layers);
     parameters->dense = memory_vocabulary_parameters(&parts, stage);
     parameters->expert = 0;

@@ -52,6 +52,7 @@ void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum
             memory_sharding_init(&leaves->parts[i]);
             continue;
         }
+        leaves->parts[i].dealing = leaves->parts[0].dealing;
         leaves->parts[i].dense_bytes = leaves->parts[0].dense_bytes;
         leaves->parts[i].expert_bytes = leaves->parts[0].expert_bytes;
     }

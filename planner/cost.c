@@ -310,11 +310,22 @@ static double data_parallel(const struct cost_context *context, const struct lay
            communication_exposed(state->gather, forward, share) + state->tied;
 }
 
+/* Whether a virtual stage, neither the first nor the last, does the same as the one before it. */
+static bool is_as_before(const struct layout *layout, const struct stage_layers *stages, int64_t index,
+                         int64_t count) {
+    return index > 1 && index < count - 1 && layout->recompute_layers == 0 &&
+           stages->dense[index] == stages->dense[index - 1] &&
+           stages->experts[index] == stages->experts[index - 1];
+}
+
 static void lay_out_pipeline(struct cost_context *context, const struct layout *layout,
                              const struct stage_layers *stages, const struct block_passes *passes,
                              struct pipeline *pipeline) {
-    for (int64_t i = 0; i < layout->pp * layout->vpp; i++) {
-        struct pass_cost pass = stage_pass(context, layout, stages, passes, i);
+    const int64_t count = layout->pp * layout->vpp;
+    struct pass_cost pass;
+    for (int64_t i = 0; i < count; i++) {
+        if (!is_as_before(layout, stages, i, count))
+            pass = stage_pass(context, layout, stages, passes, i);
         context->forward[i] = pass.forward;
         context->backward_input[i] = pass.backward_input;
         context->backward_weight[i] = pass.backward_weight;

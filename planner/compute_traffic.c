@@ -21,6 +21,10 @@ static const double EMBEDDING_BYTES = 8, EMBEDDING_BACKWARD_BYTES = 8;
 static const double LOSS_BYTES = 30, LOSS_BACKWARD_BYTES = 22;
 static const double FUSED_LOSS_BYTES = 4, FUSED_LOSS_BACKWARD_BYTES = 4;
 static const double COMPILED_LOSS_BYTES = 22, COMPILED_LOSS_BACKWARD_BYTES = 6;
+/* Biases of the experts' output, an expert at a time in fp32: product with the probability, sum, joining of
+ * the parts, rounding; backward the same, and two sums (Megatron-LM experts.py, _apply_bias). The first
+ * product's are added by it. */
+static const double EXPERT_BIAS_BYTES = 28, EXPERT_BIAS_BACKWARD_BYTES = 36;
 /* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
 static const double ROUTER_BYTES = 24;
 
@@ -90,6 +94,9 @@ void compute_routing_traffic(struct compute_work *work) {
     compute_add_traffic(work, "routing", routing, routing);
     compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
     work->time->activation += compute_traffic_seconds(&work->device, activation);
+    if (problem->model->linear_bias && stack->transformer_engine)
+        compute_add_traffic(work, "experts' biases", EXPERT_BIAS_BYTES * hidden * rows,
+                            EXPERT_BIAS_BACKWARD_BYTES * hidden * rows);
 }
 
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {

@@ -44,9 +44,9 @@ static double backward_window(const struct layout *layout, const struct pass_cos
     return pass->backward_input + (splits_backward(layout->schedule) ? 0 : pass->backward_weight);
 }
 
-/* Memory traffic of a gathered parameter: copied out of the buffer it arrived in. Of its gradient: flattened,
- * and divided by the number of ranks. 16 bits read and written each time (PyTorch _fsdp_collectives.py,
- * _runtime_utils.py). */
+/* Memory traffic of a parameter that FSDP gathers: copied out of the buffer it arrived in, which Megatron's
+ * and DeepSpeed's parameters are views of. Of its gradient: flattened, and divided by the number of ranks. 16
+ * bits read and written each time (PyTorch _fsdp_collectives.py, _runtime_utils.py). */
 static const double GATHERED_COPY_BYTES = 4, SCATTERED_COPY_BYTES = 8;
 
 /* What ZeRO-3 sends for a layer and micro-batch: its parameters before each pass, its gradients behind the
@@ -62,10 +62,10 @@ static void add_sharding(const struct cost_context *context, const struct layout
     double before = kept ? 0 : communication_exposed(gather, window * pass->forward, share);
     double behind = communication_exposed((kept ? 0 : gather) + (once ? 0 : scatter),
                                           window * backward_window(layout, pass), share);
-    double copies = kept ? 0 : parameters;
-    before += compute_traffic_seconds(&context->cluster->device, GATHERED_COPY_BYTES * copies);
+    double sent = kept ? 0 : parameters, copied = context->training.stack->fully_sharded ? sent : 0;
+    before += compute_traffic_seconds(&context->cluster->device, GATHERED_COPY_BYTES * copied);
     behind += compute_traffic_seconds(&context->cluster->device,
-                                      (GATHERED_COPY_BYTES + SCATTERED_COPY_BYTES) * copies);
+                                      GATHERED_COPY_BYTES * copied + SCATTERED_COPY_BYTES * sent);
     pass->forward += before;
     pass->backward_input += behind;
     pass->dp += before + behind;

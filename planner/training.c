@@ -19,7 +19,7 @@ enum { MOST_IMBALANCE = 1000 };
 bool training_has_dropout(const struct training *training, const struct model *model) {
     if (training->recipe.dropout != DROPOUT_DEFAULT)
         return training->recipe.dropout == DROPOUT_ON;
-    return model->linear_bias && !training->stack->fully_sharded;
+    return model->linear_bias && !model->gated && !training->stack->fully_sharded;
 }
 
 enum dispatcher training_dispatcher(const struct training *training) {

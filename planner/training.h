@@ -73,9 +73,9 @@ struct training {
     bool thrifty;
 };
 
-/* Where the recipe doesn't say: GPT-like models, which have biases, drop out inside attention and behind
- * attention and MLP; others are trained without, and so are FSDP's (the configurations of NeMo, Megatron-LM
- * and llm-foundry). */
+/* Where the recipe doesn't say: GPT-like models, which have biases and no gate, drop out inside attention
+ * and behind attention and MLP; others are trained without, and so are FSDP's (the configurations of NeMo,
+ * Megatron-LM and llm-foundry). */
 bool training_has_dropout(const struct training *training, const struct model *model);
 
 /* What is meant where a training leaves it open. */

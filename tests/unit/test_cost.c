@@ -467,6 +467,30 @@ static void recipes_do_what_they_say(void **state) {
     assert_true(selective > 0.4 * full && selective < 0.75 * full);
 }
 
+/* Megatron-Core adds the experts' biases apart. A gated model with biases is no GPT: it doesn't drop out. */
+static void biases_of_experts_are_added_apart(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(4096, 1024);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    struct compute_problem problem = {&model, &cluster.device, &training, &layout, NULL};
+    struct compute_time plain, biased;
+    model.gated = model.linear_bias = true;
+    assert_false(training_has_dropout(&training, &model));
+    model.gated = false;
+    assert_true(training_has_dropout(&training, &model));
+    compute_routed_experts(&problem, &biased, NULL);
+    double elements = compute_expert_rows(&model, &training, &layout) * 2048;
+    model.linear_bias = false;
+    compute_routed_experts(&problem, &plain, NULL);
+    assert_near(biased.forward - plain.forward, compute_traffic_seconds(&cluster.device, 28 * elements),
+                1e-9);
+    assert_near(biased.backward_input - plain.backward_input,
+                compute_traffic_seconds(&cluster.device, 36 * elements), 1e-9);
+}
+
 static void zero_three_pays_by_micro_batch(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
@@ -600,6 +624,7 @@ int main(void) {
         cmocka_unit_test(keys_do_what_they_say),
         cmocka_unit_test(each_copy_is_sent_once),
         cmocka_unit_test(routing_keys_do_what_they_say),
+        cmocka_unit_test(biases_of_experts_are_added_apart),
         cmocka_unit_test(graphs_spare_the_host),
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
         cmocka_unit_test(recipes_do_what_they_say),

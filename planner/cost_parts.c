@@ -133,18 +133,27 @@ void cost_layer_reckon(const struct cost_context *context, const struct layout *
     }
 }
 
-struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
+static struct base_part *base_part_of(struct cost_context *context, const struct layout *layout) {
     struct cache_key key = {{packed(layout->tp, layout->cp, layout->sequence_parallel, layout->overlap.tp), 0,
                              (uint64_t)layout->micro_batch}};
     bool found;
-    if (context->last_base != NULL && memcmp(&context->last_base_key, &key, sizeof key) == 0)
-        return context->last_base;
     struct base_part *part = cost_cache_find(context->layers, &key, &found);
     if (!found)
         reckon_base(context, layout, &part->layer, NULL);
-    context->last_base = part;
-    context->last_base_key = key;
     return part;
+}
+
+/* A search asks for one micro-batch after the other, with sequence parallelism and without. */
+struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
+    struct base_row *row = &context->last_rows[layout->sequence_parallel];
+    if (layout->micro_batch >= BASE_ROW)
+        return base_part_of(context, layout);
+    if (row->tp != layout->tp || row->cp != layout->cp || row->overlap_tp != layout->overlap.tp)
+        *row = (struct base_row){.tp = layout->tp, .cp = layout->cp, .overlap_tp = layout->overlap.tp};
+    struct base_part **part = &row->parts[layout->micro_batch];
+    if (*part == NULL)
+        *part = base_part_of(context, layout);
+    return *part;
 }
 
 void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part) {

@@ -39,6 +39,14 @@ struct base_part {
     bool has_any_experts[RECOMPUTE_COUNT];
 };
 
+/* The parts of a tp and cp that were asked for last, by micro-batch; NULL: not asked for yet. */
+enum { BASE_ROW = 65 };
+struct base_row {
+    int64_t tp, cp;
+    bool overlap_tp;
+    struct base_part *parts[BASE_ROW];
+};
+
 /* Depends on everything but micro_batch, recompute, schedule and overlap. */
 struct state_part {
     struct communication_state state;
@@ -81,10 +89,9 @@ struct cost_context {
     struct product_cache *products;
     struct collective_cache *collectives;
     struct stage_layers stages;
-    int64_t *experts_before;     /* expert layers before each layer */
-    struct base_part *last_base; /* of the layout that was last asked for */
-    struct cache_key last_base_key;
-    double blocks[BLOCK_COUNT]; /* how many of each the model has */
+    int64_t *experts_before;      /* expert layers before each layer */
+    struct base_row last_rows[2]; /* without and with sequence parallelism */
+    double blocks[BLOCK_COUNT];   /* how many of each the model has */
     /* Pairs of first and last stages' own numbers of layers seen, for a short name in keys. */
     struct stage_ends *ends;
     size_t end_count, end_room;

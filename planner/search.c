@@ -222,10 +222,10 @@ static void open_frame(struct search *search, const struct search_space *space, 
     struct search_bound bound = {0};
     struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
     open.splits = frame_splits(space, frame, &open.split_count);
-    if (!search_modes_asked(problem, frame, &open.modes) || !choose_split(search, &open, 0, &choices))
+    if (!search_modes_asked(problem, frame, &open.modes))
         return;
     if (!problem->exhaustive) {
-        if (!search_modes_with_room(problem, space, frame, &choices, &open.modes))
+        if (!search_modes_with_room(problem, space, frame, &open.modes))
             return;
         set_pace(search, &open);
         search_bound_frame(problem, search->context, &open, &bound);
@@ -234,7 +234,7 @@ static void open_frame(struct search *search, const struct search_space *space, 
     }
     if (is_pruned(search, &bound))
         search->result->pruned += frame->leaves;
-    else
+    else if (choose_split(search, &open, 0, &choices))
         open_splits(search, &open, &choices);
 }
 
@@ -244,16 +244,27 @@ static void show_progress(const struct search *search, size_t done, size_t count
         problem->progress(problem->progress_data, (double)done / (double)count);
 }
 
+/* Frames that differ in the micro-batch alone come one after the other. */
+static bool differ_in_micro_batch(const struct frame *a, const struct frame *b) {
+    return a->tp == b->tp && a->pp == b->pp && a->cp == b->cp && a->dp == b->dp &&
+           a->first_stage_layers == b->first_stage_layers && a->last_stage_layers == b->last_stage_layers;
+}
+
 static void queue_frames(struct search *search, struct search_space *space, struct search_queue *queue) {
+    bool has_room = false;
     queue->items = ARENA_ARRAY(search->arena, struct queued_frame, space->count);
-    queue->count = space->count;
+    queue->count = 0;
     for (size_t i = 0; i < space->count; i++) {
         struct frame *frame = &space->frames[i];
         struct open_frame open = {.frame = frame};
+        if (i == 0 || !differ_in_micro_batch(frame, frame - 1))
+            has_room = search_frame_has_room(search->problem, space, frame);
+        if (!has_room)
+            continue;
         search_modes_asked(search->problem, frame, &open.modes);
         set_pace(search, &open);
         search_bound_frame(search->problem, search->context, &open, &frame->bound);
-        queue->items[i] = (struct queued_frame){frame->bound.closed_form_seconds, i};
+        queue->items[queue->count++] = (struct queued_frame){frame->bound.closed_form_seconds, i};
     }
     search_queue_make(queue);
 }

@@ -2,24 +2,35 @@
 
 #include "planner/memory_parts.h"
 
-/* A higher stage of ZeRO and a larger group never need more, nor does offload, nor does any schedule less
- * than 1F1B: the layout of a split that needs least. */
-static struct layout thriftiest(const struct split_choices *choices, const struct layout *split) {
-    struct layout layout = *split;
-    layout.zero = choices->shardings[choices->sharding_count - 1].zero;
-    layout.zero_group = choices->shardings[choices->sharding_count - 1].group;
-    for (size_t i = 0; i < choices->offload_count; i++)
-        layout.offload = offload_union(layout.offload, choices->offloads[i]);
+static double least_static_bytes(const struct search_problem *problem, const struct layout *layout) {
+    struct memory_parts parts = {.model = problem->model, .training = &problem->training, .layout = layout};
+    memory_static_init(&parts);
+    memory_sharding_init(&parts);
+    return memory_parts_least_bytes(&parts, problem->cluster, false);
+}
+
+bool search_split_has_room(const struct search_problem *problem, const struct split_choices *choices) {
+    const struct layout layout = split_thriftiest(choices);
+    return least_static_bytes(problem, &layout) <= problem->cluster->device.memory_bytes;
+}
+
+/* A layout that stands for all of a frame where it says what they need least. Experts' weights are least on
+ * the most ranks, their activations without etp; no layout has both, and ep says nothing else, so all those
+ * ranks are ep. */
+static struct layout thriftiest(const struct search_space *space, const struct frame *frame) {
+    struct layout layout = frame_layout(frame);
+    layout.ep = space->split_groups[frame->split_group].most_ranks;
+    layout.zero = frame->zero;
+    layout.zero_group = frame->zero_group;
+    layout.offload = (enum offload)frame->offload;
     layout.schedule = SCHEDULE_1F1B;
     return layout;
 }
 
-bool search_split_has_room(const struct search_problem *problem, const struct split_choices *choices) {
-    struct layout layout = thriftiest(choices, &choices->base);
-    struct memory_parts parts = {.model = problem->model, .training = &problem->training, .layout = &layout};
-    memory_static_init(&parts);
-    memory_sharding_init(&parts);
-    return memory_parts_least_bytes(&parts, problem->cluster, false) <= problem->cluster->device.memory_bytes;
+bool search_frame_has_room(const struct search_problem *problem, const struct search_space *space,
+                           const struct frame *frame) {
+    const struct layout layout = thriftiest(space, frame);
+    return frame->zero < 0 || least_static_bytes(problem, &layout) <= problem->cluster->device.memory_bytes;
 }
 
 static bool allows(const struct search_problem *problem, enum layout_key key, int64_t value) {
@@ -44,36 +55,20 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
     return any;
 }
 
-/* Of the frame's splits, the one with most ranks to share out the experts' weights. */
-static int64_t most_expert_ranks(const struct search_space *space, const struct frame *frame) {
-    size_t count;
-    const struct expert_split *splits = frame_splits(space, frame, &count);
-    int64_t most = 1;
-    for (size_t i = 0; i < count; i++)
-        if (splits[i].ep * splits[i].etp > most)
-            most = splits[i].ep * splits[i].etp;
-    return most;
-}
-
 /* Activations are no less than 1F1B's of equal chunks, which DualPipe's and unequal ones may be; and where
  * experts alone may be divided by ZeRO, the choices of one split say nothing of another's. */
 static bool can_tell(const struct search_problem *problem, const struct frame *frame) {
     return (frame->schedules.mask & 1U << SCHEDULE_DUALPIPE) == 0 &&
-           problem->request.keys[LAYOUT_VPP].count == 0 && frame->dp * frame->cp > 1;
+           problem->request.keys[LAYOUT_VPP].count == 0 && frame->zero >= 0;
 }
 
-/* Experts' weights are least on the most ranks, their activations without etp; no layout has both, and ep
- * says nothing else, so a layout with all those ranks as ep stands for all of the frame. */
 bool search_modes_with_room(const struct search_problem *problem, const struct search_space *space,
-                            const struct frame *frame, const struct split_choices *choices,
-                            struct search_modes *modes) {
-    struct layout layout = thriftiest(choices, &choices->base);
+                            const struct frame *frame, struct search_modes *modes) {
+    struct layout layout = thriftiest(space, frame);
     struct memory_parts parts;
     bool any = false;
     if (!can_tell(problem, frame))
         return true;
-    layout.ep = most_expert_ranks(space, frame);
-    layout.etp = 1;
     for (int value = 0; value < 2; value++) {
         int *recompute = &modes->least_recompute[value];
         layout.sequence_parallel = value != 0;
@@ -91,13 +86,11 @@ bool search_modes_with_room(const struct search_problem *problem, const struct s
 }
 
 double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,
-                                const struct frame *frame, const struct split_choices *choices) {
-    struct layout layout = thriftiest(choices, &choices->base);
+                                const struct frame *frame) {
+    struct layout layout = thriftiest(space, frame);
     struct memory_parts parts;
-    if (frame->dp * frame->cp == 1)
+    if (frame->zero < 0)
         return 0;
-    layout.ep = most_expert_ranks(space, frame);
-    layout.etp = 1;
     layout.sequence_parallel = frame->tp > 1;
     layout.recompute = RECOMPUTE_FULL;
     memory_parts_init(&parts, problem->model, &problem->training, &layout);

@@ -16,12 +16,17 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
 
 /* Takes out the modes that no leaf of the frame has room for. False when none is left. */
 bool search_modes_with_room(const struct search_problem *problem, const struct search_space *space,
-                            const struct frame *frame, const struct split_choices *choices,
-                            struct search_modes *modes);
+                            const struct frame *frame, struct search_modes *modes);
 
 /* Bytes that no leaf of the frame is held against a device for less than. */
 double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,
-                                const struct frame *frame, const struct split_choices *choices);
+                                const struct frame *frame);
+
+/* False when no leaf of the frame has room for its weights, gradients and optimizer alone, whatever the
+ * micro-batch.
+ */
+bool search_frame_has_room(const struct search_problem *problem, const struct search_space *space,
+                           const struct frame *frame);
 
 /* False when no leaf of the split has room for its weights, gradients and optimizer alone. */
 bool search_split_has_room(const struct search_problem *problem, const struct split_choices *choices);

@@ -197,6 +197,16 @@ bool split_choices_make(const struct search_problem *problem, bool offload, cons
     return split_choices_count(choices) > 0;
 }
 
+struct layout split_thriftiest(const struct split_choices *choices) {
+    struct layout layout = choices->base;
+    layout.zero = choices->shardings[choices->sharding_count - 1].zero;
+    layout.zero_group = choices->shardings[choices->sharding_count - 1].group;
+    for (size_t i = 0; i < choices->offload_count; i++)
+        layout.offload = offload_union(layout.offload, choices->offloads[i]);
+    layout.schedule = SCHEDULE_1F1B;
+    return layout;
+}
+
 size_t split_variants(const struct split_choices *choices, struct layout *variants) {
     size_t count = 0;
     for (size_t i = 0; i < choices->sequence_parallel_count; i++)
@@ -296,18 +306,28 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
     return known;
 }
 
+static void set_thriftiest(const struct split_choices *choices, struct frame *frame) {
+    const struct layout layout = split_thriftiest(choices);
+    frame->zero = (int8_t)layout.zero;
+    frame->zero_group = (int32_t)layout.zero_group;
+    frame->offload = (int8_t)layout.offload;
+}
+
 /* Leaves of all splits of a frame, a schedule. Splits differ only where ZeRO has experts alone to divide. */
-static int64_t leaves_a_schedule(const struct builder *builder, const struct frame *frame) {
+static int64_t leaves_a_schedule(const struct builder *builder, struct frame *frame) {
     bool equal = frame->dp * frame->cp > 1;
     size_t count;
     const struct expert_split *splits = frame_splits(builder->space, frame, &count);
     int64_t leaves = 0;
+    frame->zero = -1;
     for (size_t i = 0; i < (equal && count > 0 ? 1 : count); i++) {
         struct split_choices choices = {.base = frame_split(frame, &splits[i]), .schedule_count = 1};
         if (!is_valid(builder->problem, &choices.base))
             continue;
         make_all_but_schedules(builder->problem, builder->offload, &choices);
         leaves += split_choices_count(&choices);
+        if (equal && split_choices_count(&choices) > 0)
+            set_thriftiest(&choices, frame);
     }
     return equal ? leaves * (int64_t)count : leaves;
 }
@@ -389,6 +409,8 @@ static void add_split_group(struct builder *builder, int64_t ranks) {
             space->expert_splits[space->expert_split_count++] =
                 (struct expert_split){ep, etp, cost_expert_place(builder->context, ep, etp)};
             group.count++;
+            if (ep * etp > group.most_ranks)
+                group.most_ranks = ep * etp;
         }
     }
     space->most_splits = group.count > space->most_splits ? group.count : space->most_splits;

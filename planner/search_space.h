@@ -35,12 +35,16 @@ struct frame {
     int32_t split_group;                           /* place among the space's */
     struct frame_schedules schedules;
     int64_t leaves; /* of all its splits */
+    /* What all its leaves that need least memory have in common; zero -1 where that depends on the split. */
+    int32_t zero_group;
+    int8_t zero, offload;
     struct search_bound bound;
 };
 
 /* Splits that the frames of one pp have in common: they deal the same number of ranks. */
 struct split_group {
     size_t first, count; /* in the space's expert_splits */
+    int64_t most_ranks;  /* ep x etp of any */
 };
 
 struct search_space {
@@ -111,6 +115,10 @@ bool split_choices_make(const struct search_problem *problem, bool offload, cons
 
 /* Leaves of a split: the product of all counts. */
 int64_t split_choices_count(const struct split_choices *choices);
+
+/* The layout of a split that needs least for weights, gradients and optimizer: a higher stage of ZeRO and a
+ * larger group never need more, nor does offload, nor does any schedule less than 1F1B. */
+struct layout split_thriftiest(const struct split_choices *choices);
 
 /* Its variants: sequence parallelism and recompute chosen, the most overlap there is. Returns how many. */
 enum { SPLIT_MAX_VARIANTS = 2 * SEARCH_MAX_RECOMPUTES };

@@ -132,14 +132,10 @@ static void consider_split(const struct search_problem *problem, bool offload, c
 }
 
 /* True when all leaves of the frame exceed their device by more than the nearest exceeds its own. */
-static bool is_further(const struct search_problem *problem, bool offload, const struct search_space *space,
+static bool is_further(const struct search_problem *problem, const struct search_space *space,
                        const struct frame *frame, const struct near_miss *nearest) {
-    struct split_choices choices;
-    size_t count;
-    struct layout layout = frame_split(frame, frame_splits(space, frame, &count));
-    return split_choices_make(problem, offload, &layout, &choices) &&
-           search_frame_least_bytes(problem, space, frame, &choices) - problem->cluster->device.memory_bytes >
-               excess(&nearest->memory);
+    return search_frame_least_bytes(problem, space, frame) - problem->cluster->device.memory_bytes >
+           excess(&nearest->memory);
 }
 
 void search_why_nothing_fits(const struct search_problem *problem, bool offload,
@@ -147,7 +143,7 @@ void search_why_nothing_fits(const struct search_problem *problem, bool offload,
     for (size_t i = 0; i < space->count; i++) {
         size_t count;
         const struct expert_split *splits = frame_splits(space, &space->frames[i], &count);
-        if (nearest->found && is_further(problem, offload, space, &space->frames[i], nearest))
+        if (nearest->found && is_further(problem, space, &space->frames[i], nearest))
             continue;
         for (size_t j = 0; j < count; j++) {
             struct layout layout = frame_split(&space->frames[i], &splits[j]);

@@ -127,6 +127,10 @@ struct node_class {
     size_t part_count;
 };
 
+/* A host or link with less than this share of the usual bandwidth is slow: the probe looks into it, the
+ * planner reckons with it. Less of a loss is everyday variation. */
+#define CLUSTER_SLOW_FACTOR 0.8
+
 struct cluster_host {
     const char *name;
     const char *class_name;

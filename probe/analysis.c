@@ -5,20 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cluster.h"
 #include "probe/summary.h"
 #include "probe/task.h"
 
 /* A clock's and a system call's worth: no distance is known better than this. */
 static const double least_spread_seconds = 50e-9;
 static const double least_spread_share = 0.01;
-static const double slow_share = 0.2;    /* a host or link this far below the usual deviates ... */
-static const double slow_in_spreads = 3; /* ... if that is also this many of the pairs' own spreads */
+static const double slow_in_spreads =
+    3; /* of pairs at the same time: a suspect is also this far below what is usual for them */
+/* A sound link that other work slows may be taken for slow once in so many. Where controls were slow too,
+ * other work goes on, and may hit the suspect harder than them. */
+static const double chance_max = 1e-3, trust_when_busy = 0.5;
 enum {
     CONFIRMED_MIN = 2,    /* links of a host in one direction that show that the host is slow, not they */
     LATENCY_BYTES_MAX = 8 /* longer messages of the sweep tell more than the latency */
 };
-static const double late_share = 0.2;      /* the same for latency above the usual */
-static const double usual_quantile = 0.75; /* of the bandwidths of a level */
+static const double late_share = 0.2; /* the same for latency above the usual */
+static const double usual_quantile =
+    0.75; /* of the bandwidths of a level; of the least latencies the other side */
 static float *not_measured(struct arena *arena, size_t count) {
     float *values = ARENA_ARRAY(arena, float, count);
     for (size_t i = 0; i < count; i++) {
@@ -166,7 +171,7 @@ void analysis_usual(const struct analysis_matrix *matrix, const struct levels *l
     summary_make(typical, times, &summary);
     usual->latency = summary.median;
     usual->latency_spread = summary_spread(&summary);
-    usual->least_latency = summary_median(least, times);
+    usual->least_latency = summary_quantile(least, times, 1 - usual_quantile);
 }
 
 /* What is usual where this cell was looked at: alone, or with others. */
@@ -177,8 +182,7 @@ static double usual_of_cell(const struct analysis_matrix *matrix, const struct a
 
 /* One direction of a host at one level. */
 struct direction {
-    double factor,
-        noise; /* medians over its partners: of the usual bandwidth, and of the pairs' own spread */
+    double factor; /* median over its partners, of the usual bandwidth */
     size_t partners, confirmed;
 };
 
@@ -187,7 +191,6 @@ static struct direction judge_direction(const struct analysis_matrix *matrix, co
                                         const struct analysis_usual *usual, size_t level, size_t host,
                                         bool sends, double *scratch) {
     size_t hosts = matrix->hosts;
-    double *spreads = scratch + hosts;
     struct direction result = {0};
     for (int any = 0; any < 2 && result.partners < 2; any++) {
         result = (struct direction){0};
@@ -196,20 +199,28 @@ static struct direction judge_direction(const struct analysis_matrix *matrix, co
             double typical = usual_of_cell(matrix, usual, cell);
             if (j != host && !isnan(matrix->bandwidth[cell]) && (matrix->alone[cell] || any != 0) &&
                 typical > 0 && levels_joining(levels, host, j) == level) {
-                scratch[result.partners] = (double)matrix->bandwidth[cell] / typical;
-                spreads[result.partners++] = (double)matrix->bandwidth_spread[cell] / typical;
+                scratch[result.partners++] = (double)matrix->bandwidth[cell] / typical;
                 result.confirmed += matrix->verdict[cell] == VERDICT_SLOW ? 1 : 0;
             }
         }
     }
     result.factor = summary_median(scratch, result.partners);
-    result.noise = summary_median(spreads, result.partners);
     return result;
 }
 
-static bool is_slow(double factor, double noise) {
-    return 1 - factor > fmax(slow_share, slow_in_spreads * noise);
+bool analysis_is_slow(double bandwidth, double usual) {
+    return bandwidth < CLUSTER_SLOW_FACTOR * usual;
 }
+
+enum analysis_verdict analysis_judge_looks(const struct analysis_looks *looks) {
+    double share = (double)looks->quiet / (looks->count + 1);
+    double trust = looks->quiet == looks->count ? 1 : trust_when_busy;
+    if (looks->quiet > 0 && pow(1 - trust * share, looks->count) < chance_max) {
+        return VERDICT_SLOW;
+    }
+    return looks->count >= ANALYSIS_LOOKS_MAX ? VERDICT_UNCLEAR : VERDICT_NONE;
+}
+
 static void note(struct analysis_host *host, const char *what, double factor, const char *of) {
     size_t used = strlen(host->note);
     char words[80];
@@ -230,8 +241,7 @@ static void judge_bandwidth(const struct analysis_matrix *matrix, const struct l
                 judge_direction(matrix, levels, &usual[level], level, host, sends != 0, scratch);
             if (direction.partners >= 2 && (!(*known > 0) || direction.factor < *known)) {
                 *known = direction.factor;
-                slow[sends] =
-                    is_slow(direction.factor, direction.noise) && direction.confirmed >= CONFIRMED_MIN;
+                slow[sends] = analysis_is_slow(direction.factor, 1) && direction.confirmed >= CONFIRMED_MIN;
             }
         }
     }
@@ -281,10 +291,11 @@ static void judge_links(const struct analysis_matrix *matrix, const struct level
             const struct analysis_usual *level = &usual[levels_joining(levels, i, j)];
             double typical = usual_of_cell(matrix, level, cell);
             double factor = (double)matrix->bandwidth[cell] / typical;
-            /* What pairs at the same time take from each other is no fault of one of them. */
-            double noise =
-                fmax((double)matrix->bandwidth_spread[cell], matrix->alone[cell] ? 0 : level->shared_spread);
-            if (is_slow(factor, noise / typical)) {
+            /* What pairs at the same time take from each other is no fault of one of them. Of those alone a
+             * noisy one is looked at again too: that may hide how slow it is. */
+            double noise = fmax((double)matrix->bandwidth_spread[cell], level->shared_spread) / typical;
+            if (analysis_is_slow(factor, 1) &&
+                (matrix->alone[cell] || 1 - factor > slow_in_spreads * noise)) {
                 slow[count++] = (struct analysis_link){i, j, factor, matrix->alone[cell]};
             }
         }
@@ -298,7 +309,7 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
                          struct arena *arena, struct analysis_host *hosts, struct analysis_links *links,
                          struct analysis_links *suspects) {
     struct analysis_usual usual[LEVELS_MAX];
-    double *scratch = ARENA_ARRAY(arena, double, 2 * matrix->hosts);
+    double *scratch = ARENA_ARRAY(arena, double, matrix->hosts);
     for (size_t level = 0; level < levels->count; level++) {
         analysis_usual(matrix, levels, level, arena, &usual[level]);
     }
@@ -311,6 +322,21 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
     judge_links(matrix, levels, usual, hosts, VERDICT_NONE, arena, suspects);
 }
 
-bool analysis_is_slow(double bandwidth, double spread, double usual) {
-    return is_slow(bandwidth / usual, spread / usual);
+void analysis_find_loaded(const struct records *records, int32_t level, double *best, double *second) {
+    *best = *second = 0;
+    for (int32_t repetition = 0, streams = 1; streams > 0; repetition++) {
+        double sum = 0;
+        streams = 0;
+        for (size_t r = 0; r < records->count; r++) {
+            const struct record *record = &records->items[r];
+            if (record->phase == PHASE_LOADED && record->level == level && record->operation == repetition &&
+                record->summary.count > 0) {
+                sum += record->summary.median;
+                streams++;
+            }
+        }
+        double mean = streams > 0 ? sum / streams : 0;
+        *second = fmax(*second, fmin(mean, *best));
+        *best = fmax(*best, mean);
+    }
 }

@@ -17,6 +17,16 @@ enum analysis_verdict {
     VERDICT_UNCLEAR /* too much else went on to tell */
 };
 
+/* Looks at a suspect direction, all of them slow, each followed by one at a sound direction of the same
+ * level. */
+struct analysis_looks {
+    int32_t count, quiet; /* quiet: the sound direction was as fast as usual */
+};
+enum { ANALYSIS_LOOKS_MAX = 40 }; /* then it is unclear */
+
+/* VERDICT_SLOW once a sound link would hardly ever be slow so many times; VERDICT_NONE: look on. */
+enum analysis_verdict analysis_judge_looks(const struct analysis_looks *looks);
+
 /* Pairs of hosts: [i * hosts + j] is from host i to host j; NaN where not measured. */
 struct analysis_matrix {
     size_t hosts;
@@ -42,7 +52,7 @@ void analysis_find_levels(const struct analysis_matrix *matrix, struct arena *ar
 struct analysis_usual {
     size_t pairs;
     double latency, latency_spread;     /* medians over pairs of their lower quartile; interquartile range */
-    double least_latency;               /* median over pairs of the least */
+    double least_latency;               /* lower quartile over pairs of the least */
     double bandwidth, bandwidth_spread; /* of directions measured alone, where there are any: their upper
                                            quartile, since slow ones are the exception */
     double shared_bandwidth, shared_spread; /* the same of directions measured at the same time as others */
@@ -75,7 +85,14 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
                          struct arena *arena, struct analysis_host *hosts, struct analysis_links *links,
                          struct analysis_links *suspects);
 
-/* Whether a bandwidth with that spread deviates from the usual. */
-bool analysis_is_slow(double bandwidth, double spread, double usual);
+/* The mean rate of the streams that loaded a level at the same time, in the repetition that other work took
+ * least from, and in the next; 0: not measured. */
+void analysis_find_loaded(const struct records *records, int32_t level, double *best, double *second);
+
+/* A loss under load below this factor is noise of the measurement. */
+#define ANALYSIS_LOAD_NOISE 1.2
+
+/* Whether a bandwidth deviates from the usual. */
+bool analysis_is_slow(double bandwidth, double usual);
 
 #endif

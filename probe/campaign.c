@@ -139,6 +139,26 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
     return good;
 }
 
+bool campaign_measure_one(struct campaign *campaign, const struct record *key,
+                          const struct campaign_pair *pair, double seconds, struct summary *seen,
+                          struct error *error) {
+    const struct records *records = campaign->records;
+    struct record asked = *key;
+    asked.from = pair->from;
+    asked.to = pair->to;
+    asked.members = 1;
+    const struct record *known = records_find(campaign->records, &asked);
+    if (known != NULL) {
+        *seen = known->summary;
+        return true;
+    }
+    if (!campaign_measure(campaign, key, pair, 1, seconds, false, error)) {
+        return false;
+    }
+    *seen = records->items[records->count - 1].summary;
+    return true;
+}
+
 void campaign_gather(const struct campaign *campaign, struct arena *arena, struct analysis_matrix *matrix) {
     const struct placement *placement = campaign->placement;
     analysis_gather(campaign->records, placement->host_of, placement->host_count, arena, matrix);

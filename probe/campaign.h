@@ -37,6 +37,7 @@ struct campaign {
     struct levels levels;                 /* of the network, by host; count 0 with one host */
     struct analysis_host *hosts;          /* how each deviates; with two hosts or more */
     struct analysis_links slow_links;     /* of sound hosts */
+    struct analysis_looks *looks;         /* at each direction that looked slow; with two hosts or more */
     uint8_t *verdicts;    /* enum analysis_verdict of each direction of a pair; with two hosts or more */
     size_t unclear_links; /* that looked slow while too much else went on to tell */
     bool by_bandwidth;    /* the levels show in bandwidth, not in latency */
@@ -67,6 +68,11 @@ enum { CAMPAIGN_LATENCY_BYTES = 8, CAMPAIGN_STREAM_BYTES = 4 << 20 };
  * level; `together`: their timed parts begin together. */
 bool campaign_measure(struct campaign *campaign, const struct record *key, const struct campaign_pair *pairs,
                       size_t count, double seconds, bool together, struct error *error);
+
+/* One pair alone, and what was seen, now or in an earlier run. */
+bool campaign_measure_one(struct campaign *campaign, const struct record *key,
+                          const struct campaign_pair *pair, double seconds, struct summary *seen,
+                          struct error *error);
 
 /* The pairs of hosts measured so far, with the verdicts on them. */
 void campaign_gather(const struct campaign *campaign, struct arena *arena, struct analysis_matrix *matrix);

@@ -51,7 +51,9 @@ static bool guard(const struct task *task, const char *what, void (*act)(void *)
         watchdog_try_first(escape_now, grace_seconds);
         escape_open();
     }
+    wait_set_yielding(true);
     act(argument);
+    wait_set_yielding(false);
     escape_close();
     watchdog_disarm();
     return true;

@@ -63,14 +63,32 @@ static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size
     return count < 2 || phases_time_is_up(campaign) || measure_group(campaign, ranks, count, group, error);
 }
 
+static size_t sound_hosts(const struct campaign *campaign) {
+    size_t sound = 0;
+    for (size_t i = 0; i < campaign->placement->host_count; i++) {
+        sound += campaign->hosts[i].note[0] == '\0' ? 1 : 0;
+    }
+    return sound;
+}
+
+/* Groups are of sound hosts where there are two: the slow ones would set the pace of all, and the file says
+ * apart how slow they are. */
+static bool takes_part(const struct campaign *campaign, size_t host) {
+    return campaign->hosts[host].note[0] == '\0' || sound_hosts(campaign) < 2;
+}
+
 /* Leaders ordered so that each further one is across the outermost level where possible: groups of them then
  * span it at every size. */
 static size_t leaders_across(const struct campaign *campaign, int32_t *ranks) {
-    size_t hosts = campaign->placement->host_count, count = 0;
+    size_t hosts = campaign->placement->host_count, count = 0, members = 0;
     bool *taken = ARENA_ARRAY(campaign->arena, bool, hosts);
+    for (size_t i = 0; i < hosts; i++) {
+        taken[i] = !takes_part(campaign, i);
+        members += taken[i] ? 0 : 1;
+    }
     size_t outer = campaign->levels.count - 1;
     size_t groups = outer == 0 ? hosts : campaign->levels.level[outer - 1].group_count;
-    while (count < hosts) {
+    while (count < members) {
         for (size_t group = 0; group < groups; group++) {
             for (size_t i = 0; i < hosts; i++) {
                 size_t of = outer == 0 ? i : (size_t)campaign->levels.level[outer - 1].group_of[i];
@@ -85,12 +103,22 @@ static size_t leaders_across(const struct campaign *campaign, int32_t *ranks) {
     return count;
 }
 
-static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks) {
+static size_t leaders_of_group(const struct campaign *campaign, int32_t group, int32_t *ranks) {
     size_t count = 0;
     for (size_t i = 0; i < campaign->placement->host_count; i++) {
-        if (campaign->levels.level[0].group_of[i] == campaign->levels.level[0].group_of[0]) {
+        if (campaign->levels.level[0].group_of[i] == group && takes_part(campaign, i)) {
             ranks[count++] = campaign_leader(campaign, i);
         }
+    }
+    return count;
+}
+
+/* Those of the first innermost group that has two. */
+static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks) {
+    const struct levels_level *level = &campaign->levels.level[0];
+    size_t count = 0;
+    for (size_t group = 0; group < level->group_count && count < 2; group++) {
+        count = leaders_of_group(campaign, (int32_t)group, ranks);
     }
     return count;
 }
@@ -125,10 +153,13 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
     bool more_ranks = placement->host_count > 1 && (size_t)placement->ranks > placement->host_count;
     if (more_ranks && !phases_time_is_up(campaign)) {
         int32_t *all = ARENA_ARRAY(campaign->arena, int32_t, room);
+        size_t count = 0;
         for (size_t i = 0; i < room; i++) {
-            all[i] = (int32_t)i;
+            if (takes_part(campaign, (size_t)placement->host_of[i])) {
+                all[count++] = (int32_t)i;
+            }
         }
-        return measure_group(campaign, all, room, GROUP_EVERYTHING, error);
+        return measure_group(campaign, all, count, GROUP_EVERYTHING, error);
     }
     return true;
 }

@@ -9,16 +9,16 @@
 static const double look_seconds = 0.08;
 static const double warm_up_seconds = 0.03;
 static const double latency_seconds = 0.03;
-static const double passes_share = 0.1;                       /* of the time limit, for latencies */
-static const double bettered_share = 0.05, bettered_by = 0.1; /* of the pairs; of a pair's least latency */
-static const double looks_share = 0.15; /* of the time limit: what looking again may take */
+static const double passes_share = 0.05;  /* of the time limit, for latencies */
+static const double settled_share = 0.02; /* by which the two least looks at a latency may differ */
+static const double looks_share = 0.15;   /* of the time limit: what looking again may take */
 static const double control_share =
     0.9; /* of the usual: a control this fast shows that nothing else goes on */
 enum {
-    PASSES_MAX = 8,      /* over all pairs, for their latency */
-    REFERENCE_PAIRS = 4, /* of each level, measured alone where a whole round ran at once */
-    LOOKS_MAX = 9,       /* at one link, until it is cleared or confirmed */
-    LOOKS_TO_CONFIRM = 3 /* each slow, between controls that are not */
+    PASSES_MAX = 20,      /* over all pairs, for their latency */
+    REFERENCE_PAIRS = 4,  /* of each level, measured alone where a whole round ran at once */
+    CONTROLS_MAX = 4,     /* sound links that a suspect is compared with */
+    SUSPECTS_AT_ONCE = 3, /* that are looked at in turn */
 };
 
 static const struct record look_key = {
@@ -67,42 +67,77 @@ static void find_levels(struct campaign *campaign) {
     arena_destroy(scratch);
 }
 
-/* Looks at one direction alone; `look` numbers the looks at it. */
+/* Looks at one direction alone; `number` tells the looks apart. */
 static bool look(struct campaign *campaign, const struct campaign_pair *pair, int32_t number,
-                 struct error *error) {
+                 struct summary *seen, struct error *error) {
     struct record key = look_key;
     key.level = number;
-    return campaign_measure(campaign, &key, pair, 1, look_seconds, false, error);
+    return campaign_measure_one(campaign, &key, pair, look_seconds, seen, error);
 }
 
-/* The least latency of each pair is what a link can do, once other work left it alone: pairs are looked at
- * again, in turn, until a pass betters few of them, or takes too long. */
+/* The least and the second of a pair's looks at its latency, seconds; infinite where there were fewer. */
+struct least_looks {
+    double least, second;
+};
+
+static bool is_settled(const struct least_looks *looks) {
+    return looks->second <= (1 + settled_share) * looks->least;
+}
+
+static void add_look(struct least_looks *looks, double seconds) {
+    if (seconds < looks->least) {
+        looks->second = looks->least;
+        looks->least = seconds;
+    } else if (seconds < looks->second) {
+        looks->second = seconds;
+    }
+}
+
+static void gather_looks(const struct campaign *campaign, struct least_looks *looks) {
+    size_t hosts = campaign->placement->host_count;
+    for (size_t i = 0; i < hosts * hosts; i++) {
+        looks[i] = (struct least_looks){HUGE_VAL, HUGE_VAL};
+    }
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->phase == PHASE_PAIRS && record->kind == TASK_LATENCY) {
+            size_t from = (size_t)campaign->placement->host_of[record->from],
+                   to = (size_t)campaign->placement->host_of[record->to];
+            add_look(&looks[from < to ? from * hosts + to : to * hosts + from], record->summary.minimum);
+        }
+    }
+}
+
+/* The least latency of each pair is what a link can do, once other work left it alone. Two looks that agree
+ * show that it did: pairs are looked at again, in turn, until that is so for all, or it takes too long. */
 static bool settle_latencies(struct campaign *campaign, struct error *error) {
     struct record key = {.phase = PHASE_PAIRS, .kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
-    size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, bettered = pairs;
-    double cost = (double)pairs * (latency_seconds + warm_up_seconds);
+    size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, unsettled = pairs;
     double end = MPI_Wtime() + passes_share * campaign->limit_seconds;
-    for (key.level = 1; key.level <= PASSES_MAX && (double)bettered > bettered_share * (double)pairs;
-         key.level++) {
-        if (MPI_Wtime() + cost > end) {
-            return true;
-        }
-        struct arena *scratch = arena_create();
-        struct analysis_matrix before;
-        campaign_gather(campaign, scratch, &before);
-        bool good = true;
-        bettered = 0;
-        for (size_t i = 0; i < hosts && good; i++) {
-            for (size_t j = i + 1; j < hosts && good; j++) {
-                struct campaign_pair pair = {campaign_leader(campaign, i), campaign_leader(campaign, j)};
-                good = campaign_measure(campaign, &key, &pair, 1, latency_seconds, false, error);
-                double least = campaign->records->items[campaign->records->count - 1].summary.minimum;
-                bettered += least < (1 - bettered_by) * (double)before.latency[i * hosts + j] ? 1 : 0;
+    if (MPI_Wtime() + (double)pairs * (latency_seconds + warm_up_seconds) > end) {
+        return true;
+    }
+    struct least_looks *looks = ARENA_ARRAY(campaign->arena, struct least_looks, hosts * hosts);
+    gather_looks(campaign, looks);
+    for (key.level = 1; key.level <= PASSES_MAX && unsettled > 0; key.level++) {
+        unsettled = 0;
+        for (size_t i = 0; i < hosts; i++) {
+            for (size_t j = i + 1; j < hosts; j++) {
+                const struct campaign_pair pair = {campaign_leader(campaign, i),
+                                                   campaign_leader(campaign, j)};
+                struct summary seen;
+                if (is_settled(&looks[i * hosts + j])) {
+                    continue;
+                }
+                if (MPI_Wtime() > end) {
+                    return true;
+                }
+                if (!campaign_measure_one(campaign, &key, &pair, latency_seconds, &seen, error)) {
+                    return false;
+                }
+                add_look(&looks[i * hosts + j], seen.minimum);
+                unsettled += is_settled(&looks[i * hosts + j]) ? 0 : 1;
             }
-        }
-        arena_destroy(scratch);
-        if (!good) {
-            return false;
         }
     }
     return true;
@@ -111,11 +146,12 @@ static bool settle_latencies(struct campaign *campaign, struct error *error) {
 /* Some pairs of each level alone, both ways: what is usual there, where the rounds shared uplinks. */
 static bool measure_references(struct campaign *campaign, struct error *error) {
     struct campaign_pair pairs[REFERENCE_PAIRS];
+    struct summary seen;
     for (size_t level = 0; level < campaign->levels.count; level++) {
         size_t count = phases_sample_pairs(campaign, level, REFERENCE_PAIRS, pairs);
         for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
             struct campaign_pair back = {pairs[i].to, pairs[i].from};
-            if (!look(campaign, &pairs[i], 1, error) || !look(campaign, &back, 1, error)) {
+            if (!look(campaign, &pairs[i], 1, &seen, error) || !look(campaign, &back, 1, &seen, error)) {
                 return false;
             }
         }
@@ -123,105 +159,104 @@ static bool measure_references(struct campaign *campaign, struct error *error) {
     return true;
 }
 
-/* A sound direction of the level, other hosts' where possible, the fastest of them; false when there is none.
- */
-static bool find_control(const struct campaign *campaign, const struct analysis_matrix *matrix,
-                         const struct analysis_link *link, double usual, struct analysis_link *control) {
-    size_t hosts = matrix->hosts, level = levels_joining(&campaign->levels, link->from, link->to);
-    double best = 0;
+/* Sound directions of the level to compare a suspect with: those of other hosts first, then the fastest.
+ * Returns how many. */
+static size_t find_controls(const struct campaign *campaign, const struct analysis_matrix *matrix,
+                            const struct analysis_link *link, double usual,
+                            struct campaign_pair controls[CONTROLS_MAX]) {
+    size_t hosts = matrix->hosts, level = levels_joining(&campaign->levels, link->from, link->to), count = 0;
+    double scores[CONTROLS_MAX];
     for (size_t i = 0; i < hosts; i++) {
         for (size_t j = 0; j < hosts; j++) {
             size_t cell = i * hosts + j;
             double factor = (double)matrix->bandwidth[cell] / usual;
             bool shares = i == link->from || j == link->to;
             double score = factor + (shares ? 0 : 1);
-            if (i != j && matrix->alone[cell] && matrix->verdict[cell] == VERDICT_NONE &&
-                factor >= control_share && score > best && levels_joining(&campaign->levels, i, j) == level) {
-                best = score;
-                *control = (struct analysis_link){i, j, factor, true};
+            if (i == j || !matrix->alone[cell] || matrix->verdict[cell] != VERDICT_NONE ||
+                !(factor >= control_share) || levels_joining(&campaign->levels, i, j) != level) {
+                continue;
+            }
+            size_t place = count < CONTROLS_MAX ? count++ : CONTROLS_MAX;
+            for (; place > 0 && scores[place - 1] < score; place--) {
+                if (place < CONTROLS_MAX) {
+                    scores[place] = scores[place - 1];
+                    controls[place] = controls[place - 1];
+                }
+            }
+            if (place < CONTROLS_MAX) {
+                scores[place] = score;
+                controls[place] =
+                    (struct campaign_pair){campaign_leader(campaign, i), campaign_leader(campaign, j)};
             }
         }
     }
-    return best > 0;
+    return count;
 }
 
-/* A suspect, the link it is compared with, and what is usual for both. */
-struct trial {
-    struct campaign_pair suspect, control;
-    bool has_control;
-    double usual;
-    int32_t number; /* of the next look, the same for both */
-};
-
-static void start_trial(const struct campaign *campaign, const struct analysis_link *link,
-                        struct trial *trial) {
+/* One look at a suspect, and one at a sound link of the same level, those there are in turn. */
+static bool look_again(struct campaign *campaign, const struct analysis_link *link, int32_t *number,
+                       struct error *error) {
+    size_t hosts = campaign->placement->host_count, cell = link->from * hosts + link->to;
+    struct analysis_looks *looks = &campaign->looks[cell];
     struct arena *scratch = arena_create();
     struct analysis_matrix matrix;
     struct analysis_usual usual;
-    struct analysis_link control = {0};
+    struct campaign_pair controls[CONTROLS_MAX];
+    const struct campaign_pair suspect = {campaign_leader(campaign, link->from),
+                                          campaign_leader(campaign, link->to)};
     campaign_gather(campaign, scratch, &matrix);
     analysis_usual(&matrix, &campaign->levels, levels_joining(&campaign->levels, link->from, link->to),
                    scratch, &usual);
-    *trial = (struct trial){.usual = usual.bandwidth};
-    trial->has_control = find_control(campaign, &matrix, link, usual.bandwidth, &control);
-    trial->suspect =
-        (struct campaign_pair){campaign_leader(campaign, link->from), campaign_leader(campaign, link->to)};
-    trial->control = (struct campaign_pair){campaign_leader(campaign, control.from),
-                                            campaign_leader(campaign, control.to)};
-    for (size_t r = 0; r < campaign->records->count; r++) {
-        const struct record *record = &campaign->records->items[r];
-        if (record->phase == PHASE_PAIRS && record->kind == TASK_STREAM && record->level >= trial->number) {
-            trial->number = record->level + 1;
-        }
-    }
+    size_t control_count = find_controls(campaign, &matrix, link, usual.bandwidth, controls);
     arena_destroy(scratch);
-}
-
-static const struct summary *last_look(const struct campaign *campaign) {
-    return &campaign->records->items[campaign->records->count - 1].summary;
-}
-
-/* Looks at the control. `quiet`: it is as fast as usual; true where there is none. */
-static bool look_at_control(struct campaign *campaign, struct trial *trial, bool *quiet,
-                            struct error *error) {
-    *quiet = true;
-    if (!trial->has_control) {
-        return true;
-    }
-    if (!look(campaign, &trial->control, trial->number++, error)) {
+    struct summary seen;
+    if (!look(campaign, &suspect, (*number)++, &seen, error)) {
         return false;
     }
-    *quiet = last_look(campaign)->upper_quartile >= control_share * trial->usual;
+    looks->count++;
+    if (analysis_is_slow(seen.upper_quartile, usual.bandwidth) && control_count > 0) {
+        if (!look(campaign, &controls[(size_t)looks->count % control_count], (*number)++, &seen, error)) {
+            return false;
+        }
+        looks->quiet += seen.upper_quartile >= control_share * usual.bandwidth ? 1 : 0;
+    }
+    campaign->verdicts[cell] = (uint8_t)analysis_judge_looks(looks);
+    campaign->unclear_links += campaign->verdicts[cell] == VERDICT_UNCLEAR ? 1 : 0;
     return true;
 }
 
-/* Suspect, control, suspect, control ... until the suspect was as fast as usual once, or slow often enough
- * while the controls before and after it were not. */
-static bool try_link(struct campaign *campaign, const struct analysis_link *link,
-                     enum analysis_verdict *verdict, struct error *error) {
-    struct trial trial;
-    bool before = true, after;
-    int slow = 0;
-    start_trial(campaign, link, &trial);
-    *verdict = VERDICT_UNCLEAR;
-    for (int number = 0; number < LOOKS_MAX && !phases_time_is_up(campaign); number++) {
-        if (!look(campaign, &trial.suspect, trial.number++, error)) {
-            return false;
+/* The number of the next look, larger than that of any. */
+static int32_t next_number(const struct campaign *campaign) {
+    int32_t number = 1;
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->phase == PHASE_PAIRS && record->level >= number) {
+            number = record->level + 1;
         }
-        const struct summary summary = *last_look(campaign);
-        if (!analysis_is_slow(summary.upper_quartile, summary_spread(&summary), trial.usual)) {
-            *verdict = VERDICT_NONE;
-            return true;
+    }
+    return number;
+}
+
+/* Rounds over the slowest suspects: so the looks at each are spread in time, and what slows some of them for
+ * a moment is over at others. A look that is as fast as usual clears a suspect, since the best look counts.
+ */
+static bool try_suspects(struct campaign *campaign, struct analysis_links *suspects, struct error *error) {
+    double end = MPI_Wtime() + looks_share * campaign->limit_seconds;
+    size_t hosts = campaign->placement->host_count;
+    int32_t number = next_number(campaign);
+    while (suspects->count > 0 && MPI_Wtime() < end && !phases_time_is_up(campaign)) {
+        for (size_t i = 0; i < suspects->count && i < SUSPECTS_AT_ONCE; i++) {
+            const struct analysis_link *link = &suspects->items[i];
+            bool host_is_slow =
+                campaign->hosts[link->from].note[0] != '\0' || campaign->hosts[link->to].note[0] != '\0';
+            if (!host_is_slow && !look_again(campaign, link, &number, error)) {
+                return false;
+            }
+            if (campaign->verdicts[link->from * hosts + link->to] != VERDICT_NONE) {
+                break; /* which may explain others */
+            }
         }
-        if (!look_at_control(campaign, &trial, &after, error)) {
-            return false;
-        }
-        slow += before && after ? 1 : 0;
-        before = after;
-        if (slow == LOOKS_TO_CONFIRM) {
-            *verdict = VERDICT_SLOW;
-            return true;
-        }
+        find_deviations(campaign, suspects);
     }
     return true;
 }
@@ -234,6 +269,7 @@ bool phases_run_levels(struct campaign *campaign, struct error *error) {
     }
     campaign->hosts = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
     campaign->verdicts = ARENA_ARRAY(campaign->arena, uint8_t, hosts * hosts);
+    campaign->looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts * hosts);
     if (!settle_latencies(campaign, error)) {
         return false;
     }
@@ -241,17 +277,9 @@ bool phases_run_levels(struct campaign *campaign, struct error *error) {
     if (campaign->plan.at_once > 1 && !measure_references(campaign, error)) {
         return false;
     }
-    double end = MPI_Wtime() + looks_share * campaign->limit_seconds;
     find_deviations(campaign, &suspects);
-    while (suspects.count > 0 && MPI_Wtime() < end && !phases_time_is_up(campaign)) {
-        const struct analysis_link *link = &suspects.items[0];
-        enum analysis_verdict verdict;
-        if (!try_link(campaign, link, &verdict, error)) {
-            return false;
-        }
-        campaign->verdicts[link->from * hosts + link->to] = (uint8_t)verdict;
-        campaign->unclear_links += verdict == VERDICT_UNCLEAR ? 1 : 0;
-        find_deviations(campaign, &suspects);
+    if (!try_suspects(campaign, &suspects, error)) {
+        return false;
     }
     for (size_t i = 0; i < suspects.count; i++) {
         campaign->unclear_links += suspects.items[i].alone ? 1 : 0;

@@ -5,7 +5,7 @@
 #include "probe/rails.h"
 
 static const double alone_seconds = 0.08, together_seconds = 0.6, warm_up_seconds = 0.03;
-enum { PAIRS_PER_LEVEL = 2, DIRECTIONS = 2 };
+enum { PAIRS_PER_LEVEL = 2, DIRECTIONS = 2, TOGETHER_REPETITIONS = 2 };
 
 static const struct record stream_key = {.kind = TASK_STREAM, .bytes = CAMPAIGN_STREAM_BYTES};
 
@@ -93,13 +93,42 @@ static bool run_alone(struct campaign *campaign, struct error *error) {
     return true;
 }
 
+/* Rounds over the rails that look slow: each again, and the one beside it that is the fastest, until it kept
+ * up once or was slow each time. */
+static bool run_suspects(struct campaign *campaign, struct error *error) {
+    struct rails_suspect suspects[RAILS_SLOW_MAX];
+    for (int32_t round = 1; round < RAILS_LOOKS; round++) {
+        struct arena *scratch = arena_create();
+        size_t count = rails_suspects(campaign->records, campaign->placement->host_of, scratch, suspects);
+        arena_destroy(scratch);
+        for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
+            struct record key = stream_key;
+            struct summary seen;
+            const struct rails_suspect *suspect = &suspects[i];
+            const struct campaign_pair pair = {suspect->from, suspect->to},
+                                       beside = {suspect->beside_from, suspect->beside_to};
+            key.phase = PHASE_RAIL;
+            key.operation = round;
+            key.level =
+                (int32_t)levels_joining(&campaign->levels, (size_t)campaign->placement->host_of[pair.from],
+                                        (size_t)campaign->placement->host_of[pair.to]);
+            if (!campaign_measure_one(campaign, &key, &pair, alone_seconds, &seen, error) ||
+                !campaign_measure_one(campaign, &key, &beside, alone_seconds, &seen, error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* All ranks of one host to all of another at the same time: what a node's cards carry together. */
 static bool run_together(struct campaign *campaign, struct error *error) {
     const struct placement *placement = campaign->placement;
     struct campaign_pair ends[PAIRS_PER_LEVEL];
     struct campaign_pair *pairs =
         ARENA_ARRAY(campaign->arena, struct campaign_pair, (size_t)placement->ranks);
-    for (size_t level = 0; level < campaign->levels.count; level++) {
+    for (size_t turn = 0; turn < TOGETHER_REPETITIONS * campaign->levels.count; turn++) {
+        size_t level = turn % campaign->levels.count;
         size_t found = phases_sample_pairs(campaign, level, PAIRS_PER_LEVEL, ends);
         for (size_t e = 0; e < found && !phases_time_is_up(campaign); e++) {
             size_t one = (size_t)placement->host_of[ends[e].from],
@@ -111,6 +140,7 @@ static bool run_together(struct campaign *campaign, struct error *error) {
             struct record key = stream_key;
             key.phase = PHASE_RAILS;
             key.level = (int32_t)level;
+            key.operation = (int32_t)(turn / campaign->levels.count);
             if (count > 1 && !campaign_measure(campaign, &key, pairs, count, together_seconds, true, error)) {
                 return false;
             }
@@ -121,7 +151,8 @@ static bool run_together(struct campaign *campaign, struct error *error) {
 
 bool phases_run_rails(struct campaign *campaign, struct error *error) {
     bool several = campaign->placement->host_count > 1 && campaign->placement->hosts[0].rank_count > 1;
-    return !several || (run_alone(campaign, error) && run_together(campaign, error));
+    return !several ||
+           (run_alone(campaign, error) && run_suspects(campaign, error) && run_together(campaign, error));
 }
 
 double phases_expect_rails(const struct campaign *campaign) {
@@ -133,5 +164,5 @@ double phases_expect_rails(const struct campaign *campaign) {
     double alone = count > 1 ? (double)(count * slots_of(campaign)) * DIRECTIONS : 0;
     double levels = campaign->levels.count > 0 ? (double)campaign->levels.count : 2;
     return alone * (alone_seconds + warm_up_seconds) +
-           PAIRS_PER_LEVEL * levels * (together_seconds + warm_up_seconds);
+           TOGETHER_REPETITIONS * PAIRS_PER_LEVEL * levels * (together_seconds + warm_up_seconds);
 }

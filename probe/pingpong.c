@@ -2,9 +2,13 @@
  *
  * Bandwidth: the initiator announces a sample of so many messages, the responder posts its receives and says
  * it is ready, the messages go, the responder acknowledges the last. What the sender's side alone sees would
- * be its socket buffers. The round trip of announcing is taken off. */
+ * be its socket buffers. The round trip of announcing is taken off.
+ *
+ * Streams at the same time go on without a pause, and what each moved between two moments counts, in which
+ * all of them were under way: samples would end sooner in the faster ones, and leave more to the others. */
 #include "probe/pingpong.h"
 
+#include <limits.h>
 #include <math.h>
 #include <mpi.h>
 #include <stdlib.h>
@@ -19,8 +23,14 @@ enum {
     WINDOW = 4,               /* messages on the way at once */
     STREAM_MESSAGES_MAX = 64, /* in one sample */
     BATCH_MAX = 512,          /* round trips in one sample */
-    FIRST_CHECK = 16          /* samples before the first look whether the median is settled; then doubled */
+    FIRST_CHECK = 16,         /* samples before the first look whether the median is settled; then doubled */
+    TOGETHER_MESSAGES = 64,   /* of each of the streams at the same time, about */
+    TOGETHER_SHARING = 4,     /* that many get less than one alone, which is reckoned with up to here */
+    TOGETHER_MESSAGES_MIN = 8 /* however slow */
 };
+static const int64_t together_bytes_min = 65536;
+/* Of the time given to streams at the same time: what counts begins and ends then, and when they stop. */
+static const double together_from = 0.2, together_until = 1, together_stop = 1.25;
 static const double batch_seconds = 30e-6; /* the clock's own time of about 50 ns is then far below 1 % */
 static const double stream_sample_seconds = 10e-3;
 static const double announce_share =
@@ -79,18 +89,14 @@ static void sampler_start(struct sampler *sampler, const struct task *task) {
     sampler->end = MPI_Wtime() + task->seconds;
 }
 
-/* Adds a value; true when no more are needed. Streams that run together go on until their time is up, and
- * what comes later is not counted, since others may have ended by then. */
-static bool sampler_add(struct sampler *sampler, double value, bool together) {
+/* Adds a value; true when no more are needed. */
+static bool sampler_add(struct sampler *sampler, double value) {
     bool spent = MPI_Wtime() > sampler->end;
-    if (together && spent && sampler->count >= SAMPLES_MIN) {
-        return true;
-    }
     sampler->values[sampler->count++] = value;
     if (sampler->count == sampler->limit || (sampler->count >= SAMPLES_MIN && spent)) {
         return true;
     }
-    if (together || sampler->count < sampler->check_at) {
+    if (sampler->count < sampler->check_at) {
         return false;
     }
     sampler->check_at *= 2;
@@ -142,7 +148,7 @@ static bool latency_initiator(const struct task *task, const char *out, char *in
         if (!round_trips(task, out, in, trips, &half)) {
             return false;
         }
-    } while (!sampler_add(sampler, half, false));
+    } while (!sampler_add(sampler, half));
     return send(out, 0, TAG_DATA, task); /* an empty message ends it */
 }
 
@@ -207,8 +213,10 @@ static bool flow_step(struct flow *flow, int message, const struct task *task) {
     return true;
 }
 
+enum { UNTIL_EMPTY = -1 }; /* messages come until there are WINDOW empty ones */
+
 struct control {
-    int32_t messages; /* of the next sample; 0: no more */
+    int32_t messages; /* of the next sample; 0: no more; UNTIL_EMPTY */
 };
 
 /* The messages of one sample, after both sides agreed to begin. */
@@ -279,6 +287,97 @@ static bool start_together(const struct task *task) {
     return all;
 }
 
+/* Messages of streams at the same time: many in the time given, but none shorter than a link needs. */
+static int64_t together_bytes(const struct task *task, double bytes_per_second) {
+    int sharing = task->together_count < TOGETHER_SHARING ? task->together_count : TOGETHER_SHARING;
+    double wanted = bytes_per_second * task->seconds / (TOGETHER_MESSAGES * sharing);
+    int64_t bytes = task->bytes;
+    while (bytes > together_bytes_min && (double)bytes > wanted) {
+        bytes /= 2;
+    }
+    return bytes;
+}
+
+/* Sends without a pause until the time is up, and hears what arrived. */
+static bool send_together(const struct task *task, char *memory, double *bytes_per_second) {
+    struct flow flow;
+    int message = 0;
+    double end = MPI_Wtime() + together_stop * task->seconds;
+    flow_start(&flow, true, INT_MAX, memory, task);
+    while (MPI_Wtime() < end || message < TOGETHER_MESSAGES_MIN) {
+        if (!flow_step(&flow, message++, task)) {
+            return false;
+        }
+    }
+    flow.total = flow.next;
+    while (message < flow.total) {
+        if (!flow_step(&flow, message++, task)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < WINDOW; i++) {
+        if (!send(memory, 0, TAG_DATA, task)) {
+            return false;
+        }
+    }
+    return receive(bytes_per_second, sizeof *bytes_per_second, TAG_ACKNOWLEDGE, task);
+}
+
+/* The rate of what arrives between two moments. The sender would count what its socket buffers take, too. */
+struct arrivals {
+    double begin, from, bytes_per_second; /* begin: of the first message; from: of the first that counts */
+    double bytes;                         /* since `from` */
+    int counted;
+};
+
+static void arrivals_add(struct arrivals *arrivals, double bytes, double seconds) {
+    double now = MPI_Wtime(), share;
+    arrivals->begin = arrivals->begin > 0 ? arrivals->begin : now;
+    share = (now - arrivals->begin) / seconds;
+    if (share < together_from || (share > together_until && arrivals->counted >= TOGETHER_MESSAGES_MIN)) {
+        return;
+    }
+    if (arrivals->counted++ == 0) {
+        arrivals->from = now;
+        return;
+    }
+    arrivals->bytes += bytes;
+    arrivals->bytes_per_second = arrivals->bytes / fmax(now - arrivals->from, MPI_Wtick());
+}
+
+/* The other side of it. */
+static bool receive_together(const struct task *task, char *memory) {
+    struct flow flow;
+    struct arrivals arrivals = {0};
+    int empty = 0;
+    flow_start(&flow, false, INT_MAX, memory, task);
+    for (int message = 0; empty < WINDOW; message++) {
+        MPI_Status status;
+        int bytes;
+        if (!wait_request(&flow.requests[message % WINDOW], task->stall_seconds, WAIT_SPIN, &status)) {
+            return false;
+        }
+        MPI_Get_count(&status, MPI_BYTE, &bytes);
+        empty += bytes == 0 ? 1 : 0;
+        if (empty == 0) {
+            arrivals_add(&arrivals, bytes, task->seconds);
+            flow_post(&flow, task);
+        }
+    }
+    return send(&arrivals.bytes_per_second, sizeof arrivals.bytes_per_second, TAG_ACKNOWLEDGE, task);
+}
+
+/* The timed part of a stream among others; one sample. */
+static bool stream_together(const struct task *task, char *memory, double alone, struct sampler *sampler) {
+    struct task part = *task;
+    const struct control control = {UNTIL_EMPTY};
+    part.bytes = together_bytes(task, alone);
+    sampler_start(sampler, task);
+    sampler->count = 1;
+    return send(&control, sizeof control, TAG_CONTROL, task) && start_together(task) &&
+           send_together(&part, memory, &sampler->values[0]);
+}
+
 static bool stream_initiator(const struct task *task, char *memory, struct sampler *sampler) {
     int messages = 1;
     double seconds, announced, round_trip = HUGE_VAL;
@@ -295,8 +394,10 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
             break; /* long enough for a connection to come up to speed */
         }
     }
-    if (task->together_count > 1 && !start_together(task)) {
-        return false;
+    const struct control stop = {0};
+    if (task->together_count > 1) {
+        return stream_together(task, memory, messages * (double)task->bytes / seconds, sampler) &&
+               send(&stop, sizeof stop, TAG_CONTROL, task);
     }
     sampler_start(sampler, task);
     double ways = task->kind == TASK_EXCHANGE ? 2 : 1, rate;
@@ -307,8 +408,7 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
         round_trip = fmin(round_trip, announced);
         double moving = seconds - fmin(round_trip, announce_share * seconds);
         rate = ways * messages * (double)task->bytes / moving;
-    } while (!sampler_add(sampler, rate, task->together_count > 1));
-    const struct control stop = {0};
+    } while (!sampler_add(sampler, rate));
     return send(&stop, sizeof stop, TAG_CONTROL, task);
 }
 
@@ -323,8 +423,14 @@ static bool stream_responder(const struct task *task, char *memory) {
         if (!receive(&control, sizeof control, TAG_CONTROL, &patient)) {
             return false;
         }
-        if (control.messages <= 0) {
+        if (control.messages == 0) {
             return true;
+        }
+        if (control.messages == UNTIL_EMPTY) {
+            if (!receive_together(&patient, memory + (size_t)task->bytes * WINDOW)) {
+                return false;
+            }
+            continue;
         }
         expect(task, control.messages, &in, memory);
         if (!send(&word, 1, TAG_ACKNOWLEDGE, task) || !move(task, control.messages, &in, memory) ||

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double slow_share = 0.2;    /* a rail this far below the fastest is slow ... */
-static const double slow_in_spreads = 3; /* ... if that is also this many of its own spreads */
+#include "common/cluster.h"
 
 static const struct node_summary_part *find_gpu(const struct node_summary *node, const char *pci) {
     for (int64_t i = 0; pci != NULL && pci[0] != '\0' && i < node->part_count; i++) {
@@ -59,47 +58,82 @@ void rails_find_nic(const struct node_summary *node, const struct rails_rank *ra
     }
 }
 
-/* The fastest rail of the same pair of hosts, in the same direction. */
-static double fastest_beside(const struct records *records, const int32_t *host_of,
-                             const struct record *record) {
-    double fastest = 0;
-    for (size_t r = 0; r < records->count; r++) {
-        const struct record *other = &records->items[r];
-        if (other->phase == PHASE_RAIL && host_of[other->from] == host_of[record->from] &&
-            host_of[other->to] == host_of[record->to]) {
-            fastest = fmax(fastest, other->summary.median);
-        }
-    }
-    return fastest;
-}
-
-/* What one host's rail gets in one direction. */
-struct rail {
-    bool measured, sound; /* sound: beside one partner at least it keeps up */
-    double factor;        /* the best */
+/* Looks at one rail between two hosts, in one direction. Other work only takes away, so the best counts. */
+struct look {
+    int32_t from, to;
+    double best;
+    size_t count;
 };
 
-void rails_judge(const struct records *records, const int32_t *host_of, const int32_t *local_of, size_t hosts,
-                 struct arena *arena, struct rails_slow slow[RAILS_SLOW_MAX], size_t *count) {
-    int32_t rails = 0;
+static struct look *gather(const struct records *records, struct arena *arena, size_t *count) {
+    struct look *looks = ARENA_ARRAY(arena, struct look, records->count + 1);
     *count = 0;
-    for (size_t r = 0; r < records->count; r++) {
-        const struct record *record = &records->items[r];
-        if (record->phase == PHASE_RAIL && local_of[record->from] >= rails) {
-            rails = local_of[record->from] + 1;
-        }
-    }
-    struct rail *all = ARENA_ARRAY(arena, struct rail, hosts * (size_t)(rails + 1) * 2);
     for (size_t r = 0; r < records->count; r++) {
         const struct record *record = &records->items[r];
         if (record->phase != PHASE_RAIL || record->summary.count == 0) {
             continue;
         }
-        double factor = record->summary.median / fastest_beside(records, host_of, record);
-        double noise = summary_spread(&record->summary) / record->summary.median;
-        bool sound = 1 - factor <= fmax(slow_share, slow_in_spreads * noise);
+        size_t i = 0;
+        while (i < *count && (looks[i].from != record->from || looks[i].to != record->to)) {
+            i++;
+        }
+        if (i == *count) {
+            looks[(*count)++] = (struct look){.from = record->from, .to = record->to};
+        }
+        looks[i].best = fmax(looks[i].best, record->summary.upper_quartile);
+        looks[i].count++;
+    }
+    return looks;
+}
+
+/* The fastest rail of the same pair of hosts, in the same direction. */
+static const struct look *fastest_beside(const struct look *looks, size_t count, const int32_t *host_of,
+                                         const struct look *look) {
+    const struct look *fastest = look;
+    for (size_t i = 0; i < count; i++) {
+        if (host_of[looks[i].from] == host_of[look->from] && host_of[looks[i].to] == host_of[look->to] &&
+            looks[i].best > fastest->best) {
+            fastest = &looks[i];
+        }
+    }
+    return fastest;
+}
+
+size_t rails_suspects(const struct records *records, const int32_t *host_of, struct arena *arena,
+                      struct rails_suspect suspects[RAILS_SLOW_MAX]) {
+    size_t count, found = 0;
+    const struct look *looks = gather(records, arena, &count);
+    for (size_t i = 0; i < count && found < RAILS_SLOW_MAX; i++) {
+        const struct look *beside = fastest_beside(looks, count, host_of, &looks[i]);
+        if (looks[i].count < RAILS_LOOKS && looks[i].best < CLUSTER_SLOW_FACTOR * beside->best) {
+            suspects[found++] = (struct rails_suspect){looks[i].from, looks[i].to, beside->from, beside->to,
+                                                       (int32_t)looks[i].count};
+        }
+    }
+    return found;
+}
+
+/* What one host's rail gets in one direction. */
+struct rail {
+    bool measured,
+        sound;     /* sound: beside one partner at least it keeps up, or it wasn't looked at often enough */
+    double factor; /* the best */
+};
+
+void rails_judge(const struct records *records, const int32_t *host_of, const int32_t *local_of, size_t hosts,
+                 struct arena *arena, struct rails_slow slow[RAILS_SLOW_MAX], size_t *count) {
+    size_t look_count;
+    int32_t rails = 0;
+    const struct look *looks = gather(records, arena, &look_count);
+    for (size_t i = 0; i < look_count; i++) {
+        rails = local_of[looks[i].from] >= rails ? local_of[looks[i].from] + 1 : rails;
+    }
+    struct rail *all = ARENA_ARRAY(arena, struct rail, hosts * (size_t)(rails + 1) * 2);
+    for (size_t i = 0; i < look_count; i++) {
+        double factor = looks[i].best / fastest_beside(looks, look_count, host_of, &looks[i])->best;
+        bool sound = factor >= CLUSTER_SLOW_FACTOR || looks[i].count < RAILS_LOOKS;
         for (int sends = 0; sends < 2; sends++) {
-            int32_t rank = sends ? record->from : record->to;
+            int32_t rank = sends ? looks[i].from : looks[i].to;
             struct rail *rail =
                 &all[((size_t)host_of[rank] * (size_t)rails + (size_t)local_of[rank]) * 2 + (size_t)sends];
             rail->measured = true;
@@ -107,6 +141,7 @@ void rails_judge(const struct records *records, const int32_t *host_of, const in
             rail->factor = fmax(rail->factor, factor);
         }
     }
+    *count = 0;
     for (size_t i = 0; i < hosts * (size_t)rails * 2 && *count < RAILS_SLOW_MAX; i++) {
         if (all[i].measured && !all[i].sound) {
             slow[(*count)++] = (struct rails_slow){i / 2 / (size_t)rails, (int32_t)(i / 2 % (size_t)rails),

@@ -25,6 +25,18 @@ struct rails_rank {
 void rails_find_nic(const struct node_summary *node, const struct rails_rank *ranks, size_t count,
                     size_t local, char nic[RAILS_TEXT]);
 
+/* A rail between two hosts that looks slow beside another of theirs, and was not looked at RAILS_LOOKS times
+ * yet. */
+struct rails_suspect {
+    int32_t from, to, beside_from, beside_to; /* ranks */
+    int32_t looks;                            /* so far */
+};
+enum { RAILS_SLOW_MAX = 64, RAILS_LOOKS = 8 };
+
+/* Returns how many there are. */
+size_t rails_suspects(const struct records *records, const int32_t *host_of, struct arena *arena,
+                      struct rails_suspect suspects[RAILS_SLOW_MAX]);
+
 /* A rail that is slower than the fastest of the same pair of hosts, to or from all that it was measured with.
  */
 struct rails_slow {
@@ -33,9 +45,10 @@ struct rails_slow {
     bool sends;    /* or receives */
     double factor; /* of the fastest rail */
 };
-enum { RAILS_SLOW_MAX = 64 };
 
-/* Out of PHASE_RAIL. `local_of` gives a rank's number on its host. */
+/* Out of PHASE_RAIL; a rail that looked slow each of RAILS_LOOKS times. `local_of` gives a rank's number on
+ * its host.
+ */
 void rails_judge(const struct records *records, const int32_t *host_of, const int32_t *local_of, size_t hosts,
                  struct arena *arena, struct rails_slow slow[RAILS_SLOW_MAX], size_t *count);
 

@@ -27,7 +27,8 @@ struct record {
     int32_t phase;     /* enum record_phase */
     int32_t kind;      /* enum task_kind */
     int32_t from, to;  /* ranks */
-    int32_t operation; /* enum collective_operation, of PHASE_COLLECTIVE; of PHASE_LOADED: which repetition */
+    int32_t operation; /* enum collective_operation, of PHASE_COLLECTIVE; of PHASE_LOADED, PHASE_RAIL and
+                          PHASE_RAILS: which repetition */
     int32_t transport; /* enum transport */
     int32_t members;   /* of the group; of pairs: how many ran at the same time */
     int32_t level;     /* of PHASE_PAIRS: how often it was measured before; of PHASE_LOADED, PHASE_RAIL: the

@@ -8,9 +8,6 @@
 #include "probe/analysis.h"
 #include "probe/rails.h"
 
-/* Below this the loss under load is noise of the measurement. */
-static const double oversubscription_noise = 1.2;
-
 /* Words in a GPU's name, and the shipped topology with that device; the first that fits. */
 static const struct {
     const char *word, *and_word; /* and_word NULL: none */
@@ -113,39 +110,28 @@ void result_summarize_over(const struct campaign *campaign, enum transport trans
     }
 }
 
-/* How much less each of many streams at a time gets than one alone: by their sum, in the repetition that
- * other work took least from. 1: no less, or not measured. */
+/* How much less each of many streams at a time gets than one alone. 1: no less, or not measured. */
 static double oversubscription(const struct campaign *campaign, int32_t level, double alone) {
-    double most = 0;
-    for (int32_t repetition = 0, streams = 1; streams > 0; repetition++) {
-        double sum = 0;
-        streams = 0;
-        for (size_t r = 0; r < campaign->records->count; r++) {
-            const struct record *record = &campaign->records->items[r];
-            if (record->phase == PHASE_LOADED && record->level == level && record->operation == repetition &&
-                record->summary.count > 0) {
-                sum += record->summary.median;
-                streams++;
-            }
-        }
-        most = streams > 0 ? fmax(most, sum / streams) : most;
-    }
+    double most, second;
+    analysis_find_loaded(campaign->records, level, &most, &second);
     double factor = most > 0 ? alone / most : 1;
-    return factor > oversubscription_noise ? factor : 1;
+    return factor > ANALYSIS_LOAD_NOISE ? factor : 1;
 }
 
 /* What all ranks of a node carry together between two hosts; 0 when there is one rank a host. */
 static double rails_bandwidth(const struct campaign *campaign, size_t level) {
     double sum = 0, best = 0;
-    int32_t host = -1;
+    int32_t host = -1, repetition = 0;
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
         if (record->phase != PHASE_RAILS || record->level != (int32_t)level) {
             continue;
         }
         int32_t from = campaign->placement->host_of[record->from];
-        sum = from == host ? sum + record->summary.median : record->summary.median;
+        bool same = from == host && record->operation == repetition;
+        sum = same ? sum + record->summary.median : record->summary.median;
         host = from;
+        repetition = record->operation;
         best = fmax(best, sum);
     }
     return best;

@@ -103,8 +103,10 @@ static void describe_host(const struct campaign *campaign, size_t index, const s
     if (campaign->hosts != NULL) {
         const struct analysis_host *host = &campaign->hosts[index];
         bool one_way = host->sends > 0 && host->receives > 0;
-        out->bandwidth_factor =
-            one_way ? fmin(host->sends, host->receives) : fmax(host->sends, host->receives);
+        double factor = one_way ? fmin(host->sends, host->receives) : fmax(host->sends, host->receives);
+        bool confirmed = host->note[0] != '\0';
+        /* That a host is slow is only claimed where it was confirmed. */
+        out->bandwidth_factor = confirmed || factor >= CLUSTER_SLOW_FACTOR ? factor : 0;
         out->latency_factor = host->latency;
         add_note(text, sizeof text, host->note);
     }

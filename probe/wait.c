@@ -1,50 +1,77 @@
+/* Linux' sched_setattr has no wrapper in glibc before 2.41; opal_progress_set_yield_when_idle is Open MPI's
+ * own, exported by libopen-pal but in none of the installed headers: opal/runtime/opal_progress.h. */
 #include "probe/wait.h"
 
-#include <sched.h>
+#include <dlfcn.h>
+#include <linux/sched/types.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
-enum {
-    TESTS_BETWEEN_CLOCKS = 64, /* reading the clock at every test would slow small messages */
-    TESTS_AWAKE = 128          /* of a spinning rank that shares its core, before it sleeps in between */
-};
+enum { TESTS_BETWEEN_CLOCKS = 16 }; /* reading the clock at every test would slow small messages */
 static const long idle_nanoseconds = 100000, idle_most_nanoseconds = 1000000;
-/* A rank that sleeps between tests is woken before those that only compute, one that spins has to queue. */
+/* A rank that shares its core spins as long as a message takes on a good link, then naps between tests, so
+ * that what it waits for gets the core: the other rank, or the kernel's part of TCP. */
+static const double awake_seconds = 50e-6;
 static const long nap_nanoseconds = 20000;
+static const unsigned slice_nanoseconds = 100000; /* the least that Linux takes (from 6.12 on) */
 
 static bool ranks_share_cores = false;
+
+/* Asks for short turns on the core, which come the sooner: with the usual ones a rank that woke up or yielded
+ * waits for milliseconds where another program computes. Anyone may ask; an older kernel says no, or takes no
+ * notice. */
+static void ask_for_short_turns(void) {
+    struct sched_attr attributes = {.size = sizeof attributes, .sched_runtime = slice_nanoseconds};
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void wait_set_yielding(bool yielding) {
+    bool (*set)(bool);
+    void *symbol = dlsym(RTLD_DEFAULT, "opal_progress_set_yield_when_idle");
+    memcpy(&set, &symbol, sizeof set); /* ISO C has no conversion between the two */
+    if (ranks_share_cores && set != NULL) {
+        set(yielding);
+    }
+}
 
 void wait_set_crowded(bool crowded) {
     ranks_share_cores = crowded;
     if (crowded) {
         prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* naps as short as they are meant to be */
+        ask_for_short_turns();
+        wait_set_yielding(false);
     }
 }
 
-static void pause_between(enum wait_manner manner, unsigned tests) {
-    struct timespec pause = {0, nap_nanoseconds};
-    if (manner == WAIT_IDLE) {
-        bool long_since = (long)tests > idle_most_nanoseconds / idle_nanoseconds;
-        pause.tv_nsec = long_since ? idle_most_nanoseconds : idle_nanoseconds * (long)tests;
-        nanosleep(&pause, NULL);
-    } else if (ranks_share_cores && tests > TESTS_AWAKE) {
-        nanosleep(&pause, NULL);
-    } else if (ranks_share_cores) {
-        sched_yield();
-    }
+static void nap(long nanoseconds) {
+    const struct timespec pause = {0, nanoseconds};
+    nanosleep(&pause, NULL);
 }
 
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status) {
     int done = 0;
-    double deadline = MPI_Wtime() + seconds;
+    bool awake = true;
+    double begin = MPI_Wtime();
     for (unsigned tests = 1;; tests++) {
         MPI_Test(request, &done, status);
         if (done) {
             return true;
         }
-        if ((manner == WAIT_IDLE || tests % TESTS_BETWEEN_CLOCKS == 0) && MPI_Wtime() > deadline) {
-            return false;
+        if (manner == WAIT_IDLE || !awake || tests % TESTS_BETWEEN_CLOCKS == 0) {
+            double waited = MPI_Wtime() - begin;
+            if (waited > seconds) {
+                return false;
+            }
+            awake = waited < awake_seconds;
         }
-        pause_between(manner, tests);
+        if (manner == WAIT_IDLE) {
+            bool long_since = (long)tests > idle_most_nanoseconds / idle_nanoseconds;
+            nap(long_since ? idle_most_nanoseconds : idle_nanoseconds * (long)tests);
+        } else if (ranks_share_cores && !awake) {
+            nap(nap_nanoseconds);
+        }
     }
 }

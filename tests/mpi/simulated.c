@@ -11,6 +11,10 @@ void wait_set_crowded(bool crowded) {
     (void)crowded;
 }
 
+void wait_set_yielding(bool yielding) {
+    (void)yielding;
+}
+
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status) {
     (void)seconds;
     (void)manner;

@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -120,6 +121,8 @@ int main(int argc, char **argv) {
                                       {.from = other, .to = one, .frames = frames[1]}};
     struct sigaction action = {.sa_handler = toggle};
     sigaction(SIGUSR1, &action, NULL);
+    /* A cable waits for no other program. */
+    sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     for (;;) {
         int64_t next = INT64_MAX;

@@ -178,6 +178,50 @@ static void test_unconfirmed(void **state) {
     free_world(&world);
 }
 
+/* Five slow looks, while a sound link was fast each time, are enough; on a busy machine it takes more, and
+ * without a sound link to compare with nothing is said. */
+static void test_looks(void **state) {
+    (void)state;
+    static const struct {
+        struct analysis_looks looks;
+        enum analysis_verdict verdict;
+    } cases[] = {
+        {{0, 0}, VERDICT_NONE},
+        {{4, 4}, VERDICT_NONE}, /* (1/5)^4 = 1.6e-3 */
+        {{5, 5}, VERDICT_SLOW}, /* (1/6)^5 = 1.3e-4 */
+        {{6, 5}, VERDICT_NONE},
+        {{14, 11}, VERDICT_NONE}, /* (1 - 11/30)^14 = 1.7e-3 */
+        {{16, 13}, VERDICT_SLOW}, /* (1 - 13/34)^16 = 4.5e-4 */
+        {{28, 14}, VERDICT_SLOW},
+        {{20, 4}, VERDICT_NONE},
+        {{39, 0}, VERDICT_NONE},
+        {{ANALYSIS_LOOKS_MAX, 0}, VERDICT_UNCLEAR},
+        {{ANALYSIS_LOOKS_MAX, 2}, VERDICT_UNCLEAR},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(analysis_judge_looks(&cases[i].looks), cases[i].verdict);
+    }
+}
+
+/* How often streams at the same time were measured, and the two best. */
+static void test_loaded(void **state) {
+    (void)state;
+    static const double rates[3][2] = {{10, 14}, {20, 24}, {15, 27}};
+    struct record items[6];
+    struct records records = {.items = items};
+    for (int32_t i = 0; i < 6; i++) {
+        items[records.count++] = (struct record){.phase = PHASE_LOADED,
+                                                 .level = 1,
+                                                 .operation = i / 2,
+                                                 .summary = {.count = 1, .median = rates[i / 2][i % 2]}};
+    }
+    double best, second;
+    analysis_find_loaded(&records, 1, &best, &second);
+    assert_true(best == 22 && second == 21);
+    analysis_find_loaded(&records, 0, &best, &second);
+    assert_true(best == 0 && second == 0);
+}
+
 /* Pairs at the same time share an uplink: a look alone counts for more, and they don't make each other
  * suspect. */
 static void test_shared(void **state) {
@@ -264,6 +308,7 @@ int main(void) {
         cmocka_unit_test(test_slow_link),   cmocka_unit_test(test_better_showing_counts),
         cmocka_unit_test(test_unconfirmed), cmocka_unit_test(test_shared),
         cmocka_unit_test(test_journal),     cmocka_unit_test(test_levels_by_bandwidth),
+        cmocka_unit_test(test_looks),       cmocka_unit_test(test_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

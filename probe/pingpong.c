@@ -323,26 +323,33 @@ static bool send_together(const struct task *task, char *memory, double *bytes_p
     return receive(bytes_per_second, sizeof *bytes_per_second, TAG_ACKNOWLEDGE, task);
 }
 
-/* The rate of what arrives between two moments. The sender would count what its socket buffers take, too. */
+/* What arrives between two moments: the rate is the slope of a line through bytes against time, which one
+ * message that was noticed late hardly moves. The sender would count what its socket buffers take, too. */
 struct arrivals {
-    double begin, from, bytes_per_second; /* begin: of the first message; from: of the first that counts */
-    double bytes;                         /* since `from` */
-    int counted;
+    double begin;                                 /* of the first message */
+    double bytes;                                 /* so far */
+    double count, times, sums, squares, products; /* of those that count: times, bytes so far */
 };
 
 static void arrivals_add(struct arrivals *arrivals, double bytes, double seconds) {
-    double now = MPI_Wtime(), share;
+    double now = MPI_Wtime();
     arrivals->begin = arrivals->begin > 0 ? arrivals->begin : now;
-    share = (now - arrivals->begin) / seconds;
-    if (share < together_from || (share > together_until && arrivals->counted >= TOGETHER_MESSAGES_MIN)) {
-        return;
-    }
-    if (arrivals->counted++ == 0) {
-        arrivals->from = now;
-        return;
-    }
     arrivals->bytes += bytes;
-    arrivals->bytes_per_second = arrivals->bytes / fmax(now - arrivals->from, MPI_Wtick());
+    double time = now - arrivals->begin, share = time / seconds;
+    if (share < together_from || (share > together_until && arrivals->count >= TOGETHER_MESSAGES_MIN)) {
+        return;
+    }
+    arrivals->count++;
+    arrivals->times += time;
+    arrivals->sums += arrivals->bytes;
+    arrivals->squares += time * time;
+    arrivals->products += time * arrivals->bytes;
+}
+
+/* 0 where too little came. */
+static double arrivals_rate(const struct arrivals *a) {
+    double spread = a->count * a->squares - a->times * a->times;
+    return spread > 0 ? (a->count * a->products - a->times * a->sums) / spread : 0;
 }
 
 /* The other side of it. */
@@ -364,7 +371,8 @@ static bool receive_together(const struct task *task, char *memory) {
             flow_post(&flow, task);
         }
     }
-    return send(&arrivals.bytes_per_second, sizeof arrivals.bytes_per_second, TAG_ACKNOWLEDGE, task);
+    const double rate = arrivals_rate(&arrivals);
+    return send(&rate, sizeof rate, TAG_ACKNOWLEDGE, task);
 }
 
 /* The timed part of a stream among others; one sample. */

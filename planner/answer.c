@@ -30,7 +30,7 @@ void answer_count(struct answer *answer, const struct search_result *result) {
 
 static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
                          struct search_result *result, struct error *error) {
-    problem->search.devices = devices;
+    problem_set_count(problem, devices);
     if (!search_run(&problem->search, problem->arena, result, error)) {
         return false;
     }

@@ -2,12 +2,16 @@
 #include "planner/ask.h"
 #include "planner/print_explain.h"
 #include "planner/print_plan.h"
+#include "planner/print_slow_hosts.h"
 
 static json_t *explain_data(const struct problem *problem, const struct answer *answer,
                             const struct plan *plan, const struct explain *explain) {
     json_t *data = json_object();
     json_object_set_new(data, "plan", print_plan_one(problem, plan));
     json_object_set_new(data, "fits", json_boolean(answer->plan_count > 0));
+    if (problem->slow_price) {
+        json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
+    }
     json_object_set_new(data, "terms", print_explain_data(explain_root(explain)));
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;
@@ -21,6 +25,7 @@ static void print_tree(const struct problem *problem, const struct answer *answe
     print_plan_layout(fits ? "Layout" : "Nearest layout: it does not fit", &plan->layout, &plan->training,
                       &style, stdout);
     print_plan_details(plan, &style, arena, stdout);
+    print_slow_hosts(problem, arena, stdout);
     putchar('\n');
     print_explain_table(explain_root(explain), &style, arena, stdout);
     print_plan_notes(problem, &style, stdout);
@@ -63,6 +68,7 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
     if (!ask_find(problem, answer_find, &answer, &error)) {
         return command_fail(&error);
     }
+    slow_hosts_price(problem, answer.plan_count > 0 ? answer.plans[0] : NULL);
     problem_note_assumptions(problem);
     return report(problem, &answer, format, arena);
 }

@@ -74,6 +74,7 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
     if (!question) {
         shapes_find(problem, &asked, answer.plan_count > 0 ? answer.plans[0] : NULL, find_shape, NULL);
     }
+    slow_hosts_price(problem, answer.plan_count > 0 ? answer.plans[0] : NULL);
     problem_note_assumptions(problem);
     if (format != FORMAT_TABLE) {
         print_data(print_plan_data(problem, &answer), format, stdout);

@@ -34,7 +34,8 @@ static void follow(const struct plan *fastest, struct search_problem *search) {
 static bool walk_memory(struct problem *problem, struct answer *answer, struct plans *plans,
                         struct error *error) {
     struct search_problem search = problem->search;
-    struct cluster less = problem->cluster;
+    const struct cluster *cluster = problem->search.cluster;
+    struct cluster less = *cluster;
     search.cluster = &less;
     search.top = 1;
     for (;;) {
@@ -48,8 +49,8 @@ static bool walk_memory(struct problem *problem, struct answer *answer, struct p
             return true;
         }
         struct plan *plan = &result.plans[0];
-        plan->cluster = &problem->cluster;
-        plan->memory.capacity_bytes = problem->cluster.device.memory_bytes;
+        plan->cluster = cluster;
+        plan->memory.capacity_bytes = cluster->device.memory_bytes;
         add_plan(problem->arena, plans, plan);
         less.device.memory_bytes = plan->memory.per_device_bytes * (1 - FRONTIER_STEP);
         if (search.limit_seconds <= 0)
@@ -97,7 +98,7 @@ bool frontier_find(struct problem *problem, struct answer *answer, struct error 
     }
     problem_set_devices(problem, problem->devices_from, problem->devices_to);
     for (int64_t devices = problem->devices_from;; devices = answer_next_count(problem, devices)) {
-        problem->search.devices = devices;
+        problem_set_count(problem, devices);
         if (!walk_memory(problem, answer, &plans, error))
             return false;
         answer->nearest_devices = devices;

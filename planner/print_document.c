@@ -4,6 +4,7 @@
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
 #include "planner/print_shapes.h"
+#include "planner/print_slow_hosts.h"
 #include "planner/print_what_if.h"
 #include "planner/print_why_not.h"
 
@@ -210,6 +211,9 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
     json_object_set_new(data, "plans", plans);
     if (problem->shapes) {
         json_object_set_new(data, "shapes", print_shapes_data(problem));
+    }
+    if (problem->slow_price) {
+        json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
     }
     if (answer->what_if) {
         json_object_set_new(data, "what_if", print_what_if_data(answer->what_if, answer->plans[0]));

@@ -8,6 +8,7 @@
 #include "planner/band.h"
 #include "planner/print_layout.h"
 #include "planner/print_shapes.h"
+#include "planner/print_slow_hosts.h"
 #include "planner/print_what_if.h"
 #include "planner/print_why_not.h"
 #include "planner/print_words.h"
@@ -390,6 +391,7 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
     if (best) {
         print_plan_layout("Best layout", &best->layout, training, style, stream);
         print_plan_details(best, style, arena, stream);
+        print_slow_hosts(problem, arena, stream);
         if (answer->what_if) {
             print_what_if_table(answer->what_if, best, style, arena, stream);
         } else if (answer->range) {

@@ -7,6 +7,7 @@
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
 #include "planner/print_shapes.h"
+#include "planner/print_slow_hosts.h"
 #include "planner/print_words.h"
 
 enum { TEXT = 512, INDENT = 2 };
@@ -265,13 +266,15 @@ static void print_frontier(const struct size_result *result, const struct print_
     print_table_print(table, style, INDENT, stream);
 }
 
-static void print_best(const struct size_result *result, const struct plan *plan,
-                       const struct print_style *style, struct arena *arena, FILE *stream) {
+static void print_best(const struct problem *problem, const struct size_result *result,
+                       const struct plan *plan, const struct print_style *style, struct arena *arena,
+                       FILE *stream) {
     const char *binding = print_size_binding(result, arena);
     const char *title = arena_print(arena, "%s devices in %s node%s", print_count(arena, plan->devices),
                                     print_count(arena, plan->nodes), print_plural(plan->nodes));
     print_plan_layout(title, &plan->layout, &plan->training, style, stream);
     print_plan_details(plan, style, arena, stream);
+    print_slow_hosts(problem, arena, stream);
     if (binding) {
         print_paragraph("  ", binding, stream);
     }
@@ -305,7 +308,7 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
     fprintf(stream, "Wish      %s\n", print_size_wish(wish, arena));
     const struct plan *best = result->best;
     if (best) {
-        print_best(result, best, style, arena, stream);
+        print_best(problem, result, best, style, arena, stream);
     } else {
         print_none(problem, wish, result, style, arena, stream);
     }
@@ -406,6 +409,9 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
     }
     json_object_set_new(data, "frontier", frontier);
     json_object_set_new(data, "paying", print_data_text(paying_words(result, arena)));
+    if (problem->slow_price) {
+        json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
+    }
     if (problem->shapes) {
         json_object_set_new(data, "shapes", print_shapes_data(problem));
     }

@@ -197,6 +197,7 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
         !set_training(asked, problem, error) || !set_devices(asked, problem, error)) {
         return false;
     }
+    slow_hosts_find(&problem->cluster, arena, &problem->slow);
     model_count(&problem->model, problem->search.training.sequence, &problem->counts);
     return keep_parallelism(problem, error);
 }
@@ -321,11 +322,17 @@ static int64_t batch_that_splits(const struct problem *problem, double tokens, d
     return (int64_t)fmax(batch > 0 ? batch : round(wanted), 1);
 }
 
+void problem_set_count(struct problem *problem, int64_t devices) {
+    size_t taken = slow_hosts_taken(&problem->slow, &problem->cluster, devices);
+    problem->search.devices = devices;
+    problem->search.cluster = slow_hosts_cluster(&problem->slow, &problem->cluster, taken, problem->arena);
+}
+
 void problem_set_devices(struct problem *problem, int64_t from, int64_t to) {
     struct training *training = &problem->search.training;
     problem->devices_from = from;
     problem->devices_to = to;
-    problem->search.devices = from;
+    problem_set_count(problem, from);
     if (problem->asked_batch) {
         training->global_batch = problem->asked_batch;
     } else if (problem->asked_batch_tokens > 0) {

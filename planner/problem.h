@@ -6,6 +6,7 @@
 
 #include "common/options.h"
 #include "planner/search.h"
+#include "planner/slow_hosts.h"
 
 /* As given; NULL where they were not. */
 struct problem_flags {
@@ -87,6 +88,8 @@ struct problem {
     struct model_counts counts; /* at the training's sequence */
     struct cluster cluster;
     struct search_problem search; /* points at `model` and `cluster`: don't copy a problem */
+    struct slow_hosts slow;       /* of the cluster; a search for many devices sees what they leave of it */
+    const struct slow_hosts_price *slow_price; /* NULL: not asked for, or no host is slow */
 
     /* Device counts asked: the same twice for one. 0: as few as the model fits on. */
     int64_t devices_from, devices_to;
@@ -130,6 +133,9 @@ int64_t problem_fewest_devices(const struct problem *problem);
  */
 bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
                   struct error *error);
+
+/* Sets how many devices the search is for, and the cluster as a job on so many sees it. */
+void problem_set_count(struct problem *problem, int64_t devices);
 
 /* Sets how many devices the search is for (a range shares one global batch), and that batch. */
 void problem_set_devices(struct problem *problem, int64_t from, int64_t to);

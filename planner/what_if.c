@@ -80,7 +80,7 @@ static bool search_change(struct problem *problem, struct answer *answer, size_t
     struct cluster *cluster = ARENA_NEW(problem->arena, struct cluster);
     struct plan *kept = ARENA_NEW(problem->arena, struct plan);
     struct search_result result;
-    *cluster = problem->cluster;
+    *cluster = *problem->search.cluster;
     what_if_apply(change->kind, change->factor, level, cluster);
     search.cluster = cluster;
     search.devices = today->devices;

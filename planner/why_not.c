@@ -28,7 +28,7 @@ static const struct plan *cost(struct problem *problem, const struct layout *lay
 static bool find_faster(struct problem *problem, struct answer *answer, struct why_not *why_not,
                         struct error *error) {
     struct search_problem search = problem->search;
-    struct cluster larger = problem->cluster;
+    struct cluster larger = *problem->search.cluster;
     search.cluster = &larger;
     search.top = 1;
     if (answer->plan_count > 0) {

@@ -34,7 +34,7 @@ static const double together_from = 0.2, together_until = 1, together_stop = 1.2
 static const double batch_seconds = 30e-6; /* the clock's own time of about 50 ns is then far below 1 % */
 static const double stream_sample_seconds = 10e-3;
 static const double announce_share =
-    0.1; /* of a sample; where announcing took longer, a rank had to wait its turn */
+    0.01; /* of a sample; where announcing took longer, a rank had to wait its turn */
 static const double precision = 0.02; /* of the median */
 
 static char *buffers, *gpu_buffers;

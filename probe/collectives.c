@@ -51,9 +51,9 @@ static bool guard(const struct task *task, const char *what, void (*act)(void *)
         watchdog_try_first(escape_now, grace_seconds);
         escape_open();
     }
-    wait_set_yielding(true);
+    wait_set_blocking(true);
     act(argument);
-    wait_set_yielding(false);
+    wait_set_blocking(false);
     escape_close();
     watchdog_disarm();
     return true;

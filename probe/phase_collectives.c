@@ -7,12 +7,13 @@
 
 static const double collective_seconds = 0.05; /* given to one operation of one size */
 static const double warm_up_seconds = 0.03;
-enum { COLLECTIVE_SIZES = 5 };
-static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1024, 16384, 131072, 1 << 20, 8 << 20};
+enum { COLLECTIVE_SIZES = 7 };
+static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1024,   4096,    16384,  65536,
+                                                           262144, 1 << 20, 8 << 20};
 
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
                           const int32_t *ranks, size_t count, struct error *error) {
-    const double longest_seconds = 0.2; /* of one operation: the next size is left out where it would pass */
+    const double longest_seconds = 0.1; /* of one operation: the next size is left out where it would pass */
     enum transport transport = operations->transport;
     const int64_t *bytes = operations->bytes;
     if (!campaign_form(campaign, transport, false, ranks, count, error)) {

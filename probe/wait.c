@@ -1,5 +1,5 @@
-/* Linux' sched_setattr has no wrapper in glibc before 2.41; opal_progress_set_yield_when_idle is Open MPI's
- * own, exported by libopen-pal but in none of the installed headers: opal/runtime/opal_progress.h. */
+/* Linux' sched_setattr has no wrapper in glibc before 2.41; the functions named opal_progress_... are Open
+ * MPI's own, exported by libopen-pal but in none of the installed headers: opal/runtime/opal_progress.h. */
 #include "probe/wait.h"
 
 #include <dlfcn.h>
@@ -28,12 +28,37 @@ static void ask_for_short_turns(void) {
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-void wait_set_yielding(bool yielding) {
-    bool (*set)(bool);
-    void *symbol = dlsym(RTLD_DEFAULT, "opal_progress_set_yield_when_idle");
-    memcpy(&set, &symbol, sizeof set); /* ISO C has no conversion between the two */
-    if (ranks_share_cores && set != NULL) {
-        set(yielding);
+static void nap(long nanoseconds) {
+    const struct timespec pause = {0, nanoseconds};
+    nanosleep(&pause, NULL);
+}
+
+/* Open MPI calls this again and again while a call of its own waits, or moves what it sends. */
+static int nap_now_and_then(void) {
+    static double awake_since;
+    if (MPI_Wtime() - awake_since > awake_seconds) {
+        nap(nap_nanoseconds);
+        awake_since = MPI_Wtime();
+    }
+    return 0; /* events handled */
+}
+
+typedef int progress_function(void);
+
+/* A function of libopen-pal by its name; false under another MPI. */
+static bool find(const char *name, void *function, size_t size) {
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    memcpy(function, &symbol, size); /* ISO C has no conversion between the two */
+    return symbol != NULL;
+}
+
+void wait_set_blocking(bool blocking) {
+    bool (*set_yield)(bool);
+    int (*change)(progress_function *);
+    if (ranks_share_cores && find("opal_progress_set_yield_when_idle", &set_yield, sizeof set_yield) &&
+        find(blocking ? "opal_progress_register" : "opal_progress_unregister", &change, sizeof change)) {
+        set_yield(false);
+        change(nap_now_and_then);
     }
 }
 
@@ -42,13 +67,8 @@ void wait_set_crowded(bool crowded) {
     if (crowded) {
         prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* naps as short as they are meant to be */
         ask_for_short_turns();
-        wait_set_yielding(false);
+        wait_set_blocking(false);
     }
-}
-
-static void nap(long nanoseconds) {
-    const struct timespec pause = {0, nanoseconds};
-    nanosleep(&pause, NULL);
 }
 
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status) {

@@ -13,9 +13,9 @@ enum wait_manner {
 /* Told once: more ranks than cores, so that ranks sleep when what they wait for takes long. */
 void wait_set_crowded(bool crowded);
 
-/* Whether calls of MPI that wait let others run meanwhile, as its own collectives have to where ranks share
- * cores; else they leave that to wait_request. Only where told of it above, and MPI is Open MPI. */
-void wait_set_yielding(bool yielding);
+/* Around calls of MPI that wait by themselves, as its collectives do: where ranks share cores they then nap
+ * in between, as wait_request does. Only under Open MPI, and where told of it above. */
+void wait_set_blocking(bool blocking);
 
 /* True when the request is done; false when `seconds` have passed, and the request is then still active. */
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status);

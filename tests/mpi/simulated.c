@@ -11,8 +11,8 @@ void wait_set_crowded(bool crowded) {
     (void)crowded;
 }
 
-void wait_set_yielding(bool yielding) {
-    (void)yielding;
+void wait_set_blocking(bool blocking) {
+    (void)blocking;
 }
 
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status) {

@@ -20,6 +20,16 @@
         .key = (key_), .type = FIELD_NUMBER, .offset = offsetof(type_, member_), .unit = (unit_),            \
         .required = true, .positive = true                                                                   \
     }
+/* Outside of what hardware can have a unit was forgotten, or mistaken. */
+#define IN_RANGE(key_, type_, member_, unit_, least_, most_, required_)                                      \
+    {                                                                                                        \
+        .key = (key_), .type = FIELD_NUMBER, .offset = offsetof(type_, member_), .unit = (unit_),            \
+        .required = (required_), .minimum = (least_), .maximum = (most_)                                     \
+    }
+#define MEMORY(key_, type_, member_, required_)                                                              \
+    IN_RANGE(key_, type_, member_, UNIT_BYTES, 1e6, 1e18, required_)
+#define BANDWIDTH(key_, type_, member_, required_)                                                           \
+    IN_RANGE(key_, type_, member_, UNIT_BYTES_PER_SECOND, 1e4, 1e17, required_)
 #define CUSTOM(key_, offset_, read_)                                                                         \
     { .key = (key_), .type = FIELD_CUSTOM, .offset = (offset_), .read = (read_) }
 #define CUSTOM_REQUIRED(key_, offset_, read_)                                                                \
@@ -41,7 +51,8 @@ const struct field cluster_fields[] = {
      .unit = UNIT_COUNT,
      .minimum = 1,
      .maximum = 1e9},
-    NUMBER_POSITIVE("energy_price", struct cluster, energy_price_per_joule, UNIT_MONEY_PER_JOULE),
+    IN_RANGE("energy_price", struct cluster, energy_price_per_joule, UNIT_MONEY_PER_JOULE, 0,
+             CLUSTER_HIGHEST_ENERGY_PRICE, false),
     CUSTOM_REQUIRED("node", offsetof(struct cluster, node), read_node),
     CUSTOM_REQUIRED("device", offsetof(struct cluster, device), read_device),
     CUSTOM_REQUIRED("network", 0, read_network),
@@ -81,22 +92,21 @@ const struct field node_fields[] = {
      .unit = UNIT_COUNT,
      .minimum = 1,
      .maximum = 1024},
-    NUMBER_POSITIVE("host_memory", struct cluster_node, host_memory_bytes, UNIT_BYTES),
-    NUMBER_POSITIVE("host_link", struct cluster_node, host_link_bytes_per_second, UNIT_BYTES_PER_SECOND),
-    NUMBER_POSITIVE("host_memory_bandwidth", struct cluster_node, host_memory_bytes_per_second,
-                    UNIT_BYTES_PER_SECOND),
-    NUMBER_POSITIVE("storage", struct cluster_node, storage_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    MEMORY("host_memory", struct cluster_node, host_memory_bytes, false),
+    BANDWIDTH("host_link", struct cluster_node, host_link_bytes_per_second, false),
+    BANDWIDTH("host_memory_bandwidth", struct cluster_node, host_memory_bytes_per_second, false),
+    BANDWIDTH("storage", struct cluster_node, storage_bytes_per_second, false),
     TEXT("from", struct cluster_node, from),
     END,
 };
 
 const struct field store_fields[] = {
     TEXT_REQUIRED("name", struct cluster_store, name),
-    NUMBER_REQUIRED("capacity", struct cluster_store, capacity_bytes, UNIT_BYTES),
+    MEMORY("capacity", struct cluster_store, capacity_bytes, true),
     CUSTOM_REQUIRED("devices", offsetof(struct cluster_store, devices), read_span),
-    NUMBER_REQUIRED("bandwidth", struct cluster_store, bytes_per_second, UNIT_BYTES_PER_SECOND),
-    NUMBER_POSITIVE("total_bandwidth", struct cluster_store, total_bytes_per_second, UNIT_BYTES_PER_SECOND),
-    NUMBER_POSITIVE("memory_bandwidth", struct cluster_store, memory_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    BANDWIDTH("bandwidth", struct cluster_store, bytes_per_second, true),
+    BANDWIDTH("total_bandwidth", struct cluster_store, total_bytes_per_second, false),
+    BANDWIDTH("memory_bandwidth", struct cluster_store, memory_bytes_per_second, false),
     {.key = "broadcast", .type = FIELD_BOOL, .offset = offsetof(struct cluster_store, broadcast)},
     TEXT("from", struct cluster_store, from),
     END,
@@ -104,13 +114,13 @@ const struct field store_fields[] = {
 
 const struct field device_fields[] = {
     TEXT_REQUIRED("name", struct cluster_device, name),
-    NUMBER_REQUIRED("memory", struct cluster_device, memory_bytes, UNIT_BYTES),
+    MEMORY("memory", struct cluster_device, memory_bytes, true),
     NUMBER("reserved", struct cluster_device, reserved_bytes, UNIT_BYTES),
-    NUMBER_REQUIRED("memory_bandwidth", struct cluster_device, memory_bytes_per_second,
-                    UNIT_BYTES_PER_SECOND),
+    BANDWIDTH("memory_bandwidth", struct cluster_device, memory_bytes_per_second, true),
     CUSTOM_REQUIRED("peak", offsetof(struct cluster_device, peak_flops), read_peak),
-    NUMBER("price", struct cluster_device, price_per_second, UNIT_MONEY_PER_SECOND),
-    NUMBER_POSITIVE("power", struct cluster_device, power_watts, UNIT_WATTS),
+    IN_RANGE("price", struct cluster_device, price_per_second, UNIT_MONEY_PER_SECOND, 0,
+             CLUSTER_HIGHEST_PRICE, false),
+    IN_RANGE("power", struct cluster_device, power_watts, UNIT_WATTS, 1, 1e5, false),
     NUMBER_POSITIVE("mtbf", struct cluster_device, mtbf_seconds, UNIT_SECONDS),
     TEXT("from", struct cluster_device, from),
     CUSTOM("product", 0, read_product),
@@ -134,7 +144,7 @@ const struct field product_fields[] = {
 #define PEAK(key_, precision_)                                                                               \
     {                                                                                                        \
         .key = (key_), .type = FIELD_NUMBER, .offset = (precision_) * sizeof(double),                        \
-        .unit = UNIT_FLOPS_PER_SECOND, .none_allowed = true                                                  \
+        .unit = UNIT_FLOPS_PER_SECOND, .minimum = 1e6, .maximum = 1e21, .none_allowed = true                 \
     }
 const struct field peak_fields[] = {
     PEAK("bf16", PRECISION_BF16),
@@ -207,14 +217,14 @@ const struct field attention_fields[] = {
 const struct field level_fields[] = {
     TEXT_REQUIRED("name", struct network_level, name),
     CUSTOM_REQUIRED("devices", offsetof(struct network_level, devices), read_span),
-    NUMBER_REQUIRED("bandwidth", struct network_level, bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND),
+    BANDWIDTH("bandwidth", struct network_level, bandwidth_bytes_per_second, true),
     {.key = "ports",
      .type = FIELD_INTEGER,
      .offset = offsetof(struct network_level, ports),
      .unit = UNIT_COUNT,
      .minimum = 1,
      .maximum = 1024},
-    NUMBER("latency", struct network_level, latency_seconds, UNIT_SECONDS),
+    IN_RANGE("latency", struct network_level, latency_seconds, UNIT_SECONDS, 0, 1, false),
     {.key = "oversubscription",
      .type = FIELD_NUMBER,
      .offset = offsetof(struct network_level, oversubscription),
@@ -241,8 +251,7 @@ const struct field collectives_fields[] = {
 const struct field collective_fields[] = {
     NUMBER("latency", struct collective_constants, latency_seconds, UNIT_SECONDS),
     NUMBER("latency_per_member", struct collective_constants, latency_per_member_seconds, UNIT_SECONDS),
-    NUMBER_REQUIRED("bandwidth", struct collective_constants, bandwidth_bytes_per_second,
-                    UNIT_BYTES_PER_SECOND),
+    BANDWIDTH("bandwidth", struct collective_constants, bandwidth_bytes_per_second, true),
     /* Below 1, or a group of one would have no bandwidth left; below 0 where small groups are faster. */
     {.key = "small_group_loss",
      .type = FIELD_NUMBER,

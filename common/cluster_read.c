@@ -208,34 +208,50 @@ static bool check_device(const struct check *check) {
     return true;
 }
 
-/* Rates follow the peak that the file gives now; what takes a fixed time keeps it. */
-static void scale_matmul(struct matmul_constants *constants, double peak_flops) {
+static bool is_sound_rate(double value) {
+    return value > 0 && value <= FIELDS_LARGEST_NUMBER;
+}
+
+/* Rates follow the peak that the file gives now; what takes a fixed time keeps it. False where nothing that a
+ * file could hold comes out. */
+static bool scale_matmul(struct matmul_constants *constants, double peak_flops) {
     double ratio = constants->peak_flops > 0 ? peak_flops / constants->peak_flops : 1;
 
-    if (ratio == 1)
-        return;
+    if (!constants->known || ratio == 1)
+        return true;
     constants->flops_per_second *= ratio;
     constants->throttle_flops *= ratio;
     constants->output_seconds /= ratio;
     constants->peak_flops = peak_flops;
+    return is_sound_rate(constants->flops_per_second) && constants->throttle_flops <= FIELDS_LARGEST_NUMBER &&
+           constants->output_seconds <= FIELDS_LARGEST_NUMBER;
 }
 
-static void scale_attention(struct attention_constants *constants, double peak_flops) {
+static bool scale_attention(struct attention_constants *constants, double peak_flops) {
     double ratio = constants->peak_flops > 0 ? peak_flops / constants->peak_flops : 1;
 
-    if (ratio == 1)
-        return;
+    if (!constants->known || ratio == 1)
+        return true;
     constants->flops_per_second *= ratio;
     constants->backward_flops_per_second *= ratio;
     constants->peak_flops = peak_flops;
+    return is_sound_rate(constants->flops_per_second) &&
+           constants->backward_flops_per_second <= FIELDS_LARGEST_NUMBER;
 }
 
 /* To the device's peaks, where the constants say which peak they were fitted at. */
-static void scale_kernels(struct cluster_device *device) {
+static bool scale_kernels(const struct check *check, struct cluster_device *device) {
+    const struct yaml_node *node = yaml_get(check->node, "device");
+
     for (int i = 0; i < PRECISION_COUNT; i++)
-        scale_matmul(&device->kernels.matmul[i], device->peak_flops[i]);
-    scale_attention(&device->kernels.attention,
-                    fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]));
+        if (!scale_matmul(&device->kernels.matmul[i], device->peak_flops[i]))
+            return yaml_error(check->document, blame(node, "matmul"), check->error,
+                              "matmul: the constants of %s make no sense at the device's peak",
+                              precision_names[i]);
+    return scale_attention(&device->kernels.attention,
+                           fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16])) ||
+           yaml_error(check->document, blame(node, "attention"), check->error,
+                      "attention: the constants make no sense at the device's peak of bf16 or fp16");
 }
 
 /* One of two counts is a multiple of the other. */
@@ -357,9 +373,9 @@ bool cluster_read(const char *path, struct arena *arena, struct cluster *cluster
         !fields_read(&reader, document.root, file_fields, "a cluster file", &found))
         return false;
     check.node = yaml_get(document.root, "cluster");
-    if (!check_device(&check) || !check_network(&check) || !check_store(&check) || !check_hosts(&check))
+    if (!check_device(&check) || !check_network(&check) || !check_store(&check) || !check_hosts(&check) ||
+        !scale_kernels(&check, &found.device))
         return false;
-    scale_kernels(&found.device);
     *cluster = found;
     return true;
 }

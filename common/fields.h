@@ -21,6 +21,9 @@ enum field_type {
     FIELD_CUSTOM   /* `read` decides */
 };
 
+/* Nothing these programs reckon with comes near. */
+#define FIELDS_LARGEST_NUMBER 1e30
+
 struct field;
 struct fields_reader {
     const struct yaml_document *document;

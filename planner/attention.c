@@ -22,14 +22,16 @@ struct rates {
     double launch, flops_per_second, longest_row_share, diagonal_tokens, softmax_dims;
 };
 
-static struct rates rates_for(const struct cluster_device *device, bool backward) {
+/* Constants are of the 16-bit formats; fp32 tensors are rounded to tf32, at its peak. */
+static struct rates rates_for(const struct cluster_device *device, enum precision precision, bool backward) {
     const struct attention_constants *own = &device->kernels.attention;
-    double ratio = 1;
+    double fitted = fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]);
+    double peak = precision == PRECISION_TF32 ? device->peak_flops[PRECISION_TF32] : fitted;
     if (!own->known) {
         own = &reference_device.kernels.attention;
-        double peak = fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]);
-        ratio = peak / reference_device.peak_flops[PRECISION_BF16];
+        fitted = reference_device.peak_flops[PRECISION_BF16];
     }
+    double ratio = peak == fitted || fitted <= 0 ? 1 : peak / fitted;
     struct rates rates = {.launch = own->launch_seconds,
                           .flops_per_second = ratio * own->flops_per_second,
                           .longest_row_share = own->longest_row_share,
@@ -54,7 +56,7 @@ double attention_flops(const struct attention *a) {
 double attention_seconds(const struct cluster_device *device, const struct attention *a) {
     if (a->batch <= 0 || a->sequence <= 0 || a->heads <= 0)
         return 0;
-    struct rates r = rates_for(device, a->backward);
+    struct rates r = rates_for(device, a->precision, a->backward);
     if (r.flops_per_second <= 0)
         return HUGE_VAL;
     double flops = attention_flops(a), sequence = (double)a->sequence, split = (double)a->query_split;

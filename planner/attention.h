@@ -15,6 +15,7 @@ struct attention {
     int64_t heads, kv_heads; /* on this device */
     int64_t qk_head_dim, v_head_dim;
     bool backward;
+    enum precision precision; /* PRECISION_TF32, or any other: 16 bits */
 };
 
 double attention_seconds(const struct cluster_device *device, const struct attention *attention);

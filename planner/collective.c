@@ -190,6 +190,14 @@ static double pairwise_bandwidth(const struct path *path, enum collective_operat
     return least;
 }
 
+static bool is_pairwise(enum collective_operation operation) {
+    return operation == COLLECTIVE_ALL_TO_ALL || operation == COLLECTIVE_SEND_RECEIVE;
+}
+
+static double path_bandwidth(const struct path *path, enum collective_operation operation, int64_t members) {
+    return is_pairwise(operation) ? pairwise_bandwidth(path, operation, members) : ring_bandwidth(path);
+}
+
 static double level_step_seconds(const struct crossing *crossing, double network_seconds) {
     return crossing->level->latency_seconds + (crossing->outside_node ? network_seconds : 0);
 }
@@ -255,30 +263,34 @@ static void add_way(struct collective_curve *curve, double latency, double bandw
     curve->ways[curve->way_count++] = (struct collective_way){latency, bandwidth};
 }
 
-static void set_fitted(const struct path *path, int64_t members, double bandwidth,
-                       struct collective_curve *curve) {
+static void set_fitted(const struct path *path, enum collective_operation operation, int64_t members,
+                       double bandwidth, struct collective_curve *curve) {
     const struct crossing *crossing = outermost(path);
     const struct collective_constants *c = crossing->constants;
     add_way(curve, c->latency_seconds + c->latency_per_member_seconds * (double)(members - 1), bandwidth);
     curve->fitted = true;
     curve->ramp_seconds = c->ramp_seconds;
-    curve->ramp_sharing = fmax(1, at_size(crossing, c->bandwidth_bytes_per_second) / bandwidth);
+    /* What lies between small and large messages lasts longer where other groups share that level; a slower
+     * level inside does not lengthen it. */
+    const struct path alone = {.count = 1, .crossings = {*crossing}};
+    curve->ramp_sharing = fmax(1, at_size(crossing, c->bandwidth_bytes_per_second) /
+                                      path_bandwidth(&alone, operation, members));
 }
 
 static void set_ways(const struct path *path, const struct collective *collective,
                      struct collective_curve *curve) {
     int64_t members = at_once(collective, collective->group.size);
     enum collective_operation operation = collective->operation;
-    bool pairwise = operation == COLLECTIVE_ALL_TO_ALL || operation == COLLECTIVE_SEND_RECEIVE;
-    double bandwidth = pairwise ? pairwise_bandwidth(path, operation, members) : ring_bandwidth(path);
+    double bandwidth = path_bandwidth(path, operation, members);
     if (outermost(path)->constants) {
-        set_fitted(path, members, bandwidth, curve);
+        set_fitted(path, operation, members, bandwidth, curve);
     } else if (operation == COLLECTIVE_ALL_REDUCE) {
         add_way(curve, ring_latency(path, members, 2), bandwidth);
         if (outermost(path)->outside_node)
             add_way(curve, tree_latency(path), tree_bandwidth(path, members));
     } else {
-        add_way(curve, pairwise ? peers_latency(path, members) : ring_latency(path, members, 1), bandwidth);
+        add_way(curve, is_pairwise(operation) ? peers_latency(path, members) : ring_latency(path, members, 1),
+                bandwidth);
     }
 }
 

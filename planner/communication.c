@@ -5,8 +5,6 @@
 
 const double COMMUNICATION_INTERFERENCE = 0.2;
 
-static const double HALF_BYTES = 2; /* activations travel in 16 bits */
-
 void communication_groups_of(const struct layout *layout, struct communication_groups *groups) {
     int64_t inner = layout->tp * layout->cp, experts = layout->ep * layout->etp;
     int64_t between = layout->order == ORDER_TP_CP_PP_DP ? layout->pp : 1;
@@ -57,7 +55,7 @@ static double tokens_of(const struct communication_problem *problem) {
 }
 
 static double hidden_bytes(const struct communication_problem *problem) {
-    return HALF_BYTES * tokens_of(problem) * (double)problem->model->hidden;
+    return training_element_bytes(problem->training) * tokens_of(problem) * (double)problem->model->hidden;
 }
 
 /* Products and their collectives overlap by reading each other's memory: within a node, or as far as its
@@ -114,7 +112,7 @@ static void add_context_parallel(const struct communication_problem *problem,
         return;
     struct communication_groups groups;
     communication_groups_of(layout, &groups);
-    double token = HALF_BYTES * tokens_of(problem) / (double)layout->tp;
+    double token = training_element_bytes(problem->training) * tokens_of(problem) / (double)layout->tp;
     double query = (double)(model->heads * model->head_dim);
     double kv = 2 * (double)(model->kv_heads * model->head_dim);
     if (model->mla.kv_lora_rank > 0) {
@@ -170,7 +168,7 @@ static void add_expert_parallel(const struct communication_problem *problem, str
     communication_groups_of(problem->layout, &groups);
     const struct model *model = problem->model;
     double rows = compute_expert_rows(model, problem->training, problem->layout);
-    double bytes = HALF_BYTES * (double)model->hidden * rows;
+    double bytes = training_element_bytes(problem->training) * (double)model->hidden * rows;
     double sent = bytes / (double)problem->layout->etp;
     struct collective exchange = {COLLECTIVE_ALL_TO_ALL, sent, groups.ep};
     struct collective gather = {COLLECTIVE_ALL_GATHER, bytes, groups.etp};

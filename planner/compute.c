@@ -25,7 +25,9 @@ void compute_work_init(struct compute_work *work, const struct compute_problem *
     /* The kernel data of fp8 quantise their left operand in kernels of their own; a training stack casts
      * where the operand is made, which add_product counts as traffic. */
     work->device.kernels.matmul[PRECISION_FP8].operand_seconds = 0;
-    work->half = problem->training->precision == PRECISION_FP16 ? PRECISION_FP16 : PRECISION_BF16;
+    work->half = problem->training->precision;
+    if (work->half == PRECISION_FP8)
+        work->half = problem->device->peak_flops[PRECISION_BF16] > 0 ? PRECISION_BF16 : PRECISION_FP16;
 }
 
 double compute_traffic_seconds(const struct cluster_device *device, double bytes) {
@@ -123,15 +125,23 @@ void compute_add_product(struct compute_work *work, const char *label, const str
                 flops / seconds.weight / 1e12, measured);
 }
 
+static double wider(const struct compute_work *work) {
+    return training_element_bytes(work->problem->training) / 2;
+}
+
+double compute_tensor_seconds(const struct compute_work *work, double bytes) {
+    return compute_traffic_seconds(&work->device, wider(work) * bytes);
+}
+
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
                          double backward_bytes) {
-    double forward = compute_traffic_seconds(&work->device, forward_bytes);
-    double backward = compute_traffic_seconds(&work->device, backward_bytes);
+    double forward = compute_tensor_seconds(work, forward_bytes);
+    double backward = compute_tensor_seconds(work, backward_bytes);
     work->time->forward += forward;
     work->time->backward_input += backward;
     explain_add(work->explain, label, forward + backward, UNIT_SECONDS,
-                "%.4g MB forward, %.4g MB backward at %.4g GB/s", forward_bytes / 1e6, backward_bytes / 1e6,
-                work->device.memory_bytes_per_second / 1e9);
+                "%.4g MB forward, %.4g MB backward at %.4g GB/s", wider(work) * forward_bytes / 1e6,
+                wider(work) * backward_bytes / 1e6, work->device.memory_bytes_per_second / 1e9);
 }
 
 static void add_flash_attention(struct compute_work *work, struct attention *attention) {
@@ -168,8 +178,8 @@ static void add_unfused_attention(struct compute_work *work, const struct attent
     double products = matmul_seconds(&work->device, &scores) + matmul_seconds(&work->device, &context);
     double square = (double)batch * (double)rows * (double)keys;
     double factor = training_traffic_factor(work->problem->training, work->problem->model);
-    double traffic = compute_traffic_seconds(&work->device, factor * FORWARD_BYTES * square);
-    double traffic_back = compute_traffic_seconds(&work->device, factor * BACKWARD_BYTES * square);
+    double traffic = compute_tensor_seconds(work, factor * FORWARD_BYTES * square);
+    double traffic_back = compute_tensor_seconds(work, factor * BACKWARD_BYTES * square);
 
     work->time->forward += products + traffic;
     work->time->attention += products + traffic;
@@ -184,7 +194,8 @@ static void add_attention_core(struct compute_work *work) {
     const struct compute_problem *problem = work->problem;
     const struct model *model = problem->model;
     const struct layout *layout = problem->layout;
-    struct attention attention = {.batch = layout->micro_batch,
+    struct attention attention = {.precision = work->half,
+                                  .batch = layout->micro_batch,
                                   .sequence = problem->training->sequence,
                                   .query_split = layout->cp,
                                   .heads = at_least_one(model->heads / layout->tp),

@@ -13,7 +13,7 @@ struct compute_work {
     struct cluster_device device;
     int64_t tokens;      /* of a micro-batch on one device, before sequence parallelism */
     double share;        /* devices that sequence parallelism deals the tokens to; 1 without it */
-    enum precision half; /* the 16-bit format beside fp8 */
+    enum precision half; /* the training's, or the 16-bit format beside fp8 */
     struct compute_time *time;
     struct explain *explain;
 };
@@ -29,6 +29,9 @@ struct product {
 void compute_work_init(struct compute_work *work, const struct compute_problem *problem,
                        struct compute_time *time, struct explain *explain);
 void compute_add_product(struct compute_work *work, const char *label, const struct product *product);
+/* Seconds to move what takes so many bytes in 16 bits. */
+double compute_tensor_seconds(const struct compute_work *work, double bytes);
+/* The bytes are those in 16 bits. */
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
                          double backward_bytes);
 

@@ -1,5 +1,5 @@
 /* Memory-bound work: norms, residuals, dropout, activations, routing, embedding, loss. All tensors in
- * 16 bits unless said otherwise; bytes are counted kernel by kernel. */
+ * 16 bits unless said otherwise, and twice as wide in tf32; bytes are counted kernel by kernel. */
 #include "planner/compute_parts.h"
 
 #include <math.h>
@@ -93,7 +93,7 @@ void compute_routing_traffic(struct compute_work *work) {
         training_traffic_factor(problem->training, problem->model) * activation_bytes(work) * ffn * rows;
     compute_add_traffic(work, "routing", routing, routing);
     compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
-    work->time->activation += compute_traffic_seconds(&work->device, activation);
+    work->time->activation += compute_tensor_seconds(work, activation);
     if (problem->model->linear_bias && stack->transformer_engine)
         compute_add_traffic(work, "experts' biases", EXPERT_BIAS_BYTES * hidden * rows,
                             EXPERT_BIAS_BACKWARD_BYTES * hidden * rows);
@@ -111,9 +111,9 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     double factor = tokens * training_traffic_factor(work->problem->training, model);
     bytes *= factor;
     compute_add_traffic(work, "norms, residuals, activation", bytes, BACKWARD_TRAFFIC * bytes);
-    work->time->traffic += compute_traffic_seconds(&work->device, bytes);
+    work->time->traffic += compute_tensor_seconds(work, bytes);
     work->time->norms +=
-        compute_traffic_seconds(&work->device, factor * NORM_BYTES * (double)model->hidden / work->share);
+        compute_tensor_seconds(work, factor * NORM_BYTES * (double)model->hidden / work->share);
 }
 
 void compute_embedding(const struct compute_problem *problem, struct compute_time *time,

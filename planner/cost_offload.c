@@ -6,9 +6,8 @@
 #include "planner/cost_parts.h"
 #include "planner/memory_parts.h"
 
-/* Weights, and the gradients of one micro-batch, pass the link in 16 bits. */
-static const double STREAM_BYTES = 2;
-/* The summed gradient goes to the optimizer in fp32. */
+/* The summed gradient goes to the optimizer in fp32; weights, and the gradients of one micro-batch, pass the
+ * link as wide as they are computed with. */
 static const double GRADIENT_LINK_BYTES = 4;
 /* States in a store that only keeps them: fp32 parameter and two moments in, as much out. */
 static const double STATES_BYTES = 12;
@@ -105,10 +104,10 @@ static struct transfer block_transfer(const struct offload_problem *problem, enu
     }
     if (offload_weights(offload))
         transfer.bytes[OUTSIDE_WEIGHTS] =
-            STREAM_BYTES * (moved(problem, dense, false, 3) + moved(problem, expert, true, 3));
+            parts->element_bytes * (moved(problem, dense, false, 3) + moved(problem, expert, true, 3));
     if (offload_gradients(offload))
         transfer.bytes[OUTSIDE_GRADIENTS] =
-            STREAM_BYTES * (moved(problem, dense, false, 2) + moved(problem, expert, true, 2));
+            parts->element_bytes * (moved(problem, dense, false, 2) + moved(problem, expert, true, 2));
     return transfer;
 }
 
@@ -158,7 +157,8 @@ static double exchange_seconds(const struct offload_problem *problem) {
     bool on_device =
         in_store && cluster->store.memory_bytes_per_second <= 0 && cluster->node.host_memory_bytes <= 0;
     bool by_store = in_store && cluster->store.memory_bytes_per_second > 0;
-    double bytes = (offload_gradients(problem->layout->offload) ? 0 : GRADIENT_LINK_BYTES) + STREAM_BYTES;
+    double bytes = (offload_gradients(problem->layout->offload) ? 0 : GRADIENT_LINK_BYTES) +
+                   problem->parts.element_bytes;
     if (offload_weights(problem->layout->offload) || on_device)
         return 0;
     return bytes / (by_store ? problem->link[OUTSIDE_OPTIMIZER] : host_link(cluster));

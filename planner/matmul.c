@@ -15,7 +15,6 @@
 static const double default_memory_efficiency = 0.85; /* of the datasheet's bandwidth, streaming */
 static const int64_t reference_tile = 128;            /* edge of the tile that constants are given for */
 static const int64_t split_least_inner = 1024;        /* cuBLAS splits the inner dimension no finer */
-static const double result_bytes = 2;
 static const double accumulate_bytes = 8; /* fp32 read and written, an element of a weight's gradient */
 /* Of it, that a dense product doesn't hide: 0.4 by SimuMax's pairs of the same layer, A100-PCIe and B200. */
 static const double accumulate_share = 0.4;
@@ -32,6 +31,10 @@ static int64_t ceil_divide(int64_t a, int64_t b) {
 
 static double element_bytes(enum precision precision) {
     return precision == PRECISION_FP8 ? 1 : precision == PRECISION_TF32 ? 4 : 2;
+}
+
+static double result_bytes(enum precision precision) {
+    return precision == PRECISION_TF32 ? 4 : 2;
 }
 
 static double memory_rate(const struct cluster_device *device) {
@@ -188,7 +191,7 @@ double matmul_seconds(const struct cluster_device *device, const struct matmul *
     double m = (double)p->m, n = (double)p->n, k = (double)p->k, batch = (double)p->batch;
     bool accumulates = p->pass == MATMUL_WEIGHT_GRADIENT;
     double operands = (m * k + k * n) * batch * element_bytes(p->precision);
-    double results = m * n * batch * (accumulates ? accumulate_bytes : result_bytes);
+    double results = m * n * batch * (accumulates ? accumulate_bytes : result_bytes(p->precision));
     double rate = memory_rate(device);
     double seconds = compute_seconds(device, &c, p);
     if (accumulates)
@@ -220,7 +223,7 @@ double matmul_grouped_seconds(const struct cluster_device *device, const struct 
     const struct matmul_constants c = constants_for(device, p->precision);
     double m = (double)p->m, n = (double)p->n, k = (double)p->k, weights = (double)groups;
     struct matmul dense = *p;
-    double operands = m * k + n * k * weights, results = m * n * result_bytes;
+    double operands = m * k + n * k * weights, results = m * n * result_bytes(p->precision);
     if (p->pass == MATMUL_WEIGHT_GRADIENT) { /* a result for each group, the rows are the inner dimension */
         dense.batch = groups;
         dense.k = ceil_divide(p->k, groups);

@@ -12,8 +12,6 @@
 #include "common/cluster.h"
 #include "planner/memory_parts.h"
 
-static const double HALF_BYTES = 2;
-
 /* cuBLAS workspaces that Transformer Engine holds: 32 MiB each from Hopper on, 4 MiB before; two, and one for
  * each of four streams of grouped products (transformer_engine/pytorch/cpp_extensions/gemm.py). */
 static const double WORKSPACE_BYTES = 32 << 20, OLD_WORKSPACE_BYTES = 4 << 20;
@@ -65,7 +63,8 @@ static double layers_kept(const struct memory_parts *parts, const struct chunk_l
 static double stage_kept(const struct memory_parts *parts, int64_t stage, double *pass) {
     const struct layout *layout = parts->layout;
     int64_t chunks = memory_stage_chunks(layout);
-    double hidden_bytes = HALF_BYTES * (double)parts->model->hidden * parts->tokens / parts->sequence_share;
+    double hidden_bytes =
+        parts->element_bytes * (double)parts->model->hidden * parts->tokens / parts->sequence_share;
     double kept = 0;
 
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
@@ -78,7 +77,7 @@ static double stage_kept(const struct memory_parts *parts, int64_t stage, double
         /* Dropout behind the embedding keeps a mask of a byte; stacks before Megatron-Core keep a chunk's
          * output, which later ones free once it is sent. */
         if (virtual_stage == 0 && !parts->model->gated && !parts->training->stack->fully_sharded)
-            bytes += hidden_bytes / HALF_BYTES;
+            bytes += hidden_bytes / parts->element_bytes;
         if (virtual_stage != layout->pp * layout->vpp - 1 && !parts->training->stack->transformer_engine)
             bytes += hidden_bytes;
         if (chunk == 0)
@@ -95,12 +94,13 @@ static double stage_kept(const struct memory_parts *parts, int64_t stage, double
 /* PyTorch's pipeline makes room for every micro-batch's input and output gradient beforehand, and the last
  * stage holds all logits until the step's end (torch.distributed.pipelining stage.py). */
 static double pipeline_buffers(const struct memory_parts *parts, bool head) {
-    double hidden_bytes = HALF_BYTES * (double)parts->model->hidden * parts->tokens / parts->sequence_share;
+    double hidden_bytes =
+        parts->element_bytes * (double)parts->model->hidden * parts->tokens / parts->sequence_share;
     double buffers = 2 * hidden_bytes * (double)parts->layout->vpp;
     if (!parts->training->stack->fully_sharded || parts->layout->pp == 1)
         return 0;
     if (head)
-        buffers += HALF_BYTES * parts->vocabulary * parts->tokens;
+        buffers += parts->element_bytes * parts->vocabulary * parts->tokens;
     return buffers * (double)parts->micro_batches;
 }
 
@@ -127,7 +127,7 @@ static double persistent_buffers(const struct memory_parts *parts, const struct 
     }
     /* The head gathers its input from all of tp into a buffer that stays. */
     if (head && parts->sequence_share > 1)
-        bytes += HALF_BYTES * (double)parts->model->hidden * parts->tokens;
+        bytes += parts->element_bytes * (double)parts->model->hidden * parts->tokens;
     return bytes;
 }
 
@@ -183,7 +183,8 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
         double table = hidden * parts->vocabulary;
         if (offload_gradients(layout->offload))
             table = memory_streamed(table);
-        worst(&moment, HALF_BYTES * (table + hidden * parts->tokens) - pass, "backward of the embedding");
+        worst(&moment, parts->element_bytes * (table + hidden * parts->tokens) - pass,
+              "backward of the embedding");
     }
     return moment;
 }

@@ -3,11 +3,11 @@
  *
  * Sources: arXiv 2205.05198 section 4 (a layer of GPT: s b h (34 + 5 a s / h)); Megatron-LM core (moe_layer,
  * cross_entropy, schedules) and TransformerEngine for what their kernels keep; arXiv 2401.10241 (zero bubble)
- * and arXiv 2412.19437 (DualPipe) for what is in flight. Element sizes are those of bf16 and fp16: 2 bytes.
+ * and arXiv 2412.19437 (DualPipe) for what is in flight. Elements take 2 bytes, those of tf32 take 4.
  */
 #include "planner/memory_parts.h"
 
-static const double HALF_BYTES = 2, SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
+static const double SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
 /* Of a MoE layer a token and expert: the router's logits, probabilities, maps and their sorted forms. */
 static const double ROUTER_BYTES_PER_EXPERT = 21;
 /* Of a token sent to an expert: its probability and its place. */
@@ -23,7 +23,7 @@ static bool has_dropout(const struct memory_parts *parts) {
  */
 static double product_input_bytes(const struct memory_parts *parts) {
     bool fp8 = parts->training->precision == PRECISION_FP8 && parts->training->stack->transformer_engine;
-    return fp8 ? FP8_BYTES : HALF_BYTES;
+    return fp8 ? FP8_BYTES : parts->element_bytes;
 }
 
 /* Bytes of one token in the attention part of a layer. `scores`: what is kept of the attention matrix. */
@@ -40,26 +40,26 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
     double heads = (double)model->heads / tp, input = product_input_bytes(parts);
     double out;
 
-    bytes->norms = (HALF_BYTES + input) * hidden / share;
+    bytes->norms = (parts->element_bytes + input) * hidden / share;
     if (mla->kv_lora_rank == 0) {
         double kv_heads = model->kv_heads > layout->tp ? (double)model->kv_heads / tp : 1;
         double query = heads * (double)model->head_dim, key = kv_heads * (double)model->head_dim;
         out = query;
-        bytes->heads = HALF_BYTES * (query + 2 * key) + HALF_BYTES * out;
-        bytes->selective = HALF_BYTES * (query + key + out);
+        bytes->heads = parts->element_bytes * (query + 2 * key) + parts->element_bytes * out;
+        bytes->selective = parts->element_bytes * (query + key + out);
     } else {
         double qk = (double)(mla->qk_nope_head_dim + mla->qk_rope_head_dim);
         out = heads * (double)mla->v_head_dim;
-        bytes->heads = HALF_BYTES * (heads * 2 * qk + out) + HALF_BYTES * out +
-                       2 * HALF_BYTES * (double)mla->q_lora_rank / share +
-                       HALF_BYTES * (double)(mla->kv_lora_rank + mla->qk_rope_head_dim) / share +
-                       HALF_BYTES * (double)mla->kv_lora_rank / share + MLA_STATISTICS_BYTES;
-        bytes->selective = HALF_BYTES * (heads * qk + 2 * out);
+        bytes->heads = parts->element_bytes * (heads * 2 * qk + out) + parts->element_bytes * out +
+                       2 * parts->element_bytes * (double)mla->q_lora_rank / share +
+                       parts->element_bytes * (double)(mla->kv_lora_rank + mla->qk_rope_head_dim) / share +
+                       parts->element_bytes * (double)mla->kv_lora_rank / share + MLA_STATISTICS_BYTES;
+        bytes->selective = parts->element_bytes * (heads * qk + 2 * out);
     }
-    if (input < HALF_BYTES)
+    if (input < parts->element_bytes)
         bytes->heads += input * out; /* the fp8 copy that the output product keeps */
     if (layout->cp > 1)
-        bytes->heads += HALF_BYTES * out; /* kept before and after the exchange between cp ranks */
+        bytes->heads += parts->element_bytes * out; /* kept before and after the exchange between cp ranks */
     if (has_dropout(parts))
         bytes->norms += MASK_BYTES * hidden / share;
     if (parts->training->attention == ATTENTION_FLASH) {
@@ -68,14 +68,15 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
     } else {
         /* Softmax out; with dropout its mask and its result too. Backward: gradients of both. */
         double square = heads * (double)parts->training->sequence;
-        bytes->scores = square * (HALF_BYTES + (has_dropout(parts) ? MASK_BYTES + HALF_BYTES : 0));
-        bytes->scores_backward = square * 2 * HALF_BYTES;
+        bytes->scores =
+            square * (parts->element_bytes + (has_dropout(parts) ? MASK_BYTES + parts->element_bytes : 0));
+        bytes->scores_backward = square * 2 * parts->element_bytes;
     }
 }
 
 /* Bytes of one token in an MLP's hidden layer of `ffn` units. */
 static double mlp_hidden_bytes(const struct memory_parts *parts, double ffn) {
-    double before = (parts->model->gated ? 2 : 1) * HALF_BYTES * ffn;
+    double before = (parts->model->gated ? 2 : 1) * parts->element_bytes * ffn;
     return before + product_input_bytes(parts) * ffn;
 }
 
@@ -83,10 +84,10 @@ static void dense_mlp(const struct memory_parts *parts, struct layer_activations
     const struct model *model = parts->model;
     double hidden = (double)model->hidden, ffn = (double)model->ffn_hidden / (double)parts->layout->tp;
     layer->mlp += mlp_hidden_bytes(parts, ffn);
-    layer->mlp_backward = (model->gated ? 2 : 1) * HALF_BYTES * ffn + HALF_BYTES * hidden;
+    layer->mlp_backward = (model->gated ? 2 : 1) * parts->element_bytes * ffn + parts->element_bytes * hidden;
     if (!parts->training->stack->fused_gradient_accumulation)
         /* The weight gradient stands apart before it is added; divided by tokens as the rest is per token. */
-        layer->mlp_backward += HALF_BYTES * ffn * hidden / parts->tokens;
+        layer->mlp_backward += parts->element_bytes * ffn * hidden / parts->tokens;
 }
 
 static void expert_mlp(const struct memory_parts *parts, struct layer_activations *layer) {
@@ -106,14 +107,16 @@ static void expert_mlp(const struct memory_parts *parts, struct layer_activation
     if (shared > 0)
         layer->mlp += mlp_hidden_bytes(parts, shared);
     layer->mlp_backward =
-        received * ((model->gated ? 2 : 1) * HALF_BYTES * ffn + HALF_BYTES * hidden) + HALF_BYTES * hidden;
+        received * ((model->gated ? 2 : 1) * parts->element_bytes * ffn + parts->element_bytes * hidden) +
+        parts->element_bytes * hidden;
     /* Permuted and dispatched tokens, the experts' outputs before and after they are sent back; the sum, the
      * shared experts' output, and the stage's input where a pipeline holds on to it. */
-    layer->combine = HALF_BYTES * hidden * (2 * copies + 2 * received) + HALF_BYTES * hidden / share;
+    layer->combine =
+        parts->element_bytes * hidden * (2 * copies + 2 * received) + parts->element_bytes * hidden / share;
     if (shared > 0)
-        layer->combine += HALF_BYTES * hidden / share;
+        layer->combine += parts->element_bytes * hidden / share;
     if (parts->layout->pp > 1)
-        layer->combine += HALF_BYTES * hidden / share;
+        layer->combine += parts->element_bytes * hidden / share;
 }
 
 /* What FSDP's selective recompute keeps of a token: the results of every second matrix product in the order
@@ -127,7 +130,8 @@ static double selective_operations(const struct memory_parts *parts, const struc
     if (kind == LAYER_EXPERTS)
         ffn = (double)(model->experts.top_k * model->experts.ffn_hidden) / share +
               (double)(model->experts.shared * model->experts.shared_ffn_hidden) / (double)parts->layout->tp;
-    return 2 * HALF_BYTES * hidden / share + HALF_BYTES * ffn + attention->selective + attention->scores;
+    return 2 * parts->element_bytes * hidden / share + parts->element_bytes * ffn + attention->selective +
+           attention->scores;
 }
 
 /* What Megatron's selective recompute drops of a token: the scores; the norms' outputs and the activation's
@@ -143,7 +147,8 @@ static double selective_bytes(const struct memory_parts *parts, const struct att
     if (kind == LAYER_DENSE)
         return 2 * norm;
     if (selective == SELECTIVE_EXPERTS)
-        return norm + layer->mlp - (HALF_BYTES * (double)parts->model->hidden / parts->sequence_share + norm);
+        return norm + layer->mlp -
+               (parts->element_bytes * (double)parts->model->hidden / parts->sequence_share + norm);
     return 2 * norm + product_input_bytes(parts) * (double)(experts->top_k * experts->ffn_hidden) /
                           parts->sequence_share;
 }
@@ -156,7 +161,7 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
 
     *layer = (struct layer_activations){0};
     attention_of_token(parts, &attention);
-    layer->mlp = (HALF_BYTES + product_input_bytes(parts)) * hidden / share;
+    layer->mlp = (parts->element_bytes + product_input_bytes(parts)) * hidden / share;
     if (has_dropout(parts))
         layer->mlp += MASK_BYTES * hidden / share;
     if (kind == LAYER_DENSE)
@@ -166,7 +171,7 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     layer->whole = attention.norms + attention.heads + attention.scores + layer->mlp;
     layer->scores_backward = attention.scores_backward;
     layer->kept = layer->whole;
-    layer->checkpoint = HALF_BYTES * hidden / share;
+    layer->checkpoint = parts->element_bytes * hidden / share;
     if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0)
         layer->kept = layer->checkpoint;
     else if (layout->recompute == RECOMPUTE_SELECTIVE)
@@ -193,25 +198,27 @@ static double logits_bytes_per_entry(const struct memory_parts *parts) {
     const struct stack *stack = parts->training->stack;
     enum loss_kernel loss = parts->training->recipe.loss;
     if (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine))
-        return HALF_BYTES; /* fused loss: the gradient takes the logits' place */
+        return parts->element_bytes; /* fused loss: the gradient takes the logits' place */
     if (stack->fully_sharded && parts->layout->tp > 1)
         /* Loss over sharded logits (PyTorch loss_parallel): logits, and in fp32 the logarithm of the softmax,
          * the loss's gradient, the exponential and the product of the two. */
-        return HALF_BYTES + 4 * SINGLE_BYTES;
+        return parts->element_bytes + 4 * SINGLE_BYTES;
     if (stack->fully_sharded)
-        return HALF_BYTES + 3 * SINGLE_BYTES; /* logits; fp32 copy, logarithm of the softmax, gradient */
-    return HALF_BYTES + 2 * SINGLE_BYTES;     /* logits; fp32 copy and softmax (Megatron-LM cross_entropy) */
+        return parts->element_bytes +
+               3 * SINGLE_BYTES; /* logits; fp32 copy, logarithm of the softmax, gradient */
+    return parts->element_bytes +
+           2 * SINGLE_BYTES; /* logits; fp32 copy and softmax (Megatron-LM cross_entropy) */
 }
 
 double memory_logits_bytes(const struct memory_parts *parts) {
     double hidden = (double)parts->model->hidden, share = parts->sequence_share;
     double token = parts->vocabulary * logits_bytes_per_entry(parts);
     /* Input and output of the last norm, and the gradient of the head's input, whole and dealt out. */
-    token += 2 * HALF_BYTES * hidden / share + HALF_BYTES * hidden;
+    token += 2 * parts->element_bytes * hidden / share + parts->element_bytes * hidden;
     if (share > 1)
-        token += HALF_BYTES * hidden / share;
+        token += parts->element_bytes * hidden / share;
     /* Each further prediction keeps its logits until its own backward pass. */
-    token += (double)parts->model->mtp_layers * HALF_BYTES * parts->vocabulary;
+    token += (double)parts->model->mtp_layers * parts->element_bytes * parts->vocabulary;
     return token * parts->tokens;
 }
 

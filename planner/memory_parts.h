@@ -35,6 +35,7 @@ struct memory_parts {
     const struct layout *layout;
     struct layout_dealing dealing; /* of the layout's layers */
     int64_t micro_batches;
+    double element_bytes;  /* of a weight or an activation: training_element_bytes */
     double tokens;         /* of one micro-batch on one device, before sequence parallelism */
     double sequence_share; /* devices that sequence parallelism deals the tokens to; 1 without it */
     double vocabulary;     /* rows of the embedding table on one device, padded */
@@ -77,7 +78,7 @@ int64_t memory_devices_of_host(const struct cluster *cluster, int64_t devices);
 int64_t memory_devices_of_store(const struct cluster *cluster, int64_t devices);
 
 /* memory_static.c */
-void memory_static_init(struct memory_parts *parts); /* vocabulary, parameters of layers */
+void memory_static_init(struct memory_parts *parts); /* element, vocabulary, parameters of layers */
 /* How layers are dealt out, bytes a parameter: ZeRO, precision, schedule. */
 void memory_sharding_init(struct memory_parts *parts);
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers);

@@ -22,7 +22,7 @@ static const double STREAMED_PARAMETERS = 1e9;
 
 static double gradient_bytes(const struct training *training) {
     if (training->thrifty && training->gradients == GRADIENTS_DEFAULT)
-        return HALF_BYTES;
+        return training_element_bytes(training);
     return training_gradient_bytes(training);
 }
 
@@ -33,7 +33,7 @@ static double minimum(double a, double b) {
 /* A parameter's bytes where `shards` devices share its states. In a pipeline, gradients and gathered weights
  * stay whole from the first micro-batch to the last (PyTorch reshard_after_forward off); the weights of
  * FSDP's ZeRO-2 do everywhere. Streamed ones never do. FSDP keeps the parameter itself in fp32 and gathers it
- * in half precision. */
+ * in the precision it computes in. */
 static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, double shards) {
     const struct training *training = parts->training;
     const struct layout *layout = parts->layout;
@@ -47,17 +47,18 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
         if (layout->zero >= 1)
             bytes.optimizer /= shards;
         if (layout->zero >= 2) {
-            double whole = (layout->zero == 2 && !streamed) || gathered ? HALF_BYTES : 0;
+            double whole = (layout->zero == 2 && !streamed) || gathered ? parts->element_bytes : 0;
             bytes.weights = minimum(SINGLE_BYTES, SINGLE_BYTES / shards + whole);
             bytes.gradients =
                 minimum(SINGLE_BYTES, SINGLE_BYTES / shards + (whole_gradients ? SINGLE_BYTES : 0));
         }
         return bytes;
     }
-    bytes = (struct parameter_bytes){HALF_BYTES, gradient, MASTER_BYTES + MOMENT_BYTES};
+    bytes = (struct parameter_bytes){parts->element_bytes, gradient,
+                                     MOMENT_BYTES + (parts->element_bytes < SINGLE_BYTES ? MASTER_BYTES : 0)};
     if (gradient < SINGLE_BYTES)
         bytes.optimizer += training->thrifty ? 0 : GRADIENT_COPY_BYTES;
-    else if (training->stack->keeps_half_gradients)
+    else if (training->stack->keeps_half_gradients && parts->element_bytes < SINGLE_BYTES)
         bytes.gradients += HALF_BYTES;
     if (layout->zero >= 1)
         bytes.optimizer /= shards;
@@ -83,6 +84,7 @@ void memory_static_init(struct memory_parts *parts) {
     int64_t padded = VOCABULARY_PADDING * layout->tp;
     double tp = (double)layout->tp;
 
+    parts->element_bytes = training_element_bytes(parts->training);
     parts->vocabulary = (double)((model->vocab + padded - 1) / padded * VOCABULARY_PADDING);
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         struct layer_parameters layer = {0};
@@ -231,11 +233,11 @@ double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_
             largest = parameters;
     }
     if (offload_weights(layout->offload))
-        return HALF_BYTES * (memory_streamed(2 * largest) + memory_streamed(largest));
+        return parts->element_bytes * (memory_streamed(2 * largest) + memory_streamed(largest));
     /* The layer's whole gradient before it is scattered, or sent out. */
-    bytes = HALF_BYTES * (offload_gradients(layout->offload) ? memory_streamed(largest) : largest);
+    bytes = parts->element_bytes * (offload_gradients(layout->offload) ? memory_streamed(largest) : largest);
     if (gathered && layout->zero >= 3 && layout->pp == 1)
-        bytes += 2 * HALF_BYTES * largest; /* the layer at work and the next, fetched ahead */
+        bytes += 2 * parts->element_bytes * largest; /* the layer at work and the next, fetched ahead */
     return bytes;
 }
 
@@ -244,12 +246,12 @@ double memory_head_gather_bytes(const struct memory_parts *parts) {
     double table = parts->vocabulary * (double)parts->model->hidden, gradient = 0;
     int64_t tables = parts->model->tied_embeddings || layout->pp > 1 ? 1 : 2;
     if (offload_weights(layout->offload))
-        return HALF_BYTES * (memory_streamed(2 * table) + memory_streamed(table));
+        return parts->element_bytes * (memory_streamed(2 * table) + memory_streamed(table));
     if (offload_gradients(layout->offload))
-        gradient = HALF_BYTES * memory_streamed(table);
+        gradient = parts->element_bytes * memory_streamed(table);
     if (layout->zero < 3 || layout_devices(layout) == layout->tp * layout->pp)
         return gradient;
-    return HALF_BYTES * table * (double)tables + gradient;
+    return parts->element_bytes * table * (double)tables + gradient;
 }
 
 double memory_bucket_bytes(const struct memory_parts *parts) {
@@ -261,7 +263,7 @@ double memory_bucket_bytes(const struct memory_parts *parts) {
      * bf16 flattens each bucket, and a larger tensor alone. */
     if (elements < table && parts->training->precision != PRECISION_FP16)
         elements = table;
-    return elements * (gradient_bytes(parts->training) + HALF_BYTES);
+    return elements * (gradient_bytes(parts->training) + parts->element_bytes);
 }
 
 /* Distinct shapes of weights; a layer has at most 11, the head is one more. */
@@ -333,5 +335,5 @@ double memory_dummy_gradients(const struct memory_parts *parts, const struct chu
     }
     if (head)
         add_shape(&shapes, parts->vocabulary, (double)model->hidden);
-    return HALF_BYTES * shapes.elements;
+    return parts->element_bytes * shapes.elements;
 }

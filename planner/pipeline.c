@@ -61,6 +61,29 @@ static double bubble(const struct pipeline *pipeline, const struct work *average
     return (stages - 1) * (f + b + w);
 }
 
+/* Transfers that show. A micro-batch arrives twice at each chunk, and filling and draining crosses every
+ * stage once; batch and loss come from no other device, nor does the first pass wait for one. Of two stages
+ * each is such an end. Exact for equal stages under 1F1B and GPipe; of interleaved chunks and DualPipe a few
+ * too many, which their slack hides. */
+static double hops(const struct pipeline *pipeline) {
+    double micro_batches = (double)pipeline->micro_batches;
+    double crossed = 2 * (micro_batches * (double)pipeline->chunks + (double)(pipeline->stages - 1));
+    switch (pipeline->schedule) {
+    case SCHEDULE_GPIPE:
+        return crossed - 2;
+    case SCHEDULE_1F1B:
+    case SCHEDULE_ZB_1P:
+        return pipeline->stages == 2 ? micro_batches + 1 : crossed - fmin(3, micro_batches + 1);
+    case SCHEDULE_INTERLEAVED:
+        return pipeline->stages == 2 ? crossed - micro_batches - 1 : crossed;
+    case SCHEDULE_ZB_2P:
+    case SCHEDULE_DUALPIPE:
+    case SCHEDULE_COUNT:
+        break;
+    }
+    return crossed;
+}
+
 void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time) {
     struct work total = {0}, busiest = {0};
     *time = (struct pipeline_time){0};
@@ -81,9 +104,7 @@ void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time 
                                .input = (total.input - busiest.input) / others,
                                .weight = (total.weight - busiest.weight) / others};
         time->bubble_seconds = bubble(pipeline, &average);
-        /* A micro-batch arrives twice at each chunk; filling and draining crosses every stage once. */
-        time->hop_seconds =
-            2 * pipeline->hop_seconds * ((double)(pipeline->micro_batches * pipeline->chunks) + others);
+        time->hop_seconds = pipeline->hop_seconds * hops(pipeline);
     }
     time->seconds = time->busy_seconds + time->bubble_seconds + time->hop_seconds;
 }

@@ -106,7 +106,6 @@ bool problem_default_devices(struct problem *problem, struct error *error) {
 
 static bool set_training(const struct problem_asked *asked, struct problem *problem, struct error *error) {
     struct training *training = &problem->search.training;
-    const struct cluster_device *device = &problem->cluster.device;
     *training = (struct training){.sequence = asked->sequence ? asked->sequence : problem->model.sequence,
                                   .tokens = asked->tokens,
                                   .precision = asked->precision,
@@ -128,9 +127,7 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
                          problem->asked_batch_tokens, training->sequence);
     }
     problem->fault = PROBLEM_PRECISION;
-    return device->peak_flops[asked->precision] > 0 ||
-           error_set(error, "the %s of %s gives no peak in %s", device->name, problem->cluster.name,
-                     precision_names[asked->precision]);
+    return training_check_precision(asked->precision, &problem->cluster, error);
 }
 
 static bool read_files(const struct problem_asked *asked, struct problem *problem, struct error *error) {

@@ -42,9 +42,7 @@ struct problem_asked {
     bool exhaustive;
 };
 
-/* Bounds against typing errors; of prices in dollars a second and a joule. */
-#define PROBLEM_HIGHEST_PRICE        1e6
-#define PROBLEM_HIGHEST_ENERGY_PRICE 1.0
+/* A bound against typing errors. */
 enum { PROBLEM_MAX_DEVICES = 16777216 };
 
 /* The defaults. */

@@ -44,6 +44,14 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
     return entries + PROBLEM_OPTIONS;
 }
 
+/* Counts in full: "1 to 16777216". */
+static char *format_limit(double value, enum unit unit, char *buffer, size_t size) {
+    if (unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS)
+        return units_format(value, unit, buffer, size);
+    snprintf(buffer, size, "%.15g", value);
+    return buffer;
+}
+
 bool problem_parse_number(const char *what, const char *text, enum unit unit, double minimum, double maximum,
                           double *value, struct error *error) {
     char why[256];
@@ -51,7 +59,10 @@ bool problem_parse_number(const char *what, const char *text, enum unit unit, do
         return error_set(error, "%s: %s", what, why);
     }
     if (*value < minimum || *value > maximum) {
-        return error_set(error, "%s takes %.15g to %.15g, not \"%s\"", what, minimum, maximum, text);
+        char least[64], most[64];
+        return error_set(error, "%s takes %s to %s, not \"%s\"", what,
+                         format_limit(minimum, unit, least, sizeof least),
+                         format_limit(maximum, unit, most, sizeof most), text);
     }
     return true;
 }
@@ -156,10 +167,10 @@ static bool read_prices(const struct problem_flags *flags, struct problem_asked 
     asked->price_given = flags->price != NULL;
     asked->energy_price_given = flags->energy_price != NULL;
     return (!flags->price || problem_parse_number("--price", flags->price, UNIT_MONEY_PER_SECOND, 0,
-                                                  PROBLEM_HIGHEST_PRICE, &asked->price_per_second, error)) &&
+                                                  CLUSTER_HIGHEST_PRICE, &asked->price_per_second, error)) &&
            (!flags->energy_price ||
             problem_parse_number("--energy-price", flags->energy_price, UNIT_MONEY_PER_JOULE, 0,
-                                 PROBLEM_HIGHEST_ENERGY_PRICE, &asked->energy_price_per_joule, error));
+                                 CLUSTER_HIGHEST_ENERGY_PRICE, &asked->energy_price_per_joule, error));
 }
 
 static bool missing_file(const struct problem_flags *flags, struct error *error) {

@@ -75,13 +75,13 @@ static bool read_cluster(const struct fields_reader *reader, const struct yaml_n
          .offset = offsetof(struct session_cluster, price_per_second),
          .present_offset = offsetof(struct session_cluster, price_given),
          .unit = UNIT_MONEY_PER_SECOND,
-         .maximum = PROBLEM_HIGHEST_PRICE},
+         .maximum = CLUSTER_HIGHEST_PRICE},
         {.key = "energy_price",
          .type = FIELD_NUMBER,
          .offset = offsetof(struct session_cluster, energy_price_per_joule),
          .present_offset = offsetof(struct session_cluster, energy_price_given),
          .unit = UNIT_MONEY_PER_JOULE,
-         .maximum = PROBLEM_HIGHEST_ENERGY_PRICE},
+         .maximum = CLUSTER_HIGHEST_ENERGY_PRICE},
         {.key = NULL}};
     cluster->node = node;
     return node->kind == YAML_MAPPING ? fields_read(reader, node, fields, "a cluster", cluster)
@@ -197,7 +197,7 @@ static bool read_session(const struct fields_reader *reader, const struct yaml_n
          .offset = offsetof(struct session, asked.energy_price_per_joule),
          .present_offset = offsetof(struct session, asked.energy_price_given),
          .unit = UNIT_MONEY_PER_JOULE,
-         .maximum = PROBLEM_HIGHEST_ENERGY_PRICE},
+         .maximum = CLUSTER_HIGHEST_ENERGY_PRICE},
         {.key = "want", .type = FIELD_CUSTOM, .offset = offsetof(struct session, wish), .read = read_want},
         {.key = "search",
          .type = FIELD_CUSTOM,

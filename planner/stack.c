@@ -157,6 +157,8 @@ const struct stack *stack_default(void) {
 }
 
 double stack_gradient_bytes(const struct stack *stack, enum precision precision) {
+    if (precision == PRECISION_TF32)
+        return 4;
     if (precision == PRECISION_FP8)
         return stack->gradient_bytes_fp8;
     return precision == PRECISION_FP16 ? stack->gradient_bytes_fp16 : stack->gradient_bytes_bf16;

@@ -2,6 +2,8 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
 const char *const selective_names[] = {"default", "attention", "activations", "experts", "operations", NULL};
@@ -20,6 +22,30 @@ bool training_has_dropout(const struct training *training, const struct model *m
     if (training->recipe.dropout != DROPOUT_DEFAULT)
         return training->recipe.dropout == DROPOUT_ON;
     return model->linear_bias && !model->gated && !training->stack->fully_sharded;
+}
+
+double training_element_bytes(const struct training *training) {
+    return training->precision == PRECISION_TF32 ? 4 : 2;
+}
+
+bool training_check_precision(enum precision precision, const struct cluster *cluster, struct error *error) {
+    const double *peaks = cluster->device.peak_flops;
+    char others[64] = "";
+    if (peaks[precision] > 0)
+        return precision != PRECISION_FP8 || peaks[PRECISION_BF16] > 0 || peaks[PRECISION_FP16] > 0 ||
+               error_set(
+                   error,
+                   "the %s of %s gives no peak in bf16 or fp16, in which attention and logits stay under fp8",
+                   cluster->device.name, cluster->name);
+    for (int other = 0; other < PRECISION_COUNT; other++) {
+        size_t used = strlen(others);
+        if (peaks[other] > 0)
+            snprintf(others + used, sizeof others - used, "%s%s", used > 0 ? ", " : "",
+                     precision_names[other]);
+    }
+    error_set(error, "the %s of %s gives no peak in %s", cluster->device.name, cluster->name,
+              precision_names[precision]);
+    return error_hint(error, "it has %s", others);
 }
 
 enum dispatcher training_dispatcher(const struct training *training) {
@@ -50,9 +76,9 @@ double training_gradient_bytes(const struct training *training) {
 }
 
 double training_parameter_bytes(const struct training *training) {
-    static const double FP8_BYTES = 1, HALF_BYTES = 2;
+    static const double FP8_BYTES = 1;
     bool fp8 = training->precision == PRECISION_FP8 && training->recipe.parameters == PARAMETERS_FP8;
-    return fp8 ? FP8_BYTES : HALF_BYTES;
+    return fp8 ? FP8_BYTES : training_element_bytes(training);
 }
 
 enum loss_kernel training_loss(const struct training *training) {

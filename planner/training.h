@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/cluster.h"
 #include "common/fields.h"
 #include "common/precision.h"
 #include "planner/model.h"
@@ -77,6 +78,13 @@ struct training {
  * and behind attention and MLP; others are trained without, and so are FSDP's (the configurations of NeMo,
  * Megatron-LM and llm-foundry). */
 bool training_has_dropout(const struct training *training, const struct model *model);
+
+/* Of an element of weights and activations, held and sent: 2, under fp8 too, and 4 in tf32, which rounds fp32
+ * tensors inside its products alone. */
+double training_element_bytes(const struct training *training);
+
+/* False, with the error set, where the device has no peak that a training in this format takes. */
+bool training_check_precision(enum precision precision, const struct cluster *cluster, struct error *error);
 
 /* What is meant where a training leaves it open. */
 enum dispatcher training_dispatcher(const struct training *training);

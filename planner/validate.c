@@ -41,9 +41,8 @@ static bool find_plan(const struct run *run, const struct search_problem *proble
     struct search_result result;
     const struct layout *layout = NULL;
 
-    if (problem->cluster->device.peak_flops[run->training.precision] <= 0)
-        return error_set(error, "%s has no %s", problem->cluster->device.name,
-                         precision_names[run->training.precision]);
+    if (!training_check_precision(run->training.precision, problem->cluster, error))
+        return false;
     thrifty.training.thrifty = true;
     if (!search_run(&thrifty, arena, &result, error))
         return false;

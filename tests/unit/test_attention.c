@@ -31,8 +31,8 @@ static void forward_as_measured_on_h100(void **state) {
         {2, 8192, 48, 48, 64, 2.157},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct attention a = {known[i].batch,    known[i].sequence, 1,    known[i].heads, known[i].kv_heads,
-                              known[i].head_dim, known[i].head_dim, false};
+        struct attention a = {known[i].batch,    known[i].sequence, 1,     known[i].heads, known[i].kv_heads,
+                              known[i].head_dim, known[i].head_dim, false, PRECISION_BF16};
         assert_near(attention_seconds(&reference_device, &a) * 1e3, known[i].milliseconds, 0.12);
     }
 }
@@ -53,8 +53,15 @@ static void both_passes_as_measured_on_a100(void **state) {
     struct error error;
     assert_true(cluster_read(SOURCE_DIR "/topologies/dgx-a100-80g.yaml", arena, &cluster, &error));
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct attention a = {
-            1, 4096, 1, known[i].heads, known[i].kv_heads, known[i].qk_head_dim, 128, known[i].backward};
+        struct attention a = {1,
+                              4096,
+                              1,
+                              known[i].heads,
+                              known[i].kv_heads,
+                              known[i].qk_head_dim,
+                              128,
+                              known[i].backward,
+                              PRECISION_BF16};
         assert_near(attention_seconds(&cluster.device, &a) * 1e3, known[i].milliseconds, 0.08);
     }
     arena_destroy(arena);

@@ -241,6 +241,29 @@ static void flow_is_passes_one_by_one(void **state) {
     }
 }
 
+/* However slow a transfer is, the closed form has as many of them as the simulation: an end of the pipeline
+ * waits for one device, not for two. */
+static void hops_are_counted(void **state) {
+    static const enum schedule schedules[] = {SCHEDULE_1F1B, SCHEDULE_GPIPE, SCHEDULE_ZB_1P};
+    (void)state;
+    for (size_t schedule = 0; schedule < sizeof schedules / sizeof *schedules; schedule++)
+        for (int64_t stages = 2; stages <= 6; stages++)
+            for (int64_t micro_batches = 1; micro_batches <= 16; micro_batches++) {
+                struct pipeline pipeline =
+                    equal_stages(schedules[schedule], stages, 1, micro_batches, 1, 1, 1);
+                struct pipeline_time closed;
+                pipeline.hop_seconds = 5;
+                pipeline_closed_form(&pipeline, &closed);
+                assert_near(closed.hop_seconds,
+                            simulated(&pipeline).seconds - closed.busy_seconds - closed.bubble_seconds, 1e-9);
+            }
+    struct pipeline interleaved = equal_stages(SCHEDULE_INTERLEAVED, 2, 3, 8, 1, 1, 1);
+    interleaved.hop_seconds = 0.1;
+    struct pipeline_time closed;
+    pipeline_closed_form(&interleaved, &closed);
+    assert_near(closed.seconds, simulated(&interleaved).seconds, 1e-9);
+}
+
 /* No schedule beats the work of its busiest stage, and a longer pass never shortens it. */
 static void bounds(void **state) {
     (void)state;
@@ -275,6 +298,7 @@ int main(void) {
         cmocka_unit_test(uneven_stages),
         cmocka_unit_test(hops_cost_time),
         cmocka_unit_test(flow_is_passes_one_by_one),
+        cmocka_unit_test(hops_are_counted),
         cmocka_unit_test(bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,9 @@ struct model {
     bool attention_sinks;      /* a learned logit for each head's softmax (gpt-oss) */
     struct model_experts experts;
     struct model_mla mla;
-    int64_t mtp_layers;     /* extra next-token layers (DeepSeek-V3) */
+    int64_t mtp_layers; /* extra next-token layers (DeepSeek-V3) */
+    int64_t window;     /* tokens that attention reaches back in some layers, which is not modelled; 0: all */
+    bool sequence_is_limit; /* `sequence` is the longest there may be, not what is trained on */
     bool shape_derived;     /* from `parameters:` alone */
     double size;            /* those parameters; 0 unless shape_derived */
     const char *derivation; /* how, in one sentence; NULL unless shape_derived */

@@ -55,7 +55,8 @@ struct config {
     int64_t hidden, layers, heads, kv_heads, head_dim, ffn_hidden, vocab, positions;
     bool tied, has_tied, attention_bias, has_attention_bias, mlp_bias, has_mlp_bias, qkv_bias, has_qkv_bias;
     int64_t experts, top_k, expert_ffn_hidden, shared, shared_ffn_hidden;
-    int64_t first_dense, sparse_step, layer_freq, mtp_layers, groups, group_top_k;
+    int64_t first_dense, sparse_step, layer_freq, mtp_layers, groups, group_top_k, window;
+    bool windowed, has_windowed;
     struct model_mla mla;
 };
 
@@ -114,6 +115,8 @@ static const struct config_key keys[] = {
     WHOLE("first_k_dense_replace", first_dense, MODEL_MAX_LAYERS, "experts.first_dense_layers"),
     WHOLE("decoder_sparse_step", sparse_step, MODEL_MAX_LAYERS, "experts.every"),
     WHOLE("moe_layer_freq", layer_freq, MODEL_MAX_LAYERS, "experts.every"),
+    WHOLE("sliding_window", window, MODEL_MAX_SEQUENCE, NULL),
+    FLAG("use_sliding_window", windowed),
     WHOLE("num_nextn_predict_layers", mtp_layers, MODEL_MAX_LAYERS, "mtp_layers"),
     WHOLE("q_lora_rank", mla.q_lora_rank, MODEL_MAX_WIDTH, "mla.q_lora_rank"),
     WHOLE("kv_lora_rank", mla.kv_lora_rank, MODEL_MAX_WIDTH, "mla.kv_lora_rank"),
@@ -256,6 +259,8 @@ static void set_reading(const struct architecture *architecture, const struct co
     model->ffn_hidden = config->ffn_hidden;
     model->vocab = config->vocab;
     model->sequence = config->positions;
+    model->sequence_is_limit = config->positions > 0;
+    model->window = config->has_windowed && !config->windowed ? 0 : config->window;
     if ((traits & MLA) != 0) {
         model->mla = config->mla; /* head_dim in such files is that of the rotary part */
         model->mtp_layers = config->mtp_layers;

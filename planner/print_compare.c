@@ -238,7 +238,7 @@ static void print_question(const struct compared *compared, struct arena *arena,
         training->tokens > 0 ? arena_print(arena, "%s, ", print_tokens(arena, training->tokens)) : "";
     print_paragraph("Model     ",
                     arena_print(arena, "%s: %s parameters", problem->model.name,
-                                print_quantity(arena, problem->counts.parameters, UNIT_COUNT)),
+                                print_amount(arena, problem->counts.parameters)),
                     stream);
     fprintf(stream, "Training  %ssequences of %s\n", tokens, print_count(arena, training->sequence));
     fprintf(stream, "Wish      %s\n", print_size_wish(&compared->wish, arena));

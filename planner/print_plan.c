@@ -146,16 +146,15 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
     double batch_tokens = (double)training->global_batch * (double)training->sequence;
     const char *active =
         counts->active_parameters < counts->parameters
-            ? arena_print(arena, ", %s active", print_quantity(arena, counts->active_parameters, UNIT_COUNT))
+            ? arena_print(arena, ", %s active", print_amount(arena, counts->active_parameters))
             : "";
     const char *tokens =
         training->tokens > 0 ? arena_print(arena, "%s, ", print_tokens(arena, training->tokens)) : "";
     const struct print_column columns[] = {{NULL, false}, {NULL, false}};
     struct print_table *table = print_table_create(arena, columns, 2);
-    print_table_add(table,
-                    (const char *const[]){
-                        "Model", arena_print(arena, "%s: %s parameters%s", problem->model.name,
-                                             print_quantity(arena, counts->parameters, UNIT_COUNT), active)});
+    print_table_add(
+        table, (const char *const[]){"Model", arena_print(arena, "%s: %s parameters%s", problem->model.name,
+                                                          print_amount(arena, counts->parameters), active)});
     print_table_add(
         table, (const char *const[]){"Cluster", arena_print(arena, "%s: %s %s in %s node%s", cluster->name,
                                                             print_count(arena, devices), cluster->device.name,

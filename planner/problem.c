@@ -361,6 +361,16 @@ static void note_model(struct problem *problem) {
     if (model->vocab_assumed) {
         problem_note(problem, "vocabulary of %" PRId64 " assumed: the model file gives none", model->vocab);
     }
+    if (model->sequence_is_limit && problem->search.training.sequence == model->sequence) {
+        problem_note(problem, "sequences of %" PRId64 ", the longest that config.json names (--sequence)",
+                     model->sequence);
+    }
+    if (model->window && model->window < problem->search.training.sequence) {
+        problem_note(problem,
+                     "every layer attends to the whole sequence: windows of %" PRId64
+                     " tokens are not modelled",
+                     model->window);
+    }
     if (model->learned_positions && problem->search.training.sequence > model->learned_positions) {
         problem_note(problem, "sequence is longer than the %" PRId64 " learned positions of the model",
                      model->learned_positions);

@@ -1,4 +1,4 @@
-/* Feeds mutated model and cluster files to the readers: fuzz_readers FIRST LAST SEED_FILE...
+/* Feeds mutated files of every kind to all readers: fuzz_readers FIRST LAST SEED_FILE...
  *
  * Round n is the same every time, so that a failure can be replayed alone (fuzz_readers n n ...). A file is
  * either refused with an error that can be printed, or read; what was read holds what the readers promise,
@@ -16,6 +16,9 @@
 #include "common/yaml_tree.h"
 #include "planner/layout.h"
 #include "planner/model.h"
+#include "planner/run_file.h"
+#include "planner/session.h"
+#include "planner/timings.h"
 
 enum { LONGEST = 256 * 1024, MOST_SEEDS = 256, MOST_MUTATIONS = 6, LONGEST_PIECE = 64 };
 
@@ -82,7 +85,8 @@ static const char *const pieces[] = {
 
 static struct text seeds[MOST_SEEDS], mutated;
 static size_t seed_count;
-static uint64_t round_number, random_state, models_read, clusters_read;
+static uint64_t round_number, random_state, models_read, clusters_read, sessions_read, run_files_read,
+    timings_read_count;
 
 /* xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled". */
 static uint64_t next_random(void) {
@@ -220,6 +224,45 @@ static void check_cluster(const char *path, const char *copy) {
     arena_destroy(arena);
 }
 
+/* Files that name others: what they name is looked for, not read. */
+static void check_questions(const char *path) {
+    struct arena *arena = arena_create();
+    struct session session;
+    struct run_file runs;
+    struct error error = {.line = 0};
+
+    if (!session_read(path, arena, &session, &error)) {
+        check_error(&error);
+    } else if (++sessions_read && (session.cluster_count < 1 || session.asked.model == NULL)) {
+        broken("a session without a question was read");
+    }
+    error = (struct error){.line = 0};
+    if (!run_file_read(path, arena, &runs, &error)) {
+        check_error(&error);
+    } else if (++run_files_read && (runs.count < 1 || runs.runs[0].devices < 1)) {
+        broken("a run file without runs was read");
+    }
+    arena_destroy(arena);
+}
+
+static void check_timings(const char *path) {
+    struct arena *arena = arena_create();
+    struct timings timings;
+    struct error error = {.line = 0};
+
+    if (!timings_read(path, arena, &timings, &error)) {
+        check_error(&error);
+    } else {
+        timings_read_count++;
+        for (size_t i = 0; i < timings.count; i++) {
+            if (!(timings.rows[i].seconds > 0) || !isfinite(timings.rows[i].seconds)) {
+                broken("a time that is none was read");
+            }
+        }
+    }
+    arena_destroy(arena);
+}
+
 static void check_layout(void) {
     struct layout_request request = {0};
     struct error error = {.line = 0};
@@ -251,6 +294,8 @@ static void run_round(int file, const char *path, const char *copy) {
     }
     check_model(path);
     check_cluster(path, copy);
+    check_questions(path);
+    check_timings(path);
     check_layout();
 }
 
@@ -288,7 +333,9 @@ int main(int argc, char **argv) {
     }
     unlink(copy);
     rmdir(folder);
-    printf("%" PRIu64 " rounds over %zu files: %" PRIu64 " models and %" PRIu64 " clusters were sound\n",
-           last - first + 1, seed_count, models_read, clusters_read);
+    printf("%" PRIu64 " rounds over %zu files, of which were sound: %" PRIu64 " models, %" PRIu64
+           " clusters, %" PRIu64 " sessions, %" PRIu64 " run files, %" PRIu64 " tables of times\n",
+           last - first + 1, seed_count, models_read, clusters_read, sessions_read, run_files_read,
+           timings_read_count);
     return 0;
 }

@@ -132,6 +132,25 @@ static void gpt_oss(void **state) {
     assert_counts(GPT_OSS("24", "32"), 20914757184);
 }
 
+#define QWEN2_WITH(keys)                                                                                     \
+    "{\"model_type\": \"qwen2\", \"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 8," \
+    " \"intermediate_size\": 128, \"vocab_size\": 100, \"max_position_embeddings\": 512" keys "}"
+
+/* What no layer uses is no window: Qwen's files name one and switch it off. */
+static void windows(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    assert_int_equal(model_of(GPT_OSS("24", "32"), arena).window, 128);
+    assert_int_equal(model_of(QWEN2_WITH(""), arena).window, 0);
+    assert_int_equal(model_of(QWEN2_WITH(", \"sliding_window\": null"), arena).window, 0);
+    assert_int_equal(model_of(QWEN2_WITH(", \"sliding_window\": 64"), arena).window, 64);
+    struct model off = model_of(QWEN2_WITH(", \"sliding_window\": 64, \"use_sliding_window\": false"), arena);
+    assert_int_equal(off.window, 0);
+    assert_true(off.sequence_is_limit);
+    assert_int_equal(off.sequence, 512);
+    arena_destroy(arena);
+}
+
 /* No exact count was published for Grok-1 ("314B"); by hand: attention 2 x 6144 x (6144 + 1024), eight gated
  * experts, the router and four norms a layer; the table once. */
 static void grok(void **state) {
@@ -192,6 +211,7 @@ int main(void) {
         cmocka_unit_test(qwen),
         cmocka_unit_test(deepseek),
         cmocka_unit_test(gpt_oss),
+        cmocka_unit_test(windows),
         cmocka_unit_test(grok),
         cmocka_unit_test(the_file_or_the_size_gives_the_name),
         cmocka_unit_test(mistakes_are_pointed_at),

@@ -91,7 +91,8 @@ static void test_what_is_refused(void **state) {
                    "--model gpt-3, or a file; clusterplan models lists the shipped ones");
     flags.model = "gpt-3";
     flags.precision = "fp8";
-    assert_refused(*state, &flags, "the A100-SXM4-80GB of dgx-a100-80g gives no peak in fp8", "");
+    assert_refused(*state, &flags, "the A100-SXM4-80GB of dgx-a100-80g gives no peak in fp8",
+                   "it has bf16, fp16, tf32");
     flags.precision = "bf61";
     assert_refused(*state, &flags, "--precision takes bf16, fp16, tf32, fp8, not \"bf61\"",
                    "did you mean \"bf16\"?");

@@ -164,6 +164,11 @@ bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key 
                      wish->headroom_bytes / 1e9, cluster->device.memory_bytes / 1e9);
         cluster->device.memory_bytes -= wish->headroom_bytes;
     }
+    if (wish->step_seconds > 0 && problem->asked_batch == 0 && problem->asked_batch_tokens == 0) {
+        problem_note(problem,
+                     "each count of devices has a default batch of its own: its step may be shorter because "
+                     "it has fewer sequences (--global-batch)");
+    }
     if (wish->spare_nodes > 0) {
         problem_note(problem, "%" PRId64 " spare nodes are paid for and do not compute", wish->spare_nodes);
     }

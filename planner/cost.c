@@ -424,7 +424,7 @@ static void explain_parts(const struct cost_context *context, const struct layou
     cost_offload_reckon(context, layout, &state, &offload, explain);
 }
 
-/* Of a transfer between stages, the seconds that it holds up the receiver: all, or what is longer than the
+/* Of a transfer between stages, the seconds that it holds up the receiver: all, or what shows beside the
  * chunk's passes behind which its two transfers a micro-batch hide. */
 static double exposed_hop(const struct layout *layout, const struct pipeline *pipeline, double hop) {
     int64_t chunks = pipeline->stages * pipeline->chunks;
@@ -434,7 +434,7 @@ static double exposed_hop(const struct layout *layout, const struct pipeline *pi
     for (int64_t i = 0; i < chunks; i++)
         passes += pipeline->forward_seconds[i] + pipeline->backward_input_seconds[i] +
                   pipeline->backward_weight_seconds[i];
-    return communication_exposed(hop, passes / (2 * (double)chunks), 0);
+    return communication_exposed(hop, passes / (2 * (double)chunks), COMMUNICATION_INTERFERENCE);
 }
 
 /* Gradients sent out are never held, so never cleared. */

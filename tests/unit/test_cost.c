@@ -215,7 +215,9 @@ static void interleaving_hides_no_more_than_it_computes(void **state) {
     double micro_batches = 128 / 4, bytes = 2. * 2048 * 12288 / 8;
     double transfers = 2 * micro_batches * 12;
     struct step_cost quick = cost_on(&cluster, &model, &training, &layout);
-    assert_true(quick.pp > 0 && quick.pp < 0.01 * quick.seconds);
+    /* A fifth of each shows for what it takes from the products beside it, and whole ones while it fills. */
+    assert_true(quick.pp > 0.2 * transfers * bytes / cluster.levels[1].bandwidth_bytes_per_second);
+    assert_true(quick.pp < 0.03 * quick.seconds);
     cluster.levels[1].bandwidth_bytes_per_second = 1e8;
     struct step_cost slow = cost_on(&cluster, &model, &training, &layout);
     assert_true(slow.seconds - slow.dp > transfers * bytes / 1e8);

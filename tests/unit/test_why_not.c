@@ -85,7 +85,7 @@ static void test_unequal_chunks_are_said(void **state) {
          &(struct problem_flags){.model = "llama-3-70b",
                                  .cluster = "dgx-h100",
                                  .devices = "64",
-                                 .layout = "tp=8 pp=4 vpp=10,20,40 recompute=none"},
+                                 .layout = "tp=8 pp=4 vpp=20,40 recompute=none"},
          &problem, &answer);
     assert_int_equal(answer.why_not->base.layout.vpp, 20);
     const struct why_not_layout *next = next_of(answer.why_not, LAYOUT_VPP, 40);

@@ -146,11 +146,13 @@ static void test_constants_follow(void **state) {
     assert_true(all->levels[0].latency_seconds == 2e-6);
 }
 
-static void pose(struct arena *arena, const char *devices, struct problem *problem, struct answer *answer) {
-    const struct problem_flags flags = {.model = "llama-3-8b",
-                                        .cluster = SOURCE_DIR "/tests/cli/plan-slow-host/cluster.yaml",
-                                        .devices = devices,
-                                        .global_batch = "336"};
+static void pose(struct arena *arena, const char *cluster, const char *devices, struct problem *problem,
+                 struct answer *answer) {
+    const struct problem_flags flags = {
+        .model = "llama-3-8b",
+        .cluster = arena_print(arena, SOURCE_DIR "/tests/cli/plan-slow-host/%s.yaml", cluster),
+        .devices = devices,
+        .global_batch = "336"};
     struct error error = {0};
     if (!problem_read(&flags, arena, problem, &error) || !answer_find(problem, answer, &error)) {
         fail_msg("%s", error.what);
@@ -164,8 +166,9 @@ static void pose(struct arena *arena, const char *devices, struct problem *probl
 static void test_price(void **state) {
     struct problem all, others, paced;
     struct answer of_all, of_others, of_paced;
-    pose(*state, "64", &all, &of_all);
-    pose(*state, "56", &others, &of_others);
+    pose(*state, "cluster", "64", &all, &of_all);
+    pose(*state, "cluster", "56", &others, &of_others);
+    pose(*state, "all-slow", "64", &paced, &of_paced);
     const struct slow_hosts_price *price = all.slow_price;
     assert_non_null(price);
     assert_int_equal(price->taken, 1);
@@ -174,13 +177,6 @@ static void test_price(void **state) {
     assert_true(price->without->step.seconds == of_others.plans[0]->step.seconds);
     assert_int_equal(others.slow_price->taken, 0);
     assert_null(others.slow_price->without);
-    const struct problem_flags flags = {.model = "llama-3-8b",
-                                        .cluster = SOURCE_DIR "/tests/cli/plan-slow-host/all-slow.yaml",
-                                        .devices = "64",
-                                        .global_batch = "336"};
-    struct error error = {0};
-    assert_true(problem_read(&flags, *state, &paced, &error) && answer_find(&paced, &of_paced, &error));
-    slow_hosts_price(&paced, of_paced.plans[0]);
     assert_null(paced.slow_price);
     assert_true(fabs(of_paced.plans[0]->step.seconds / price->with->step.seconds - 1) < 1e-9);
 }

@@ -8,7 +8,7 @@
 #include "planner/search_pool.h"
 #include "planner/stage_balance.h"
 
-enum { RANDOM_PROBLEMS = 240 };
+enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120 };
 
 static uint64_t random_state;
 
@@ -77,6 +77,15 @@ static void give(struct layout_request *request, enum layout_key key, int64_t va
     request->keys[key].values[0] = value;
 }
 
+static void add_store(struct cluster *cluster) {
+    cluster->store = (struct cluster_store){.name = "store",
+                                            .capacity_bytes = (double)PICK(1, 100, 10000) * 1e9,
+                                            .bytes_per_second = 5e9,
+                                            .total_bytes_per_second = PICK(0, 1) ? 20e9 : 0,
+                                            .memory_bytes_per_second = PICK(0, 1) ? 1e12 : 0,
+                                            .broadcast = PICK(0, 1) != 0};
+}
+
 static void make_random(struct setting *setting) {
     static const char *const names[] = {"megatron-core", "megatron-2022", "fsdp", "megatron-deepspeed"};
     struct search_problem *problem = &setting->problem;
@@ -111,12 +120,7 @@ static void make_random(struct setting *setting) {
         setting->cluster.node.host_link_bytes_per_second = 25e9;
     }
     if (PICK(0, 0, 0, 1) != 0)
-        setting->cluster.store = (struct cluster_store){.name = "store",
-                                                        .capacity_bytes = (double)PICK(1, 100, 10000) * 1e9,
-                                                        .bytes_per_second = 5e9,
-                                                        .total_bytes_per_second = PICK(0, 1) ? 20e9 : 0,
-                                                        .memory_bytes_per_second = PICK(0, 1) ? 1e12 : 0,
-                                                        .broadcast = PICK(0, 1) != 0};
+        add_store(&setting->cluster);
 }
 
 static void assert_same_layout(const struct layout *a, const struct layout *b) {
@@ -145,37 +149,75 @@ static void assert_same_result(const struct search_result *pruned, const struct 
     }
 }
 
+/* What came of some problems, each searched with and without pruning. */
+struct tally {
+    int infeasible, impossible, offloaded;
+    int64_t evaluated, costed;
+};
+
+static void search_both(struct setting *setting, struct tally *tally) {
+    struct arena *arena = arena_create();
+    struct search_result pruned, whole;
+    struct error error = {0};
+    bool posed = search_run(&setting->problem, arena, &pruned, &error);
+    setting->problem.exhaustive = true;
+    assert_int_equal(search_run(&setting->problem, arena, &whole, &error), posed);
+    if (posed) {
+        assert_same_result(&pruned, &whole);
+        tally->infeasible += pruned.plan_count == 0;
+        tally->offloaded += pruned.plan_count > 0 && pruned.plans[0].layout.offload;
+        tally->evaluated += pruned.evaluated;
+        tally->costed += whole.evaluated;
+    }
+    tally->impossible += !posed;
+    arena_destroy(arena);
+}
+
+static void print_tally(const struct tally *tally, int problems) {
+    print_message("    %d problems: %d that nothing fits, %d without a layout, %d that need offload; "
+                  "%lld of %lld layouts costed\n",
+                  problems, tally->infeasible, tally->impossible, tally->offloaded,
+                  (long long)tally->evaluated, (long long)tally->costed);
+}
+
 static void test_pruned_is_exact(void **state) {
-    int infeasible = 0, impossible = 0, offloaded = 0;
-    int64_t evaluated = 0, costed = 0;
+    struct tally tally = {0};
     (void)state;
     random_state = 1;
     for (int i = 0; i < RANDOM_PROBLEMS; i++) {
-        struct arena *arena = arena_create();
         struct setting setting;
-        struct search_result pruned, whole;
-        struct error error = {0};
-        bool posed;
         make_random(&setting);
-        posed = search_run(&setting.problem, arena, &pruned, &error);
-        setting.problem.exhaustive = true;
-        assert_int_equal(search_run(&setting.problem, arena, &whole, &error), posed);
-        if (posed) {
-            assert_same_result(&pruned, &whole);
-            infeasible += pruned.plan_count == 0;
-            offloaded += pruned.plan_count > 0 && pruned.plans[0].layout.offload;
-            evaluated += pruned.evaluated;
-            costed += whole.evaluated;
-        }
-        impossible += !posed;
-        arena_destroy(arena);
+        search_both(&setting, &tally);
     }
-    print_message("    %d problems: %d that nothing fits, %d without a layout, %d that need offload; "
-                  "%lld of %lld layouts costed\n",
-                  RANDOM_PROBLEMS, infeasible, impossible, offloaded, (long long)evaluated,
-                  (long long)costed);
-    assert_true(infeasible >= 10 && impossible >= 1 && offloaded >= 1);
-    assert_true(evaluated < costed);
+    print_tally(&tally, RANDOM_PROBLEMS);
+    assert_true(tally.infeasible >= 10 && tally.impossible >= 1 && tally.offloaded >= 1);
+    assert_true(tally.evaluated < tally.costed);
+}
+
+/* Devices with little memory, and hosts and stores to help them out; in some problems what goes out is given.
+ */
+static void test_offload_is_exact(void **state) {
+    struct tally tally = {0};
+    (void)state;
+    random_state = 2;
+    for (int i = 0; i < OFFLOAD_PROBLEMS; i++) {
+        struct setting setting;
+        make_random(&setting);
+        setting.cluster.device.memory_bytes = (double)PICK(12, 15, 18, 22) * 1e8;
+        setting.cluster.node.host_memory_bytes = (double)PICK(0, 10, 1000) * 1e9;
+        setting.cluster.node.host_link_bytes_per_second = 25e9;
+        if (PICK(0, 1))
+            add_store(&setting.cluster);
+        if (PICK(0, 0, 1) != 0) {
+            give(&setting.problem.request, LAYOUT_OFFLOAD, PICK(0, 1, 2));
+            setting.problem.request.keys[LAYOUT_OFFLOAD].values[1] = PICK(3, 4, 5, 6, 7);
+            setting.problem.request.keys[LAYOUT_OFFLOAD].count = 2;
+        }
+        search_both(&setting, &tally);
+    }
+    print_tally(&tally, OFFLOAD_PROBLEMS);
+    assert_true(tally.infeasible >= 5 && tally.offloaded >= 40);
+    assert_true(tally.evaluated < tally.costed);
 }
 
 /* A dense model small enough to try every layout of every key. */
@@ -530,6 +572,7 @@ static void test_evaluate_is_what_plan_says(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pruned_is_exact),
+        cmocka_unit_test(test_offload_is_exact),
         cmocka_unit_test(test_best_of_every_layout),
         cmocka_unit_test(test_request_is_kept),
         cmocka_unit_test(test_runners_up_differ),

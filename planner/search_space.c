@@ -308,9 +308,9 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
 
 static void set_thriftiest(const struct split_choices *choices, struct frame *frame) {
     const struct layout layout = split_thriftiest(choices);
-    frame->zero = (int8_t)layout.zero;
+    frame->zero = (int32_t)layout.zero;
     frame->zero_group = (int32_t)layout.zero_group;
-    frame->offload = (int8_t)layout.offload;
+    frame->offload = (int32_t)layout.offload;
 }
 
 /* Leaves of all splits of a frame, a schedule. Splits differ only where ZeRO has experts alone to divide. */

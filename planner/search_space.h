@@ -37,7 +37,7 @@ struct frame {
     int64_t leaves; /* of all its splits */
     /* What all its leaves that need least memory have in common; zero -1 where that depends on the split. */
     int32_t zero_group;
-    int8_t zero, offload;
+    int32_t zero, offload;
     struct search_bound bound;
 };
 

@@ -24,13 +24,14 @@ static const char *compare(const struct slow_hosts_price *price, struct arena *a
     const struct plan *with = price->with, *without = price->without;
     double change = without->step.seconds / with->step.seconds - 1;
     char layout[TEXT];
-    return arena_print(arena, "%s a step with %s on the %s others alone (%s devices), %.1f %% %s; there %s",
-                       print_quantity(arena, with->step.seconds, UNIT_SECONDS),
-                       arena_print(arena, "%s, %s", price->taken == 1 ? "it" : "them",
-                                   print_quantity(arena, without->step.seconds, UNIT_SECONDS)),
-                       print_count(arena, without->nodes), print_count(arena, without->devices),
-                       100 * fabs(change), change < 0 ? "less" : "more",
-                       layout_format(&without->layout, layout, sizeof layout));
+    return arena_print(
+        arena, "%s a step with %s on the %s alone (%s devices), %.1f %% %s; there %s",
+        print_quantity(arena, with->step.seconds, UNIT_SECONDS),
+        arena_print(arena, "%s, %s", price->taken == 1 ? "it" : "them",
+                    print_quantity(arena, without->step.seconds, UNIT_SECONDS)),
+        without->nodes == 1 ? "other" : arena_print(arena, "%s others", print_count(arena, without->nodes)),
+        print_count(arena, without->devices), 100 * fabs(change), change < 0 ? "less" : "more",
+        layout_format(&without->layout, layout, sizeof layout));
 }
 
 void print_slow_hosts(const struct problem *problem, struct arena *arena, FILE *stream) {

@@ -230,7 +230,7 @@ static void test_memory_holds_the_parameters(void **state) {
 static void hold_again(const struct setting *setting, const struct plan *plan, struct arena *arena) {
     struct setting fixed = *setting;
     struct error error = {0};
-    struct plan again;
+    struct plan again = {0};
     char text[512];
     layout_format(&plan->layout, text, sizeof text);
     assert_true(layout_request_parse(text, &fixed.problem.request, &error));
@@ -250,7 +250,7 @@ static void test_the_layout_given_again(void **state) {
 static void hold_explained(const struct setting *setting, const struct plan *plan, struct arena *arena) {
     struct explain *explain = explain_create(arena);
     struct search_problem problem = setting->problem;
-    struct plan explained;
+    struct plan explained = {0};
     bool step = false, memory = false;
     problem.model = &setting->model;
     problem.cluster = &setting->cluster;
@@ -277,7 +277,7 @@ static void test_explain_says_what_plan_says(void **state) {
 static void hold_written(const struct setting *setting, const struct plan *plan, struct arena *arena) {
     struct setting again = *setting;
     struct error error = {0};
-    struct plan planned;
+    struct plan planned = {0};
     char path[] = "/tmp/clusterplan-properties-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0);
@@ -298,7 +298,7 @@ static void test_a_cluster_written_and_read(void **state) {
 
 static void hold_price(const struct setting *setting, const struct plan *plan, struct arena *arena) {
     struct setting dear = *setting;
-    struct plan planned;
+    struct plan planned = {0};
     dear.cluster.device.price_per_second *= 2;
     assert_true(best_plan(&dear, arena, &planned));
     assert_same_double(planned.total.cost, 2 * plan->total.cost);
@@ -379,7 +379,7 @@ static void leave_out_zero_bubble(struct layout_request *request) {
 
 static void hold_better(const struct setting *setting, const struct plan *found, struct arena *arena) {
     struct setting before = *setting;
-    struct plan plan;
+    struct plan plan = {0};
     (void)found;
     leave_out_zero_bubble(&before.problem.request);
     if (!best_plan(&before, arena, &plan))
@@ -387,7 +387,7 @@ static void hold_better(const struct setting *setting, const struct plan *found,
     for (size_t level = 0; level < setting->cluster.level_count; level++)
         for (int better = 0; better < BETTER_COUNT; better++) {
             struct setting improved = before;
-            struct plan planned;
+            struct plan planned = {0};
             char was[512], is[512];
             if (!make_better(&improved.cluster, (enum better)better, level))
                 continue;

@@ -209,6 +209,8 @@ const struct field attention_fields[] = {
     NUMBER("diagonal_tokens", struct attention_constants, diagonal_tokens, UNIT_NONE),
     NUMBER("longest_row_share", struct attention_constants, longest_row_share, UNIT_NONE),
     NUMBER("softmax_dims", struct attention_constants, softmax_dims, UNIT_NONE),
+    NUMBER("throttle", struct attention_constants, throttle, UNIT_NONE),
+    NUMBER("throttle_flops", struct attention_constants, throttle_flops, UNIT_NONE),
     NUMBER("backward_launch", struct attention_constants, backward_launch_seconds, UNIT_SECONDS),
     NUMBER("backward_rate", struct attention_constants, backward_flops_per_second, UNIT_FLOPS_PER_SECOND),
     END,

@@ -234,6 +234,7 @@ static bool scale_attention(struct attention_constants *constants, double peak_f
         return true;
     constants->flops_per_second *= ratio;
     constants->backward_flops_per_second *= ratio;
+    constants->throttle_flops *= ratio;
     constants->peak_flops = peak_flops;
     return is_sound_rate(constants->flops_per_second) &&
            constants->backward_flops_per_second <= FIELDS_LARGEST_NUMBER;

@@ -19,7 +19,8 @@ static const int64_t wide_head_dim = 128;
 static const double backward_rate_share = 0.74;
 
 struct rates {
-    double launch, flops_per_second, longest_row_share, diagonal_tokens, softmax_dims;
+    double launch, flops_per_second, longest_row_share, diagonal_tokens, softmax_dims, throttle,
+        throttle_flops;
 };
 
 /* Constants are of the 16-bit formats; fp32 tensors are rounded to tf32, at its peak. */
@@ -37,6 +38,10 @@ static struct rates rates_for(const struct cluster_device *device, enum precisio
                           .longest_row_share = own->longest_row_share,
                           .diagonal_tokens = own->diagonal_tokens,
                           .softmax_dims = own->softmax_dims};
+    if (!backward) { /* the backward pass runs at the power limit from the start */
+        rates.throttle = own->throttle;
+        rates.throttle_flops = ratio * own->throttle_flops;
+    }
     if (backward && own->backward_flops_per_second > 0) {
         rates.launch = own->backward_launch_seconds;
         rates.flops_per_second = ratio * own->backward_flops_per_second;
@@ -66,7 +71,8 @@ double attention_seconds(const struct cluster_device *device, const struct atten
     double dims = (double)(a->qk_head_dim + a->v_head_dim);
     double with_softmax = 1 + 2 * r.softmax_dims / dims;
     double diagonal = 2 * diagonal_head_dim / dims * r.diagonal_tokens * split / sequence;
-    double products = flops * (with_softmax + diagonal) / rate;
+    double throttle = r.throttle > 0 ? r.throttle * flops / (flops + r.throttle_flops) : 0;
+    double products = flops * (with_softmax + diagonal) * (1 + throttle) / rate;
     int64_t multiprocessors = device->kernels.multiprocessors > 0 ? device->kernels.multiprocessors
                                                                   : reference_device.kernels.multiprocessors;
     double row_flops = 2 * query_tile * sequence * dims * (a->backward ? backward_flops : 1);

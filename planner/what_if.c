@@ -20,6 +20,7 @@ static void scale_compute(struct cluster_device *device, double factor) {
     }
     attention->flops_per_second *= factor;
     attention->backward_flops_per_second *= factor;
+    attention->throttle_flops *= factor;
 }
 
 static void scale_memory_bandwidth(struct cluster_device *device, double factor) {

@@ -91,7 +91,7 @@ static void hold(struct arena *arena, const struct wish *wish) {
         assert_same_double(result.best->step.seconds, best->step.seconds);
         assert_same_double(result.best->total.cost, best->total.cost);
     }
-    if (result.fewer) {
+    if (best && result.best && result.fewer) {
         hold_fewer(&result, plans, count);
     }
 }

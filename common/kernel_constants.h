@@ -30,11 +30,11 @@ struct matmul_constants {
 struct attention_constants {
     bool known;
     double launch_seconds;
-    double flops_per_second;  /* forward, of causal flops, long sequences and wide heads */
-    double peak_flops;        /* of the device's 16-bit formats when fitted; 0: not given */
-    double diagonal_tokens;   /* waste at the diagonal and per row, at head size 128 */
-    double longest_row_share; /* of the time of the longest row of tiles, that shows at the end */
-    double softmax_dims;      /* the softmax costs as much as so many more elements of a head */
+    double flops_per_second;         /* forward, of causal flops, long sequences and wide heads */
+    double peak_flops;               /* of the device's 16-bit formats when fitted; 0: not given */
+    double diagonal_tokens;          /* waste at the diagonal and per row, at head size 128 */
+    double longest_row_share;        /* of the time of the longest row of tiles, that shows at the end */
+    double softmax_dims;             /* the softmax costs as much as so many more elements of a head */
     double throttle, throttle_flops; /* forward: the rate falls by 1 + throttle f / (f + throttle_flops) */
     double backward_launch_seconds, backward_flops_per_second; /* of 2.5 times the forward's flops */
 };

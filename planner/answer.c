@@ -1,10 +1,8 @@
 #include "planner/answer.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "planner/size.h"
 
@@ -13,12 +11,6 @@
 static const double IDLE_MOST = 0.0625, WORTH_SAYING = 0.97, WORTH_IDLING = 0.8;
 
 enum { MOST_BETWEEN = 64, MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
-
-static double now_seconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 void answer_count(struct answer *answer, const struct search_result *result) {
     answer->layouts += result->layouts;
@@ -62,6 +54,7 @@ static void add_sums(struct answer *answer, const struct size_result *sums) {
     answer->evaluated += sums->evaluated;
     answer->pruned += sums->pruned;
     answer->feasible += sums->feasible;
+    answer->seconds += sums->seconds;
 }
 
 /* Whether tensor, pipeline and data parallelism can share so many nodes in many ways: it has no factor but 2,
@@ -90,7 +83,7 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
     int64_t step = problem->cluster.node.devices, fewest = problem_fewest_devices(problem);
     const struct plan *best = answer->plans[0];
     struct size_result sums = {0};
-    double start = now_seconds(), share = WORTH_SAYING;
+    double share = WORTH_SAYING;
     bool are_few = to - from <= MOST_BETWEEN * step;
     int64_t least = are_few ? from : to / 2;
     least = least > fewest ? least : fewest;
@@ -111,7 +104,6 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
         answer->plan_count++;
     }
     add_sums(answer, &sums);
-    answer->seconds += now_seconds() - start;
 }
 
 /* Whether the question is about a certain split, rather than about the best. */
@@ -136,7 +128,6 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
     bool is_certain = fixes_split(&asked);
     const struct plan *found = NULL;
     struct size_result sums = {0};
-    double start = now_seconds();
     if (best && best->layout.offload == OFFLOAD_NONE) {
         problem_keep_states(problem);
     }
@@ -150,7 +141,6 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
     }
     problem->search.request = asked;
     add_sums(answer, &sums);
-    answer->seconds += now_seconds() - start;
     return found;
 }
 

@@ -67,6 +67,7 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
         *is_split = posed;
     }
     walk->result->searches++;
+    walk->result->seconds += found.seconds;
     if (!posed) {
         return NULL;
     }

@@ -379,3 +379,17 @@ double collective_seconds(const struct cluster *cluster, const struct collective
     collective_curve_of(cluster, collective, &curve);
     return collective_curve_seconds(&curve, collective->bytes);
 }
+
+void collective_scale_bandwidth(struct collective_constants *constants, double factor) {
+    constants->bandwidth_bytes_per_second *= factor;
+    constants->ramp_seconds /= sqrt(factor);
+}
+
+void collective_scale_latency(struct network_level *level, double factor) {
+    level->latency_seconds *= factor;
+    for (int i = 0; i < COLLECTIVE_COUNT; i++) {
+        level->collectives[i].latency_seconds *= factor;
+        level->collectives[i].latency_per_member_seconds *= factor;
+        level->collectives[i].ramp_seconds *= sqrt(factor);
+    }
+}

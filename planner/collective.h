@@ -55,6 +55,12 @@ void collective_curve_of(const struct cluster *cluster, const struct collective 
                          struct collective_curve *curve);
 double collective_curve_seconds(const struct collective_curve *curve, double bytes);
 
+/* The constants of an operation where links carry `factor` times as much, and a level where each way takes
+ * `factor` times as long. The ramp between small and large messages goes with the root of latency x transfer
+ * time. */
+void collective_scale_bandwidth(struct collective_constants *constants, double factor);
+void collective_scale_latency(struct network_level *level, double factor);
+
 /* Bus volume of a collective in bytes, as nccl-tests defines it. */
 double collective_bus_bytes(const struct collective *collective);
 

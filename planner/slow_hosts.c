@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/collective.h"
 #include "planner/problem.h"
 #include "planner/size.h"
 
@@ -30,12 +31,19 @@ static bool reaches_beyond_node(const struct cluster *cluster, size_t level) {
     return devices == 0 || devices > cluster->node.devices;
 }
 
-/* The entry of a host, which is made where there is none. */
-static struct slow_host *entry_of(struct slow_hosts *slow, const char *name) {
+static struct slow_host *find_entry(const struct slow_hosts *slow, const char *name) {
     for (size_t i = 0; i < slow->count; i++)
         if (strcmp(slow->hosts[i].name, name) == 0)
             return &slow->hosts[i];
-    struct slow_host *host = &slow->hosts[slow->count++];
+    return NULL;
+}
+
+/* The entry of a host, which is made where there is none. */
+static struct slow_host *entry_of(struct slow_hosts *slow, const char *name) {
+    struct slow_host *host = find_entry(slow, name);
+    if (host != NULL)
+        return host;
+    host = &slow->hosts[slow->count++];
     *host = (struct slow_host){.name = name, .latency_factor = 1};
     for (size_t level = 0; level < CLUSTER_MAX_LEVELS; level++)
         host->bandwidth_factor[level] = 1;
@@ -71,13 +79,6 @@ static bool ends_of(const char *between, struct arena *arena, const char *ends[2
     return true;
 }
 
-static bool is_known(const struct slow_hosts *slow, const char *name) {
-    for (size_t i = 0; i < slow->count; i++)
-        if (strcmp(slow->hosts[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Links are the fault of an end that is slow already, else of that which sends. */
 static void add_link(const struct cluster *cluster, const struct measurement *link, struct arena *arena,
                      struct slow_hosts *slow) {
@@ -89,7 +90,7 @@ static void add_link(const struct cluster *cluster, const struct measurement *li
         return;
     double factor = link->median / cluster->levels[level].bandwidth_bytes_per_second;
     struct slow_host *host =
-        factor < CLUSTER_SLOW_FACTOR ? entry_of(slow, is_known(slow, ends[1]) ? ends[1] : ends[0]) : NULL;
+        factor < CLUSTER_SLOW_FACTOR ? entry_of(slow, find_entry(slow, ends[1]) ? ends[1] : ends[0]) : NULL;
     if (host == NULL)
         return;
     host->bandwidth_factor[level] = fmin(host->bandwidth_factor[level], factor);
@@ -128,17 +129,7 @@ static void narrow_level(struct network_level *level, double factor) {
     level->oversubscription = fmax(1, factor * level->oversubscription);
     for (int i = 0; i < COLLECTIVE_COUNT; i++) {
         double share = i == COLLECTIVE_SEND_RECEIVE ? factor : loaded;
-        level->collectives[i].bandwidth_bytes_per_second *= share;
-        level->collectives[i].ramp_seconds /= sqrt(share);
-    }
-}
-
-static void delay_level(struct network_level *level, double factor) {
-    level->latency_seconds *= factor;
-    for (int i = 0; i < COLLECTIVE_COUNT; i++) {
-        level->collectives[i].latency_seconds *= factor;
-        level->collectives[i].latency_per_member_seconds *= factor;
-        level->collectives[i].ramp_seconds *= sqrt(factor);
+        collective_scale_bandwidth(&level->collectives[i], share);
     }
 }
 
@@ -159,7 +150,7 @@ const struct cluster *slow_hosts_cluster(struct slow_hosts *slow, const struct c
         if (factor < 1)
             narrow_level(&paced->levels[level], factor);
         if (delay > 1 && reaches_beyond_node(cluster, level))
-            delay_level(&paced->levels[level], delay);
+            collective_scale_latency(&paced->levels[level], delay);
     }
     return paced;
 }

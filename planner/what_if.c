@@ -1,6 +1,6 @@
 #include "planner/what_if.h"
 
-#include <math.h>
+#include "planner/collective.h"
 
 const char *const what_if_names[WHAT_IF_KIND_COUNT + 1] = {"compute",   "memory",  "memory_bandwidth",
                                                            "bandwidth", "latency", NULL};
@@ -29,21 +29,10 @@ static void scale_memory_bandwidth(struct cluster_device *device, double factor)
         device->kernels.matmul[precision].operand_seconds /= factor;
 }
 
-/* The ramp between small and large messages goes with the root of latency x transfer time (collective.c). */
 static void scale_bandwidth(struct network_level *level, double factor) {
     level->bandwidth_bytes_per_second *= factor;
     for (int i = 0; i < COLLECTIVE_COUNT; i++) {
-        level->collectives[i].bandwidth_bytes_per_second *= factor;
-        level->collectives[i].ramp_seconds /= sqrt(factor);
-    }
-}
-
-static void scale_latency(struct network_level *level, double factor) {
-    level->latency_seconds *= factor;
-    for (int i = 0; i < COLLECTIVE_COUNT; i++) {
-        level->collectives[i].latency_seconds *= factor;
-        level->collectives[i].latency_per_member_seconds *= factor;
-        level->collectives[i].ramp_seconds *= sqrt(factor);
+        collective_scale_bandwidth(&level->collectives[i], factor);
     }
 }
 
@@ -66,7 +55,7 @@ void what_if_apply(enum what_if_kind kind, double factor, size_t level, struct c
         break;
     case WHAT_IF_LATENCY:
         for (size_t i = first; i < end; i++)
-            scale_latency(&cluster->levels[i], factor);
+            collective_scale_latency(&cluster->levels[i], factor);
         break;
     case WHAT_IF_KIND_COUNT:
         break;

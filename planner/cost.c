@@ -330,14 +330,15 @@ static void lay_out_pipeline(struct cost_context *context, const struct layout *
         context->backward_input[i] = pass.backward_input;
         context->backward_weight[i] = pass.backward_weight;
     }
-    *pipeline =
-        (struct pipeline){.schedule = layout->schedule,
-                          .stages = layout->pp,
-                          .chunks = layout->vpp,
-                          .micro_batches = layout_micro_batches(layout, context->training.global_batch),
-                          .forward_seconds = context->forward,
-                          .backward_input_seconds = context->backward_input,
-                          .backward_weight_seconds = context->backward_weight};
+    int64_t micro_batches = layout_micro_batches(layout, context->training.global_batch);
+    *pipeline = (struct pipeline){.schedule = layout->schedule,
+                                  .stages = layout->pp,
+                                  .chunks = layout->vpp,
+                                  .micro_batches = micro_batches,
+                                  .group = layout_micro_batch_group(layout->pp, micro_batches),
+                                  .forward_seconds = context->forward,
+                                  .backward_input_seconds = context->backward_input,
+                                  .backward_weight_seconds = context->backward_weight};
 }
 
 static void scale(struct step_cost *cost, double factor) {

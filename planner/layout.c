@@ -172,6 +172,16 @@ int64_t layout_micro_batches(const struct layout *layout, int64_t global_batch) 
     return global_batch / product(layout->dp, layout->micro_batch);
 }
 
+int64_t layout_micro_batch_group(int64_t pp, int64_t micro_batches) {
+    for (int64_t group = pp; group <= micro_batches;) {
+        int64_t whole = micro_batches / group, last = micro_batches % group;
+        if (last == 0 || last >= pp)
+            return group;
+        group = (micro_batches + whole - 1) / whole; /* until then a larger group leaves less for the last */
+    }
+    return 0;
+}
+
 bool layout_has_own_ends(const struct layout *layout) {
     return layout->first_stage_layers > 0 || layout->last_stage_layers > 0;
 }
@@ -359,8 +369,8 @@ static bool check_pipeline(const struct layout *layout, const struct model *mode
     if (layout->schedule == SCHEDULE_INTERLEAVED) {
         if (layout->vpp == 1)
             return refuse(reason, "schedule interleaved needs vpp above 1");
-        if (!divides(pp, micro_batches, "interleaved: micro-batches", "pp", reason))
-            return false;
+        if (micro_batches < pp)
+            return refuse(reason, "interleaved needs pp micro-batches, not %lld", (long long)micro_batches);
     } else if (layout->vpp > 1) {
         return refuse(reason, "vpp %lld needs schedule interleaved, not %s", (long long)layout->vpp,
                       schedule);

@@ -137,6 +137,12 @@ int64_t layout_expert_dp(const struct layout *layout); /* tp cp dp / (ep etp) */
 int64_t layout_micro_batches(const struct layout *layout,
                              int64_t global_batch); /* a pipeline passes in a step */
 
+/* Interleaving sends micro-batches in groups through the chunks: a group passes one chunk, then the next. How
+ * many are in each but the last: the least number, from pp on, of which the last group has none or pp at
+ * least, as Megatron-Core since 0.10 wants it (--microbatch-group-size-per-virtual-pipeline-stage). 0 of
+ * fewer micro-batches than pp. */
+int64_t layout_micro_batch_group(int64_t pp, int64_t micro_batches);
+
 /* False, with the reason in `why` (short: "heads 84 not divisible by tp 16"), when the model can't be split
  * so or the batch not be dealt so. */
 bool layout_valid(const struct layout *layout, const struct model *model, int64_t sequence,

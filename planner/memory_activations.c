@@ -226,20 +226,17 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* Forward passes of an interleaved stage before its first backward pass: groups of pp micro-batches run
- * through the chunks in turn (Megatron-LM, schedules.py). */
-static int64_t interleaved_passes(const struct layout *layout, int64_t micro_batches, int64_t stage) {
-    int64_t warm_up = 2 * (layout->pp - stage - 1) + (layout->vpp - 1) * layout->pp + 1;
-    return least(warm_up, micro_batches * layout->vpp);
-}
-
+/* Of an interleaved stage before its first backward pass: groups of micro-batches run through the chunks in
+ * turn (Megatron-LM, schedules.py). */
 static int64_t interleaved_of_chunk(const struct layout *layout, int64_t micro_batches, int64_t stage,
                                     int64_t chunk) {
-    int64_t passes = interleaved_passes(layout, micro_batches, stage);
-    int64_t round = layout->pp * layout->vpp; /* one group of pp micro-batches through all chunks */
-    int64_t rest = passes % round - chunk * layout->pp;
-    rest = rest < 0 ? 0 : least(rest, layout->pp);
-    return passes / round * layout->pp + rest;
+    int64_t group = layout_micro_batch_group(layout->pp, micro_batches);
+    int64_t warm_up = 2 * (layout->pp - stage - 1) + (layout->vpp - 1) * group + 1;
+    int64_t passes = least(warm_up, micro_batches * layout->vpp);
+    int64_t round = group * layout->vpp; /* one group through all chunks */
+    int64_t rest = passes % round - chunk * group;
+    rest = rest < 0 ? 0 : least(rest, group);
+    return passes / round * group + rest;
 }
 
 int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage,

@@ -37,12 +37,8 @@ static double bubble(const struct pipeline *pipeline, const struct work *average
     double stages = (double)pipeline->stages, micro_batches = (double)pipeline->micro_batches;
     double f = average->forward, b = average->input, w = average->weight;
     switch (pipeline->schedule) {
-    case SCHEDULE_INTERLEAVED: {
-        double rounds =
-            ceil(micro_batches / stages); /* a round that isn't full takes as long as a full one */
-        return (stages - 1) * (f + b + w) / (double)pipeline->chunks +
-               (rounds * stages - micro_batches) * (f + b + w);
-    }
+    case SCHEDULE_INTERLEAVED:
+        return (stages - 1) * (f + b + w) / (double)pipeline->chunks;
     case SCHEDULE_ZB_1P: {
         double deferred = fmin(micro_batches, stages) - 1; /* weight gradients left to the end */
         return fmax((stages - 1) * (f + b) - deferred * w, (stages - 1) * fmax(f, b));

@@ -16,6 +16,7 @@ struct pipeline {
     enum schedule schedule;
     int64_t stages, chunks; /* pp, vpp; only the interleaved schedule has more than one chunk */
     int64_t micro_batches;
+    int64_t group; /* micro-batches that pass a chunk before any passes the next (layout_micro_batch_group) */
     /* By virtual stage (chunk-major as a token meets them, stages x chunks of them), seconds a micro-batch:
      */
     const double *forward_seconds;
@@ -41,8 +42,8 @@ struct pipeline_time {
     int64_t stage;         /* the busiest */
 };
 
-/* By closed form; equal to the simulation where the stages are equal and hops are free (interleaved and
- * DualPipe: and the micro-batches fill whole rounds; zero-bubble: and W <= B, W <= F <= B + W or so). */
+/* By closed form; equal to the simulation where the stages are equal and hops are free (zero-bubble: and
+ * W <= B, W <= F <= B + W or so). */
 void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time);
 
 /* What all stages together do for a micro-batch. */

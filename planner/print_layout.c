@@ -83,7 +83,11 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
         append(buffer, size, " through the pipeline (%s)", schedule_names[layout->schedule]);
     }
     if (layout->vpp > 1) {
+        int64_t group = layout_micro_batch_group(layout->pp, micro_batches);
         append(buffer, size, ", %" PRId64 " chunks a stage", layout->vpp);
+        if (group != layout->pp) {
+            append(buffer, size, ", micro-batches in groups of %" PRId64, group);
+        }
     }
     static const char *const sharded[] = {"", "optimizer", "optimizer and gradients",
                                           "optimizer, gradients and weights"};

@@ -51,6 +51,13 @@ bool search_may_run(const struct search_problem *problem, enum schedule schedule
     return (problem->training.stack->schedules & 1U << schedule) != 0;
 }
 
+/* As with schedules, what the stack can't is searched only when asked for. */
+static bool may_interleave(const struct search_problem *problem, const struct layout *layout) {
+    return is_given(problem, LAYOUT_VPP) || is_given(problem, LAYOUT_SCHEDULE) ||
+           problem->training.stack->any_groups ||
+           layout_micro_batches(layout, problem->training.global_batch) % layout->pp == 0;
+}
+
 static void make_schedules(const struct search_problem *problem, struct split_choices *choices) {
     const struct layout *base = &choices->base;
     bool vpp_given = is_given(problem, LAYOUT_VPP);
@@ -63,6 +70,8 @@ static void make_schedules(const struct search_problem *problem, struct split_ch
                 add_schedule(problem, *base, (enum schedule)schedule, 1, choices);
             continue;
         }
+        if (!may_interleave(problem, base))
+            continue;
         for (int64_t vpp = 2; base->pp > 1 && base->pp * vpp <= problem->model->layers + 2; vpp++)
             if (vpp_given
                     ? allows(problem, LAYOUT_VPP, vpp)
@@ -226,7 +235,7 @@ enum { MAX_DIVISORS = 1536 };
 
 /* What the check of a schedule asks of the micro-batches, each answer a bit: they are dealt out evenly to
  * stages, they are even, each stage has two. */
-enum { MICRO_BATCH_CLASSES = 8 };
+enum { MICRO_BATCH_CLASSES = 16 };
 
 struct schedules_known {
     bool known;
@@ -291,7 +300,7 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
     struct split_choices choices = {.base = frame_layout(frame)};
     int64_t micro_batches = layout_micro_batches(&choices.base, builder->problem->training.global_batch);
     int class = (micro_batches % frame->pp == 0) | (micro_batches % 2 == 0) << 1 |
-                (micro_batches >= 2 * (int64_t)frame->pp) << 2;
+                (micro_batches >= 2 * (int64_t)frame->pp) << 2 | (micro_batches >= frame->pp) << 3;
     struct schedules_known *known = &builder->known[layout_has_own_ends(&choices.base)][class];
     if (known->known)
         return known;

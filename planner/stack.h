@@ -39,8 +39,9 @@ struct stack {
     bool fused_loss;                         /* the loss reads and writes the logits twice, in 16 bits */
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
     bool own_ends;                           /* first and last stage may have their own number of layers */
-    bool sharded_reduction;     /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
-    enum dispatcher dispatcher; /* unless the training says */
+    bool any_groups;        /* interleaves any number of micro-batches from pp on, not only multiples of pp */
+    bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
+    enum dispatcher dispatcher;                                          /* unless the training says */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */

@@ -140,7 +140,10 @@ static void pipelines_need_their_micro_batches(void **state) {
     layout.vpp = 4;
     layout.dp = 256;
     layout.schedule = SCHEDULE_INTERLEAVED;
-    assert_refused(&layout, &gpt3, "interleaved: micro-batches 6 not divisible by pp 12");
+    assert_refused(&layout, &gpt3, "interleaved needs pp micro-batches, not 6");
+    layout.dp = 96; /* 16 in one group of 16 */
+    assert_valid(&layout, &gpt3);
+    layout.dp = 256;
     layout.vpp = 1;
     layout.schedule = SCHEDULE_DUALPIPE;
     assert_refused(&layout, &gpt3, "dualpipe needs 2 pp micro-batches, not 6");
@@ -148,6 +151,20 @@ static void pipelines_need_their_micro_batches(void **state) {
     assert_valid(&layout, &gpt3);
     layout.pp = 3;
     assert_refused(&layout, &gpt3, "dualpipe: pp 3 not divisible by the directions 2");
+}
+
+/* The least number of which the last group has none or pp at least. */
+static void micro_batches_go_in_groups(void **state) {
+    (void)state;
+    for (int64_t pp = 1; pp <= 20; pp++)
+        for (int64_t micro_batches = 0; micro_batches <= 200; micro_batches++) {
+            int64_t group = pp;
+            while (group < micro_batches && micro_batches % group > 0 && micro_batches % group < pp)
+                group++;
+            assert_int_equal(layout_micro_batch_group(pp, micro_batches), micro_batches < pp ? 0 : group);
+        }
+    assert_int_equal(layout_micro_batch_group(8, 38), 10);
+    assert_int_equal(layout_micro_batch_group(16, 66), 22);
 }
 
 static void huge_layouts_do_not_overflow(void **state) {
@@ -228,6 +245,7 @@ int main(void) {
         cmocka_unit_test(key_value_heads_split_or_are_copied),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(pipelines_need_their_micro_batches),
+        cmocka_unit_test(micro_batches_go_in_groups),
         cmocka_unit_test(huge_layouts_do_not_overflow),
         cmocka_unit_test(layers_go_where_the_published_runs_put_them),
         cmocka_unit_test(no_split_loses_a_layer),

@@ -25,6 +25,7 @@ static struct pipeline equal_stages(enum schedule schedule, int64_t stages, int6
                              .stages = stages,
                              .chunks = chunks,
                              .micro_batches = micro_batches,
+                             .group = layout_micro_batch_group(stages, micro_batches),
                              .forward_seconds = forward,
                              .backward_input_seconds = input,
                              .backward_weight_seconds = weight};
@@ -84,7 +85,7 @@ static void closed_form_is_the_simulation(void **state) {
                 check_equal(&pipeline);
                 pipeline.schedule = SCHEDULE_GPIPE;
                 check_equal(&pipeline);
-                for (int64_t chunks = 2; chunks <= 5; chunks++) {
+                for (int64_t chunks = 2; chunks <= 5 && m >= stages; chunks++) {
                     pipeline = equal_stages(SCHEDULE_INTERLEAVED, stages, chunks, m, f, b, w);
                     check_equal(&pipeline);
                 }
@@ -152,7 +153,10 @@ struct played {
 static bool run(struct played *played, int64_t device, bool is_forward, int64_t k) {
     const struct pipeline *pipeline = played->pipeline;
     int64_t stages = pipeline->stages, chunks = pipeline->chunks, last = stages * chunks - 1;
-    int64_t row = k / (stages * chunks) * stages + k % stages, chunk = k / stages % chunks;
+    int64_t group = chunks > 1 ? pipeline->group : 1, round = k / (group * chunks), first = round * group;
+    if (first + group > pipeline->micro_batches)
+        group = pipeline->micro_batches - first;
+    int64_t of_round = k - first * chunks, row = first + of_round % group, chunk = of_round / group;
     int64_t stage = (is_forward ? chunk : chunks - 1 - chunk) * stages + device;
     double ready = 0, seconds = forward[stage];
     bool received = is_forward ? stage > 0 : stage < last;
@@ -174,7 +178,7 @@ static bool run(struct played *played, int64_t device, bool is_forward, int64_t 
 static bool run_next(struct played *played, int64_t device) {
     const struct pipeline *pipeline = played->pipeline;
     int64_t chunks = pipeline->chunks, passes = played->rows * chunks, i = played->next[device];
-    int64_t ahead = (pipeline->stages - 1 - device) * (chunks > 1 ? 2 : 1) + (chunks - 1) * pipeline->stages;
+    int64_t ahead = (pipeline->stages - 1 - device) * (chunks > 1 ? 2 : 1) + (chunks - 1) * pipeline->group;
     if (ahead > passes)
         ahead = passes;
     if (i == 2 * passes)
@@ -196,7 +200,7 @@ static double played_one_by_one(const struct pipeline *pipeline) {
     int64_t stages = pipeline->stages, rows = pipeline->micro_batches;
     double seconds = 0;
     played = (struct played){.pipeline = pipeline};
-    played.rows = pipeline->chunks > 1 ? (rows + stages - 1) / stages * stages : rows;
+    played.rows = rows;
     for (int64_t stage = 0; stage < stages * pipeline->chunks; stage++)
         for (int64_t row = 0; row < played.rows; row++)
             played.forward_done[stage][row] = played.backward_done[stage][row] = -1;
@@ -226,7 +230,8 @@ static void flow_is_passes_one_by_one(void **state) {
     for (int trial = 0; trial < 2000; trial++) {
         int64_t stages = 2 + (int64_t)(share_of(&random) * (MOST_STAGES - 1));
         int64_t chunks = 1 + (int64_t)(share_of(&random) * MOST_CHUNKS);
-        int64_t micro_batches = 1 + (int64_t)(share_of(&random) * (MOST_ROWS - MOST_STAGES));
+        int64_t micro_batches =
+            (chunks > 1 ? stages : 1) + (int64_t)(share_of(&random) * (MOST_ROWS - MOST_STAGES));
         enum schedule schedule = chunks > 1 ? SCHEDULE_INTERLEAVED : SCHEDULE_1F1B;
         struct pipeline pipeline = equal_stages(schedule, stages, chunks, micro_batches, 1, 1.5, 0.7);
         double spread = spreads[trial % 5];

@@ -1,5 +1,6 @@
 #include "planner/print_table.h"
 
+#include <ctype.h>
 #include <langinfo.h>
 #include <math.h>
 #include <stdlib.h>
@@ -86,6 +87,14 @@ void print_table_add(struct print_table *table, const char *const *cells) {
     table->last = row;
 }
 
+/* A number and its unit stay on one line: whether the blank at `space` is between the two. */
+static bool is_before_unit(const char *text, size_t space) {
+    enum { LONGEST_UNIT = 3 }; /* "GWh" */
+    size_t length = strcspn(text + space + 1, " ,;:()");
+    return space > 0 && isdigit((unsigned char)text[space - 1]) && length <= LONGEST_UNIT &&
+           !isdigit((unsigned char)text[space + 1]);
+}
+
 /* Bytes of `text` that fit into `width` columns, whole words if at all possible. */
 static size_t fitting_bytes(const char *text, size_t width) {
     size_t columns = 0, last_space = 0, i = 0;
@@ -100,11 +109,11 @@ static size_t fitting_bytes(const char *text, size_t width) {
         if ((text[i] & '\xc0') == '\x80') {
             continue;
         }
-        if (text[i] == ' ') {
+        if (text[i] == ' ' && !is_before_unit(text, i)) {
             last_space = i;
         }
         if (columns == width) {
-            return text[i] == ' ' || last_space == 0 ? i : last_space;
+            return last_space == 0 ? i : last_space;
         }
         columns++;
     }

@@ -22,6 +22,9 @@
 /* A batch given in tokens may be rounded this far to one that splits well. */
 #define BATCH_ROUNDING 0.02
 
+/* A step of more is taken for a slip: the largest that was reported has 60M tokens. */
+#define BATCH_ODD_TOKENS 1e9
+
 /* The default batch: the largest step there is between numbers like 2^k and 3 x 2^k. */
 #define DEFAULT_BATCH_ROUNDING 0.25
 
@@ -349,6 +352,11 @@ static void note_batch(struct problem *problem) {
                      training->global_batch, text);
     } else if (!problem->asked_batch) {
         problem_note(problem, "global batch of %" PRId64 " sequences, %s, is the default (--global-batch)",
+                     training->global_batch, text);
+    } else if ((double)training->global_batch * (double)training->sequence > BATCH_ODD_TOKENS) {
+        problem_note(problem,
+                     "global batch of %" PRId64 " sequences has %s a step; tokens are given as "
+                     "\"4M tokens\"",
                      training->global_batch, text);
     }
 }

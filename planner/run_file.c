@@ -36,64 +36,23 @@ static bool read_layout(const struct fields_reader *reader, const struct yaml_no
     return layout_request_read(reader, node, target);
 }
 
-static bool read_stack(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    return stack_read(reader, node, target);
-}
-
-static bool read_routing(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    return routing_read(reader, node, target);
-}
-
-static bool read_recipe(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    return recipe_read(reader, node, target);
-}
-
 static bool read_training(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    static const struct field fields[] = {
-        {.key = "sequence",
-         .type = FIELD_INTEGER,
-         .offset = offsetof(struct training, sequence),
-         .required = true,
-         .unit = UNIT_TOKENS,
-         .minimum = 1,
-         .maximum = 1 << 30},
-        {.key = "global_batch",
-         .type = FIELD_INTEGER,
-         .offset = offsetof(struct training, global_batch),
-         .required = true,
-         .unit = UNIT_COUNT,
-         .minimum = 1,
-         .maximum = 1 << 30},
-        {.key = "precision",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct training, precision),
-         .choices = precision_names},
-        {.key = "stack",
-         .type = FIELD_CUSTOM,
-         .offset = offsetof(struct training, stack),
-         .read = read_stack},
-        {.key = "attention",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct training, attention),
-         .choices = attention_kernel_names},
-        {.key = "selective",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct training, selective),
-         .choices = selective_names},
-        {.key = "gradients",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct training, gradients),
-         .choices = gradient_format_names},
-        {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(struct training, cuda_graphs)},
-        {.key = "routing",
-         .type = FIELD_CUSTOM,
-         .offset = offsetof(struct training, routing),
-         .read = read_routing},
-        {.key = "recipe",
-         .type = FIELD_CUSTOM,
-         .offset = offsetof(struct training, recipe),
-         .read = read_recipe},
-        {.key = NULL}};
+    static const struct field fields[] = {{.key = "sequence",
+                                           .type = FIELD_INTEGER,
+                                           .offset = offsetof(struct training, sequence),
+                                           .required = true,
+                                           .unit = UNIT_TOKENS,
+                                           .minimum = 1,
+                                           .maximum = 1 << 30},
+                                          {.key = "global_batch",
+                                           .type = FIELD_INTEGER,
+                                           .offset = offsetof(struct training, global_batch),
+                                           .required = true,
+                                           .unit = UNIT_COUNT,
+                                           .minimum = 1,
+                                           .maximum = 1 << 30},
+                                          TRAINING_FIELDS(struct training),
+                                          {.key = NULL}};
     struct training *training = target;
 
     training->stack = stack_default();

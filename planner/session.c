@@ -42,10 +42,6 @@ static bool read_cluster_path(const struct fields_reader *reader, const struct y
     return find_file(reader, node, CATALOGUE_TOPOLOGY, target);
 }
 
-static bool read_stack(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    return stack_read(reader, node, target);
-}
-
 static bool read_cluster_devices(const struct fields_reader *reader, const struct yaml_node *node,
                                  void *target) {
     struct session_cluster *cluster = target;
@@ -68,7 +64,7 @@ static bool read_cluster(const struct fields_reader *reader, const struct yaml_n
         {.key = "stack",
          .type = FIELD_CUSTOM,
          .offset = offsetof(struct session_cluster, stack),
-         .read = read_stack},
+         .read = stack_read},
         {.key = "devices", .type = FIELD_CUSTOM, .read = read_cluster_devices},
         {.key = "price",
          .type = FIELD_NUMBER,
@@ -115,61 +111,27 @@ static bool read_batch(const struct fields_reader *reader, const struct yaml_nod
            yaml_error(reader->document, node, reader->error, "%s", why.what);
 }
 
-static bool read_routing(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    return routing_read(reader, node, target);
-}
-
-static bool read_recipe(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    return recipe_read(reader, node, target);
-}
-
 static bool read_training(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    static const struct field fields[] = {
-        {.key = "tokens",
-         .type = FIELD_NUMBER,
-         .offset = offsetof(struct problem_asked, tokens),
-         .unit = UNIT_TOKENS,
-         .minimum = 1,
-         .maximum = 1e18},
-        {.key = "sequence",
-         .type = FIELD_INTEGER,
-         .offset = offsetof(struct problem_asked, sequence),
-         .unit = UNIT_TOKENS,
-         .minimum = 1,
-         .maximum = INT32_MAX},
-        {.key = "global_batch", .type = FIELD_CUSTOM, .read = read_batch},
-        {.key = "precision",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct problem_asked, precision),
-         .choices = precision_names},
-        {.key = "stack",
-         .type = FIELD_CUSTOM,
-         .offset = offsetof(struct problem_asked, stack),
-         .read = read_stack},
-        {.key = "attention",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct problem_asked, attention),
-         .present_offset = offsetof(struct problem_asked, attention_given),
-         .choices = attention_kernel_names},
-        {.key = "selective",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct problem_asked, selective),
-         .choices = selective_names},
-        {.key = "gradients",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct problem_asked, gradients),
-         .choices = gradient_format_names},
-        {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(struct problem_asked, cuda_graphs)},
-        {.key = "routing",
-         .type = FIELD_CUSTOM,
-         .offset = offsetof(struct problem_asked, routing),
-         .read = read_routing},
-        {.key = "recipe",
-         .type = FIELD_CUSTOM,
-         .offset = offsetof(struct problem_asked, recipe),
-         .read = read_recipe},
-        {.key = NULL}};
-    return fields_read(reader, node, fields, "training", target);
+    static const struct field fields[] = {{.key = "tokens",
+                                           .type = FIELD_NUMBER,
+                                           .offset = offsetof(struct problem_asked, tokens),
+                                           .unit = UNIT_TOKENS,
+                                           .minimum = 1,
+                                           .maximum = 1e18},
+                                          {.key = "sequence",
+                                           .type = FIELD_INTEGER,
+                                           .offset = offsetof(struct problem_asked, sequence),
+                                           .unit = UNIT_TOKENS,
+                                           .minimum = 1,
+                                           .maximum = INT32_MAX},
+                                          {.key = "global_batch", .type = FIELD_CUSTOM, .read = read_batch},
+                                          TRAINING_FIELDS(struct problem_asked),
+                                          {.key = NULL}};
+    struct problem_asked *asked = target;
+    if (!fields_read(reader, node, fields, "training", asked))
+        return false;
+    asked->attention_given = yaml_get(node, "attention") != NULL;
+    return true;
 }
 
 static bool read_want(const struct fields_reader *reader, const struct yaml_node *node, void *target) {

@@ -182,13 +182,12 @@ bool stack_parse(const char *text, const struct stack **stack, struct error *err
     return nearest != NULL ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
 }
 
-bool stack_read(const struct fields_reader *reader, const struct yaml_node *node,
-                const struct stack **stack) {
+bool stack_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     struct error why = {0};
 
     if (node->kind != YAML_SCALAR)
         return yaml_error(reader->document, node, reader->error, "the name of a stack was expected");
-    if (stack_parse(node->text, stack, &why))
+    if (stack_parse(node->text, target, &why))
         return true;
     yaml_error(reader->document, node, reader->error, "%s", why.what);
     return *why.hint != '\0' ? error_hint(reader->error, "%s", why.hint) : false;

@@ -70,7 +70,7 @@ double stack_gradient_bytes(const struct stack *stack, enum precision precision)
 /* The stack of that name; false with the error set, all names in it, where there is none. */
 bool stack_parse(const char *text, const struct stack **stack, struct error *error);
 
-/* Reads a file's `stack:`. */
-bool stack_read(const struct fields_reader *reader, const struct yaml_node *node, const struct stack **stack);
+/* Reader of a field: of a `const struct stack *`. */
+bool stack_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);
 
 #endif

@@ -103,7 +103,7 @@ double training_traffic_factor(const struct training *training, const struct mod
     return training->recipe.compiled ? fmin(AS_COUNTED, factor) : factor;
 }
 
-bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, struct routing *routing) {
+bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     static const struct field fields[] = {
         {.key = "dispatcher",
          .type = FIELD_CHOICE,
@@ -117,10 +117,10 @@ bool routing_read(const struct fields_reader *reader, const struct yaml_node *no
          .minimum = 1,
          .maximum = MOST_IMBALANCE},
         {.key = NULL}};
-    return fields_read(reader, node, fields, "routing", routing);
+    return fields_read(reader, node, fields, "routing", target);
 }
 
-bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, struct recipe *recipe) {
+bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     static const struct field fields[] = {
         {.key = "dropout",
          .type = FIELD_CHOICE,
@@ -140,5 +140,5 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
          .choices = flash_kernel_names},
         {.key = "compiled", .type = FIELD_BOOL, .offset = offsetof(struct recipe, compiled)},
         {.key = NULL}};
-    return fields_read(reader, node, fields, "recipe", recipe);
+    return fields_read(reader, node, fields, "recipe", target);
 }

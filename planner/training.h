@@ -3,6 +3,7 @@
 #define CLUSTERPLAN_TRAINING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/cluster.h"
@@ -99,9 +100,34 @@ enum flash_kernel training_flash(const struct training *training, const struct m
 /* Of element-wise traffic as counted. */
 double training_traffic_factor(const struct training *training, const struct model *model);
 
-/* Reads a file's `routing:` mapping. */
-bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, struct routing *routing);
-/* The same of `recipe:`. */
-bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, struct recipe *recipe);
+/* Readers of a field: of struct routing, of struct recipe. */
+bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);
+bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);
+
+/* The fields by which a file says how a training is run, for a table of `owner`: struct training, or another
+ * that has these members under the same names. */
+#define TRAINING_FIELDS(owner)                                                                               \
+    {.key = "precision",                                                                                     \
+     .type = FIELD_CHOICE,                                                                                   \
+     .offset = offsetof(owner, precision),                                                                   \
+     .choices = precision_names},                                                                            \
+        {.key = "stack", .type = FIELD_CUSTOM, .offset = offsetof(owner, stack), .read = stack_read},        \
+        {.key = "attention",                                                                                 \
+         .type = FIELD_CHOICE,                                                                               \
+         .offset = offsetof(owner, attention),                                                               \
+         .choices = attention_kernel_names},                                                                 \
+        {.key = "selective",                                                                                 \
+         .type = FIELD_CHOICE,                                                                               \
+         .offset = offsetof(owner, selective),                                                               \
+         .choices = selective_names},                                                                        \
+        {.key = "gradients",                                                                                 \
+         .type = FIELD_CHOICE,                                                                               \
+         .offset = offsetof(owner, gradients),                                                               \
+         .choices = gradient_format_names},                                                                  \
+        {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(owner, cuda_graphs)},                  \
+        {.key = "routing", .type = FIELD_CUSTOM, .offset = offsetof(owner, routing), .read = routing_read},  \
+    {                                                                                                        \
+        .key = "recipe", .type = FIELD_CUSTOM, .offset = offsetof(owner, recipe), .read = recipe_read        \
+    }
 
 #endif

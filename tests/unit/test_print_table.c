@@ -41,6 +41,27 @@ static void test_alignment_counts_characters(void **state) {
     free(text);
 }
 
+/* No line begins with the unit of the number that ends the one before. */
+static void test_units_stay_with_numbers(void **state) {
+    static const char *const ends[] = {"takes 9.5 %.", "costs 40.3 M$, not", "of 80 GB"};
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t number = strcspn(ends[i], " ") + 1;
+        size_t unit = number + strcspn(ends[i] + number, " ");
+        char *text = NULL, words[2 * PRINT_WIDTH];
+        size_t size;
+        FILE *stream = open_memstream(&text, &size);
+        memset(words, '-', PRINT_WIDTH);
+        /* The number just fits. */
+        snprintf(words + PRINT_WIDTH - unit - 1, sizeof words - PRINT_WIDTH, " %s", ends[i]);
+        print_paragraph("", words, stream);
+        fclose(stream);
+        const char *second = strchr(text, '\n') + 1;
+        assert_int_equal(strncmp(second, ends[i] + number, strlen(ends[i] + number)), 0);
+        free(text);
+    }
+}
+
 static void test_last_column_wraps(void **state) {
     struct arena *arena = *state;
     const struct print_column columns[] = {{"key", false}, {"text", false}};
@@ -119,6 +140,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_alignment, create, destroy),
         cmocka_unit_test_setup_teardown(test_alignment_counts_characters, create, destroy),
+        cmocka_unit_test(test_units_stay_with_numbers),
         cmocka_unit_test_setup_teardown(test_last_column_wraps, create, destroy),
         cmocka_unit_test_setup_teardown(test_a_word_longer_than_the_line_is_cut, create, destroy),
         cmocka_unit_test_setup_teardown(test_bar, create, destroy),

@@ -272,9 +272,11 @@ static void add_mlp(struct compute_work *work, const char *in, const char *out, 
                                           .outputs = model->gated ? 2 * split : split,
                                           .inputs = model->hidden,
                                           .split = true});
+    double before = work->time->forward;
     compute_add_product(
         work, out,
         &(struct product){.rows = work->tokens, .outputs = model->hidden, .inputs = split, .split = true});
+    work->time->last_product = work->time->forward - before;
 }
 
 double compute_expert_rows(const struct model *model, const struct training *training,

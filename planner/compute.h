@@ -33,6 +33,7 @@ struct compute_time {
     double traffic;         /* of forward: element-wise work, but routed experts' */
     double products;        /* of forward: matrix products, but routed experts' and attention's */
     double activation;      /* of forward: the routed experts' activation */
+    double last_product;    /* of products: an MLP's second */
     double experts;         /* of forward: router, routed and shared experts and what moves their tokens */
     double split_products_forward; /* products that tp collectives can hide behind */
     double split_products_backward;

@@ -45,9 +45,18 @@ static double backward_window(const struct layout *layout, const struct pass_cos
 }
 
 /* Memory traffic of a parameter that FSDP gathers: copied out of the buffer it arrived in, which Megatron's
- * and DeepSpeed's parameters are views of. Of its gradient: flattened, and divided by the number of ranks. 16
- * bits read and written each time (PyTorch _fsdp_collectives.py, _runtime_utils.py). */
-static const double GATHERED_COPY_BYTES = 4, SCATTERED_COPY_BYTES = 8;
+ * and DeepSpeed's parameters are views of, 16 bits read and written (PyTorch _fsdp_collectives.py,
+ * _runtime_utils.py). */
+static const double GATHERED_COPY_BYTES = 4;
+
+/* The same of its gradient: flattened in 16 bits, cast where it is reduced in fp32, and divided by the number
+ * of ranks. */
+static double scattered_copy_bytes(const struct training *training) {
+    static const double FLATTENED_BYTES = 4, HALF_BYTES = 2;
+    double gradient = training_gradient_bytes(training);
+    double cast = gradient > HALF_BYTES ? HALF_BYTES + gradient : 0;
+    return FLATTENED_BYTES + cast + 2 * gradient;
+}
 
 /* What ZeRO-3 sends for a layer and micro-batch: its parameters before each pass, its gradients behind the
  * backward one. ZeRO-2, and ZeRO-3 in a pipeline, keep the parameters gathered through the step, but never
@@ -65,7 +74,8 @@ static void add_sharding(const struct cost_context *context, const struct layout
     double sent = kept ? 0 : parameters, copied = context->training.stack->fully_sharded ? sent : 0;
     before += compute_traffic_seconds(&context->cluster->device, GATHERED_COPY_BYTES * copied);
     behind += compute_traffic_seconds(&context->cluster->device,
-                                      GATHERED_COPY_BYTES * copied + SCATTERED_COPY_BYTES * sent);
+                                      GATHERED_COPY_BYTES * copied +
+                                          scattered_copy_bytes(&context->training) * sent);
     pass->forward += before;
     pass->backward_input += behind;
     pass->dp += before + behind;
@@ -171,8 +181,10 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
         .ep = ep + ep_back,
     };
     if (recompute == RECOMPUTE_FULL) {
-        pass.backward_input += forward;
-        pass.recompute = forward - sent;
+        bool shorter = block == BLOCK_DENSE && training_stops_early(&context->training);
+        double again = forward - (shorter ? compute->last_product : 0);
+        pass.backward_input += again;
+        pass.recompute = again - sent;
         pass.tp += communication->tp_forward;
         pass.cp += communication->cp_forward;
         pass.ep += ep;

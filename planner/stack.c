@@ -8,6 +8,8 @@ const char *const dispatcher_names[] = {"default", "all-to-all", "deepep", NULL}
 
 const char *const flash_kernel_names[] = {"default", "flash-1", "flash-2", "cudnn", NULL};
 
+const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfused", NULL};
+
 /* Of Transformer Engine's kernels, which attention.c has: arXiv 2307.08691, figures 4 and 7 (A100: 81 to 92
  * TFLOP/s of flash attention 1 and Triton's where flash attention 2 reaches 155 to 189, which is Transformer
  * Engine's rate there; H100: flash attention 2 at 328 of 429). */
@@ -36,7 +38,7 @@ enum {
 #define MEGATRON_BEFORE_CORE                                                                                 \
     .flash = FLASH_2, .traffic_factor = 1, .traffic_factor_gated = 1.65, .attention_dropout = 0.81,          \
     .routing_factor = 2.6, .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 3.5e-3,                   \
-    .hop_seconds = 0.55e-3, .step_seconds = 10e-3
+    .hop_seconds = 0.55e-3, .step_seconds = 10e-3, .loss = LOSS_UNFUSED
 
 /* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
  * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures were fitted to the
@@ -85,9 +87,11 @@ const struct stack stacks[] = {
         .overlap_dp = true,
         .overlap_pp = true,
         .transformer_engine = true,
-        .fused_loss = true,
-        .own_ends = true,   /* --decoder-first-pipeline-num-layers, --decoder-last-pipeline-num-layers */
-        .any_groups = true, /* --microbatch-group-size-per-virtual-pipeline-stage */
+        .loss =
+            LOSS_COMPILED,   /* what most of NVIDIA's recipes set; some run Transformer Engine's, some none */
+        .gathers_fp8 = true, /* fp8_params of NVIDIA's recipes, --fp8-param-gather */
+        .own_ends = true,    /* --decoder-first-pipeline-num-layers, --decoder-last-pipeline-num-layers */
+        .any_groups = true,  /* --microbatch-group-size-per-virtual-pipeline-stage */
         .sharded_reduction = true,
         .dispatcher = DISPATCHER_DEEPEP,
         .gradient_bytes_fp16 = 4,
@@ -109,12 +113,13 @@ const struct stack stacks[] = {
         .flash = FLASH_2,
         .overlap_dp = true,
         .fully_sharded = true,
-        .fused_loss = true, /* llm-foundry's default, and what torch.compile makes of it */
+        .loss = LOSS_FUSED, /* llm-foundry's default, and what torch.compile makes of it */
         .own_ends = true, /* torchtitan's pipeline_parallel_first_stage_less_layers, last_stage_less_layers */
         .sharded_reduction = true,
-        .gradient_bytes_fp16 = 2,
-        .gradient_bytes_bf16 = 2,
-        .gradient_bytes_fp8 = 2,
+        /* Composer's mixed precision DEFAULT, torchtitan's mixed_precision_reduce */
+        .gradient_bytes_fp16 = 4,
+        .gradient_bytes_bf16 = 4,
+        .gradient_bytes_fp8 = 4,
         .traffic_factor = 1.65,
         .attention_dropout = 0.81,
         .routing_factor = 2.6,
@@ -125,7 +130,7 @@ const struct stack stacks[] = {
     },
     {
         .name = "internevo",
-        .fused_loss = true,
+        .loss = LOSS_FUSED,
         .what = "InternEvo: flash attention, ZeRO-1 in groups, gradients overlapped",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_ZB_1P,
         .fused_attention = true,

@@ -27,6 +27,15 @@ extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" 
  * it use by half, it is another. */
 double flash_kernel_rate(enum flash_kernel kernel, bool hopper);
 
+/* How the loss is reckoned. */
+enum loss_kernel {
+    LOSS_DEFAULT,  /* the stack's */
+    LOSS_FUSED,    /* Transformer Engine's and flash attention's: 16 bits, in place */
+    LOSS_COMPILED, /* Megatron-Core's cross_entropy_loss_fusion */
+    LOSS_UNFUSED
+};
+extern const char *const loss_kernel_names[]; /* "default" "fused" "compiled" "unfused", NULL */
+
 struct stack {
     const char *name;
     const char *what;     /* one line for people */
@@ -35,13 +44,14 @@ struct stack {
     enum flash_kernel flash;
     bool fused_gradient_accumulation;        /* weight gradients add to fp32 in the product */
     bool overlap_tp, overlap_dp, overlap_pp; /* defaults of `overlap` */
-    bool transformer_engine;                 /* persistent dummy gradients and workspaces, fused loss */
-    bool fused_loss;                         /* the loss reads and writes the logits twice, in 16 bits */
+    bool transformer_engine;                 /* persistent dummy gradients and workspaces */
+    enum loss_kernel loss;                   /* unless the training says */
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
     bool own_ends;                           /* first and last stage may have their own number of layers */
     bool any_groups;        /* interleaves any number of micro-batches from pp on, not only multiples of pp */
     bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
-    enum dispatcher dispatcher;                                          /* unless the training says */
+    enum dispatcher dispatcher; /* unless the training says */
+    bool gathers_fp8;           /* under fp8, parameters are gathered in it, unless the training says */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */

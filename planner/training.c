@@ -7,8 +7,7 @@
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
 const char *const selective_names[] = {"default", "attention", "activations", "experts", "operations", NULL};
-const char *const dropout_names[] = {"default", "on", "off", NULL};
-const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfused", NULL};
+const char *const toggle_names[] = {"default", "on", "off", NULL};
 const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 
@@ -19,9 +18,13 @@ static const double DEFAULT_IMBALANCE = 1.05;
 enum { MOST_IMBALANCE = 1000 };
 
 bool training_has_dropout(const struct training *training, const struct model *model) {
-    if (training->recipe.dropout != DROPOUT_DEFAULT)
-        return training->recipe.dropout == DROPOUT_ON;
+    if (training->recipe.dropout != TOGGLE_DEFAULT)
+        return training->recipe.dropout == TOGGLE_ON;
     return model->linear_bias && !model->gated && !training->stack->fully_sharded;
+}
+
+bool training_stops_early(const struct training *training) {
+    return training->stack->fully_sharded && training->recipe.early_stop != TOGGLE_OFF;
 }
 
 double training_element_bytes(const struct training *training) {
@@ -77,14 +80,13 @@ double training_gradient_bytes(const struct training *training) {
 
 double training_parameter_bytes(const struct training *training) {
     static const double FP8_BYTES = 1;
-    bool fp8 = training->precision == PRECISION_FP8 && training->recipe.parameters == PARAMETERS_FP8;
-    return fp8 ? FP8_BYTES : training_element_bytes(training);
+    bool fp8 = training->recipe.parameters == PARAMETERS_FP8 ||
+               (training->recipe.parameters == PARAMETERS_DEFAULT && training->stack->gathers_fp8);
+    return fp8 && training->precision == PRECISION_FP8 ? FP8_BYTES : training_element_bytes(training);
 }
 
 enum loss_kernel training_loss(const struct training *training) {
-    if (training->recipe.loss != LOSS_DEFAULT)
-        return training->recipe.loss;
-    return training->stack->fused_loss ? LOSS_FUSED : LOSS_UNFUSED;
+    return training->recipe.loss != LOSS_DEFAULT ? training->recipe.loss : training->stack->loss;
 }
 
 /* PyTorch has flash attention 2 since release 2.2. The GPT-like models that were trained with FSDP are
@@ -125,7 +127,7 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
         {.key = "dropout",
          .type = FIELD_CHOICE,
          .offset = offsetof(struct recipe, dropout),
-         .choices = dropout_names},
+         .choices = toggle_names},
         {.key = "loss",
          .type = FIELD_CHOICE,
          .offset = offsetof(struct recipe, loss),
@@ -139,6 +141,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
          .offset = offsetof(struct recipe, flash),
          .choices = flash_kernel_names},
         {.key = "compiled", .type = FIELD_BOOL, .offset = offsetof(struct recipe, compiled)},
+        {.key = "early_stop",
+         .type = FIELD_CHOICE,
+         .offset = offsetof(struct recipe, early_stop),
+         .choices = toggle_names},
         {.key = NULL}};
     return fields_read(reader, node, fields, "recipe", target);
 }

@@ -42,20 +42,18 @@ struct routing {
 
 /* What a recipe of a stack can set one way or the other; where it isn't said, it is as the stack's users do.
  */
-enum dropout { DROPOUT_DEFAULT, DROPOUT_ON, DROPOUT_OFF };
-extern const char *const dropout_names[]; /* "default" "on" "off", NULL */
-enum loss_kernel { LOSS_DEFAULT, LOSS_FUSED, LOSS_COMPILED, LOSS_UNFUSED };
-extern const char *const loss_kernel_names[]; /* "default" "fused" "compiled" "unfused", NULL */
+enum toggle { TOGGLE_DEFAULT, TOGGLE_ON, TOGGLE_OFF };
+extern const char *const toggle_names[]; /* "default" "on" "off", NULL */
 enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
 extern const char *const parameter_format_names[]; /* "default" "half" "fp8", NULL */
 
 struct recipe {
-    enum dropout dropout;
-    /* Fused: Transformer Engine's. Compiled: Megatron-Core's cross_entropy_loss_fusion. */
+    enum toggle dropout;
     enum loss_kernel loss;
     enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
     enum flash_kernel flash;          /* where attention is flash */
     bool compiled;                    /* element-wise kernels fused by torch.compile */
+    enum toggle early_stop;           /* under FSDP, full recompute ends before the layer's last product */
 };
 
 struct training {
@@ -79,6 +77,11 @@ struct training {
  * and behind attention and MLP; others are trained without, and so are FSDP's (the configurations of NeMo,
  * Megatron-LM and llm-foundry). */
 bool training_has_dropout(const struct training *training, const struct model *model);
+
+/* PyTorch's recomputation ends where the last tensor that the backward pass needs is back: a layer's last
+ * product isn't repeated (torch.utils.checkpoint, early_stop, the default since release 2.1). Megatron's and
+ * InternEvo's own repeat all of it. */
+bool training_stops_early(const struct training *training);
 
 /* Of an element of weights and activations, held and sent: 2, under fp8 too, and 4 in tf32, which rounds fp32
  * tensors inside its products alone. */

@@ -428,21 +428,23 @@ static void recipes_do_what_they_say(void **state) {
     struct layout layout = dense_layout();
     struct recipe usual = {0};
     double base = seconds_with(&usual, &training, &model, &layout);
-    assert_true(seconds_with(&(struct recipe){.dropout = DROPOUT_OFF}, &training, &model, &layout) < base);
-    assert_near(seconds_with(&(struct recipe){.dropout = DROPOUT_ON}, &training, &model, &layout), base,
+    assert_true(seconds_with(&(struct recipe){.dropout = TOGGLE_OFF}, &training, &model, &layout) < base);
+    assert_near(seconds_with(&(struct recipe){.dropout = TOGGLE_ON}, &training, &model, &layout), base,
                 1e-12);
     assert_true(seconds_with(&(struct recipe){.flash = FLASH_1}, &training, &model, &layout) > base);
     assert_true(seconds_with(&(struct recipe){.compiled = true}, &training, &model, &layout) < base);
     double compiled = seconds_with(&(struct recipe){.loss = LOSS_COMPILED}, &training, &model, &layout);
-    assert_true(base < compiled);
+    assert_near(compiled, base, 1e-12);
+    assert_true(seconds_with(&(struct recipe){.loss = LOSS_FUSED}, &training, &model, &layout) < compiled);
     assert_true(compiled < seconds_with(&(struct recipe){.loss = LOSS_UNFUSED}, &training, &model, &layout));
     /* Parameters in fp8 are gathered in half the bytes, but only where the rest is fp8. */
-    struct recipe fp8 = {.parameters = PARAMETERS_FP8};
+    struct recipe fp8 = {.parameters = PARAMETERS_FP8}, half = {.parameters = PARAMETERS_HALF};
     assert_near(seconds_with(&fp8, &training, &model, &layout), base, 1e-12);
     training.precision = PRECISION_FP8;
     layout.dp = 64;
-    assert_true(seconds_with(&fp8, &training, &model, &layout) <
-                seconds_with(&usual, &training, &model, &layout));
+    base = seconds_with(&usual, &training, &model, &layout);
+    assert_near(seconds_with(&fp8, &training, &model, &layout), base, 1e-12);
+    assert_true(base < seconds_with(&half, &training, &model, &layout));
     /* What a stack fuses for GPT it doesn't for Llama. */
     struct model gated = expert_model();
     gated.experts = (struct model_experts){.every = 1};
@@ -464,6 +466,11 @@ static void recipes_do_what_they_say(void **state) {
                              .zero = 3,
                              .recompute = RECOMPUTE_FULL};
     double full = cost_on(&cluster, &gated, &training, &layout).recompute;
+    /* One of a gated layer's four products, a fifth of their FLOPs, isn't repeated unless it is asked for. */
+    training.recipe.early_stop = TOGGLE_OFF;
+    double all = cost_on(&cluster, &gated, &training, &layout).recompute;
+    assert_true(full > 0.7 * all && full < 0.9 * all);
+    training.recipe.early_stop = TOGGLE_DEFAULT;
     layout.recompute = RECOMPUTE_SELECTIVE;
     double selective = cost_on(&cluster, &gated, &training, &layout).recompute;
     assert_true(selective > 0.4 * full && selective < 0.75 * full);

@@ -64,7 +64,7 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.routing.dispatcher, DISPATCHER_DEEPEP);
     assert_true(run->training.routing.overlap);
     assert_same_double(training_imbalance(&run->training), 1.25);
-    assert_int_equal(run->training.recipe.dropout, DROPOUT_OFF);
+    assert_int_equal(run->training.recipe.dropout, TOGGLE_OFF);
     assert_int_equal(run->training.recipe.loss, LOSS_COMPILED);
     assert_int_equal(run->training.recipe.parameters, PARAMETERS_FP8);
     assert_int_equal(run->training.recipe.flash, FLASH_2);

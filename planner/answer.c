@@ -120,7 +120,7 @@ static bool fixes_split(const struct layout_request *request) {
 /* Of the counts below one that is asked, down to IDLE_MOST less, those that split well: the best plan of the
  * fastest, if it is worth leaving devices idle for; else NULL. A certain split is for as many devices as it
  * can be: of the largest count, and only where all can't be split. `best`, that of the count itself, may be
- * NULL; what fits without offload is held against the same. */
+ * NULL; what it moves out is held against what is tried with it. */
 static const struct plan *search_below(struct problem *problem, int64_t devices, const struct plan *best,
                                        struct answer *answer) {
     int64_t per_node = problem->cluster.node.devices, nodes = devices / per_node;
@@ -128,8 +128,8 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
     bool is_certain = fixes_split(&asked);
     const struct plan *found = NULL;
     struct size_result sums = {0};
-    if (best && best->layout.offload == OFFLOAD_NONE) {
-        problem_keep_states(problem);
+    if (best) {
+        search_keep_offloads(&problem->search, best->layout.offload);
     }
     for (int64_t fewer = nodes - 1; (double)fewer >= (1 - IDLE_MOST) * (double)nodes; fewer--) {
         if (is_certain ? best || found : !splits_well(fewer)) {
@@ -216,8 +216,14 @@ static int64_t fewest_nodes_step(int64_t nodes) {
     return step;
 }
 
+/* With states on the host a model fits on ever fewer devices, ever more slowly: the fewest are those it fits
+ * on by itself, unless it is asked for, or the cluster has no other way to hold a large model. */
 static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
-    problem_keep_states(problem);
+    const struct layout_request asked = problem->search.request;
+    bool narrowed = !problem_only_streams(problem) && asked.keys[LAYOUT_OFFLOAD].count == 0;
+    if (narrowed) {
+        layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+    }
     int64_t per_node = problem->cluster.node.devices, first = problem_fewest_devices(problem) / per_node;
     int64_t nodes = first;
     for (int tries = 0; tries < MAX_FEWEST_TRIES; tries++) {
@@ -225,6 +231,10 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
         problem_set_devices(problem, nodes * per_node, nodes * per_node);
         /* A count that no layout splits is one to pass by. */
         if (search_count(problem, nodes * per_node, answer, &result, error) && result.plan_count > 0) {
+            problem->search.request = asked;
+            if (narrowed) {
+                search_count(problem, nodes * per_node, answer, &result, error);
+            }
             take_plans(answer, &result, problem->search.top);
             problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
                          nodes * per_node, fewest_nodes_step(nodes) > 1 ? ", to a few percent" : "");
@@ -233,6 +243,7 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
         int64_t step = fewest_nodes_step(nodes);
         nodes = (nodes / step + 1) * step;
     }
+    problem->search.request = asked;
     problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)",
                  first * per_node, answer->nearest_devices);
     return true;

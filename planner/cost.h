@@ -46,6 +46,10 @@ struct stage_balance *cost_stage_balance(struct cost_context *context);
 void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain);
 
+/* True where a layout never gets faster by moving activations or optimizer states out of the device: neither
+ * store nor host updates states faster than the device does. */
+bool cost_offload_only_adds(const struct cluster *cluster);
+
 /* What all stages together do at least for a micro-batch, the same for all layouts that differ in pp, vpp,
  * dp, ZeRO, offload alone, and in the schedule as long as both are DualPipe or neither is. */
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work);
@@ -88,6 +92,12 @@ void cost_least_work_of_row(struct cost_context *context, const struct layout *l
 /* The same whatever ep, etp, order and schedule are too. */
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work);
+
+/* What moving things out of the device adds at least to a layout: its passes take no less than what streams
+ * beside them, and the update outside no less than the seconds returned. Needs its memory's parts. */
+struct memory_parts;
+double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,
+                          struct pipeline_work *work);
 
 /* What turns the work of a micro-batch into a step: the same for all layouts that share tp, pp, cp, dp and
  * micro-batch. */

@@ -150,6 +150,15 @@ static double update_seconds(const struct offload_problem *problem) {
     return fmax(states, UPDATE_BYTES / problem->host_memory);
 }
 
+/* Of hosts with all their devices at work, as jobs of whole nodes have them; fewer devices share more of it
+ * each. */
+bool cost_offload_only_adds(const struct cluster *cluster) {
+    double host = known(cluster->node.host_memory_bytes_per_second, HOST_MEMORY_BYTES_PER_SECOND);
+    bool computes = cluster->store.name != NULL && cluster->store.memory_bytes_per_second > 0;
+    return !computes && !cluster->store.broadcast &&
+           UPDATE_BYTES / host >= compute_traffic_seconds(&cluster->device, UPDATE_BYTES);
+}
+
 /* Gradients to where the update is made, and parameters back; streamed ones have gone already. */
 static double exchange_seconds(const struct offload_problem *problem) {
     const struct cluster *cluster = problem->context->cluster;
@@ -162,6 +171,49 @@ static double exchange_seconds(const struct offload_problem *problem) {
     if (offload_weights(problem->layout->offload) || on_device)
         return 0;
     return bytes / (by_store ? problem->link[OUTSIDE_OPTIMIZER] : host_link(cluster));
+}
+
+/* The fastest link that anything may go by. */
+static double fastest_link(const struct cluster *cluster) {
+    double host = cluster->node.host_memory_bytes > 0 ? host_link(cluster) : 0;
+    return cluster->store.name != NULL ? fmax(host, cluster->store.bytes_per_second) : host;
+}
+
+/* Of the fullest stage, which has no fewer parameters than the average. Nothing is known of a store. */
+static double least_update_seconds(const struct cost_context *context, const struct memory_parts *parts) {
+    const struct layout *layout = parts->layout;
+    const struct cluster *cluster = context->cluster;
+    double dense = 0, expert = 0, link = 0;
+    bool sharded = layout->zero > 0;
+    if (cluster->node.host_memory_bytes <= 0 || !cost_offload_only_adds(cluster))
+        return 0;
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
+        double layers = context->blocks[kind == LAYER_DENSE ? BLOCK_DENSE : BLOCK_EXPERTS];
+        dense += layers * parts->dense_parameters[kind];
+        expert += layers * parts->expert_parameters[kind];
+    }
+    dense /= sharded ? memory_shards(layout, false) : 1;
+    expert /= sharded ? memory_shards(layout, true) : 1;
+    if (!offload_weights(layout->offload))
+        link = parts->element_bytes + (offload_gradients(layout->offload) ? 0 : GRADIENT_LINK_BYTES);
+    return (dense + expert) / (double)layout->pp *
+           (UPDATE_BYTES / host_memory_share(cluster, layout) + link / host_link(cluster));
+}
+
+double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,
+                          struct pipeline_work *work) {
+    enum offload offload = parts->layout->offload;
+    bool limited = parts->layout->recompute_layers > 0; /* which layers are recomputed isn't known here */
+    double bytes = 0, link = fastest_link(context->cluster), seconds;
+    for (int kind = 0; offload_activations(offload) && kind < LAYER_KIND_COUNT; kind++) {
+        const struct layer_activations *layer = &parts->activations[kind];
+        bytes += context->blocks[kind == LAYER_DENSE ? BLOCK_DENSE : BLOCK_EXPERTS] *
+                 (limited ? layer->checkpoint : layer->kept);
+    }
+    seconds = link > 0 ? bytes / link : 0;
+    work->forward = fmax(work->forward, seconds);
+    work->backward_input = fmax(work->backward_input, seconds - work->backward_weight);
+    return offload_optimizer(offload) ? least_update_seconds(context, parts) : 0;
 }
 
 static void explain_offload(const struct offload_problem *problem, const struct offload_part *part,

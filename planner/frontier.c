@@ -22,12 +22,10 @@ static void add_plan(struct arena *arena, struct plans *plans, const struct plan
     plans->items[plans->count++] = plan;
 }
 
-/* Slower plans than this are of no use, and move out what the fastest does, unless more was asked for: a
- * search would go on to offload whenever nothing else fits. */
+/* Slower plans than this are of no use, nor what the stack does not move out, unless the fastest does. */
 static void follow(const struct plan *fastest, struct search_problem *search) {
     search->limit_seconds = FRONTIER_SLOWEST * fastest->step.seconds;
-    if (search->request.keys[LAYOUT_OFFLOAD].count == 0)
-        layout_request_fix(&search->request, LAYOUT_OFFLOAD, fastest->layout.offload);
+    search_keep_offloads(search, fastest->layout.offload);
 }
 
 /* From the fastest plan on to ever less memory. The search sees a device of less memory; the plans don't. */

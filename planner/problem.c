@@ -202,12 +202,8 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
     return keep_parallelism(problem, error);
 }
 
-void problem_keep_states(struct problem *problem) {
-    struct layout_request *request = &problem->search.request;
-    bool only_streams = problem->cluster.parallelism == PARALLELISM_DATA && problem->cluster.store.name;
-    if (request->keys[LAYOUT_OFFLOAD].count == 0 && !only_streams) {
-        layout_request_fix(request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
-    }
+bool problem_only_streams(const struct problem *problem) {
+    return problem->cluster.parallelism == PARALLELISM_DATA && problem->cluster.store.name != NULL;
 }
 
 void problem_share_costs(struct problem *problem) {

@@ -120,9 +120,8 @@ int64_t problem_layout_devices(const struct layout_request *request);
  * its devices and batch from here on. */
 void problem_share_costs(struct problem *problem);
 
-/* With states on the host a model fits on ever fewer devices, ever more slowly: only if it is asked for, or
- * the cluster has no other way to hold a large model. */
-void problem_keep_states(struct problem *problem);
+/* True where the cluster has no other way to hold a large model than to stream it. */
+bool problem_only_streams(const struct problem *problem);
 
 /* A count of devices, of whole nodes, below which nothing can fit. */
 int64_t problem_fewest_devices(const struct problem *problem);

@@ -37,6 +37,7 @@ struct search {
     struct search_result *result;
     struct open_split *splits; /* of the frame that is open; as many as any frame has */
     struct search_bound *bounds;
+    bool only_adds; /* cost_offload_only_adds */
 };
 
 static double now_seconds(void) {
@@ -80,26 +81,56 @@ static bool is_pruned(const struct search *search, const struct search_bound *bo
            bound->closed_form_seconds > limits.closed_form_seconds;
 }
 
-static void evaluate(struct search *search, const struct layout *layout) {
+/* One that is beaten is of no use, but counts. */
+static void evaluate(struct search *search, const struct layout *layout, bool beaten) {
     struct candidate candidate = {.layout = *layout};
     struct step_cost cost;
     cost_evaluate(search->context, layout, PIPELINE_CLOSED_FORM, &cost, NULL);
     candidate.seconds = cost.seconds;
     search->result->evaluated++;
-    if (candidate.seconds > asked_seconds(search->problem))
+    if (beaten || candidate.seconds > asked_seconds(search->problem))
         return;
     search_pool_add(&search->contenders, &candidate);
     search_pool_add(&search->distinct, &candidate);
 }
 
-/* All overlaps of a leaf in the orders that are of use. */
+/* Whether a layout that moves less out, and else is the same, fits: where moving only adds time, it is
+ * faster, or as fast and the first by its keys. What gradients and weights add is weighed against an update
+ * that needs no exchange any more, so those are left alone. */
+static bool is_beaten(enum offload offload, unsigned fitting) {
+    switch (offload) {
+    case OFFLOAD_NONE:
+    case OFFLOAD_GRADIENTS:
+    case OFFLOAD_WEIGHTS:
+    case OFFLOAD_COUNT:
+        break;
+    case OFFLOAD_ACTIVATIONS:
+    case OFFLOAD_OPTIMIZER:
+        return (fitting & 1U << OFFLOAD_NONE) != 0;
+    case OFFLOAD_OPTIMIZER_ACTIVATIONS:
+        return (fitting & (1U << OFFLOAD_NONE | 1U << OFFLOAD_ACTIVATIONS | 1U << OFFLOAD_OPTIMIZER)) != 0;
+    case OFFLOAD_GRADIENTS_ACTIVATIONS:
+        return (fitting & 1U << OFFLOAD_GRADIENTS) != 0;
+    case OFFLOAD_WEIGHTS_ACTIVATIONS:
+        return (fitting & 1U << OFFLOAD_WEIGHTS) != 0;
+    }
+    return false;
+}
+
+/* All overlaps of a leaf in the orders that are of use. `fitting`: what of it may be moved out to fit, each a
+ * bit 1 << enum offload, as far as it was looked at. */
 static void open_leaf(struct search *search, const struct cost_pace *pace, struct leaves *leaves,
-                      size_t index) {
+                      size_t index, unsigned *fitting) {
     const struct split_choices *choices = leaves->choices;
     struct layout layout = leaves->layouts[index];
     bool useful[ORDER_COUNT];
     size_t useful_count = 0;
+    bool beaten = search->only_adds && is_beaten(layout.offload, *fitting);
     struct memory_use use;
+    if (beaten && !search->problem->exhaustive) {
+        search->result->pruned += (int64_t)(choices->order_count * choices->overlap_count);
+        return;
+    }
     for (size_t i = 0; i < choices->order_count; i++) {
         struct search_bound bound = {0};
         if (!search->problem->exhaustive)
@@ -113,12 +144,13 @@ static void open_leaf(struct search *search, const struct cost_pace *pace, struc
     leaves_memory(leaves, index, &use);
     if (!memory_fits(&use))
         return;
+    *fitting |= 1U << layout.offload;
     search->result->feasible += (int64_t)(useful_count * choices->overlap_count);
     for (size_t i = 0; i < choices->order_count; i++)
         for (size_t j = 0; useful[i] && j < choices->overlap_count; j++) {
             layout.order = choices->orders[i];
             layout.overlap = choices->overlaps[j];
-            evaluate(search, &layout);
+            evaluate(search, &layout, beaten);
         }
 }
 
@@ -141,21 +173,29 @@ static void make_leaves(struct search *search, const struct open_frame *open, si
     }
 }
 
+/* The leaves of a schedule and sharding, from little moved out to much. */
+static void open_leaves(struct search *search, const struct open_frame *open, struct leaves *leaves,
+                        size_t schedule, size_t sharding) {
+    const struct split_choices *choices = leaves->choices;
+    unsigned fitting[SPLIT_MAX_VARIANTS] = {0};
+    for (size_t i = 0; i < choices->offload_count; i++) {
+        leaves_choose(leaves, schedule, sharding, choices->offloads[i]);
+        if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes)
+            continue;
+        for (size_t leaf = 0; leaf < leaves->count; leaf++)
+            open_leaf(search, &open->pace, leaves, leaf, &fitting[leaf]);
+    }
+}
+
 static void open_split(struct search *search, const struct open_frame *open, size_t place,
                        const struct split_choices *choices) {
     struct leaves leaves;
     make_leaves(search, open, place, choices, &leaves);
     if (leaves.count == 0)
         return;
-    for (size_t i = 0; i < choices->offload_count; i++)
-        for (size_t j = 0; j < choices->schedule_count; j++)
-            for (size_t k = 0; k < choices->sharding_count; k++) {
-                leaves_choose(&leaves, j, k, choices->offloads[i]);
-                if (leaves_least_bytes(&leaves) > search->problem->cluster->device.memory_bytes)
-                    continue;
-                for (size_t leaf = 0; leaf < leaves.count; leaf++)
-                    open_leaf(search, &open->pace, &leaves, leaf);
-            }
+    for (size_t i = 0; i < choices->schedule_count; i++)
+        for (size_t j = 0; j < choices->sharding_count; j++)
+            open_leaves(search, open, &leaves, i, j);
 }
 
 static int compare_seconds(double a, double b) {
@@ -172,7 +212,7 @@ static bool choose_split(const struct search *search, const struct open_frame *o
                          struct split_choices *choices) {
     struct layout layout = frame_split(open->frame, &open->splits[place]);
     if (choices->schedule_count == 0 || layout.dp * layout.cp == 1)
-        return split_choices_make(search->problem, open->offload, &layout, choices);
+        return split_choices_make(search->problem, open->offloads, &layout, choices);
     choices->base = layout;
     return true;
 }
@@ -215,10 +255,10 @@ static void set_pace(struct search *search, struct open_frame *open) {
     cost_pace_of(search->context, &layout, &open->pace);
 }
 
-static void open_frame(struct search *search, const struct search_space *space, bool offload,
+static void open_frame(struct search *search, const struct search_space *space, unsigned offloads,
                        const struct frame *frame) {
     const struct search_problem *problem = search->problem;
-    struct open_frame open = {.frame = frame, .offload = offload};
+    struct open_frame open = {.frame = frame, .offloads = offloads};
     struct search_bound bound = {0};
     struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
     open.splits = frame_splits(space, frame, &open.split_count);
@@ -270,7 +310,7 @@ static void queue_frames(struct search *search, struct search_space *space, stru
 }
 
 /* Best first. Once a frame is too slow by the closed form, so are all that are left. */
-static void search_queued(struct search *search, bool offload, struct search_space *space) {
+static void search_queued(struct search *search, unsigned offloads, struct search_space *space) {
     struct search_queue queue;
     queue_frames(search, space, &queue);
     while (queue.count > 0 && queue.items[0].seconds <= limit_seconds(search)) {
@@ -279,22 +319,22 @@ static void search_queued(struct search *search, bool offload, struct search_spa
         if (is_pruned(search, &frame->bound))
             search->result->pruned += frame->leaves;
         else
-            open_frame(search, space, offload, frame);
+            open_frame(search, space, offloads, frame);
     }
     for (size_t i = 0; i < queue.count; i++)
         search->result->pruned += space->frames[queue.items[i].index].leaves;
 }
 
-static void search_frames(struct search *search, bool offload, struct search_space *space) {
+static void search_frames(struct search *search, unsigned offloads, struct search_space *space) {
     search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
     search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
     if (!search->problem->exhaustive) {
-        search_queued(search, offload, space);
+        search_queued(search, offloads, space);
         return;
     }
     for (size_t i = 0; i < space->count; i++) {
         show_progress(search, i, space->count);
-        open_frame(search, space, offload, &space->frames[i]);
+        open_frame(search, space, offloads, &space->frames[i]);
     }
 }
 
@@ -385,27 +425,19 @@ static void take_plans(struct search *search, struct arena *arena) {
 }
 
 /* One pass over the space. False with the error set when there is no layout in it. */
-static bool search_pass(struct search *search, bool offload, struct error *error) {
+static bool search_pass(struct search *search, unsigned offloads, struct error *error) {
     struct search_space space;
-    search_space_build(search->problem, search->context, offload, &space);
+    search_space_build(search->problem, search->context, offloads, &space);
     search->result->layouts += space.layouts;
     if (space.layouts == 0) {
         search_space_free(&space);
         return search_why_no_layout(search->problem, error);
     }
-    search_frames(search, offload, &space);
+    search_frames(search, offloads, &space);
     if (search->contenders.count == 0 && !search->problem->plans_only && search->problem->limit_seconds <= 0)
-        search_why_nothing_fits(search->problem, offload, &space, &search->result->nearest);
+        search_why_nothing_fits(search->problem, offloads, &space, &search->result->nearest);
     search_space_free(&space);
     return true;
-}
-
-/* Offload is tried by itself only where nothing fits without, and the cluster says what its hosts have, or
- * has a store. */
-static bool may_offload(const struct search_problem *problem) {
-    const struct cluster_node *node = &problem->cluster->node;
-    bool host = node->host_memory_bytes > 0 && node->host_link_bytes_per_second > 0;
-    return problem->request.keys[LAYOUT_OFFLOAD].count == 0 && (host || problem->cluster->store.name != NULL);
 }
 
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
@@ -420,11 +452,12 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
         search.context =
             cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
     cost_context_renew(search.context, problem->training.global_batch, search.arena);
+    search.only_adds = cost_offload_only_adds(problem->cluster);
     pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, NULL);
     pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));
-    posed = search_pass(&search, false, error);
-    if (posed && result->feasible == 0 && may_offload(problem))
-        posed = search_pass(&search, true, error);
+    posed = search_pass(&search, search_usual_offloads(problem), error);
+    if (posed && result->feasible == 0 && search_further_offloads(problem) != 0)
+        posed = search_pass(&search, search_further_offloads(problem), error);
     if (search.contenders.count > 0)
         result->nearest = (struct near_miss){0};
     if (posed)

@@ -59,6 +59,10 @@ struct search_result {
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                 struct error *error);
 
+/* Leaves, where offload is free, what is tried together with `offload`: what the stack moves out, or, if it
+ * is none of that, the rest. For searches that follow one that found it. */
+void search_keep_offloads(struct search_problem *problem, enum offload offload);
+
 /* Device-seconds that no layout on any number of devices takes less of for a sequence: a step takes at least
  * global batch x this / devices. Neither devices nor batch of the problem matter. */
 double search_least_work(const struct search_problem *problem);

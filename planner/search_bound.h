@@ -12,7 +12,7 @@ struct open_frame {
     size_t split_count;
     struct search_modes modes; /* that it may have room for */
     struct cost_pace pace;
-    bool offload;
+    unsigned offloads;
 };
 
 /* Of all leaves of a frame in its modes; splits don't matter. */

@@ -34,9 +34,11 @@ static const struct pipeline_work *work_of(struct leaves *leaves, struct cost_co
 void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
                   size_t index, size_t order, struct search_bound *bound) {
     const struct layout *layout = &leaves->layouts[index];
-    const struct pipeline_work *work = &work_of(leaves, context, index)[order];
-    bound->step_seconds = cost_bound(pace, work);
-    bound->closed_form_seconds = cost_bound_closed_form(pace, layout->schedule, layout->vpp, work);
+    struct pipeline_work work = work_of(leaves, context, index)[order];
+    double update =
+        layout->offload == OFFLOAD_NONE ? 0 : cost_least_offload(context, &leaves->parts[index], &work);
+    bound->step_seconds = cost_bound(pace, &work) + update;
+    bound->closed_form_seconds = cost_bound_closed_form(pace, layout->schedule, layout->vpp, &work) + update;
 }
 
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload) {

@@ -17,7 +17,7 @@ int candidate_compare(const struct candidate *a, const struct candidate *b) {
 
 bool layout_same_split(const struct layout *a, const struct layout *b) {
     return a->tp == b->tp && a->pp == b->pp && a->cp == b->cp && a->ep == b->ep && a->etp == b->etp &&
-           a->dp == b->dp && a->offload == b->offload;
+           a->dp == b->dp && (a->offload == OFFLOAD_NONE) == (b->offload == OFFLOAD_NONE);
 }
 
 bool layout_alike(const struct layout *a, const struct layout *b) {

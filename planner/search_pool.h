@@ -26,7 +26,8 @@ struct search_pool {
 int candidate_compare(const struct candidate *a, const struct candidate *b);
 
 /* True when two layouts deal model, data and states to the devices in the same way: they differ in no more
- * than micro-batch, schedule and its chunks, ZeRO stage, recompute, sequence parallelism, order, overlap. */
+ * than micro-batch, schedule and its chunks, ZeRO stage, recompute, sequence parallelism, order, overlap, and
+ * in what they move out, if both move anything. */
 bool layout_same_split(const struct layout *a, const struct layout *b);
 
 /* The same, and alike in schedule, chunks and recompute too. */

@@ -167,7 +167,38 @@ static void make_recomputes(const struct search_problem *problem, struct split_c
                           choices);
 }
 
-static void make_others(const struct search_problem *problem, bool offload, struct split_choices *choices) {
+/* Whether anything can lie outside a device: the cluster file says what its hosts have, or has a store. */
+static bool has_outside(const struct cluster *cluster) {
+    const struct cluster_node *node = &cluster->node;
+    return (node->host_memory_bytes > 0 && node->host_link_bytes_per_second > 0) ||
+           cluster->store.name != NULL;
+}
+
+unsigned search_usual_offloads(const struct search_problem *problem) {
+    unsigned moved = has_outside(problem->cluster) ? problem->training.stack->offloads : 0;
+    return moved | 1U << OFFLOAD_NONE;
+}
+
+unsigned search_further_offloads(const struct search_problem *problem) {
+    const unsigned all = (1U << OFFLOAD_COUNT) - 1;
+    if (is_given(problem, LAYOUT_OFFLOAD) || !has_outside(problem->cluster))
+        return 0;
+    return all & ~search_usual_offloads(problem);
+}
+
+void search_keep_offloads(struct search_problem *problem, enum offload offload) {
+    const unsigned usual = search_usual_offloads(problem);
+    const unsigned kept = usual & 1U << offload ? usual : search_further_offloads(problem);
+    if (is_given(problem, LAYOUT_OFFLOAD))
+        return;
+    for (int value = 0; value < OFFLOAD_COUNT; value++)
+        if (kept & 1U << value)
+            problem->request.keys[LAYOUT_OFFLOAD].values[problem->request.keys[LAYOUT_OFFLOAD].count++] =
+                value;
+}
+
+static void make_others(const struct search_problem *problem, unsigned offloads,
+                        struct split_choices *choices) {
     const struct layout *base = &choices->base;
     bool order_matters = base->pp > 1 && base->dp > 1;
     choices->order_count = choices->offload_count = 0;
@@ -177,17 +208,17 @@ static void make_others(const struct search_problem *problem, bool offload, stru
             choices->orders[choices->order_count++] = (enum rank_order)order;
     for (int value = 0; value < OFFLOAD_COUNT; value++)
         if (is_given(problem, LAYOUT_OFFLOAD) ? allows(problem, LAYOUT_OFFLOAD, value)
-                                              : (value != 0) == offload)
+                                              : (offloads & 1U << value) != 0)
             choices->offloads[choices->offload_count++] = (enum offload)value;
 }
 
-static void make_all_but_schedules(const struct search_problem *problem, bool offload,
+static void make_all_but_schedules(const struct search_problem *problem, unsigned offloads,
                                    struct split_choices *choices) {
     make_shardings(problem, choices);
     make_sequence_parallel(problem, choices);
     make_overlaps(problem, choices);
     make_recomputes(problem, choices);
-    make_others(problem, offload, choices);
+    make_others(problem, offloads, choices);
 }
 
 int64_t split_choices_count(const struct split_choices *choices) {
@@ -196,13 +227,13 @@ int64_t split_choices_count(const struct split_choices *choices) {
                      choices->offload_count);
 }
 
-bool split_choices_make(const struct search_problem *problem, bool offload, const struct layout *split,
+bool split_choices_make(const struct search_problem *problem, unsigned offloads, const struct layout *split,
                         struct split_choices *choices) {
     choices->base = *split;
     if (!is_valid(problem, &choices->base))
         return false;
     make_schedules(problem, choices);
-    make_all_but_schedules(problem, offload, choices);
+    make_all_but_schedules(problem, offloads, choices);
     return split_choices_count(choices) > 0;
 }
 
@@ -246,7 +277,7 @@ struct schedules_known {
 struct builder {
     const struct search_problem *problem;
     struct cost_context *context;
-    bool offload;
+    unsigned offloads;
     struct search_space *space;
     size_t frame_room, split_room, group_room;
     int64_t divisors[MAX_DIVISORS];
@@ -333,7 +364,7 @@ static int64_t leaves_a_schedule(const struct builder *builder, struct frame *fr
         struct split_choices choices = {.base = frame_split(frame, &splits[i]), .schedule_count = 1};
         if (!is_valid(builder->problem, &choices.base))
             continue;
-        make_all_but_schedules(builder->problem, builder->offload, &choices);
+        make_all_but_schedules(builder->problem, builder->offloads, &choices);
         leaves += split_choices_count(&choices);
         if (equal && split_choices_count(&choices) > 0)
             set_thriftiest(&choices, frame);
@@ -468,9 +499,9 @@ static void find_divisors(struct builder *builder) {
     builder->divisor_count = low + MAX_DIVISORS - high;
 }
 
-void search_space_build(const struct search_problem *problem, struct cost_context *context, bool offload,
+void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
                         struct search_space *space) {
-    struct builder builder = {.problem = problem, .context = context, .offload = offload, .space = space};
+    struct builder builder = {.problem = problem, .context = context, .offloads = offloads, .space = space};
     *space = (struct search_space){0};
     find_divisors(&builder);
     for (size_t i = 0; i < builder.divisor_count; i++) {

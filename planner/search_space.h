@@ -89,9 +89,14 @@ struct split_choices {
     size_t offload_count;
 };
 
-/* All frames of the problem that have leaves. `offload` says whether optimizer states go to the host where
+/* What may be moved out where the request leaves it free, each a bit 1 << enum offload: what the stack moves,
+ * where the cluster has a place for it; and the rest, which is tried where nothing fits. */
+unsigned search_usual_offloads(const struct search_problem *problem);
+unsigned search_further_offloads(const struct search_problem *problem);
+
+/* All frames of the problem that have leaves. `offloads`: a bit 1 << enum offload of each that is tried where
  * the request leaves that free. What balances the stages is kept in the context. */
-void search_space_build(const struct search_problem *problem, struct cost_context *context, bool offload,
+void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
                         struct search_space *space);
 void search_space_free(struct search_space *space);
 
@@ -110,7 +115,7 @@ bool search_has_one_split(const struct search_problem *problem);
 bool search_may_run(const struct search_problem *problem, enum schedule schedule);
 
 /* False when the split has no leaf. */
-bool split_choices_make(const struct search_problem *problem, bool offload, const struct layout *split,
+bool split_choices_make(const struct search_problem *problem, unsigned offloads, const struct layout *split,
                         struct split_choices *choices);
 
 /* Leaves of a split: the product of all counts. */

@@ -108,13 +108,13 @@ static void describe(const struct search_problem *problem, struct near_miss *nea
     say_excess(nearest, "store", "the store's ", store_excess(use) * stores, cluster->store.capacity_bytes);
 }
 
-static void consider_split(const struct search_problem *problem, bool offload, const struct layout *split,
-                           struct near_miss *nearest) {
+static void consider_split(const struct search_problem *problem, unsigned offloads,
+                           const struct layout *split, struct near_miss *nearest) {
     struct layout variants[SPLIT_MAX_VARIANTS];
     struct split_choices choices;
     struct leaves leaves;
     size_t count;
-    if (!split_choices_make(problem, offload, split, &choices))
+    if (!split_choices_make(problem, offloads, split, &choices))
         return;
     leaves_init(&leaves, problem, &choices);
     count = split_variants(&choices, variants);
@@ -138,7 +138,7 @@ static bool is_further(const struct search_problem *problem, const struct search
            excess(&nearest->memory);
 }
 
-void search_why_nothing_fits(const struct search_problem *problem, bool offload,
+void search_why_nothing_fits(const struct search_problem *problem, unsigned offloads,
                              const struct search_space *space, struct near_miss *nearest) {
     for (size_t i = 0; i < space->count; i++) {
         size_t count;
@@ -147,7 +147,7 @@ void search_why_nothing_fits(const struct search_problem *problem, bool offload,
             continue;
         for (size_t j = 0; j < count; j++) {
             struct layout layout = frame_split(&space->frames[i], &splits[j]);
-            consider_split(problem, offload, &layout, nearest);
+            consider_split(problem, offloads, &layout, nearest);
         }
     }
     if (nearest->found)

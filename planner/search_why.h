@@ -15,7 +15,7 @@ void search_why_not_split(const struct search_problem *problem, char *why);
 /* The layout of the space that exceeds its device's memory (or its host's and store's, with offload) by
  * least.
  */
-void search_why_nothing_fits(const struct search_problem *problem, bool offload,
+void search_why_nothing_fits(const struct search_problem *problem, unsigned offloads,
                              const struct search_space *space, struct near_miss *nearest);
 
 #endif

@@ -371,7 +371,9 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct si
     result->points = ARENA_ARRAY(problem->arena, struct size_point, MOST_POINTS);
     problem->search.top = 1;
     problem_share_costs(problem);
-    problem_keep_states(problem);
+    if (!problem_only_streams(problem)) {
+        search_keep_offloads(&problem->search, OFFLOAD_NONE);
+    }
     set_range(&walk);
     if ((result->devices_to - result->devices_from) / problem->cluster.node.devices > FEW_COUNTS) {
         walk.least_work = search_least_work(&problem->search);

@@ -33,6 +33,9 @@ enum {
     RUNS_ZB_1P = 1 << SCHEDULE_ZB_1P
 };
 
+/* Activations alone, optimizer states alone, or both. */
+enum { MOVES_ACTIVATIONS = 1 << OFFLOAD_ACTIVATIONS, MOVES_OPTIMIZER = 1 << OFFLOAD_OPTIMIZER };
+
 /* Megatron-LM before Core and what was built on it run the same kernels from the same host code:
  * bench/fit_stacks moves these figures together. */
 #define MEGATRON_BEFORE_CORE                                                                                 \
@@ -68,6 +71,8 @@ const struct stack stacks[] = {
         .name = "megatron-deepspeed",
         .what = "Megatron-DeepSpeed: unfused attention, ZeRO by DeepSpeed, nothing overlapped",
         .schedules = RUNS_1F1B,
+        /* ZeRO-Offload and ZeRO-Infinity: offload_optimizer, with ZeRO-2 gradients too, and offload_param. */
+        .offloads = MOVES_OPTIMIZER | 1 << OFFLOAD_GRADIENTS | 1 << OFFLOAD_WEIGHTS,
         .gradient_bytes_fp16 = 2,
         .gradient_bytes_bf16 = 4,
         .gradient_bytes_fp8 = 4,
@@ -80,6 +85,8 @@ const struct stack stacks[] = {
         .what =
             "Megatron-Core with Transformer Engine: flash attention, distributed optimizer, all overlapped",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED,
+        /* --fine-grained-activation-offloading, --optimizer-cpu-offload */
+        .offloads = MOVES_ACTIVATIONS | MOVES_OPTIMIZER | 1 << OFFLOAD_OPTIMIZER_ACTIVATIONS,
         .fused_attention = true,
         .flash = FLASH_CUDNN,
         .fused_gradient_accumulation = true,
@@ -109,6 +116,8 @@ const struct stack stacks[] = {
         .name = "fsdp",
         .what = "PyTorch FSDP: parameters, gradients and optimizer sharded, gathered a layer at a time",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_GPIPE | RUNS_ZB_1P,
+        /* offload_wrapper of checkpoint_wrapper; CPUOffloadPolicy moves all that is sharded */
+        .offloads = MOVES_ACTIVATIONS | 1 << OFFLOAD_WEIGHTS | 1 << OFFLOAD_WEIGHTS_ACTIVATIONS,
         .fused_attention = true,
         .flash = FLASH_2,
         .overlap_dp = true,
@@ -133,6 +142,7 @@ const struct stack stacks[] = {
         .loss = LOSS_FUSED,
         .what = "InternEvo: flash attention, ZeRO-1 in groups, gradients overlapped",
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_ZB_1P,
+        .offloads = MOVES_OPTIMIZER, /* hybrid_zero_optimizer.cpu_offload */
         .fused_attention = true,
         .flash = FLASH_1,
         .overlap_dp = true,

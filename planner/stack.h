@@ -40,6 +40,7 @@ struct stack {
     const char *name;
     const char *what;     /* one line for people */
     unsigned schedules;   /* bit 1 << enum schedule of each it runs; the search keeps to them unless told */
+    unsigned offloads;    /* bit 1 << enum offload of each it can move out, likewise; `none` besides */
     bool fused_attention; /* flash attention is the default */
     enum flash_kernel flash;
     bool fused_gradient_accumulation;        /* weight gradients add to fp32 in the product */

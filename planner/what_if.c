@@ -75,6 +75,7 @@ static bool search_change(struct problem *problem, struct answer *answer, size_t
     search.cluster = cluster;
     search.devices = today->devices;
     search.top = 1;
+    search_keep_offloads(&search, today->layout.offload);
     search.limit_seconds = today->step.seconds;
     if (!search_run(&search, problem->arena, &result, error))
         return false;

@@ -32,7 +32,7 @@ static bool find_faster(struct problem *problem, struct answer *answer, struct w
     search.cluster = &larger;
     search.top = 1;
     if (answer->plan_count > 0) {
-        layout_request_fix(&search.request, LAYOUT_OFFLOAD, why_not->base.layout.offload);
+        search_keep_offloads(&search, why_not->base.layout.offload);
         search.limit_seconds = why_not->base.step.seconds;
     }
     for (size_t i = 0; i < WHY_NOT_MOST_FASTER; i++) {
@@ -103,7 +103,7 @@ static void add_next(struct problem *problem, struct answer *answer, enum layout
         return;
     for (size_t i = 0; i < sizeof split / sizeof *split; i++)
         layout_request_fix(&search.request, split[i], layout_get(&why_not->base.layout, split[i]));
-    layout_request_fix(&search.request, LAYOUT_OFFLOAD, why_not->base.layout.offload);
+    search_keep_offloads(&search, why_not->base.layout.offload);
     layout_request_fix(&search.request, key, value);
     search.top = 1;
     *next = (struct why_not_layout){.key = key, .value = value};

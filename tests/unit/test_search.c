@@ -8,7 +8,7 @@
 #include "planner/search_pool.h"
 #include "planner/stage_balance.h"
 
-enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120 };
+enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120, MOVED_PROBLEMS = 40 };
 
 static uint64_t random_state;
 
@@ -152,8 +152,25 @@ static void assert_same_result(const struct search_result *pruned, const struct 
 /* What came of some problems, each searched with and without pruning. */
 struct tally {
     int infeasible, impossible, offloaded;
+    int won; /* by offload, where something fits without */
     int64_t evaluated, costed;
 };
+
+/* Whether moving things out is faster than what fits without. */
+static bool wins(const struct setting *setting, const struct search_result *result, struct arena *arena) {
+    struct search_problem problem = setting->problem;
+    struct search_result without;
+    struct error error = {0};
+    if (result->plan_count == 0 || result->plans[0].layout.offload == OFFLOAD_NONE)
+        return false;
+    problem.request.keys[LAYOUT_OFFLOAD].count = 0;
+    layout_request_fix(&problem.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+    problem.exhaustive = false;
+    if (!search_run(&problem, arena, &without, &error) || without.plan_count == 0)
+        return false;
+    assert_true(result->plans[0].step.seconds <= without.plans[0].step.seconds);
+    return result->plans[0].step.seconds < without.plans[0].step.seconds;
+}
 
 static void search_both(struct setting *setting, struct tally *tally) {
     struct arena *arena = arena_create();
@@ -166,6 +183,8 @@ static void search_both(struct setting *setting, struct tally *tally) {
         assert_same_result(&pruned, &whole);
         tally->infeasible += pruned.plan_count == 0;
         tally->offloaded += pruned.plan_count > 0 && pruned.plans[0].layout.offload;
+        tally->won +=
+            setting->problem.request.keys[LAYOUT_OFFLOAD].count == 0 && wins(setting, &whole, arena);
         tally->evaluated += pruned.evaluated;
         tally->costed += whole.evaluated;
     }
@@ -174,9 +193,10 @@ static void search_both(struct setting *setting, struct tally *tally) {
 }
 
 static void print_tally(const struct tally *tally, int problems) {
-    print_message("    %d problems: %d that nothing fits, %d without a layout, %d that need offload; "
+    print_message("    %d problems: %d that nothing fits, %d without a layout, %d with offload, faster than "
+                  "without in %d; "
                   "%lld of %lld layouts costed\n",
-                  problems, tally->infeasible, tally->impossible, tally->offloaded,
+                  problems, tally->infeasible, tally->impossible, tally->offloaded, tally->won,
                   (long long)tally->evaluated, (long long)tally->costed);
 }
 
@@ -190,7 +210,7 @@ static void test_pruned_is_exact(void **state) {
         search_both(&setting, &tally);
     }
     print_tally(&tally, RANDOM_PROBLEMS);
-    assert_true(tally.infeasible >= 10 && tally.impossible >= 1 && tally.offloaded >= 1);
+    assert_true(tally.infeasible >= 10 && tally.impossible >= 1 && tally.won >= 4);
     assert_true(tally.evaluated < tally.costed);
 }
 
@@ -203,9 +223,9 @@ static void test_offload_is_exact(void **state) {
     for (int i = 0; i < OFFLOAD_PROBLEMS; i++) {
         struct setting setting;
         make_random(&setting);
-        setting.cluster.device.memory_bytes = (double)PICK(12, 15, 18, 22) * 1e8;
+        setting.cluster.device.memory_bytes = (double)PICK(12, 15, 18, 22, 26) * 1e8;
         setting.cluster.node.host_memory_bytes = (double)PICK(0, 10, 1000) * 1e9;
-        setting.cluster.node.host_link_bytes_per_second = 25e9;
+        setting.cluster.node.host_link_bytes_per_second = (double)PICK(25, 200) * 1e9;
         if (PICK(0, 1))
             add_store(&setting.cluster);
         if (PICK(0, 0, 1) != 0) {
@@ -216,8 +236,69 @@ static void test_offload_is_exact(void **state) {
         search_both(&setting, &tally);
     }
     print_tally(&tally, OFFLOAD_PROBLEMS);
-    assert_true(tally.infeasible >= 5 && tally.offloaded >= 40);
+    assert_true(tally.infeasible >= 5 && tally.offloaded >= 40 && tally.won >= 6);
     assert_true(tally.evaluated < tally.costed);
+}
+
+static double seconds_of(struct cost_context *context, const struct layout *layout, enum offload offload,
+                         enum pipeline_method method) {
+    struct layout moved = *layout;
+    struct step_cost cost;
+    moved.offload = offload;
+    cost_evaluate(context, &moved, method, &cost, NULL);
+    return cost.seconds;
+}
+
+/* Each pair: what is moved out, and more. */
+static void assert_only_adds(struct cost_context *context, const struct layout *layout) {
+    static const enum offload pairs[][2] = {{OFFLOAD_NONE, OFFLOAD_ACTIVATIONS},
+                                            {OFFLOAD_NONE, OFFLOAD_OPTIMIZER},
+                                            {OFFLOAD_ACTIVATIONS, OFFLOAD_OPTIMIZER_ACTIVATIONS},
+                                            {OFFLOAD_OPTIMIZER, OFFLOAD_OPTIMIZER_ACTIVATIONS},
+                                            {OFFLOAD_GRADIENTS, OFFLOAD_GRADIENTS_ACTIVATIONS},
+                                            {OFFLOAD_WEIGHTS, OFFLOAD_WEIGHTS_ACTIVATIONS}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        for (int method = PIPELINE_CLOSED_FORM; method <= PIPELINE_SIMULATED; method++) {
+            double less = seconds_of(context, layout, pairs[i][0], (enum pipeline_method)method);
+            double more = seconds_of(context, layout, pairs[i][1], (enum pipeline_method)method);
+            if (more < less * (1 - 1e-12)) {
+                char text[512];
+                fail_msg("%s takes %.9g s, with offload %s %.9g", layout_format(layout, text, sizeof text),
+                         less, offload_names[pairs[i][1]], more);
+            }
+        }
+}
+
+/* What the search takes for granted of layouts that differ in what they move out alone. */
+static void test_moving_out_only_adds(void **state) {
+    int64_t layouts = 0;
+    (void)state;
+    random_state = 3;
+    for (int i = 0; i < MOVED_PROBLEMS; i++) {
+        struct arena *arena = arena_create();
+        struct setting setting;
+        struct search_result result;
+        struct error error = {0};
+        make_random(&setting);
+        setting.cluster.node.host_memory_bytes = (double)PICK(10, 1000) * 1e9;
+        setting.cluster.node.host_link_bytes_per_second = (double)PICK(5, 25, 100) * 1e9;
+        setting.cluster.store = (struct cluster_store){0};
+        setting.cluster.device.memory_bytes = 1e12;
+        setting.problem.exhaustive = setting.problem.alike = true;
+        setting.problem.top = 400;
+        give(&setting.problem.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+        assert_true(cost_offload_only_adds(&setting.cluster));
+        if (search_run(&setting.problem, arena, &result, &error)) {
+            struct cost_context *context =
+                cost_context_create(arena, &setting.model, &setting.cluster, &setting.problem.training);
+            for (size_t j = 0; j < result.plan_count; j++)
+                assert_only_adds(context, &result.plans[j].layout);
+            layouts += (int64_t)result.plan_count;
+        }
+        arena_destroy(arena);
+    }
+    print_message("    %lld layouts\n", (long long)layouts);
+    assert_true(layouts >= 2000);
 }
 
 /* A dense model small enough to try every layout of every key. */
@@ -242,7 +323,22 @@ static void make_small(struct setting *setting, double memory_bytes) {
                                                             .stack = stack_find("megatron-core")}};
 }
 
-/* Calls `try` for all layouts of tp, pp, cp and dp, and of the ends' layers. */
+/* A host or store that is faster than the device. */
+static void test_moving_out_may_pay(void **state) {
+    struct setting setting;
+    (void)state;
+    make_small(&setting, 80e9);
+    assert_true(cost_offload_only_adds(&setting.cluster));
+    setting.cluster.node.host_memory_bytes_per_second = 1e15;
+    assert_false(cost_offload_only_adds(&setting.cluster));
+    setting.cluster.node.host_memory_bytes_per_second = 0;
+    setting.cluster.store = (struct cluster_store){
+        .name = "store", .capacity_bytes = 1e13, .bytes_per_second = 1e9, .memory_bytes_per_second = 1e15};
+    assert_false(cost_offload_only_adds(&setting.cluster));
+}
+
+/* Calls `try` for all layouts of tp, pp, cp and dp, and of the ends' layers, moving nothing out or what the
+ * stack moves. */
 static void for_every_variant(const struct search_problem *problem, const struct layout *split,
                               void (*try)(const struct search_problem *, const struct layout *, void *),
                               void *data) {
@@ -267,7 +363,14 @@ static void for_every_variant(const struct search_problem *problem, const struct
             (layout.order > 0 && (layout.pp == 1 || layout.dp == 1)) || (layout.zero > 1 && layout.pp > 1) ||
             (layout.zero > 0 && layout.dp * layout.cp == 1 && layout_expert_dp(&layout) == 1))
             continue; /* the same layout as another one, or one that no framework runs */
-        try(problem, &layout, data);
+        for (int offload = 0; offload < OFFLOAD_COUNT; offload++) {
+            bool moves = problem->cluster->node.host_memory_bytes > 0 &&
+                         (problem->training.stack->offloads & 1U << offload) != 0;
+            layout.offload = (enum offload)offload;
+            if (offload == OFFLOAD_NONE || moves)
+                try(problem, &layout, data);
+        }
+        layout.offload = OFFLOAD_NONE;
     }
 }
 
@@ -313,7 +416,7 @@ static void try_layout(const struct search_problem *problem, const struct layout
     struct step_cost cost;
     best->layouts++;
     memory_estimate(problem->model, problem->cluster, &problem->training, layout, &use, NULL);
-    if (use.per_device_bytes > use.capacity_bytes)
+    if (!memory_fits(&use))
         return;
     best->feasible++;
     cost_evaluate(best->context, layout, PIPELINE_SIMULATED, &cost, NULL);
@@ -323,7 +426,7 @@ static void try_layout(const struct search_problem *problem, const struct layout
 /* The space is what one gets by trying all numbers, and no layout of it is faster than the best plan, each
  * simulated. */
 static void test_best_of_every_layout(void **state) {
-    static const double memories[] = {1.2e9, 2e9, 80e9};
+    static const double memories[] = {1.2e9, 2e9, 80e9, 1e9}, hosts[] = {0, 1e12, 0, 2e11};
     (void)state;
     for (size_t i = 0; i < sizeof memories / sizeof memories[0]; i++) {
         struct arena *arena = arena_create();
@@ -332,7 +435,9 @@ static void test_best_of_every_layout(void **state) {
         struct error error = {0};
         struct best best = {.seconds = HUGE_VAL, .arena = arena};
         make_small(&setting, memories[i]);
-        if (i > 0) /* also those that the stack lacks */
+        setting.cluster.node.host_memory_bytes = hosts[i];
+        setting.cluster.node.host_link_bytes_per_second = 200e9;
+        if (i > 0 && i < 3) /* also those that the stack lacks */
             for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++)
                 setting.problem.request.keys[LAYOUT_SCHEDULE]
                     .values[setting.problem.request.keys[LAYOUT_SCHEDULE].count++] = schedule;
@@ -341,8 +446,8 @@ static void test_best_of_every_layout(void **state) {
         for_every_layout(&setting.problem, try_layout, &best);
         setting.problem.exhaustive = true;
         assert_true(search_run(&setting.problem, arena, &result, &error));
-        print_message("    %lld layouts, %lld fit, best %.4g s\n", (long long)best.layouts,
-                      (long long)best.feasible, best.seconds);
+        print_message("    %lld layouts, %lld fit, best %.4g s, offload %s\n", (long long)best.layouts,
+                      (long long)best.feasible, best.seconds, offload_names[result.plans[0].layout.offload]);
         assert_true(result.plan_count > 0);
         assert_int_equal(result.layouts, best.layouts);
         assert_int_equal(result.feasible, best.feasible);
@@ -573,6 +678,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pruned_is_exact),
         cmocka_unit_test(test_offload_is_exact),
+        cmocka_unit_test(test_moving_out_only_adds),
+        cmocka_unit_test(test_moving_out_may_pay),
         cmocka_unit_test(test_best_of_every_layout),
         cmocka_unit_test(test_request_is_kept),
         cmocka_unit_test(test_runners_up_differ),

@@ -135,6 +135,11 @@ static double pass_seconds(const struct offload_problem *problem, const struct t
                 host_bytes / problem->host_memory);
 }
 
+/* What passes the host's memory in the time that the stack takes for a parameter's update. */
+static double host_update_bytes(const struct cost_context *context) {
+    return UPDATE_BYTES * fmax(1, context->training.stack->host_update_factor);
+}
+
 /* Seconds a parameter's update takes of the device's share of the processors at the states. */
 static double update_seconds(const struct offload_problem *problem) {
     const struct cluster *cluster = problem->context->cluster;
@@ -147,7 +152,7 @@ static double update_seconds(const struct offload_problem *problem) {
                (cluster->store.memory_bytes_per_second / (double)memory_devices_of_store(cluster, devices));
     if (in_store && !has_host)
         return fmax(states, compute_traffic_seconds(&cluster->device, UPDATE_BYTES));
-    return fmax(states, UPDATE_BYTES / problem->host_memory);
+    return fmax(states, host_update_bytes(problem->context) / problem->host_memory);
 }
 
 /* Of hosts with all their devices at work, as jobs of whole nodes have them; fewer devices share more of it
@@ -197,7 +202,7 @@ static double least_update_seconds(const struct cost_context *context, const str
     if (!offload_weights(layout->offload))
         link = parts->element_bytes + (offload_gradients(layout->offload) ? 0 : GRADIENT_LINK_BYTES);
     return (dense + expert) / (double)layout->pp *
-           (UPDATE_BYTES / host_memory_share(cluster, layout) + link / host_link(cluster));
+           (host_update_bytes(context) / host_memory_share(cluster, layout) + link / host_link(cluster));
 }
 
 double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,

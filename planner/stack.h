@@ -67,7 +67,10 @@ struct stack {
     double expert_floor_seconds; /* as layer_floor_seconds, of a layer with routed experts */
     double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */
     double layer_floor_seconds; /* the host can't launch a layer's forward faster */
-    double step_seconds;        /* a step's fixed cost: logging, scalars, data */
+    /* An optimizer's update on the host takes so many times what its states take to pass the host's memory;
+     * 0: once. */
+    double host_update_factor;
+    double step_seconds; /* a step's fixed cost: logging, scalars, data */
 };
 
 extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md lists them */

@@ -216,7 +216,8 @@ static void a_broadcast_replaces_the_network(void **state) {
     assert_near(shared.optimizer, 40 * parameters / 1e9, 1e-3);
 }
 
-/* Where the states lie says who updates them: the host's processors, over the link 6 bytes a parameter; a
+/* Where the states lie says who updates them: the host's processors, which take six
+ * times what 40 bytes take its memory, over the link 6 bytes a parameter; a
  * store that only keeps them sends 12 bytes each way. */
 static void the_update_is_made_where_the_states_are(void **state) {
     const double parameters = (LAYERS * LAYER_PARAMETERS + 2 * TABLE + 2 * HIDDEN) / 4;
@@ -225,7 +226,7 @@ static void the_update_is_made_where_the_states_are(void **state) {
     const double step = stack_default()->step_seconds;
     (void)state;
     cluster.node.host_memory_bytes_per_second = 4e9;
-    double clear = cost_on(&cluster, &layout).optimizer - step - parameters * (6 / 1e9 + 40 / 1e9);
+    double clear = cost_on(&cluster, &layout).optimizer - step - parameters * (6 / 1e9 + 6 * 40 / 1e9);
     double cleared = 4 * 4 * parameters / reference_device.memory_bytes_per_second; /* whole gradients */
     assert_true(clear > cleared && clear < 2 * cleared);
     cluster.node.host_memory_bytes_per_second = 4e15;

@@ -199,6 +199,8 @@ static double logits_bytes_per_entry(const struct memory_parts *parts) {
     enum loss_kernel loss = parts->training->recipe.loss;
     if (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine))
         return parts->element_bytes; /* fused loss: the gradient takes the logits' place */
+    if (stack->fully_sharded && loss == LOSS_COMPILED && parts->layout->tp == 1)
+        return 2 * parts->element_bytes; /* logits and gradient: torch.compile keeps no fp32 of either */
     if (stack->fully_sharded && parts->layout->tp > 1)
         /* Loss over sharded logits (PyTorch loss_parallel): logits, and in fp32 the logarithm of the softmax,
          * the loss's gradient, the exponential and the product of the two. */

@@ -20,6 +20,7 @@ struct question {
     enum precision precision;
     enum attention_kernel attention;
     bool recent_device; /* Hopper or newer */
+    enum loss_kernel loss;
     double measured_bytes;
 };
 
@@ -56,6 +57,7 @@ static inline struct training training_of(const struct question *question) {
                              .global_batch = question->global_batch,
                              .precision = question->precision,
                              .attention = question->attention,
+                             .recipe = {.loss = question->loss},
                              .stack = stack_find(question->stack)};
 }
 

@@ -139,13 +139,14 @@ static int64_t plain_value(const struct layout *layout, enum layout_key key) {
     }
 }
 
-char *print_layout_short(const struct layout *layout, char *buffer, size_t size) {
+/* Keys whose value is another than `other` has, or than the plain one where `other` is NULL. */
+static char *keys_unlike(const struct layout *layout, const struct layout *other, char *buffer, size_t size) {
     *buffer = '\0';
     for (int i = 0; i < LAYOUT_KEY_COUNT; i++) {
         enum layout_key key = (enum layout_key)i;
         int64_t value = layout_get(layout, key);
         char text[32];
-        if (value != plain_value(layout, key)) {
+        if (value != (other ? layout_get(other, key) : plain_value(layout, key))) {
             append(buffer, size, "%s%s=%s", *buffer ? " " : "", layout_key_names[i],
                    print_layout_value(key, value, text, sizeof text));
         }
@@ -153,17 +154,11 @@ char *print_layout_short(const struct layout *layout, char *buffer, size_t size)
     return buffer;
 }
 
+char *print_layout_short(const struct layout *layout, char *buffer, size_t size) {
+    return keys_unlike(layout, NULL, buffer, size);
+}
+
 char *print_layout_difference(const struct layout *best, const struct layout *layout, char *buffer,
                               size_t size) {
-    *buffer = '\0';
-    for (int i = 0; i < LAYOUT_KEY_COUNT; i++) {
-        enum layout_key key = (enum layout_key)i;
-        int64_t value = layout_get(layout, key);
-        char text[32];
-        if (value != layout_get(best, key)) {
-            append(buffer, size, "%s%s=%s", *buffer ? " " : "", layout_key_names[i],
-                   print_layout_value(key, value, text, sizeof text));
-        }
-    }
-    return buffer;
+    return keys_unlike(layout, best, buffer, size);
 }

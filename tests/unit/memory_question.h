@@ -70,11 +70,6 @@ static inline struct memory_use estimate(struct question question) {
     return use;
 }
 
-static inline void assert_near(double value, double expected, double tolerance) {
-    if (!(fabs(value - expected) <= tolerance * fabs(expected)))
-        fail_msg("%.6g is not within %g of %.6g", value, tolerance, expected);
-}
-
 #define DEEPSEEK_V3_4                                                                                        \
     {                                                                                                        \
         .layers = 4, .hidden = 7168, .heads = 128, .ffn_hidden = 18432, .gated = true, .vocab = 129280,      \

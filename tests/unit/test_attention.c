@@ -13,11 +13,6 @@ static const struct attention example = {.batch = 4,
                                          .qk_head_dim = 128,
                                          .v_head_dim = 128};
 
-static void assert_near(double value, double expected, double tolerance) {
-    if (!(fabs(value / expected - 1) <= tolerance))
-        fail_msg("%g is not within %g of %g", value, tolerance, expected);
-}
-
 /* H100-SXM, forward, milliseconds: aiconfigurator database. */
 static void forward_as_measured_on_h100(void **state) {
     (void)state;

@@ -12,11 +12,6 @@ static double disturbed(double seconds, size_t row) {
     return seconds * (1 + 0.02 * sin(12.9898 * (double)row));
 }
 
-static void assert_near(double value, double expected, double tolerance) {
-    if (!(fabs(value / expected - 1) <= tolerance))
-        fail_msg("%g is not within %g of %g", value, tolerance, expected);
-}
-
 static struct cluster reference_cluster(void) {
     return (struct cluster){.name = "reference", .node = {.devices = 8}, .device = reference_device};
 }

@@ -64,11 +64,6 @@ static double bandwidth(const struct cluster *cluster, enum collective_operation
     return estimate.bandwidth_bytes_per_second;
 }
 
-static void assert_near(double value, double expected, double tolerance) {
-    if (!(fabs(value / expected - 1) <= tolerance))
-        fail_msg("%g is not within %g of %g", value, tolerance, expected);
-}
-
 static void bus_volume_is_that_of_nccl_tests(void **state) {
     (void)state;
     struct collective c = collective(COLLECTIVE_ALL_REDUCE, 8e6, 8, 1);

@@ -7,42 +7,7 @@
 #include "h100_cluster.h"
 #include "planner/communication.h"
 #include "planner/cost.h"
-
-static void assert_near(double a, double b, double relative) {
-    if (fabs(a - b) > relative * fmax(fabs(a), fabs(b)))
-        print_message("%.12g is not %.12g\n", a, b);
-    assert_true(fabs(a - b) <= relative * fmax(fabs(a), fabs(b)));
-}
-
-/* GPT-3 175B's shape. */
-static struct model dense_model(void) {
-    return (struct model){.name = "dense",
-                          .layers = 96,
-                          .hidden = 12288,
-                          .heads = 96,
-                          .kv_heads = 96,
-                          .head_dim = 128,
-                          .ffn_hidden = 49152,
-                          .vocab = 51200,
-                          .sequence = 2048,
-                          .experts = {.every = 1}};
-}
-
-/* Mixtral 8x22B's shape. */
-static struct model expert_model(void) {
-    return (struct model){.name = "experts",
-                          .layers = 56,
-                          .hidden = 6144,
-                          .heads = 48,
-                          .kv_heads = 8,
-                          .head_dim = 128,
-                          .ffn_hidden = 16384,
-                          .gated = true,
-                          .vocab = 32768,
-                          .sequence = 4096,
-                          .norm = NORM_RMSNORM,
-                          .experts = {.count = 8, .top_k = 2, .ffn_hidden = 16384, .every = 1}};
-}
+#include "shapes.h"
 
 static struct training training_of(int64_t sequence, int64_t global_batch) {
     return (struct training){.sequence = sequence,
@@ -99,7 +64,7 @@ static void terms_add_up(void **state) {
     (void)state;
     struct arena *arena = arena_create();
     struct cluster cluster = h100_cluster();
-    struct model models[] = {dense_model(), expert_model()};
+    struct model models[] = {gpt_3, mixtral_8x22b};
     struct training training = training_of(4096, 256);
     int tried = 0;
     srand(1);
@@ -130,7 +95,7 @@ static void cache_does_not_mix(void **state) {
     (void)state;
     struct arena *arena = arena_create();
     struct cluster cluster = h100_cluster();
-    struct model model = expert_model();
+    struct model model = mixtral_8x22b;
     struct training training = training_of(4096, 256);
     struct cost_context *shared = cost_context_create(arena, &model, &cluster, &training);
     srand(2);
@@ -159,7 +124,7 @@ static struct step_cost cost_on(const struct cluster *cluster, const struct mode
 
 static void more_never_hurts(void **state) {
     (void)state;
-    struct model models[] = {dense_model(), expert_model()};
+    struct model models[] = {gpt_3, mixtral_8x22b};
     struct training training = training_of(4096, 256);
     srand(3);
     for (int i = 0; i < 2000; i++) {
@@ -207,7 +172,7 @@ static void more_never_hurts(void **state) {
 static void interleaving_hides_no_more_than_it_computes(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = dense_model();
+    struct model model = gpt_3;
     struct training training = training_of(2048, 128);
     struct layout layout = dense_layout();
     layout.vpp = 12;
@@ -232,7 +197,7 @@ static void interleaving_hides_no_more_than_it_computes(void **state) {
 static void keys_do_what_they_say(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = dense_model();
+    struct model model = gpt_3;
     struct training training = training_of(2048, 256);
     struct layout layout = dense_layout();
     struct step_cost base = cost_on(&cluster, &model, &training, &layout), cost;
@@ -278,7 +243,7 @@ static void keys_do_what_they_say(void **state) {
 
 /* Qwen3 30B's shape. */
 static struct model fine_grained_model(void) {
-    struct model model = expert_model();
+    struct model model = mixtral_8x22b;
     model.layers = 48;
     model.hidden = 2048;
     model.heads = 32;
@@ -394,7 +359,7 @@ static void graphs_spare_the_host(void **state) {
 static void gradients_take_the_bytes_they_are_said_to(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = dense_model();
+    struct model model = gpt_3;
     struct training training = training_of(2048, 1536);
     struct layout layout = dense_layout();
     assert_near(training_gradient_bytes(&training), 4, 1e-12);
@@ -422,7 +387,7 @@ static double seconds_with(const struct recipe *recipe, const struct training *u
 static void recipes_do_what_they_say(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = dense_model();
+    struct model model = gpt_3;
     model.linear_bias = true; /* trained with dropout, where nothing else is said */
     struct training training = training_of(2048, 256);
     struct layout layout = dense_layout();
@@ -446,7 +411,7 @@ static void recipes_do_what_they_say(void **state) {
     assert_near(seconds_with(&fp8, &training, &model, &layout), base, 1e-12);
     assert_true(base < seconds_with(&half, &training, &model, &layout));
     /* What a stack fuses for GPT it doesn't for Llama. */
-    struct model gated = expert_model();
+    struct model gated = mixtral_8x22b;
     gated.experts = (struct model_experts){.every = 1};
     training = training_of(2048, 256);
     training.stack = stack_find("megatron-2022");
@@ -503,7 +468,7 @@ static void biases_of_experts_are_added_apart(void **state) {
 static void zero_three_pays_by_micro_batch(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = dense_model();
+    struct model model = gpt_3;
     struct training training = training_of(2048, 256);
     training.stack = stack_find("fsdp");
     struct layout layout = {
@@ -517,7 +482,7 @@ static void zero_three_pays_by_micro_batch(void **state) {
 static void no_faster_than_the_peak(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model models[] = {dense_model(), expert_model()};
+    struct model models[] = {gpt_3, mixtral_8x22b};
     struct training training = training_of(4096, 256);
     srand(4);
     for (int i = 0; i < 2000; i++) {
@@ -533,7 +498,7 @@ static void no_faster_than_the_peak(void **state) {
 static void mfu_by_hand(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = dense_model();
+    struct model model = gpt_3;
     struct training training = training_of(2048, 1536);
     struct layout layout = dense_layout();
     /* arXiv 2104.04473, equation 3, without recompute: 72 B s l h^2 (1 + s/6h + V/12lh). */
@@ -546,7 +511,7 @@ static void mfu_by_hand(void **state) {
 static void a_whole_training(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = dense_model();
+    struct model model = gpt_3;
     struct training training = training_of(2048, 1536);
     struct layout layout = dense_layout();
     struct training_cost cost;

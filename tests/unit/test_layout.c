@@ -4,18 +4,7 @@
 #include <string.h>
 
 #include "planner/layout.h"
-
-static const struct model gpt3 = {
-    .layers = 96, .hidden = 12288, .heads = 96, .kv_heads = 96, .head_dim = 128, .ffn_hidden = 49152};
-
-static const struct model mixtral = {.layers = 56,
-                                     .hidden = 6144,
-                                     .heads = 48,
-                                     .kv_heads = 8,
-                                     .head_dim = 128,
-                                     .ffn_hidden = 16384,
-                                     .gated = true,
-                                     .experts = {.count = 8, .top_k = 2, .ffn_hidden = 16384, .every = 1}};
+#include "shapes.h"
 
 static const struct layout one_device = {
     .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 1, .etp = 1, .dp = 1, .micro_batch = 1};
@@ -41,13 +30,13 @@ static void published_layouts_are_valid(void **state) {
     layout.tp = 8;
     layout.pp = 12;
     layout.dp = 16;
-    assert_valid(&layout, &gpt3);
+    assert_valid(&layout, &gpt_3);
     assert_int_equal(layout_devices(&layout), 1536);
     assert_int_equal(layout_micro_batches(&layout, BATCH), 96);
     layout.schedule = SCHEDULE_INTERLEAVED;
     layout.vpp = 2;
     layout.sequence_parallel = true;
-    assert_valid(&layout, &gpt3);
+    assert_valid(&layout, &gpt_3);
 }
 
 /* Mixtral 8x22B folded as in arXiv 2504.14960: experts over all of tp x cp x dp. */
@@ -59,21 +48,21 @@ static void experts_fold(void **state) {
     layout.cp = 4;
     layout.dp = 2;
     layout.ep = 8;
-    assert_valid(&layout, &mixtral);
+    assert_valid(&layout, &mixtral_8x22b);
     assert_int_equal(layout_expert_dp(&layout), 2);
     layout.etp = 2;
     assert_int_equal(layout_expert_dp(&layout), 1);
-    assert_valid(&layout, &mixtral);
+    assert_valid(&layout, &mixtral_8x22b);
     layout.etp = 4;
-    assert_refused(&layout, &mixtral, "tp x cp x dp 16 not divisible by ep x etp 32");
+    assert_refused(&layout, &mixtral_8x22b, "tp x cp x dp 16 not divisible by ep x etp 32");
     layout.etp = 1;
     layout.ep = 3;
-    assert_refused(&layout, &mixtral, "experts 8 not divisible by ep 3");
+    assert_refused(&layout, &mixtral_8x22b, "experts 8 not divisible by ep 3");
 }
 
 static void key_value_heads_split_or_are_copied(void **state) {
     struct layout layout = one_device;
-    struct model model = mixtral;
+    struct model model = mixtral_8x22b;
     (void)state;
     layout.tp = 16;
     assert_valid(&layout, &model); /* 8 key-value heads, each on two devices */
@@ -118,12 +107,12 @@ static void mistakes_are_named(void **state) {
     good.pp = 4;
     good.dp = 4;
     good.zero = 1;
-    assert_valid(&good, &gpt3);
+    assert_valid(&good, &gpt_3);
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         struct layout layout = good;
         layout_set(&layout, refusals[i].key, refusals[i].value);
         assert_int_equal(layout_get(&layout, refusals[i].key), refusals[i].value);
-        assert_refused(&layout, &gpt3, refusals[i].why);
+        assert_refused(&layout, &gpt_3, refusals[i].why);
     }
 }
 
@@ -131,26 +120,26 @@ static void pipelines_need_their_micro_batches(void **state) {
     struct layout layout = one_device;
     (void)state;
     layout.schedule = SCHEDULE_GPIPE;
-    assert_refused(&layout, &gpt3, "schedule gpipe needs pp above 1");
+    assert_refused(&layout, &gpt_3, "schedule gpipe needs pp above 1");
     layout = one_device;
     layout.sequence_parallel = true;
-    assert_refused(&layout, &gpt3, "sequence_parallel needs tp above 1");
+    assert_refused(&layout, &gpt_3, "sequence_parallel needs tp above 1");
     layout = one_device;
     layout.pp = 12;
     layout.vpp = 4;
     layout.dp = 256;
     layout.schedule = SCHEDULE_INTERLEAVED;
-    assert_refused(&layout, &gpt3, "interleaved needs pp micro-batches, not 6");
+    assert_refused(&layout, &gpt_3, "interleaved needs pp micro-batches, not 6");
     layout.dp = 96; /* 16 in one group of 16 */
-    assert_valid(&layout, &gpt3);
+    assert_valid(&layout, &gpt_3);
     layout.dp = 256;
     layout.vpp = 1;
     layout.schedule = SCHEDULE_DUALPIPE;
-    assert_refused(&layout, &gpt3, "dualpipe needs 2 pp micro-batches, not 6");
+    assert_refused(&layout, &gpt_3, "dualpipe needs 2 pp micro-batches, not 6");
     layout.dp = 64;
-    assert_valid(&layout, &gpt3);
+    assert_valid(&layout, &gpt_3);
     layout.pp = 3;
-    assert_refused(&layout, &gpt3, "dualpipe: pp 3 not divisible by the directions 2");
+    assert_refused(&layout, &gpt_3, "dualpipe: pp 3 not divisible by the directions 2");
 }
 
 /* The least number of which the last group has none or pp at least. */
@@ -174,14 +163,14 @@ static void huge_layouts_do_not_overflow(void **state) {
     assert_int_equal(layout_devices(&layout), INT64_MAX);
     layout.ep = layout.etp = layout.micro_batch = INT64_MAX;
     char why[8];
-    assert_false(layout_valid(&layout, &mixtral, SEQUENCE, BATCH, why, sizeof why));
+    assert_false(layout_valid(&layout, &mixtral_8x22b, SEQUENCE, BATCH, why, sizeof why));
     assert_int_equal(strlen(why), sizeof why - 1);
-    assert_false(layout_valid(&layout, &mixtral, SEQUENCE, BATCH, NULL, 0));
+    assert_false(layout_valid(&layout, &mixtral_8x22b, SEQUENCE, BATCH, NULL, 0));
 }
 
 static void assert_layers_and_mtp(int64_t layers, int64_t further, int64_t pp, int64_t vpp,
                                   const char *expected) {
-    struct model model = gpt3;
+    struct model model = gpt_3;
     struct layout layout = one_device;
     char found[512] = "";
     size_t used = 0;

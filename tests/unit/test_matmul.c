@@ -30,11 +30,6 @@ static double seconds(const struct cluster_device *device, int64_t m, int64_t n,
     return matmul_seconds(device, &matmul);
 }
 
-static void assert_near(double value, double expected, double tolerance) {
-    if (!(fabs(value / expected - 1) <= tolerance))
-        fail_msg("%g is not within %g of %g", value, tolerance, expected);
-}
-
 /* Measured times of the aiconfigurator database, in milliseconds. */
 static void products_as_measured(void **state) {
     (void)state;

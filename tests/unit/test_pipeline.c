@@ -6,12 +6,6 @@
 
 enum { MAX_STAGES = 512 };
 
-static void assert_near(double a, double b, double tolerance) {
-    if (fabs(a - b) > tolerance)
-        print_message("%.9g is not %.9g\n", a, b);
-    assert_true(fabs(a - b) <= tolerance);
-}
-
 static double forward[MAX_STAGES], input[MAX_STAGES], weight[MAX_STAGES];
 
 static struct pipeline equal_stages(enum schedule schedule, int64_t stages, int64_t chunks,
@@ -39,20 +33,20 @@ static struct pipeline_time simulated(const struct pipeline *pipeline) {
     pipeline_least(pipeline, &least);
     arena_destroy(arena);
     assert_true(least.seconds <= time.seconds * (1 + 1e-12));
-    assert_near(time.seconds, time.busy_seconds + time.bubble_seconds + time.hop_seconds, 1e-9);
+    assert_within(time.seconds, time.busy_seconds + time.bubble_seconds + time.hop_seconds, 1e-9);
     return time;
 }
 
 static void check_equal(const struct pipeline *pipeline) {
     struct pipeline_time closed;
     pipeline_closed_form(pipeline, &closed);
-    assert_near(closed.seconds, closed.busy_seconds + closed.bubble_seconds + closed.hop_seconds, 1e-9);
+    assert_within(closed.seconds, closed.busy_seconds + closed.bubble_seconds + closed.hop_seconds, 1e-9);
     struct pipeline_time played = simulated(pipeline);
     if (fabs(closed.seconds - played.seconds) > 1e-6)
         print_message("schedule %d pp %ld vpp %ld m %ld: closed %.6f played %.6f\n", (int)pipeline->schedule,
                       (long)pipeline->stages, (long)pipeline->chunks, (long)pipeline->micro_batches,
                       closed.seconds, played.seconds);
-    assert_near(closed.seconds, played.seconds, 1e-6);
+    assert_within(closed.seconds, played.seconds, 1e-6);
 }
 
 static void known_results(void **state) {
@@ -61,17 +55,17 @@ static void known_results(void **state) {
     /* arXiv 2104.04473: bubble (p-1)/m of the ideal time, 1/v of that when interleaved. */
     struct pipeline pipeline = equal_stages(SCHEDULE_1F1B, 4, 1, 8, 1, 1, 1);
     pipeline_closed_form(&pipeline, &time);
-    assert_near(time.bubble_seconds / time.busy_seconds, 3.0 / 8, 1e-12);
+    assert_within(time.bubble_seconds / time.busy_seconds, 3.0 / 8, 1e-12);
     pipeline = equal_stages(SCHEDULE_INTERLEAVED, 4, 2, 8, 1, 1, 1);
-    assert_near(simulated(&pipeline).bubble_seconds / 24, 3.0 / 16, 1e-12);
+    assert_within(simulated(&pipeline).bubble_seconds / 24, 3.0 / 16, 1e-12);
     /* arXiv 2401.10241, Table 2: (p-1)(F+B-W), and nothing with F = B = W. */
     pipeline = equal_stages(SCHEDULE_ZB_1P, 4, 1, 12, 3, 4, 2);
-    assert_near(simulated(&pipeline).bubble_seconds, 3 * 5, 1e-12);
+    assert_within(simulated(&pipeline).bubble_seconds, 3 * 5, 1e-12);
     pipeline = equal_stages(SCHEDULE_ZB_2P, 4, 1, 12, 1, 1, 1);
-    assert_near(simulated(&pipeline).bubble_seconds, 0, 1e-12);
+    assert_within(simulated(&pipeline).bubble_seconds, 0, 1e-12);
     /* arXiv 2412.19437, Table 2: (p/2-1)(F&B + B - 3W) with B the whole backward. */
     pipeline = equal_stages(SCHEDULE_DUALPIPE, 8, 1, 20, 1, 1, 1);
-    assert_near(simulated(&pipeline).bubble_seconds, 3 * (3 + 2 - 3), 1e-12);
+    assert_within(simulated(&pipeline).bubble_seconds, 3 * (3 + 2 - 3), 1e-12);
 }
 
 static void closed_form_is_the_simulation(void **state) {
@@ -119,8 +113,8 @@ static void uneven_stages(void **state) {
     struct pipeline_time closed;
     pipeline_closed_form(&pipeline, &closed);
     assert_int_equal(closed.stage, 3);
-    assert_near(closed.seconds, 16 * 4 + 3 * 3, 1e-12);
-    assert_near(simulated(&pipeline).seconds, 16 * 4 + 3 * 3, 1e-12);
+    assert_within(closed.seconds, 16 * 4 + 3 * 3, 1e-12);
+    assert_within(simulated(&pipeline).seconds, 16 * 4 + 3 * 3, 1e-12);
 }
 
 static void hops_cost_time(void **state) {
@@ -134,7 +128,7 @@ static void hops_cost_time(void **state) {
     assert_true(fabs(closed.seconds / played.seconds - 1) < 0.05);
     pipeline = equal_stages(SCHEDULE_1F1B, 1, 1, 16, 1, 1, 1);
     pipeline.hop_seconds = 0.25;
-    assert_near(simulated(&pipeline).seconds, 48, 1e-12);
+    assert_within(simulated(&pipeline).seconds, 48, 1e-12);
 }
 
 /* 1F1B pass by pass: what each device has to do in its order, as soon as what it needs is there. */
@@ -242,7 +236,7 @@ static void flow_is_passes_one_by_one(void **state) {
         forward[stages * chunks - 1] += trial % 3 == 0 ? share_of(&random) : 0;
         pipeline.hop_seconds = trial % 4 == 0 ? 0.2 * share_of(&random) : 0;
         double seconds = played_one_by_one(&pipeline);
-        assert_near(simulated(&pipeline).seconds, seconds, 1e-11 * seconds);
+        assert_within(simulated(&pipeline).seconds, seconds, 1e-11 * seconds);
     }
 }
 
@@ -259,14 +253,14 @@ static void hops_are_counted(void **state) {
                 struct pipeline_time closed;
                 pipeline.hop_seconds = 5;
                 pipeline_closed_form(&pipeline, &closed);
-                assert_near(closed.hop_seconds,
+                assert_within(closed.hop_seconds,
                             simulated(&pipeline).seconds - closed.busy_seconds - closed.bubble_seconds, 1e-9);
             }
     struct pipeline interleaved = equal_stages(SCHEDULE_INTERLEAVED, 2, 3, 8, 1, 1, 1);
     interleaved.hop_seconds = 0.1;
     struct pipeline_time closed;
     pipeline_closed_form(&interleaved, &closed);
-    assert_near(closed.seconds, simulated(&interleaved).seconds, 1e-9);
+    assert_within(closed.seconds, simulated(&interleaved).seconds, 1e-9);
 }
 
 /* No schedule beats the work of its busiest stage, and a longer pass never shortens it. */

@@ -6,12 +6,6 @@
 #include "probe/fit.h"
 #include "probe/summary.h"
 
-static void assert_near(double value, double expected, double tolerance) {
-    if (!(fabs(value / expected - 1) <= tolerance)) {
-        fail_msg("%g, expected %g within %g", value, expected, tolerance);
-    }
-}
-
 /* Uniform in -1 .. 1 (a fixed linear congruential sequence: Numerical Recipes' constants). */
 static double noise(uint32_t *state) {
     *state = *state * 1664525U + 1013904223U;

@@ -66,12 +66,6 @@ static void assert_groups(const struct levels_level *level, size_t hosts, size_t
     }
 }
 
-static void assert_near(double value, double expected, double tolerance) {
-    if (!(fabs(value / expected - 1) <= tolerance)) {
-        fail_msg("%g, expected %g within %g", value, expected, tolerance);
-    }
-}
-
 /* Every seed must give the racks and nothing else. */
 static void check_racks(size_t hosts, size_t rack, double noise) {
     for (uint32_t seed = 1; seed <= 20; seed++) {

@@ -7,17 +7,7 @@
 #include "h100_cluster.h"
 #include "planner/cost.h"
 #include "planner/stage_balance.h"
-
-static const struct model dense = {.name = "dense",
-                                   .layers = 96,
-                                   .hidden = 12288,
-                                   .heads = 96,
-                                   .kv_heads = 96,
-                                   .head_dim = 128,
-                                   .ffn_hidden = 49152,
-                                   .vocab = 51200,
-                                   .sequence = 2048,
-                                   .experts = {.every = 1}};
+#include "shapes.h"
 
 /* 3 dense layers, then 57 with experts, and a large vocabulary. */
 static const struct model mixed = {
@@ -104,24 +94,24 @@ static void test_ends_take_their_own_number(void **state) {
     (void)state;
     layout.first_stage_layers = 10;
     layout.last_stage_layers = 14;
-    assert_layers(&dense, &layout, "10 12 12 12 12 12 12 14");
+    assert_layers(&gpt_3, &layout, "10 12 12 12 12 12 12 14");
     layout.first_stage_layers = 0;
     layout.last_stage_layers = 5;
-    assert_layers(&dense, &layout, "13 13 13 13 13 13 13 5");
+    assert_layers(&gpt_3, &layout, "13 13 13 13 13 13 13 5");
     layout = layout_of(4, 2);
     layout.first_stage_layers = 20;
     layout.last_stage_layers = 28;
-    assert_layers(&dense, &layout, "10 12 12 14 10 12 12 14");
+    assert_layers(&gpt_3, &layout, "10 12 12 14 10 12 12 14");
     layout = layout_of(2, 1);
     layout.first_stage_layers = 50;
-    assert_layers(&dense, &layout, "50 46");
+    assert_layers(&gpt_3, &layout, "50 46");
 }
 
 static void assert_refused(struct layout layout, int64_t first, int64_t last, const char *expected) {
     char why[128] = "";
     layout.first_stage_layers = first;
     layout.last_stage_layers = last;
-    assert_false(layout_valid(&layout, &dense, dense.sequence, 64, why, sizeof why));
+    assert_false(layout_valid(&layout, &gpt_3, gpt_3.sequence, 64, why, sizeof why));
     assert_string_equal(why, expected);
 }
 
@@ -143,7 +133,7 @@ static void test_ends_without_sense(void **state) {
 
 /* The rule's own numbers, said, are the same layout. */
 static void test_even_ends_are_the_rule(void **state) {
-    static const struct model *const models[] = {&dense, &mixed};
+    static const struct model *const models[] = {&gpt_3, &mixed};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct layout rule = layout_of(4, 1), said = rule;
@@ -161,16 +151,16 @@ static void test_ends_move_time_and_memory(void **state) {
     more.last_stage_layers = 6;
     less.first_stage_layers = 10;
     less.last_stage_layers = 14;
-    assert_true(step_of(&dense, &more) > 1.2 * step_of(&dense, &even));
-    assert_true(step_of(&dense, &less) > 1.1 * step_of(&dense, &even));
-    assert_true(memory_of(&dense, &more) > memory_of(&dense, &even));
-    assert_true(memory_of(&dense, &less) < memory_of(&dense, &even));
+    assert_true(step_of(&gpt_3, &more) > 1.2 * step_of(&gpt_3, &even));
+    assert_true(step_of(&gpt_3, &less) > 1.1 * step_of(&gpt_3, &even));
+    assert_true(memory_of(&gpt_3, &more) > memory_of(&gpt_3, &even));
+    assert_true(memory_of(&gpt_3, &less) < memory_of(&gpt_3, &even));
 }
 
 /* None at 0, full at all of them; between, time rises, by the same for each layer without chunks, and memory
  * never does. */
 static void test_recompute_of_some_layers(void **state) {
-    static const struct model *const models[] = {&dense, &mixed};
+    static const struct model *const models[] = {&gpt_3, &mixed};
     (void)state;
     for (size_t i = 0; i < 2; i++)
         for (int64_t vpp = 1; vpp <= 3; vpp += 2) {
@@ -184,7 +174,7 @@ static void test_recompute_of_some_layers(void **state) {
                 layout.recompute_layers = layers;
                 double longer = step_of(model, &layout), smaller = memory_of(model, &layout);
                 assert_true(longer > step && smaller <= memory);
-                if (model == &dense && vpp == 1 && layers > 1)
+                if (model == &gpt_3 && vpp == 1 && layers > 1)
                     assert_true(fabs(longer - step - each) < 1e-6 * each);
                 each = longer - step;
                 step = longer;
@@ -199,11 +189,11 @@ static void test_recompute_of_some_layers(void **state) {
 static void test_recompute_counts_layers(void **state) {
     struct layout layout = layout_of(8, 1);
     (void)state;
-    double none = step_of(&dense, &layout);
+    double none = step_of(&gpt_3, &layout);
     layout.recompute = RECOMPUTE_FULL;
-    double full = step_of(&dense, &layout);
+    double full = step_of(&gpt_3, &layout);
     layout.recompute_layers = 3;
-    double some = step_of(&dense, &layout);
+    double some = step_of(&gpt_3, &layout);
     assert_true(fabs((some - none) / (full - none) - 0.25) < 0.01);
 }
 
@@ -218,7 +208,7 @@ static void test_balance(void **state) {
     balanced.first_stage_layers = ends.first;
     balanced.last_stage_layers = ends.last;
     assert_true(step_of(&mixed, &balanced) < 0.98 * step_of(&mixed, &even));
-    struct stage_balance *of_dense = stage_balance_create(&dense, dense.sequence, arena);
+    struct stage_balance *of_dense = stage_balance_create(&gpt_3, gpt_3.sequence, arena);
     /* GPT-3's is worth a third of one: nothing to move. */
     assert_false(stage_balance_ends(of_dense, 8, &ends));
     assert_false(stage_balance_ends(of_dense, 1, &ends));

@@ -107,7 +107,13 @@ static bool add_value(const struct fields_reader *reader, const struct yaml_node
 static bool read_choice(const struct fields_reader *reader, const struct yaml_node *node, enum layout_key key,
                         struct layout_request *request) {
     int64_t value = 0;
-    return read_value(reader, node, key, &value) && add_value(reader, node, key, value, request);
+    if (!read_value(reader, node, key, &value)) {
+        if (node->kind == YAML_SCALAR && strstr(node->text, "..") != NULL)
+            error_hint(reader->error, "a key takes one value or a list, not a range: %s=2,4,8",
+                       layout_key_names[key]);
+        return false;
+    }
+    return add_value(reader, node, key, value, request);
 }
 
 /* LAYOUT_KEY_COUNT when there is no such key. */

@@ -87,6 +87,8 @@ static const char *unseen(const struct cluster *cluster, const struct training *
         return "no measured run in tf32";
     if (!band_schedule_measured(layout->schedule))
         return arena_print(arena, "no measured run with schedule=%s", schedule_names[layout->schedule]);
+    if (layout->vpp > 1 && layout_micro_batches(layout, training->global_batch) % layout->pp != 0)
+        return "no measured run interleaves micro-batches that pp doesn't divide";
     return layout->offload ? "no measured run with offload" : NULL;
 }
 

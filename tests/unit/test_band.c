@@ -84,7 +84,10 @@ static void measured_schedules_are_those_that_runs_used(void **state) {
 
     (void)state;
     for (size_t i = 0; i < measured.run_count; i++) {
-        used[measured.runs[i].layout.schedule] = true;
+        const struct layout *layout = &measured.runs[i].layout;
+        int64_t micro_batches = layout_micro_batches(layout, measured.runs[i].run->training.global_batch);
+        used[layout->schedule] = true;
+        assert_true(layout->vpp == 1 || micro_batches % layout->pp == 0);
         assert_int_equal(measured.runs[i].layout.offload, OFFLOAD_NONE);
         assert_true(measured.runs[i].run->training.precision != PRECISION_TF32);
     }
@@ -96,7 +99,7 @@ static struct bands bands(const char *device, int64_t experts, enum precision pr
                           const struct layout *layout) {
     struct model model = {.name = "m", .experts = {.count = experts}};
     struct cluster cluster = {.device = {.name = device}};
-    struct training training = {.precision = precision};
+    struct training training = {.precision = precision, .global_batch = 4 * layout->dp + 2 * layout->pp};
 
     return bands_of(&model, &cluster, &training, layout, arena);
 }
@@ -147,6 +150,14 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     layout.schedule = SCHEDULE_DUALPIPE;
     found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);
     check_extrapolated(&found, "dualpipe");
+    layout = split(1);
+    layout.pp = 8;
+    layout.vpp = 2;
+    layout.schedule = SCHEDULE_INTERLEAVED;
+    found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);
+    check_extrapolated(&found, "pp doesn't divide");
+    layout.dp = 4; /* 8 */
+    assert_null(bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout).step.extrapolated);
     layout = split(256);
     layout.offload = OFFLOAD_OPTIMIZER;
     found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);

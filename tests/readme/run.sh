@@ -68,10 +68,11 @@ run() {
         cat "$scratch/output" "$scratch/errors"
     elif [ "$exact" = yes ]; then
         shorten >"$scratch/printed"
-        cat "$scratch/printed" >>"$scratch/new"
-        [ "$regenerate" = yes ] || diff <(without_effort "$scratch/shown") <(without_effort "$scratch/printed") ||
-            fail "the file shows <, it prints >"
-        return
+        if ! diff <(without_effort "$scratch/shown") <(without_effort "$scratch/printed") >"$scratch/difference"; then
+            [ "$regenerate" = yes ] || { fail "the file shows <, it prints >"; cat "$scratch/difference"; }
+            cat "$scratch/printed" >>"$scratch/new"
+            return
+        fi
     fi
     cat "$scratch/shown" >>"$scratch/new"
 }

@@ -44,7 +44,6 @@ static const struct {
      1,
      0.8,
      {MEGATRON_BEFORE_CORE, "megatron-core", "fsdp", "internevo"}},
-    {"routing_factor", {offsetof(struct stack, routing_factor)}, 0.5, 10, 2, {"megatron-core"}},
     {"expert_floor_seconds",
      {offsetof(struct stack, expert_floor_seconds)},
      1e-4,

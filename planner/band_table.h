@@ -4,19 +4,19 @@
 
 #include "planner/band.h"
 
-static const struct band_errors all_step_errors = {377, 0.0963, 3072};
+static const struct band_errors all_step_errors = {377, 0.0957, 3072};
 static const struct band_errors all_memory_errors = {56, 0.0492, 384};
 
 static const struct band_errors step_errors[BAND_GENERATIONS][BAND_EXPERTS][BAND_WIDTHS] = {
     [BAND_A100][BAND_DENSE][BAND_16_BIT] = {232, 0.1145, 3072},
     [BAND_B200][BAND_DENSE][BAND_16_BIT] = {10, 0.0670, 8},
-    [BAND_B200][BAND_MANY_EXPERTS][BAND_16_BIT] = {6, 0.0717, 8},
+    [BAND_B200][BAND_MANY_EXPERTS][BAND_16_BIT] = {6, 0.0871, 8},
     [BAND_H100][BAND_DENSE][BAND_16_BIT] = {45, 0.0532, 2304},
     [BAND_H100][BAND_DENSE][BAND_8_BIT] = {37, 0.0649, 2304},
-    [BAND_H100][BAND_FEW_EXPERTS][BAND_16_BIT] = {23, 0.0842, 2048},
-    [BAND_H100][BAND_FEW_EXPERTS][BAND_8_BIT] = {5, 0.0677, 2048},
-    [BAND_H100][BAND_MANY_EXPERTS][BAND_16_BIT] = {13, 0.2432, 256},
-    [BAND_H100][BAND_MANY_EXPERTS][BAND_8_BIT] = {6, 0.6093, 16},
+    [BAND_H100][BAND_FEW_EXPERTS][BAND_16_BIT] = {23, 0.0838, 2048},
+    [BAND_H100][BAND_FEW_EXPERTS][BAND_8_BIT] = {5, 0.0446, 2048},
+    [BAND_H100][BAND_MANY_EXPERTS][BAND_16_BIT] = {13, 0.2489, 256},
+    [BAND_H100][BAND_MANY_EXPERTS][BAND_8_BIT] = {6, 0.1202, 16},
 };
 
 static const struct band_errors memory_errors[BAND_GENERATIONS][BAND_EXPERTS][BAND_WIDTHS] = {

@@ -144,6 +144,12 @@ void compute_add_traffic(struct compute_work *work, const char *label, double fo
                 wider(work) * backward_bytes / 1e6, work->device.memory_bytes_per_second / 1e9);
 }
 
+void compute_add_idle(struct compute_work *work, const char *label, double seconds) {
+    work->time->forward += seconds;
+    work->time->backward_input += seconds;
+    explain_add(work->explain, label, 2 * seconds, UNIT_SECONDS, "%.4g s in each pass", seconds);
+}
+
 static void add_flash_attention(struct compute_work *work, struct attention *attention) {
     const struct training *training = work->problem->training;
     bool hopper = work->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */

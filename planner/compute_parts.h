@@ -34,6 +34,8 @@ double compute_tensor_seconds(const struct compute_work *work, double bytes);
 /* The bytes are those in 16 bits. */
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
                          double backward_bytes);
+/* The device waits, in each pass. */
+void compute_add_idle(struct compute_work *work, const char *label, double seconds);
 
 /* Everything of a layer but products and attention; what routed experts move apart. */
 void compute_layer_traffic(struct compute_work *work, bool with_experts);

@@ -5,11 +5,9 @@
 #include <math.h>
 
 #include "planner/cost_parts.h"
+#include "planner/launch.h"
 #include "planner/pipeline.h"
 
-/* The host launches a backward pass's kernels in so many times what a forward pass takes: more of them, and
- * autograd between. Fitted with the floors. */
-static const double BACKWARD_FLOOR = 1.6;
 /* Gradients and parameters can hide behind this share of a stage's pass: the first bucket has to be full
  * before it goes, the last has nothing left to hide behind. */
 static const double OVERLAP_WINDOW = 0.9;
@@ -139,38 +137,35 @@ static void add_selective(const struct block_cost *block, enum selective selecti
     pass->recompute = again;
 }
 
-/* CUDA graphs of the router and of what prepares an exchange spare the host about half of the launches of a
- * layer with routed experts. Measured is only that 20.1 s of Qwen3 30B on 16 H100 leave a forward pass at
- * most 0.7 of the floor (Megatron-Bridge, docs/training/moe-optimization.md). */
-static const double GRAPHED_FLOOR = 0.5;
-
-static double expert_floor(const struct training *training) {
-    return training->stack->expert_floor_seconds * (training->cuda_graphs ? GRAPHED_FLOOR : 1);
+/* What the host needs to launch a block. */
+static struct launch_time launch_block(const struct cost_context *context, const struct layout *layout,
+                                       enum block block) {
+    if (block == BLOCK_DENSE)
+        return launch_dense_layer(context->training.stack);
+    if (block == BLOCK_EXPERTS)
+        return launch_expert_layer(context->model, &context->training, layout);
+    return (struct launch_time){0};
 }
 
 struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
                                  enum block block, const struct block_cost *cost) {
-    const struct stack *stack = context->training.stack;
     const struct compute_time *compute = &cost->compute;
     const struct communication_time *communication = &cost->communication;
     bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
     bool recomputed = is_layer && layout->recompute_layers == 0;
     enum recompute recompute = recomputed ? layout->recompute : RECOMPUTE_NONE;
-    double floor = block == BLOCK_DENSE     ? stack->layer_floor_seconds
-                   : block == BLOCK_EXPERTS ? expert_floor(&context->training)
-                                            : 0; /* the host's, of the forward pass */
+    struct launch_time launch = launch_block(context, layout, block);
     double ep =
         exposed_exchange(&context->training, layout->schedule, communication->ep_forward, compute->forward);
     double ep_back = exposed_exchange(&context->training, layout->schedule, communication->ep_backward,
                                       compute->backward_input + compute->backward_weight);
     double sent = communication->tp_forward + communication->cp_forward + ep;
     double sent_back = communication->tp_backward + communication->cp_backward + ep_back;
-    double forward = fmax(compute->forward + sent, floor);
-    double later = weight_floor(layout->schedule, floor * BACKWARD_FLOOR);
+    double forward = fmax(compute->forward + sent, launch.forward);
+    double later = weight_floor(layout->schedule, launch.backward);
     double weight = fmax(compute->backward_weight, later);
     double together = later > 0 ? 0 : weight; /* launched with the rest */
-    double input =
-        fmax(compute->backward_input + sent_back + together, floor * BACKWARD_FLOOR - later) - together;
+    double input = fmax(compute->backward_input + sent_back + together, launch.backward - later) - together;
     struct pass_cost pass = {
         .forward = forward,
         .backward_input = input,

@@ -40,21 +40,29 @@ static void work_but_experts(const struct cost_context *context, const struct la
     *work = base->but_experts[layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute];
 }
 
-static void add_experts(const struct cost_context *context, const struct layout *layout,
+static void add_experts(const struct cost_context *context, const struct layout *layout, int64_t ep,
                         const struct block_cost *base, const struct routed_cost *routed,
                         struct pipeline_work *work) {
     struct block_cost block = *base;
+    struct layout split = *layout;
+    split.ep = ep;
+    split.pp = split.vpp = 1; /* more stages and chunks cost the host more */
     cost_add_routed_experts(&block, routed);
-    add_block(context, layout, BLOCK_EXPERTS, &block, context->blocks[BLOCK_EXPERTS], work);
+    add_block(context, &split, BLOCK_EXPERTS, &block, context->blocks[BLOCK_EXPERTS], work);
 }
 
 /* `routed` is NULL for models without experts. */
-static void least_work(struct cost_context *context, const struct layout *layout,
+static void least_work(struct cost_context *context, const struct layout *layout, int64_t ep,
                        const struct routed_cost *routed, struct pipeline_work *work) {
     struct base_part *base = cost_base_part(context, layout);
     work_but_experts(context, layout, base, work);
     if (routed != NULL)
-        add_experts(context, layout, &base->layer.blocks[BLOCK_EXPERTS], routed, work);
+        add_experts(context, layout, ep, &base->layer.blocks[BLOCK_EXPERTS], routed, work);
+}
+
+/* With it the host launches least. */
+static int64_t largest_ep(const struct cost_context *context) {
+    return context->model->experts.count;
 }
 
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
@@ -62,7 +70,7 @@ void cost_least_work(struct cost_context *context, const struct layout *layout, 
     struct routed_cost routed;
     if (experts)
         routed = cost_routed_experts(context, layout);
-    least_work(context, layout, experts ? &routed : NULL, work);
+    least_work(context, layout, layout->ep, experts ? &routed : NULL, work);
 }
 
 void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,
@@ -71,12 +79,12 @@ void cost_least_work_in_row(struct cost_context *context, const struct layout *l
     struct routed_cost routed;
     if (row != NULL)
         routed = cost_routed_in_row(layout, row, split);
-    least_work(context, layout, row != NULL ? &routed : NULL, work);
+    least_work(context, layout, split->ep, row != NULL ? &routed : NULL, work);
 }
 
 void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,
                             const struct expert_row *row, struct pipeline_work *work) {
-    least_work(context, layout, row != NULL ? cost_routed_least(row) : NULL, work);
+    least_work(context, layout, largest_ep(context), row != NULL ? cost_routed_least(row) : NULL, work);
 }
 
 /* Without exchanges to hide none takes less than 1F1B. */
@@ -87,12 +95,12 @@ static void reckon_any_experts(struct cost_context *context, const struct layout
     struct layout plain = *layout;
     plain.schedule = SCHEDULE_1F1B;
     if (context->model->experts.count == 0) {
-        least_work(context, &plain, NULL, work);
+        least_work(context, &plain, 1, NULL, work);
         return;
     }
     routed.forward = compute_least_experts(&compute);
     routed.backward_input = 2 * routed.forward;
-    least_work(context, &plain, &routed, work);
+    least_work(context, &plain, largest_ep(context), &routed, work);
 }
 
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,

@@ -46,8 +46,8 @@ enum { MOVES_ACTIVATIONS = 1 << OFFLOAD_ACTIVATIONS, MOVES_OPTIMIZER = 1 << OFFL
  * bench/fit_stacks moves these figures together. */
 #define MEGATRON_BEFORE_CORE                                                                                 \
     .flash = FLASH_2, .traffic_factor = 1, .traffic_factor_gated = 1.65, .attention_dropout = 0.81,          \
-    .routing_factor = 2.6, .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 3.5e-3,                   \
-    .hop_seconds = 0.55e-3, .step_seconds = 10e-3, .loss = LOSS_UNFUSED
+    .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 2.0e-3, .hop_seconds = 0.55e-3,                  \
+    .step_seconds = 10e-3, .loss = LOSS_UNFUSED
 
 /* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
  * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures were fitted to the
@@ -112,9 +112,8 @@ const struct stack stacks[] = {
         .gradient_bytes_fp8 = 2, /* NVIDIA's recipes for fp8: grad_sync_dtype bf16, grad_reduce_in_fp32 off */
         .traffic_factor = 2.0,
         .attention_dropout = 0.81,
-        .routing_factor = 2.6,
         .layer_floor_seconds = 0.2e-3,
-        .expert_floor_seconds = 3.5e-3,
+        .expert_floor_seconds = 2.0e-3,
         .hop_seconds = 0.1e-3,
         .host_update_factor = PYTORCH_HOST_UPDATE,
         .step_seconds = 10e-3,
@@ -138,9 +137,8 @@ const struct stack stacks[] = {
         .gradient_bytes_fp8 = 4,
         .traffic_factor = 1.65,
         .attention_dropout = 0.81,
-        .routing_factor = 2.6,
         .layer_floor_seconds = 0.2e-3,
-        .expert_floor_seconds = 3.5e-3,
+        .expert_floor_seconds = 2.0e-3,
         .hop_seconds = 0.1e-3,
         .host_update_factor = PYTORCH_HOST_UPDATE,
         .step_seconds = 10e-3,
@@ -159,9 +157,8 @@ const struct stack stacks[] = {
         .gradient_bytes_fp8 = 2,
         .traffic_factor = 1.65,
         .attention_dropout = 0.81,
-        .routing_factor = 2.6,
         .layer_floor_seconds = 0.2e-3,
-        .expert_floor_seconds = 3.5e-3,
+        .expert_floor_seconds = 2.0e-3,
         .hop_seconds = 0.1e-3,
         .host_update_factor = PYTORCH_HOST_UPDATE,
         .step_seconds = 10e-3,

@@ -63,8 +63,7 @@ struct stack {
      * the same as of all. */
     double traffic_factor_gated;
     double attention_dropout;    /* share of flash attention's speed that is left with dropout */
-    double routing_factor;       /* of routing and permutation traffic as counted */
-    double expert_floor_seconds; /* as layer_floor_seconds, of a layer with routed experts */
+    double expert_floor_seconds; /* the same of a layer with routed experts, whatever their number */
     double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */
     double layer_floor_seconds; /* the host can't launch a layer's forward faster */
     /* An optimizer's update on the host takes so many times what its states take to pass the host's memory;

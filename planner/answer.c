@@ -57,18 +57,6 @@ static void add_sums(struct answer *answer, const struct size_result *sums) {
     answer->seconds += sums->seconds;
 }
 
-/* Whether tensor, pipeline and data parallelism can share so many nodes in many ways: it has no factor but 2,
- * 3, 5 and 7. */
-static bool splits_well(int64_t nodes) {
-    static const int64_t factors[] = {2, 3, 5, 7};
-    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
-        while (nodes % factors[i] == 0) {
-            nodes /= factors[i];
-        }
-    }
-    return nodes == 1;
-}
-
 /* Whether a range from `from` on looks at a count anyway. */
 static bool is_doubled(const struct problem *problem, int64_t from, int64_t devices) {
     while (from < devices) {
@@ -88,7 +76,7 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
     int64_t least = are_few ? from : to / 2;
     least = least > fewest ? least : fewest;
     for (int64_t devices = to / step * step; devices >= least; devices -= step) {
-        if (is_doubled(problem, from, devices) || !(are_few || splits_well(devices / step))) {
+        if (is_doubled(problem, from, devices) || !(are_few || size_splits_well(devices / step))) {
             continue;
         }
         problem->devices_to = to;
@@ -132,7 +120,7 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
         search_keep_offloads(&problem->search, best->layout.offload);
     }
     for (int64_t fewer = nodes - 1; (double)fewer >= (1 - IDLE_MOST) * (double)nodes; fewer--) {
-        if (is_certain ? best || found : !splits_well(fewer)) {
+        if (is_certain ? best || found : !size_splits_well(fewer)) {
             continue;
         }
         const struct plan *plan =

@@ -363,6 +363,16 @@ const struct plan *size_faster(struct problem *problem, int64_t devices, const s
     return plan && (!best || size_time(plan) < share * size_time(best)) ? plan : NULL;
 }
 
+bool size_splits_well(int64_t nodes) {
+    static const int64_t factors[] = {2, 3, 5, 7};
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
+        while (nodes > 0 && nodes % factors[i] == 0) {
+            nodes /= factors[i];
+        }
+    }
+    return nodes == 1;
+}
+
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
                struct size_result *result, struct error *error) {
     struct walk walk = {problem, wish, result, progress, 0, 0, 0.2};

@@ -58,6 +58,10 @@ double size_time(const struct plan *plan);
 const struct plan *size_faster(struct problem *problem, int64_t devices, const struct plan *best,
                                double share, struct size_result *sums);
 
+/* Whether tensor, pipeline and data parallelism can share so many nodes in many ways: the number has no
+ * factor but 2, 3, 5 and 7. */
+bool size_splits_well(int64_t nodes);
+
 /* False with the error set only where no count of the range can be split at all. Everything belongs to the
  * problem's arena; the problem is left at the best count, or the closest. */
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,

@@ -155,21 +155,19 @@ const struct cluster *slow_hosts_cluster(struct slow_hosts *slow, const struct c
     return paced;
 }
 
-/* Of the counts that leave all slow hosts out: all that are left, then ever larger powers of two, to half of
+/* Of the counts that leave all slow hosts out: all that are left, then those that split well, to half of
  * them. */
 static const struct plan *find_without(struct problem *problem, const struct plan *with) {
     int64_t per_node = problem->cluster.node.devices;
-    int64_t sound = problem->cluster.nodes - (int64_t)problem->slow.count, last = 0;
+    int64_t sound = problem->cluster.nodes - (int64_t)problem->slow.count;
     const struct plan *best = NULL;
     struct size_result sums = {0};
     problem->asked_batch = with->training.global_batch;
-    for (int64_t power = 1; power <= sound; power *= 2) {
-        int64_t nodes = sound / power * power;
-        if (nodes == last || 2 * nodes < sound)
+    for (int64_t nodes = sound; nodes > 0 && 2 * nodes >= sound; nodes--) {
+        if (nodes < sound && !size_splits_well(nodes))
             continue;
         const struct plan *plan = size_faster(problem, nodes * per_node, best, 1, &sums);
         best = plan != NULL ? plan : best;
-        last = nodes;
     }
     return best;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "common/collective_correction.h"
 #include "common/error.h"
 #include "common/kernel_constants.h"
 #include "common/precision.h"
@@ -84,14 +85,17 @@ extern const char *const collective_names[COLLECTIVE_COUNT + 1]; /* "all_reduce"
 /* T = latency + latency_per_member (n-1) + V / (bandwidth (1 - small_group_loss / n)) + ramp sqrt(V / 1 MB)
  * for n members and bus volume V in bytes (as nccl-tests defines it). Of a level beyond the node they hold
  * for a group of whole nodes, which has all the nodes' ports to itself; of all-to-all the bandwidth is what
- * each rank reaches while all of them send, of send/receive what one pair reaches while the rest is idle. */
+ * each rank reaches while all of them send, of send/receive what one pair reaches while the rest is idle.
+ * Where there are corrections the time is so many times as long (collective_correction.h). */
 struct collective_constants {
     bool known;
     double latency_seconds, latency_per_member_seconds;
     double bandwidth_bytes_per_second; /* bus bandwidth reached by large messages */
     double small_group_loss;
     double ramp_seconds;
-    const char *from; /* "measured", "fitted", "base" */
+    const char *from;                          /* "measured", "fitted", "base" */
+    struct collective_correction *corrections; /* of that time, sorted */
+    size_t correction_count;
 };
 
 struct network_level {

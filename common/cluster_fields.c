@@ -262,6 +262,20 @@ const struct field collective_fields[] = {
      .maximum = 0.999},
     NUMBER("ramp", struct collective_constants, ramp_seconds, UNIT_SECONDS),
     TEXT("from", struct collective_constants, from),
+    CUSTOM("corrections", 0, read_corrections),
+    END,
+};
+
+const struct field correction_fields[] = {
+    {.key = "members",
+     .type = FIELD_INTEGER,
+     .offset = offsetof(struct collective_correction, members),
+     .required = true,
+     .unit = UNIT_COUNT,
+     .minimum = 2,
+     .maximum = 1e9},
+    NUMBER_REQUIRED("message", struct collective_correction, message_bytes, UNIT_BYTES),
+    IN_RANGE("factor", struct collective_correction, factor, UNIT_NONE, 1e-3, 1e3, true),
     END,
 };
 

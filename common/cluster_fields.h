@@ -22,6 +22,7 @@ extern const struct field attention_fields[];   /* struct attention_constants */
 extern const struct field level_fields[];       /* struct network_level */
 extern const struct field collectives_fields[]; /* struct collective_constants[COLLECTIVE_COUNT] */
 extern const struct field collective_fields[];  /* struct collective_constants, one operation */
+extern const struct field correction_fields[];  /* struct collective_correction */
 extern const struct field host_fields[];        /* struct cluster_host */
 extern const struct field class_fields[];       /* struct node_class */
 extern const struct field part_fields[];        /* struct node_part */
@@ -48,6 +49,7 @@ CUSTOM_READER(read_network);     /* target: struct cluster */
 CUSTOM_READER(read_span);        /* int64_t: a count or "all" */
 CUSTOM_READER(read_collectives); /* target: the array */
 CUSTOM_READER(read_collective);
+CUSTOM_READER(read_corrections);  /* target: struct collective_constants */
 CUSTOM_READER(read_hosts);        /* target: struct cluster */
 CUSTOM_READER(read_classes);      /* target: struct cluster */
 CUSTOM_READER(read_parts);        /* target: struct node_class */

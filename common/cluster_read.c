@@ -106,6 +106,26 @@ CUSTOM_READER(read_collective) {
     return fields_read(reader, node, collective_fields, "cluster.network.collectives", constants);
 }
 
+CUSTOM_READER(read_corrections) {
+    static const struct list list = {.fields = correction_fields,
+                                     .where = "cluster.network.collectives.corrections",
+                                     .item_size = sizeof(struct collective_correction)};
+    struct collective_constants *constants = target;
+    size_t first;
+
+    constants->corrections = read_list(reader, node, &list, &constants->correction_count);
+    if (constants->corrections == NULL)
+        return false;
+    if (collective_corrections_sorted(constants->corrections, constants->correction_count, &first))
+        return true;
+    const struct yaml_node *item = node->children;
+    while (first-- > 0)
+        item = item->next;
+    return yaml_error(
+        reader->document, item, reader->error,
+        "corrections go by members, then by message, each pair of them once; this one is out of place");
+}
+
 CUSTOM_READER(read_network) {
     static const struct list list = {.fields = level_fields,
                                      .where = "cluster.network",

@@ -301,7 +301,19 @@ static void write_collective(struct writer *writer, const char *key, const void 
     if (!constants->known)
         return;
     emit_plain(writer, key);
-    write_mapping(writer, collective_fields, FLOW, value, NULL);
+    write_mapping(writer, collective_fields, constants->correction_count > 0 ? BLOCK : FLOW, value, NULL);
+}
+
+static void write_corrections(struct writer *writer, const char *key, const void *value) {
+    const struct collective_constants *constants = value;
+
+    if (constants->correction_count == 0)
+        return;
+    emit_plain(writer, key);
+    open_sequence(writer);
+    for (size_t i = 0; i < constants->correction_count; i++)
+        write_mapping(writer, correction_fields, FLOW, &constants->corrections[i], NULL);
+    close_sequence(writer);
 }
 
 static void write_network(struct writer *writer, const char *key, const void *value) {
@@ -389,6 +401,7 @@ static void write_custom(struct writer *writer, const struct field *field, const
         {read_span, write_span},
         {read_collectives, write_collectives},
         {read_collective, write_collective},
+        {read_corrections, write_corrections},
         {read_hosts, write_hosts},
         {read_classes, write_classes},
         {read_parts, write_parts},

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "planner/least.h"
 
@@ -270,6 +271,7 @@ static void set_fitted(const struct path *path, enum collective_operation operat
     add_way(curve, c->latency_seconds + c->latency_per_member_seconds * (double)(members - 1), bandwidth);
     curve->fitted = true;
     curve->ramp_seconds = c->ramp_seconds;
+    collective_corrections_of(c->corrections, c->correction_count, members, &curve->corrections);
     /* What lies between small and large messages lasts longer where other groups share that level; a slower
      * level inside does not lengthen it. */
     const struct path alone = {.count = 1, .crossings = {*crossing}};
@@ -342,7 +344,7 @@ static double quickest(const struct collective_curve *curve, double bytes, size_
     double volume = curve->bus_share * bytes, least;
     *taken = 0;
     if (curve->fitted)
-        return fitted_seconds(curve, volume);
+        return fitted_seconds(curve, volume) * collective_corrections_factor(&curve->corrections, bytes);
     least = general_seconds(&curve->ways[0], volume);
     for (size_t i = 1; i < curve->way_count; i++) {
         double seconds = general_seconds(&curve->ways[i], volume);
@@ -363,7 +365,7 @@ void collective_estimate(const struct cluster *cluster, const struct collective 
                          struct collective_estimate *estimate) {
     struct collective_curve curve;
     size_t taken;
-    *estimate = (struct collective_estimate){.level = "", .from = ""};
+    *estimate = (struct collective_estimate){.level = "", .from = "", .correction = 1};
     collective_curve_of(cluster, collective, &curve);
     if (curve.way_count == 0 || !(collective->bytes > 0))
         return;
@@ -372,6 +374,16 @@ void collective_estimate(const struct cluster *cluster, const struct collective 
     estimate->bandwidth_bytes_per_second = curve.ways[taken].bandwidth_bytes_per_second;
     estimate->level = curve.level;
     estimate->from = curve.from;
+    estimate->correction = collective_corrections_factor(&curve.corrections, collective->bytes);
+}
+
+const char *collective_origin(const struct collective_estimate *estimate, char text[COLLECTIVE_ORIGIN_TEXT]) {
+
+    if (estimate->correction == 1) {
+        return estimate->from;
+    }
+    snprintf(text, COLLECTIVE_ORIGIN_TEXT, "%s, x %.3g at this size", estimate->from, estimate->correction);
+    return text;
 }
 
 double collective_seconds(const struct cluster *cluster, const struct collective *collective) {

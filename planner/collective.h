@@ -33,6 +33,7 @@ struct collective_curve {
     double bus_share;              /* bytes of bus volume a byte */
     bool fitted;                   /* by constants of its own: one way, and the next two */
     double ramp_seconds, ramp_sharing;
+    struct collective_correction_lists corrections;
     const char *level, *from; /* as in struct collective_estimate */
 };
 
@@ -42,10 +43,15 @@ struct collective_estimate {
     double latency_seconds;
     const char *level; /* the outermost level the group spans */
     const char *from;  /* "measured", "fitted", "datasheet": where the constants came from */
+    double correction; /* the measured factor on the time of the constants; 1: none */
 };
 
 void collective_estimate(const struct cluster *cluster, const struct collective *collective,
                          struct collective_estimate *estimate);
+
+/* Where its time comes from, in words: "measured, x 1.12 at this size". `text` is room for it. */
+enum { COLLECTIVE_ORIGIN_TEXT = 128 };
+const char *collective_origin(const struct collective_estimate *estimate, char text[COLLECTIVE_ORIGIN_TEXT]);
 
 /* The seconds alone. 0 for a group of one or no bytes. */
 double collective_seconds(const struct cluster *cluster, const struct collective *collective);

@@ -39,13 +39,14 @@ static double add_collective(const struct communication_problem *problem, struct
     if (explain == NULL)
         return count * communication_seconds(problem, collective);
     struct collective_estimate estimate;
+    char origin[COLLECTIVE_ORIGIN_TEXT];
     collective_estimate(problem->cluster, collective, &estimate);
     explain_add(
         explain, label, count * estimate.seconds, UNIT_SECONDS,
         "%g x %s of %.4g MB over %lld ranks %lld apart, level %s: %.4g GB/s bus, latency %.3g us (%s)", count,
         collective_names[collective->operation], collective->bytes / 1e6, (long long)collective->group.size,
         (long long)collective->group.stride, estimate.level, estimate.bandwidth_bytes_per_second / 1e9,
-        estimate.latency_seconds * 1e6, estimate.from);
+        estimate.latency_seconds * 1e6, collective_origin(&estimate, origin));
     return count * communication_seconds(problem, collective);
 }
 

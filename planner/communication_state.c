@@ -104,7 +104,8 @@ static void explain_state(const struct communication_problem *problem,
         return;
     double bytes = training_gradient_bytes(problem->training);
     struct collective collective = {COLLECTIVE_REDUCE_SCATTER, BUCKET_PARAMETERS * bytes, groups->dp};
-    struct collective_estimate estimate = {.level = "none", .from = "nothing sent"};
+    struct collective_estimate estimate = {.level = "none", .from = "nothing sent", .correction = 1};
+    char origin[COLLECTIVE_ORIGIN_TEXT];
     if (groups->dp.size > 1)
         collective_estimate(problem->cluster, &collective, &estimate);
     explain_add(
@@ -112,7 +113,7 @@ static void explain_state(const struct communication_problem *problem,
         "%.4g GB over %lld ranks %lld apart, experts' %.4g GB over %lld; level %s, %.4g GB/s bus (%s)",
         longest->dense * bytes / 1e9, (long long)groups->dp.size, (long long)groups->dp.stride,
         longest->expert * bytes / 1e9, (long long)groups->expert_dp.size, estimate.level,
-        estimate.bandwidth_bytes_per_second / 1e9, estimate.from);
+        estimate.bandwidth_bytes_per_second / 1e9, collective_origin(&estimate, origin));
     explain_add(explain, "parameters gathered, before overlap", state->gather, UNIT_SECONDS, "%.4g GB",
                 problem->layout->zero > 0
                     ? (longest->dense + longest->expert) * training_parameter_bytes(problem->training) / 1e9

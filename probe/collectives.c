@@ -13,7 +13,7 @@
 #include "probe/wait.h"
 #include "probe/watchdog.h"
 
-enum { SAMPLES_MAX = 512, SAMPLES_MIN = 5, SAMPLES_LEAST = 2, REPEAT_MAX = 1000, TAG_FORM = 100 };
+enum { SAMPLES_MAX = 512, SAMPLES_MIN = 3, SAMPLES_LEAST = 2, REPEAT_MAX = 1000, TAG_FORM = 100 };
 static const double sample_seconds = 300e-6; /* a sample repeats short operations up to this long */
 static const double precision = 0.02;
 
@@ -155,6 +155,9 @@ static bool measure(const struct task *task, const struct buffers *buffers, stru
     }
     size_t least = first > task->seconds ? SAMPLES_LEAST : SAMPLES_MIN;
     int repeat = (int)fmin(REPEAT_MAX, fmax(1, sample_seconds / first));
+    if (repeat == 1) { /* it is a sample like those that follow */
+        values[count++] = spent = first;
+    }
     do {
         values[count] = sample(task, buffers, repeat);
         if (!isfinite(values[count])) {

@@ -1,7 +1,7 @@
 #include "probe/fit.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "probe/summary.h"
 
@@ -11,56 +11,7 @@ static const double outlier_floor = 1e-3;  /* errors below this don't gain weigh
 /* The planner's messages may be longer than those measured: over the best of these so much is to be gained.
  */
 static const double most_gain = 2;
-
-static double link_seconds(const struct fit_link *fit, double bytes) {
-    return fit->latency_seconds + bytes / fit->bandwidth_bytes_per_second;
-}
-
-static void judge_link(const struct fit_point *points, size_t count, struct fit_link *fit, double *sum) {
-    double errors[POINTS_MAX];
-    *sum = 0;
-    fit->largest_error = 0;
-    for (size_t i = 0; i < count; i++) {
-        errors[i] = fabs(link_seconds(fit, points[i].bytes) / points[i].seconds - 1);
-        *sum += errors[i];
-        fit->largest_error = fmax(fit->largest_error, errors[i]);
-    }
-    fit->median_error = summary_median(errors, count);
-}
-
-bool fit_link(const struct fit_point *points, size_t count, struct fit_link *fit) {
-    bool found = false;
-    double least = HUGE_VAL;
-    if (count > POINTS_MAX) {
-        count = POINTS_MAX;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!(points[i].seconds > 0)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < count; j++) {
-            double rise = points[j].seconds - points[i].seconds, run = points[j].bytes - points[i].bytes;
-            if (!(run > 0 && rise > 0)) {
-                continue;
-            }
-            struct fit_link line = {.bandwidth_bytes_per_second = run / rise};
-            line.latency_seconds = points[i].seconds - points[i].bytes * rise / run;
-            if (line.latency_seconds < 0) {
-                continue;
-            }
-            double sum;
-            judge_link(points, count, &line, &sum);
-            if (sum < least) {
-                least = sum;
-                *fit = line;
-                found = true;
-            }
-        }
-    }
-    return found;
-}
+static const double most_correction = 1e3; /* what a file may hold */
 
 double fit_bus_volume(enum collective_operation operation, double bytes, int members) {
     double n = members;
@@ -295,21 +246,37 @@ bool fit_collective(const struct fit_collective_point *points, size_t count,
     return true;
 }
 
-size_t fit_held_out(const struct fit_collective_point *points, size_t count, double *errors) {
-    struct fit_collective_point others[POINTS_MAX];
-    size_t predicted = 0;
-    if (count > POINTS_MAX) {
-        count = POINTS_MAX;
-    }
-    for (size_t p = 0; p < count; p++) {
-        struct collective_constants constants = {0};
-        double median_error;
-        memcpy(others, points, p * sizeof *points);
-        memcpy(others + p, points + p + 1, (count - p - 1) * sizeof *points);
-        if (fit_collective(others, count - 1, &constants, &median_error)) {
-            double seconds = fit_collective_seconds(&constants, points[p].members, points[p].volume_bytes);
-            errors[predicted++] = fabs(seconds / points[p].seconds - 1);
+static int compare_points(const void *left, const void *right) {
+    const struct fit_collective_point *a = left, *b = right;
+    int members = (a->members > b->members) - (a->members < b->members);
+    return members != 0 ? members
+                        : (a->message_bytes > b->message_bytes) - (a->message_bytes < b->message_bytes);
+}
+
+size_t fit_corrections(struct fit_collective_point *points, size_t count,
+                       const struct collective_constants *constants,
+                       struct collective_correction *corrections) {
+    size_t made = 0;
+    double factors[POINTS_MAX];
+    qsort(points, count, sizeof *points, compare_points);
+    for (size_t begin = 0, end; begin < count; begin = end) {
+        const struct fit_collective_point *point = &points[begin];
+        for (end = begin; end < count && end - begin < POINTS_MAX && compare_points(&points[end], point) == 0;
+             end++) {
+            factors[end - begin] =
+                points[end].seconds / fit_collective_seconds(constants, point->members, point->volume_bytes);
         }
+        double factor = summary_median(factors, end - begin);
+        corrections[made++] = (struct collective_correction){
+            point->members, point->message_bytes, fmin(fmax(factor, 1 / most_correction), most_correction)};
     }
-    return predicted;
+    return made;
+}
+
+double fit_corrected_seconds(const struct collective_constants *constants, int members, double message_bytes,
+                             double volume_bytes) {
+    struct collective_correction_lists lists;
+    collective_corrections_of(constants->corrections, constants->correction_count, members, &lists);
+    return fit_collective_seconds(constants, members, volume_bytes) *
+           collective_corrections_factor(&lists, message_bytes);
 }

@@ -1,4 +1,4 @@
-/* Constants out of measured times: latency and bandwidth of a link by message size, and the collective form
+/* Constants out of measured times: the collective form
  * of common/cluster.h. Errors count relative to the measured time, and outliers count little. No MPI. */
 #ifndef CLUSTERPLAN_PROBE_FIT_H
 #define CLUSTERPLAN_PROBE_FIT_H
@@ -8,25 +8,10 @@
 
 #include "common/cluster.h"
 
-struct fit_point {
-    double bytes;
-    double seconds; /* one way */
-};
-
-struct fit_link {
-    double latency_seconds;
-    double bandwidth_bytes_per_second;
-    double median_error, largest_error; /* |fitted / measured - 1| over the points */
-};
-
-/* T = latency + bytes / bandwidth with the least sum of |relative error|: that line goes through two of the
- * points, so all such lines are tried. False when the points don't give a line that rises: fewer than two
- * sizes, or times that are not positive. */
-bool fit_link(const struct fit_point *points, size_t count, struct fit_link *fit);
-
 struct fit_collective_point {
     int members;
-    double volume_bytes; /* bus volume: what nccl-tests counts, bytes (n-1)/n, doubled for an all-reduce */
+    double message_bytes; /* of a member's whole buffer */
+    double volume_bytes;  /* bus volume: what nccl-tests counts, bytes (n-1)/n, doubled for an all-reduce */
     double seconds;
 };
 
@@ -36,9 +21,16 @@ struct fit_collective_point {
 bool fit_collective(const struct fit_collective_point *points, size_t count,
                     struct collective_constants *constants, double *median_error);
 
-/* How far each point in turn is from what a fit of all the others predicts, |predicted / measured - 1|;
- * `errors` has room for `count`. Returns how many could be predicted. */
-size_t fit_held_out(const struct fit_collective_point *points, size_t count, double *errors);
+/* By how much each measured time (of the same group and message: their median) is longer than by the
+ * constants, sorted as the file needs it; `corrections` has room for `count`. Sorts the points. Returns how
+ * many. */
+size_t fit_corrections(struct fit_collective_point *points, size_t count,
+                       const struct collective_constants *constants,
+                       struct collective_correction *corrections);
+
+/* Seconds by those constants and their corrections, as the planner takes them from the file. */
+double fit_corrected_seconds(const struct collective_constants *constants, int members, double message_bytes,
+                             double volume_bytes);
 
 /* Seconds by those constants. */
 double fit_collective_seconds(const struct collective_constants *constants, int members, double volume_bytes);

@@ -146,16 +146,22 @@ const char *notes_of_refusals(const struct campaign *campaign, const char *notes
 }
 
 const char *notes_of_fit(const struct campaign *campaign, const char *notes) {
-    double error;
-    size_t predicted = result_held_out(campaign, &error);
-    if (predicted == 0) {
-        return notes;
+    struct result_held_out held_out;
+    result_held_out(campaign, &held_out);
+    if (held_out.sizes > 0) {
+        notes =
+            notes_add(campaign->arena, notes,
+                      arena_print(campaign->arena,
+                                  "%zu times of collectives at sizes that no fit saw are predicted within "
+                                  "%.0f %% in the median",
+                                  held_out.sizes, 100 * held_out.sizes_error));
     }
-    return notes_add(campaign->arena, notes,
-                     arena_print(campaign->arena,
-                                 "%zu times of collectives, each left out of the fit in turn, are predicted "
-                                 "within %.0f %% in the median",
-                                 predicted, 100 * error));
+    if (held_out.groups > 0) {
+        notes = notes_add(campaign->arena, notes,
+                          arena_print(campaign->arena, "%zu in groups that no fit saw within %.0f %%",
+                                      held_out.groups, 100 * held_out.groups_error));
+    }
+    return notes;
 }
 
 const char *notes_of_noise(const struct campaign *campaign, const char *notes) {

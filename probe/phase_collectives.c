@@ -5,63 +5,89 @@
 #include "common/cluster.h"
 #include "probe/phases.h"
 
-static const double collective_seconds = 0.05; /* given to one operation of one size */
+static const double collective_seconds = 0.03; /* given to one operation of one size */
 static const double warm_up_seconds = 0.03;
-enum { COLLECTIVE_SIZES = 7 };
-static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1024,   4096,    16384,  65536,
-                                                           262144, 1 << 20, 8 << 20};
+enum { COLLECTIVE_SIZES = 8, HELD_OUT_SIZES = 3, COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE };
+static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1 << 10,   4 << 10, 16 << 10, 64 << 10,
+                                                           256 << 10, 1 << 20, 4 << 20,  16 << 20};
+static const int64_t held_out_bytes[HELD_OUT_SIZES] = {8 << 10, 128 << 10, 2 << 20};
+
+/* One operation by rising sizes. */
+static bool measure_sizes(struct campaign *campaign, const struct record *asked, const int64_t *bytes,
+                          size_t sizes, const int32_t *ranks, size_t count, struct error *error) {
+    const double longest_seconds = 0.1; /* of one operation: the next size is left out where it would pass */
+    double took = 0;
+    for (size_t s = 0; s < sizes && !phases_time_is_up(campaign); s++) {
+        bool too_long = s > 0 && took * (double)(bytes[s] / bytes[s - 1]) > longest_seconds;
+        if (too_long || campaign->refused[asked->transport] != NULL) {
+            break;
+        }
+        struct record key = *asked, result;
+        key.bytes = bytes[s];
+        if (!campaign_collective(campaign, &key, ranks, count, collective_seconds, &result, error)) {
+            return false;
+        }
+        took = result.summary.minimum; /* other work must not leave sizes out */
+    }
+    return true;
+}
 
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
                           const int32_t *ranks, size_t count, struct error *error) {
-    const double longest_seconds = 0.1; /* of one operation: the next size is left out where it would pass */
-    enum transport transport = operations->transport;
-    const int64_t *bytes = operations->bytes;
-    if (!campaign_form(campaign, transport, false, ranks, count, error)) {
+    struct record key = {.phase = PHASE_COLLECTIVE,
+                         .kind = TASK_COLLECTIVE,
+                         .transport = (int32_t)operations->transport,
+                         .level = (int32_t)operations->group};
+    struct record held_out = key;
+    held_out.phase = PHASE_HELD_OUT;
+    if (!campaign_form(campaign, operations->transport, false, ranks, count, error)) {
         return false;
     }
     for (int operation = operations->first; operation <= operations->last; operation++) {
-        double took = 0;
-        for (size_t s = 0; s < operations->count && !phases_time_is_up(campaign); s++) {
-            bool too_long = s > 0 && took * (double)(bytes[s] / bytes[s - 1]) > longest_seconds;
-            if (too_long || campaign->refused[transport] != NULL) {
-                break;
-            }
-            const struct record key = {.phase = PHASE_COLLECTIVE,
-                                       .kind = TASK_COLLECTIVE,
-                                       .operation = operation,
-                                       .transport = (int32_t)transport,
-                                       .level = (int32_t)operations->group,
-                                       .bytes = bytes[s]};
-            struct record result;
-            if (!campaign_collective(campaign, &key, ranks, count, collective_seconds, &result, error)) {
-                return false;
-            }
-            took = result.summary.minimum; /* other work must not leave sizes out */
+        key.operation = held_out.operation = operation;
+        if (!measure_sizes(campaign, &key, operations->bytes, operations->count, ranks, count, error) ||
+            !measure_sizes(campaign, &held_out, operations->held_out_bytes, operations->held_out_count, ranks,
+                           count, error)) {
+            return false;
         }
     }
     return true;
 }
 
+/* What of a group is measured: what is fitted, and what is held out. */
+enum part { PART_FITTED = 1, PART_HELD_OUT = 2 };
+
 static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
-                          enum record_group group, struct error *error) {
+                          enum record_group group, int parts, struct error *error) {
     const struct phases_operations operations = {.transport = TRANSPORT_HOST,
                                                  .group = group,
                                                  .first = COLLECTIVE_ALL_REDUCE,
                                                  .last = COLLECTIVE_ALL_TO_ALL,
                                                  .bytes = collective_bytes,
-                                                 .count = COLLECTIVE_SIZES};
-    return phases_measure_group(campaign, &operations, ranks, count, error);
+                                                 .count = (parts & PART_FITTED) != 0 ? COLLECTIVE_SIZES : 0,
+                                                 .held_out_bytes = held_out_bytes,
+                                                 .held_out_count =
+                                                     (parts & PART_HELD_OUT) != 0 ? HELD_OUT_SIZES : 0};
+    return phases_time_is_up(campaign) || phases_measure_group(campaign, &operations, ranks, count, error);
 }
 
-/* Groups of 2, 4, 8 ... and all of the `count` ranks. */
+/* Groups of 2, 4, 8 ... and all of the `count` ranks. Held out are sizes between, of all, and a group half
+ * way between the two largest. */
 static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
                            enum record_group group, struct error *error) {
-    for (size_t members = 2; members < count && !phases_time_is_up(campaign); members *= 2) {
-        if (!measure_group(campaign, ranks, members, group, error)) {
+    size_t members = 2;
+    if (count < 2) {
+        return true;
+    }
+    for (; members < count; members *= 2) {
+        if (!measure_group(campaign, ranks, members, group, PART_FITTED, error)) {
             return false;
         }
     }
-    return count < 2 || phases_time_is_up(campaign) || measure_group(campaign, ranks, count, group, error);
+    size_t other = (members / 2 + count) / 2;
+    return measure_group(campaign, ranks, count, group, PART_FITTED | PART_HELD_OUT, error) &&
+           (other == members / 2 || other < 2 ||
+            measure_group(campaign, ranks, other, group, PART_HELD_OUT, error));
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
@@ -160,7 +186,7 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
                 all[count++] = (int32_t)i;
             }
         }
-        return measure_group(campaign, all, count, GROUP_EVERYTHING, error);
+        return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, error);
     }
     return true;
 }
@@ -169,5 +195,6 @@ double phases_expect_collectives(const struct campaign *campaign) {
     const struct placement *placement = campaign->placement;
     double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
     groups += campaign->placement->host_count > 1 ? 2 * ceil(log2((double)placement->host_count)) : 0;
-    return groups * COLLECTIVE_SEND_RECEIVE * COLLECTIVE_SIZES * (collective_seconds + warm_up_seconds);
+    double figures = groups * COLLECTIVE_SIZES + 2 * HELD_OUT_SIZES * (placement->host_count > 1 ? 2 : 1);
+    return figures * COLLECTIVE_OPERATIONS * (collective_seconds + warm_up_seconds);
 }

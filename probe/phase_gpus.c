@@ -9,10 +9,11 @@
 static const double alone_seconds = 0.5; /* given to one figure of a GPU */
 static const double prepare_seconds = 0.5;
 static const double collective_seconds = 0.05, warm_up_seconds = 0.03, form_seconds = 2;
-enum { ALONE_KINDS = 3, NCCL_SIZES = 6, NCCL_STEP = 4 };
+enum { ALONE_KINDS = 3, NCCL_SIZES = 6, NCCL_HELD_OUT_SIZES = 2, NCCL_STEP = 4 };
 static const enum task_kind alone_kinds[ALONE_KINDS] = {TASK_GPU_MEMORY, TASK_GPU_LINK, TASK_GPU_PRODUCT};
 /* Gradient buckets and gathered layers of a training are tens to hundreds of MB. */
 static const int64_t nccl_bytes[NCCL_SIZES] = {1 << 10, 32 << 10, 1 << 20, 8 << 20, 32 << 20, 128 << 20};
+static const int64_t nccl_held_out_bytes[NCCL_HELD_OUT_SIZES] = {128 << 10, 16 << 20};
 
 /* All at once, as in a training, where they share power and the links to the host; hosts that are one machine
  * take turns. */
@@ -79,7 +80,9 @@ static bool measure(struct campaign *campaign, const int32_t *ranks, size_t coun
                                                  .last =
                                                      first ? COLLECTIVE_SEND_RECEIVE : COLLECTIVE_ALL_TO_ALL,
                                                  .bytes = nccl_bytes,
-                                                 .count = NCCL_SIZES};
+                                                 .count = NCCL_SIZES,
+                                                 .held_out_bytes = nccl_held_out_bytes,
+                                                 .held_out_count = NCCL_HELD_OUT_SIZES};
     return count < 2 || campaign->refused[TRANSPORT_NCCL] != NULL || phases_time_is_up(campaign) ||
            phases_measure_group(campaign, &operations, ranks, count, error);
 }
@@ -161,6 +164,7 @@ double phases_expect_nccl(const struct campaign *campaign) {
     }
     double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
     groups += placement->host_count > 1 ? ceil(log2((double)placement->host_count)) : 0;
-    double figures = COLLECTIVE_COUNT * NCCL_SIZES * (collective_seconds + warm_up_seconds);
+    double figures =
+        COLLECTIVE_COUNT * (NCCL_SIZES + NCCL_HELD_OUT_SIZES) * (collective_seconds + warm_up_seconds);
     return form_seconds + groups * (form_seconds + figures);
 }

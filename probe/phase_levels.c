@@ -15,7 +15,7 @@ static const double looks_share = 0.15;   /* of the time limit: what looking aga
 static const double control_share =
     0.9; /* of the usual: a control this fast shows that nothing else goes on */
 enum {
-    PASSES_MAX = 20,      /* over all pairs, for their latency */
+    PASSES_MAX = 8,       /* over all pairs, for their latency */
     REFERENCE_PAIRS = 4,  /* of each level, measured alone where a whole round ran at once */
     CONTROLS_MAX = 4,     /* sound links that a suspect is compared with */
     SUSPECTS_AT_ONCE = 3, /* that are looked at in turn */

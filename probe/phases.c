@@ -17,8 +17,15 @@ static const double warm_up_seconds = 0.03; /* of one measurement, on top */
 /* Shares of the time limit that pairs may take; the rest is for what follows. */
 static const double local_share = 0.15, pairs_share = 0.5;
 static const double loaded_agreement = 0.03; /* of the two best repetitions */
-enum { SWEEP_PAIRS = 3, SWEEP_SIZES = 8, LOADED_REPETITIONS = 3, LOADED_REPETITIONS_MAX = 6 };
+enum {
+    SWEEP_PAIRS = 3,
+    SWEEP_SIZES = 8,
+    HELD_OUT_SIZES = 3,
+    LOADED_REPETITIONS = 3,
+    LOADED_REPETITIONS_MAX = 6
+};
 static const int64_t sweep_bytes[SWEEP_SIZES] = {8, 64, 512, 4096, 32768, 262144, 1 << 20, 4 << 20};
+static const int64_t held_out_bytes[HELD_OUT_SIZES] = {16 << 10, 128 << 10, 2 << 20};
 
 static const struct record latency_key = {.kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
 static const struct record stream_key = {.kind = TASK_STREAM, .bytes = CAMPAIGN_STREAM_BYTES};
@@ -155,21 +162,31 @@ static bool run_pairs(struct campaign *campaign, struct error *error) {
     return true;
 }
 
-static bool sweep_pair(struct campaign *campaign, enum transport transport, const struct campaign_pair *pair,
-                       int32_t level, struct error *error) {
-    for (size_t s = 0; s < SWEEP_SIZES && !phases_time_is_up(campaign); s++) {
-        struct record key = in_phase(latency_key, PHASE_SWEEP, level);
-        key.bytes = sweep_bytes[s];
-        key.transport = (int32_t)transport;
+static bool sweep_sizes(struct campaign *campaign, const struct record *asked, const int64_t *bytes,
+                        size_t sizes, const struct campaign_pair *pair, struct error *error) {
+    struct record key = *asked;
+    for (size_t s = 0; s < sizes && !phases_time_is_up(campaign); s++) {
+        key.bytes = bytes[s];
         if (!campaign_measure(campaign, &key, pair, 1, sweep_seconds, false, error)) {
             return false;
         }
     }
+    return true;
+}
+
+/* Of the first pair of a level some sizes are held out of the fit. */
+static bool sweep_pair(struct campaign *campaign, enum transport transport, const struct campaign_pair *pair,
+                       int32_t level, bool first, struct error *error) {
+    struct record key = in_phase(latency_key, PHASE_SWEEP, level);
+    key.transport = (int32_t)transport;
+    struct record held_out = in_phase(key, PHASE_HELD_OUT, level);
     struct record stream = in_phase(stream_key, PHASE_SWEEP, level);
     stream.transport = (int32_t)transport;
     struct record exchange = stream;
     exchange.kind = TASK_EXCHANGE;
-    return campaign_measure(campaign, &stream, pair, 1, 2 * stream_seconds, false, error) &&
+    return sweep_sizes(campaign, &key, sweep_bytes, SWEEP_SIZES, pair, error) &&
+           sweep_sizes(campaign, &held_out, held_out_bytes, first ? HELD_OUT_SIZES : 0, pair, error) &&
+           campaign_measure(campaign, &stream, pair, 1, 2 * stream_seconds, false, error) &&
            campaign_measure(campaign, &exchange, pair, 1, stream_seconds, false, error);
 }
 
@@ -195,12 +212,12 @@ static bool sweep_inside(struct campaign *campaign, enum transport transport, st
         }
         if (i > 0 || campaign->sockets.name == NULL || transport != TRANSPORT_HOST) {
             pair = (struct campaign_pair){host->ranks[0], host->ranks[1]};
-            return sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_NODE, error);
+            return sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_NODE, true, error);
         }
         return (!pair_by_socket(campaign, host, true, &pair) ||
-                sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_SOCKET, error)) &&
+                sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_SOCKET, true, error)) &&
                (!pair_by_socket(campaign, host, false, &pair) ||
-                sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_NODE, error));
+                sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_NODE, true, error));
     }
     return true;
 }
@@ -213,7 +230,7 @@ bool phases_run_sweep(struct campaign *campaign, enum transport transport, struc
     for (size_t level = 0; level < campaign->levels.count; level++) {
         size_t count = phases_sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
         for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
-            if (!sweep_pair(campaign, transport, &pairs[i], (int32_t)level, error)) {
+            if (!sweep_pair(campaign, transport, &pairs[i], (int32_t)level, i == 0, error)) {
                 return false;
             }
             step(campaign, ((double)level + (double)i / (double)count) / (double)campaign->levels.count);
@@ -361,9 +378,10 @@ static double network_levels(const struct campaign *campaign) {
 }
 
 double phases_expect_sweep(const struct campaign *campaign) {
-    double pair = SWEEP_SIZES * (sweep_seconds + warm_up_seconds) + 3 * stream_seconds;
+    double size = sweep_seconds + warm_up_seconds, pair = SWEEP_SIZES * size + 3 * stream_seconds;
     double inside = campaign->placement->hosts[0].rank_count > 1 ? 1 : 0;
-    return (inside + SWEEP_PAIRS * network_levels(campaign)) * pair;
+    double firsts = inside + network_levels(campaign);
+    return (inside + SWEEP_PAIRS * network_levels(campaign)) * pair + firsts * HELD_OUT_SIZES * size;
 }
 
 static double expect_loaded(const struct campaign *campaign) {

@@ -30,13 +30,16 @@ bool phases_run_sweep(struct campaign *campaign, enum transport transport, struc
 double phases_expect_sweep(const struct campaign *campaign);
 
 /* Operations first .. last of one group, by the `count` sizes in `bytes`; sizes that take too long, and
- * larger ones, are left out. */
+ * larger ones, are left out. The same of sizes that are held out: no fit sees them, they show how well it
+ * predicts. */
 struct phases_operations {
     enum transport transport;
     enum record_group group;
     int first, last; /* enum collective_operation */
     const int64_t *bytes;
     size_t count;
+    const int64_t *held_out_bytes;
+    size_t held_out_count;
 };
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
                           const int32_t *ranks, size_t count, struct error *error);

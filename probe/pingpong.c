@@ -20,8 +20,8 @@
 enum {
     SAMPLES_MAX = 4096,
     SAMPLES_MIN = 2,          /* even over budget: one figure alone says nothing of its spread */
-    WINDOW = 4,               /* messages on the way at once */
-    STREAM_MESSAGES_MAX = 64, /* in one sample */
+    WINDOW_MAX = 64,          /* messages of a sample, all on the way at once; OSU has as many by default */
+    TOGETHER_WINDOW = 4,      /* the same of streams at the same time, which have to end together */
     BATCH_MAX = 512,          /* round trips in one sample */
     FIRST_CHECK = 16,         /* samples before the first look whether the median is settled; then doubled */
     TOGETHER_MESSAGES = 64,   /* of each of the streams at the same time, about */
@@ -50,7 +50,7 @@ static char *need_gpu_buffers(size_t needed) {
 }
 
 static char *need_buffers(int64_t bytes, enum transport transport) {
-    size_t needed = (size_t)bytes * WINDOW * 2; /* a window each way */
+    size_t needed = (size_t)bytes * 2; /* one each way, from which and to which all messages on the way go */
     if (transport == TRANSPORT_DEVICE) {
         return need_gpu_buffers(needed);
     }
@@ -171,29 +171,30 @@ static bool latency_responder(const struct task *task, char *buffer) {
     }
 }
 
-/* One direction's messages of a sample, WINDOW of them at a time. */
+/* One direction's messages of a sample, up to `window` of them at a time, all out of one buffer or into one:
+ * what arrives is never looked at. */
 struct flow {
-    MPI_Request requests[WINDOW];
-    int next, total;
+    MPI_Request requests[WINDOW_MAX];
+    int next, total, window;
     bool sending;
     char *buffer;
 };
 
 static void flow_post(struct flow *flow, const struct task *task) {
-    int slot = flow->next++ % WINDOW;
-    char *at = flow->buffer + (size_t)slot * (size_t)task->bytes;
+    int slot = flow->next++ % flow->window;
     if (flow->sending) {
-        MPI_Isend(at, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD,
+        MPI_Isend(flow->buffer, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD,
                   &flow->requests[slot]);
     } else {
-        MPI_Irecv(at, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD,
+        MPI_Irecv(flow->buffer, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD,
                   &flow->requests[slot]);
     }
 }
 
-static void flow_start(struct flow *flow, bool sending, int total, char *buffer, const struct task *task) {
-    *flow = (struct flow){.total = total, .sending = sending, .buffer = buffer};
-    while (flow->next < total && flow->next < WINDOW) {
+static void flow_start(struct flow *flow, bool sending, int total, int window, char *buffer,
+                       const struct task *task) {
+    *flow = (struct flow){.total = total, .window = window, .sending = sending, .buffer = buffer};
+    while (flow->next < total && flow->next < window) {
         flow_post(flow, task);
     }
 }
@@ -203,7 +204,7 @@ static bool flow_step(struct flow *flow, int message, const struct task *task) {
     if (message >= flow->total) {
         return true;
     }
-    MPI_Request *request = &flow->requests[message % WINDOW];
+    MPI_Request *request = &flow->requests[message % flow->window];
     if (!wait_request(request, task->stall_seconds, WAIT_SPIN, MPI_STATUS_IGNORE)) {
         return false;
     }
@@ -213,7 +214,7 @@ static bool flow_step(struct flow *flow, int message, const struct task *task) {
     return true;
 }
 
-enum { UNTIL_EMPTY = -1 }; /* messages come until there are WINDOW empty ones */
+enum { UNTIL_EMPTY = -1 }; /* messages come until there are TOGETHER_WINDOW empty ones */
 
 struct control {
     int32_t messages; /* of the next sample; 0: no more; UNTIL_EMPTY */
@@ -223,7 +224,7 @@ struct control {
 static bool move(const struct task *task, int messages, struct flow *in, char *memory) {
     struct flow out = {.total = 0};
     if (task->role == ROLE_INITIATOR || task->kind == TASK_EXCHANGE) {
-        flow_start(&out, true, messages, memory, task);
+        flow_start(&out, true, messages, WINDOW_MAX, memory, task);
     }
     for (int i = 0; i < messages; i++) {
         if (!flow_step(&out, i, task) || !flow_step(in, i, task)) {
@@ -236,7 +237,7 @@ static bool move(const struct task *task, int messages, struct flow *in, char *m
 static void expect(const struct task *task, int messages, struct flow *in, char *memory) {
     *in = (struct flow){.total = 0};
     if (task->role == ROLE_RESPONDER || task->kind == TASK_EXCHANGE) {
-        flow_start(in, false, messages, memory + (size_t)task->bytes * WINDOW, task);
+        flow_start(in, false, messages, WINDOW_MAX, memory + task->bytes, task);
     }
 }
 
@@ -303,7 +304,7 @@ static bool send_together(const struct task *task, char *memory, double *bytes_p
     struct flow flow;
     int message = 0;
     double end = MPI_Wtime() + together_stop * task->seconds;
-    flow_start(&flow, true, INT_MAX, memory, task);
+    flow_start(&flow, true, INT_MAX, TOGETHER_WINDOW, memory, task);
     while (MPI_Wtime() < end || message < TOGETHER_MESSAGES_MIN) {
         if (!flow_step(&flow, message++, task)) {
             return false;
@@ -315,7 +316,7 @@ static bool send_together(const struct task *task, char *memory, double *bytes_p
             return false;
         }
     }
-    for (int i = 0; i < WINDOW; i++) {
+    for (int i = 0; i < TOGETHER_WINDOW; i++) {
         if (!send(memory, 0, TAG_DATA, task)) {
             return false;
         }
@@ -323,33 +324,43 @@ static bool send_together(const struct task *task, char *memory, double *bytes_p
     return receive(bytes_per_second, sizeof *bytes_per_second, TAG_ACKNOWLEDGE, task);
 }
 
-/* What arrives between two moments: the rate is the slope of a line through bytes against time, which one
- * message that was noticed late hardly moves. The sender would count what its socket buffers take, too. */
+/* What arrives between two moments, in which all streams are under way; what came when is taken to have come
+ * evenly since the message before, so that a stream that stalls in between is not counted as one that moves.
+ * The sender would count what its socket buffers take, too. */
 struct arrivals {
-    double begin;                                 /* of the first message */
-    double bytes;                                 /* so far */
-    double count, times, sums, squares, products; /* of those that count: times, bytes so far */
+    double begin;         /* of the first message */
+    double bytes, time;   /* so far, and when the last came, from then */
+    double first, latest; /* bytes at together_from, and at together_until */
+    bool has_first, has_latest;
 };
 
+/* Bytes at `moment`, which lies between the last message and one of `bytes` at `time`. */
+static double bytes_at(const struct arrivals *arrivals, double bytes, double time, double moment) {
+    double share = time > arrivals->time ? (moment - arrivals->time) / (time - arrivals->time) : 1;
+    return arrivals->bytes + share * bytes;
+}
+
 static void arrivals_add(struct arrivals *arrivals, double bytes, double seconds) {
-    double now = MPI_Wtime();
+    double now = MPI_Wtime(), from = together_from * seconds, until = together_until * seconds;
     arrivals->begin = arrivals->begin > 0 ? arrivals->begin : now;
-    arrivals->bytes += bytes;
-    double time = now - arrivals->begin, share = time / seconds;
-    if (share < together_from || (share > together_until && arrivals->count >= TOGETHER_MESSAGES_MIN)) {
-        return;
+    double time = now - arrivals->begin;
+    if (!arrivals->has_first && time >= from) {
+        arrivals->first = bytes_at(arrivals, bytes, time, from);
+        arrivals->has_first = true;
     }
-    arrivals->count++;
-    arrivals->times += time;
-    arrivals->sums += arrivals->bytes;
-    arrivals->squares += time * time;
-    arrivals->products += time * arrivals->bytes;
+    if (!arrivals->has_latest && time >= until) {
+        arrivals->latest = bytes_at(arrivals, bytes, time, until);
+        arrivals->has_latest = true;
+    }
+    arrivals->bytes += bytes;
+    arrivals->time = time;
 }
 
 /* 0 where too little came. */
-static double arrivals_rate(const struct arrivals *a) {
-    double spread = a->count * a->squares - a->times * a->times;
-    return spread > 0 ? (a->count * a->products - a->times * a->sums) / spread : 0;
+static double arrivals_rate(const struct arrivals *arrivals, double seconds) {
+    return arrivals->has_latest
+               ? (arrivals->latest - arrivals->first) / ((together_until - together_from) * seconds)
+               : 0;
 }
 
 /* The other side of it. */
@@ -357,11 +368,12 @@ static bool receive_together(const struct task *task, char *memory) {
     struct flow flow;
     struct arrivals arrivals = {0};
     int empty = 0;
-    flow_start(&flow, false, INT_MAX, memory, task);
-    for (int message = 0; empty < WINDOW; message++) {
+    flow_start(&flow, false, INT_MAX, TOGETHER_WINDOW, memory, task);
+    for (int message = 0; empty < TOGETHER_WINDOW; message++) {
         MPI_Status status;
         int bytes;
-        if (!wait_request(&flow.requests[message % WINDOW], task->stall_seconds, WAIT_SPIN, &status)) {
+        if (!wait_request(&flow.requests[message % TOGETHER_WINDOW], task->stall_seconds, WAIT_SPIN,
+                          &status)) {
             return false;
         }
         MPI_Get_count(&status, MPI_BYTE, &bytes);
@@ -371,7 +383,7 @@ static bool receive_together(const struct task *task, char *memory) {
             flow_post(&flow, task);
         }
     }
-    const double rate = arrivals_rate(&arrivals);
+    const double rate = arrivals_rate(&arrivals, task->seconds);
     return send(&rate, sizeof rate, TAG_ACKNOWLEDGE, task);
 }
 
@@ -390,8 +402,7 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
     int messages = 1;
     double seconds, announced, round_trip = HUGE_VAL;
     /* Warm-up, until a sample lasts long enough. */
-    for (int warm = 0; warm < 2 || (seconds < stream_sample_seconds && messages < STREAM_MESSAGES_MAX);
-         warm++) {
+    for (int warm = 0; warm < 2 || (seconds < stream_sample_seconds && messages < WINDOW_MAX); warm++) {
         if (!stream_sample(task, messages, memory, &seconds, &announced)) {
             return false;
         }
@@ -435,7 +446,7 @@ static bool stream_responder(const struct task *task, char *memory) {
             return true;
         }
         if (control.messages == UNTIL_EMPTY) {
-            if (!receive_together(&patient, memory + (size_t)task->bytes * WINDOW)) {
+            if (!receive_together(&patient, memory + task->bytes)) {
                 return false;
             }
             continue;

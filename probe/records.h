@@ -20,6 +20,7 @@ enum record_phase {
     PHASE_RAILS,      /* all ranks of one host to all of another at the same time */
     PHASE_COLLECTIVE, /* a group of ranks; from = its first rank */
     PHASE_RAIL,       /* one rank of a host to its counterpart on another */
+    PHASE_HELD_OUT,   /* as PHASE_COLLECTIVE, or a message as of PHASE_SWEEP, of a size that no fit sees */
     PHASE_COUNT
 };
 
@@ -27,19 +28,27 @@ struct record {
     int32_t phase;     /* enum record_phase */
     int32_t kind;      /* enum task_kind */
     int32_t from, to;  /* ranks */
-    int32_t operation; /* enum collective_operation, of PHASE_COLLECTIVE; of PHASE_LOADED, PHASE_RAIL and
+    int32_t operation; /* enum collective_operation, of collectives; of PHASE_LOADED, PHASE_RAIL and
                           PHASE_RAILS: which repetition */
     int32_t transport; /* enum transport */
     int32_t members;   /* of the group; of pairs: how many ran at the same time */
     int32_t level;     /* of PHASE_PAIRS: how often it was measured before; of PHASE_LOADED, PHASE_RAIL: the
-                          network level; of     PHASE_COLLECTIVE: enum record_group */
+                          network level; of collectives: enum record_group */
     int64_t bytes;     /* of a message, or of a member's buffer */
     struct summary summary;
 };
 
 /* Which ranks a collective joined: one host's; one of each host of an inner group (by NCCL, all of them); one
  * of each host; all of several hosts; none was measured; those of a socket. */
-enum record_group { GROUP_HOST, GROUP_INNER, GROUP_LEADERS, GROUP_EVERYTHING, GROUP_NONE, GROUP_SOCKET };
+enum record_group {
+    GROUP_HOST,
+    GROUP_INNER,
+    GROUP_LEADERS,
+    GROUP_EVERYTHING,
+    GROUP_NONE,
+    GROUP_SOCKET,
+    GROUP_COUNT
+};
 
 struct records {
     struct record *items;

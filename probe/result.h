@@ -37,9 +37,13 @@ void result_round(struct cluster *cluster);
 /* Every record, as CSV; written beside and renamed. */
 bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error);
 
-/* How well the constants of collectives predict times that they were not fitted to, each measured one left
- * out in turn: how many, and the median of |predicted / measured - 1|. */
-size_t result_held_out(const struct campaign *campaign, double *median_error);
+/* How well the constants of collectives and their corrections predict times that they were not made from: of
+ * the sizes between, and of other groups, how many and the median of |predicted / measured - 1|. */
+struct result_held_out {
+    size_t sizes, groups;
+    double sizes_error, groups_error;
+};
+void result_held_out(const struct campaign *campaign, struct result_held_out *out);
 
 /* Name of a network level of the campaign in the file: "rack", "network". */
 const char *result_level_name(const struct campaign *campaign, size_t level);

@@ -18,8 +18,8 @@ static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
                                          [TASK_GPU_LINK] = "host_link_bandwidth",
                                          [TASK_GPU_PRODUCT] = "matrix_product"};
 static const char *const transport_words[TRANSPORT_COUNT] = {"mpi", "mpi-gpu", "nccl"};
-static const char *const phase_words[PHASE_COUNT] = {"memory", "local", "pairs",      "sweep",
-                                                     "loaded", "rails", "collective", "rail"};
+static const char *const phase_words[PHASE_COUNT] = {"memory", "local",      "pairs", "sweep",   "loaded",
+                                                     "rails",  "collective", "rail",  "held_out"};
 
 static const char *note_of_part(const struct node_summary *node, const struct node_summary_part *part) {
     const char *name;
@@ -149,8 +149,12 @@ void result_add_nodes(const struct campaign *campaign, struct cluster *cluster) 
     }
 }
 
+static bool is_collective(const struct record *record) {
+    return record->kind == TASK_COLLECTIVE;
+}
+
 static const char *level_of(const struct campaign *campaign, const struct record *record) {
-    if (record->phase == PHASE_COLLECTIVE) {
+    if (is_collective(record)) {
         bool inner = record->level == GROUP_INNER;
         if (record->level == GROUP_SOCKET) {
             return campaign->sockets.name;
@@ -159,7 +163,7 @@ static const char *level_of(const struct campaign *campaign, const struct record
                    ? "node"
                    : result_level_name(campaign, inner ? 0 : campaign->levels.count - 1);
     }
-    if (record->phase == PHASE_SWEEP && record->level == CAMPAIGN_LEVEL_SOCKET) {
+    if (record->level == CAMPAIGN_LEVEL_SOCKET) {
         return campaign->sockets.name;
     }
     if (record->phase == PHASE_MEMORY || record->phase == PHASE_LOCAL || record->level < 0) {
@@ -171,7 +175,7 @@ static const char *level_of(const struct campaign *campaign, const struct record
 static const char *ends_of(const struct campaign *campaign, const struct record *record) {
     const struct placement *placement = campaign->placement;
     const char *from = placement->hosts[placement->host_of[record->from]].name;
-    if (record->phase == PHASE_COLLECTIVE) {
+    if (is_collective(record)) {
         return arena_print(campaign->arena, "%d ranks from %s:%d on", record->members, from, record->from);
     }
     if (record->phase == PHASE_MEMORY) {
@@ -190,13 +194,11 @@ static const char *ends_of(const struct campaign *campaign, const struct record 
 }
 
 static const char *what_of(const struct campaign *campaign, const struct record *record) {
-    if (record->phase == PHASE_COLLECTIVE) {
-        return collective_names[record->operation];
-    }
     if (record->phase == PHASE_LOADED || record->phase == PHASE_RAILS || record->phase == PHASE_RAIL) {
         return arena_print(campaign->arena, "%s_bandwidth", phase_words[record->phase]);
     }
-    return kind_words[record->kind];
+    const char *what = is_collective(record) ? collective_names[record->operation] : kind_words[record->kind];
+    return record->phase == PHASE_HELD_OUT ? arena_print(campaign->arena, "%s_held_out", what) : what;
 }
 
 /* NULL when nothing was measured. */
@@ -265,7 +267,7 @@ void result_add_measurements(const struct campaign *campaign, struct cluster *cl
         const struct record *record = &campaign->records->items[r];
         /* Pairs are many: they stand in the matrix file. */
         if (record->phase != PHASE_PAIRS && record->phase != PHASE_LOCAL) {
-            int64_t members = record->phase == PHASE_COLLECTIVE || record->phase == PHASE_MEMORY
+            int64_t members = is_collective(record) || record->phase == PHASE_MEMORY
                                   ? record->members
                                   : 2 * (int64_t)record->members;
             struct measurement *added =
@@ -297,6 +299,9 @@ static void round_level(struct network_level *level) {
         round_to(&constants->latency_per_member_seconds, UNIT_SECONDS);
         round_to(&constants->ramp_seconds, UNIT_SECONDS);
         round_to(&constants->bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND);
+        for (size_t i = 0; i < constants->correction_count; i++) {
+            round_to(&constants->corrections[i].factor, UNIT_NONE);
+        }
     }
 }
 

@@ -283,7 +283,7 @@ buffers_of_gpus() { # MPI that takes addresses of GPUs
     stubs=$work
     preload=$aware probe_job without 0 1 2
     expect 'NCCL: libnccl.so.2 lacks ncclGetVersion; MPI takes buffers of GPUs' flat
-    expect 'name: nvlink .* from: "measured by MPI between GPUs" collectives: .* send_receive: \{[^}]*from: "measured by MPI between GPUs"\}' flat
+    expect 'name: nvlink .* from: "measured by MPI between GPUs" collectives: .* send_receive: .*bandwidth: .*from: "measured by MPI between GPUs"' flat
     expect 'all_reduce: \{[^}]*from: base\}' flat
 }
 

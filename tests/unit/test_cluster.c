@@ -205,6 +205,10 @@ static void fill(struct cluster *cluster) {
         cluster->levels[0].collectives[i] = collective_filled((double)(i + 1));
     cluster->levels[1].collectives[COLLECTIVE_SEND_RECEIVE] = collective_filled(9);
     cluster->levels[1].collectives[COLLECTIVE_SEND_RECEIVE].small_group_loss = -0.5;
+    static struct collective_correction corrections[] = {{2, 1024, 0.5}, {2, 65536, 1}, {4, 1024, 1.25}};
+    cluster->levels[1].collectives[COLLECTIVE_ALL_GATHER] = collective_filled(8);
+    cluster->levels[1].collectives[COLLECTIVE_ALL_GATHER].corrections = corrections;
+    cluster->levels[1].collectives[COLLECTIVE_ALL_GATHER].correction_count = 3;
     cluster->device.kernels = (struct kernel_constants){.multiprocessors = 108,
                                                         .memory_efficiency = 0.85,
                                                         .attention = {.known = true,
@@ -232,6 +236,12 @@ static void same_collective(const struct collective_constants *found,
     assert_same_double(found->small_group_loss, wanted->small_group_loss);
     assert_same_double(found->ramp_seconds, wanted->ramp_seconds);
     same_text(found->from, wanted->from);
+    assert_int_equal(found->correction_count, wanted->correction_count);
+    for (size_t i = 0; i < wanted->correction_count; i++) {
+        assert_int_equal(found->corrections[i].members, wanted->corrections[i].members);
+        assert_same_double(found->corrections[i].message_bytes, wanted->corrections[i].message_bytes);
+        assert_same_double(found->corrections[i].factor, wanted->corrections[i].factor);
+    }
 }
 
 static void same_matmul(const struct matmul_constants *found, const struct matmul_constants *wanted) {

@@ -192,6 +192,44 @@ static void measured_constants_of_an_outer_level_count(void **state) {
     assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 2, 8), 5e9, 1e-9); /* 8 groups share a node */
 }
 
+/* At the measured size and group the time is the measured one; between them and beyond, the nearest factors
+ * count. */
+static void measured_times_correct_the_constants(void **state) {
+    (void)state;
+    struct cluster cluster = p4de();
+    struct collective_correction corrections[] = {{2, 1e6, 2}, {2, 16e6, 1}, {8, 1e6, 4}, {8, 16e6, 1}};
+    cluster.levels[0].collectives[COLLECTIVE_ALL_GATHER] =
+        (struct collective_constants){.known = true,
+                                      .latency_seconds = 10e-6,
+                                      .bandwidth_bytes_per_second = 200e9,
+                                      .from = "measured",
+                                      .corrections = corrections,
+                                      .correction_count = 4};
+    static const struct {
+        double bytes;
+        int64_t members;
+        double factor;
+    } expected[] = {{1e6, 2, 2}, {16e6, 2, 1}, {4e6, 2, 1.5}, {1e3, 2, 2}, {1e9, 2, 1},
+                    {1e6, 8, 4}, {1e6, 4, 3},  {4e6, 8, 2.5}, {4e6, 4, 2}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        struct collective c = collective(COLLECTIVE_ALL_GATHER, expected[i].bytes, expected[i].members, 1);
+        struct collective_estimate estimate;
+        collective_estimate(&cluster, &c, &estimate);
+        assert_near(estimate.correction, expected[i].factor, 1e-9);
+        assert_near(estimate.seconds, expected[i].factor * (10e-6 + collective_bus_bytes(&c) / 200e9), 1e-9);
+        assert_near(collective_seconds(&cluster, &c), estimate.seconds, 1e-12);
+    }
+    struct collective c = collective(COLLECTIVE_ALL_GATHER, 1e6, 16, 1); /* another level, without any */
+    struct collective_estimate estimate;
+    char origin[COLLECTIVE_ORIGIN_TEXT];
+    collective_estimate(&cluster, &c, &estimate);
+    assert_near(estimate.correction, 1, 1e-12);
+    assert_string_equal(collective_origin(&estimate, origin), "datasheet");
+    c.group.size = 8;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(collective_origin(&estimate, origin), "measured, x 4 at this size");
+}
+
 /* A pair alone measured 12 GB/s; 8 devices behind 4 ports of 12.5 GB/s have 6.25 each when all send. */
 static void a_measured_pair_shares_the_ports(void **state) {
     (void)state;
@@ -259,6 +297,7 @@ int main(void) {
         cmocka_unit_test(the_slowest_pair_of_a_chain_counts),
         cmocka_unit_test(a_straddling_group_pays_the_outer_level),
         cmocka_unit_test(measured_constants_of_an_outer_level_count),
+        cmocka_unit_test(measured_times_correct_the_constants),
         cmocka_unit_test(a_measured_pair_shares_the_ports),
         cmocka_unit_test(better_networks_never_cost_more),
         cmocka_unit_test(small_all_reduces_go_by_tree),

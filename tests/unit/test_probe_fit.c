@@ -45,39 +45,6 @@ static void test_settled(void **state) {
     assert_false(summary_settled(values, 20, 0.02));
 }
 
-static void test_link(void **state) {
-    (void)state;
-    struct fit_point points[24] = {{0}};
-    uint32_t random = 1;
-    size_t count = 0;
-    for (double bytes = 1; bytes <= 4194304; bytes *= 4) {
-        double seconds = 350e-6 + bytes / 25e6;
-        points[count++] = (struct fit_point){bytes, seconds * (1 + 0.01 * noise(&random))};
-        points[count++] = (struct fit_point){bytes, seconds * (1 + 0.01 * noise(&random))};
-    }
-    points[3].seconds *= 10; /* two outliers must not matter */
-    points[20].seconds *= 3;
-    struct fit_link fit;
-    assert_true(fit_link(points, count, &fit));
-    assert_near(fit.latency_seconds, 350e-6, 0.02);
-    assert_near(fit.bandwidth_bytes_per_second, 25e6, 0.02);
-    assert_true(fit.median_error < 0.02);
-    assert_near(fit.largest_error, 0.9, 0.03);
-}
-
-static void test_link_refuses(void **state) {
-    (void)state;
-    struct fit_link fit;
-    const struct fit_point one[] = {{8, 1e-6}};
-    assert_false(fit_link(one, 1, &fit));
-    const struct fit_point same[] = {{8, 1e-6}, {8, 2e-6}};
-    assert_false(fit_link(same, 2, &fit));
-    const struct fit_point zero[] = {{8, 0}, {16, 1e-6}};
-    assert_false(fit_link(zero, 2, &fit));
-    const struct fit_point falling[] = {{8, 2e-6}, {1024, 1e-6}};
-    assert_false(fit_link(falling, 2, &fit));
-}
-
 static void test_bus_volume(void **state) {
     (void)state;
     assert_near(fit_bus_volume(COLLECTIVE_ALL_REDUCE, 8, 4), 12, 0);
@@ -102,7 +69,7 @@ static void test_collective(void **state) {
         for (double bytes = 1024; bytes <= 1e9; bytes *= 4) {
             double volume = fit_bus_volume(COLLECTIVE_ALL_GATHER, bytes, members);
             double seconds = fit_collective_seconds(&truth, members, volume) * (1 + 0.02 * noise(&random));
-            points[count++] = (struct fit_collective_point){members, volume, seconds};
+            points[count++] = (struct fit_collective_point){members, bytes, volume, seconds};
         }
     }
     points[5].seconds *= 4;
@@ -130,7 +97,7 @@ static void test_collective_out_of_the_cache(void **state) {
     double fastest = 0;
     for (size_t i = 0; i < 5; i++) {
         double volume = fit_bus_volume(COLLECTIVE_ALL_GATHER, seconds[i][0], 2);
-        points[i] = (struct fit_collective_point){2, volume, seconds[i][1]};
+        points[i] = (struct fit_collective_point){2, seconds[i][0], volume, seconds[i][1]};
         fastest = fmax(fastest, volume / seconds[i][1]);
     }
     struct collective_constants fitted;
@@ -140,26 +107,46 @@ static void test_collective_out_of_the_cache(void **state) {
     assert_true(median_error < 0.5);
 }
 
-/* Times of the form itself are predicted from the others; one that is off is not, and spoils no other. */
-static void test_held_out(void **state) {
+/* Times that switch from one line to another, as from one algorithm to the next: what was measured comes out
+ * again, and between the sizes and groups what lies between; beyond them the nearest counts. */
+static void test_corrections(void **state) {
     (void)state;
-    const struct collective_constants truth = {
-        .latency_seconds = 20e-6, .bandwidth_bytes_per_second = 100e6, .ramp_seconds = 0};
-    struct fit_collective_point points[6];
-    double errors[6];
-    for (size_t i = 0; i < 6; i++) {
-        double bytes = 1024 * pow(8, (double)i);
-        points[i] = (struct fit_collective_point){4, bytes, fit_collective_seconds(&truth, 4, bytes)};
+    struct fit_collective_point points[30];
+    struct collective_correction corrections[30];
+    struct collective_constants fitted;
+    size_t count = 0;
+    double median_error;
+    for (int members = 2; members <= 8; members *= 4) {
+        for (double bytes = 1024; bytes < 1e7; bytes *= 4) {
+            double volume = fit_bus_volume(COLLECTIVE_ALL_GATHER, bytes, members);
+            double seconds =
+                bytes <= 65536 ? 30e-6 * members + volume / 1e9 : 200e-6 * members + volume / 4e9;
+            points[count++] = (struct fit_collective_point){members, bytes, volume, seconds};
+        }
     }
-    assert_int_equal(fit_held_out(points, 6, errors), 6);
-    for (size_t i = 0; i < 6; i++) {
-        assert_true(errors[i] < 0.01);
+    points[count] = points[0]; /* a second look at the same */
+    points[count++].seconds *= 1.02;
+    assert_true(fit_collective(points, count, &fitted, &median_error));
+    fitted.corrections = corrections;
+    fitted.correction_count = fit_corrections(points, count, &fitted, corrections);
+    assert_int_equal(fitted.correction_count, count - 1);
+    size_t first;
+    assert_true(collective_corrections_sorted(corrections, fitted.correction_count, &first));
+    for (size_t p = 0; p < count; p++) {
+        assert_near(fit_corrected_seconds(&fitted, points[p].members, points[p].message_bytes,
+                                          points[p].volume_bytes),
+                    points[p].seconds, 0.011);
     }
-    points[3].seconds *= 2;
-    assert_int_equal(fit_held_out(points, 6, errors), 6);
-    assert_near(errors[3], 0.5, 0.02);
-    assert_true(errors[2] < 0.05);
-    assert_int_equal(fit_held_out(points, 2, errors), 0);
+    double between = fit_bus_volume(COLLECTIVE_ALL_GATHER, 32768, 8);
+    assert_near(fit_corrected_seconds(&fitted, 8, 32768, between), 240e-6 + between / 1e9, 0.1);
+    between = fit_bus_volume(COLLECTIVE_ALL_GATHER, 4096, 4);
+    assert_near(fit_corrected_seconds(&fitted, 4, 4096, between), 120e-6 + between / 1e9, 0.15);
+    double last = corrections[fitted.correction_count - 1].factor;
+    assert_near(fit_corrected_seconds(&fitted, 64, 1e9, 1e9) / fit_collective_seconds(&fitted, 64, 1e9), last,
+                1e-9);
+    fitted.correction_count = 0;
+    assert_near(fit_corrected_seconds(&fitted, 3, 4096, 4096), fit_collective_seconds(&fitted, 3, 4096),
+                1e-12);
 }
 
 static void test_collective_of_one_size(void **state) {
@@ -167,7 +154,7 @@ static void test_collective_of_one_size(void **state) {
     struct fit_collective_point points[10];
     for (size_t i = 0; i < 10; i++) {
         double volume = pow(8, (double)i);
-        points[i] = (struct fit_collective_point){4, volume, 20e-6 + volume / 1e9};
+        points[i] = (struct fit_collective_point){4, volume, volume, 20e-6 + volume / 1e9};
     }
     struct collective_constants fitted;
     double median_error;
@@ -184,12 +171,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_settled),
-        cmocka_unit_test(test_link),
-        cmocka_unit_test(test_link_refuses),
         cmocka_unit_test(test_bus_volume),
         cmocka_unit_test(test_collective),
         cmocka_unit_test(test_collective_out_of_the_cache),
-        cmocka_unit_test(test_held_out),
+        cmocka_unit_test(test_corrections),
         cmocka_unit_test(test_collective_of_one_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,8 +132,11 @@ static void test_constants_follow(void **state) {
     hosts[3].bandwidth_factor = 0.25;
     hosts[3].latency_factor = 3;
     for (int i = 0; i < COLLECTIVE_COUNT; i++)
-        cluster.levels[2].collectives[i] =
-            (struct collective_constants){true, 10e-6, 1e-6, 20e9, 0, 4e-6, NULL};
+        cluster.levels[2].collectives[i] = (struct collective_constants){.known = true,
+                                                                         .latency_seconds = 10e-6,
+                                                                         .latency_per_member_seconds = 1e-6,
+                                                                         .bandwidth_bytes_per_second = 20e9,
+                                                                         .ramp_seconds = 4e-6};
     slow_hosts_find(&cluster, *state, &slow);
     const struct cluster *all = slow_hosts_cluster(&slow, &cluster, 1, *state);
     const struct collective_constants *sum = &all->levels[2].collectives[COLLECTIVE_ALL_REDUCE],

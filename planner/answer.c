@@ -167,6 +167,25 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
     return posed;
 }
 
+/* Says what a best plan gains by moving things out: no run that did so was measured. */
+static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
+    const struct layout_request asked = problem->search.request;
+    struct size_result sums = {0};
+    if (best->layout.offload == OFFLOAD_NONE || asked.keys[LAYOUT_OFFLOAD].count > 0) {
+        return;
+    }
+    layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+    const struct plan *plain = size_faster(problem, best->devices, NULL, 1, &sums);
+    problem->search.request = asked;
+    add_sums(answer, &sums);
+    if (plain) {
+        problem_note(problem, "without offload the best takes %.3g %% longer (--layout offload=none)",
+                     100 * (size_time(plain) / size_time(best) - 1));
+    } else {
+        problem_note(problem, "nothing fits without offload");
+    }
+}
+
 static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
     struct search_result result;
     int64_t asked = problem->devices_from;
@@ -190,6 +209,9 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
     }
     if (posed) {
         take_plans(answer, &result, problem->search.top);
+    }
+    if (posed && result.plan_count > 0) {
+        note_offload(problem, result.plans, answer);
     }
     return posed;
 }

@@ -99,6 +99,11 @@ struct memory_parts;
 double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,
                           struct pipeline_work *work);
 
+/* Of layouts that recompute in full this share of the layers of each virtual stage, its first ones, or more:
+ * the share of what full recompute of all adds that they take at least. */
+double cost_recomputed_share(const struct cost_context *context, double share);
+void cost_blend_work(struct pipeline_work *work, const struct pipeline_work *other, double share);
+
 /* What turns the work of a micro-batch into a step: the same for all layouts that share tp, pp, cp, dp and
  * micro-batch. */
 struct cost_pace {

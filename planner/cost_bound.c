@@ -1,6 +1,8 @@
 /* Bounds: what all stages do for a micro-batch is dealt to them as evenly as can be. */
 #include "planner/cost.h"
 
+#include <math.h>
+
 #include "planner/cost_parts.h"
 
 static void add_block(const struct cost_context *context, const struct layout *layout, enum block block,
@@ -139,6 +141,22 @@ double cost_row_work(const struct cost_row_work *work, const struct expert_split
         return work->others;
     return work->others + work->layers * cost_routed_seconds(work->row, split, any_order,
                                                              work->forward_passes, work->exchange_share);
+}
+
+/* Layers with experts, where there are any, are what counts: the others may come first. */
+double cost_recomputed_share(const struct cost_context *context, double share) {
+    double layers = (double)context->model->layers, further = (double)context->model->mtp_layers;
+    double experts = (double)context->experts_before[context->model->layers];
+    double recomputed = share * layers;
+    if (experts > 0)
+        return fmax(0, recomputed - (layers - experts)) / (experts + further);
+    return recomputed / (layers + further);
+}
+
+void cost_blend_work(struct pipeline_work *work, const struct pipeline_work *other, double share) {
+    work->forward += share * (other->forward - work->forward);
+    work->backward_input += share * (other->backward_input - work->backward_input);
+    work->backward_weight += share * (other->backward_weight - work->backward_weight);
 }
 
 void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace) {

@@ -264,6 +264,18 @@ void layout_deal(const struct layout *layout, const struct model *model, struct 
     }
 }
 
+/* Those between the ends have the same, but for longer ones in front. */
+int64_t layout_most_chunk_layers(const struct layout *layout, const struct model *model) {
+    const int64_t chunks = product(layout->pp, layout->vpp);
+    const int64_t places[] = {0, chunks > 2 ? 1 : 0, chunks - 1};
+    int64_t most = 0;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const int64_t layers = layout_chunk_layers(layout, model, places[i]);
+        most = layers > most ? layers : most;
+    }
+    return most;
+}
+
 int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk) {
     struct layout_dealing dealing;
     layout_deal(layout, model, &dealing);

@@ -161,6 +161,9 @@ int64_t layout_chunk_layers(const struct layout *layout, const struct model *mod
 /* True where embedding, loss and further predictions count as layers, since `chunks` divides the sum. */
 bool layout_counts_ends(const struct model *model, int64_t chunks);
 
+/* The most layers on any virtual stage. */
+int64_t layout_most_chunk_layers(const struct layout *layout, const struct model *model);
+
 /* Of those the first ones that full recompute is limited to; 0 where it isn't. */
 int64_t layout_recomputed_layers(const struct layout *layout, const struct model *model, int64_t chunk);
 

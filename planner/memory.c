@@ -340,6 +340,20 @@ void memory_parts_use(const struct memory_parts *parts, const struct cluster *cl
     memory_place(cluster, layout_devices(parts->layout), use);
 }
 
+double memory_parts_layer_bytes(const struct memory_parts *parts) {
+    const struct layout *layout = parts->layout;
+    int64_t stages = layout->schedule == SCHEDULE_DUALPIPE ? layout->pp : 1, most = 0;
+    double freed = 0;
+    for (int64_t stage = 0; stage < stages; stage++) { /* the first has most in flight */
+        int64_t passes = memory_in_flight(layout, parts->micro_batches, stage);
+        most = passes > most ? passes : most;
+    }
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+        freed = fmax(freed, parts->activations[kind].whole - parts->activations[kind].checkpoint);
+    most += 1; /* exchanges hidden behind another micro-batch */
+    return (double)most * freed * (1 + FRAGMENTATION) * (1 + MARGIN);
+}
+
 double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept) {
     /* Two stages are enough for a bound: the first, and the second, which may have a layer more. */
     int64_t stages = parts->layout->pp > 1 ? 2 : 1;

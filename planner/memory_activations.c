@@ -271,6 +271,14 @@ int64_t memory_in_flight(const struct layout *layout, int64_t micro_batches, int
     return count;
 }
 
+void memory_parts_follow(const struct memory_parts *like, const struct layout *layout,
+                         struct memory_parts *parts) {
+    *parts = *like;
+    parts->layout = layout;
+    parts->sequence_share = layout->sequence_parallel ? (double)layout->tp : 1;
+    memory_activations_init(parts);
+}
+
 void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,
                        const struct layout *layout) {
     *parts = (struct memory_parts){.model = model, .training = training, .layout = layout};

@@ -60,6 +60,10 @@ struct stage_memory {
 void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,
                        const struct layout *layout);
 
+/* The same of a layout that differs from that of `like` in sequence parallelism and recompute alone. */
+void memory_parts_follow(const struct memory_parts *like, const struct layout *layout,
+                         struct memory_parts *parts);
+
 /* memory.c: of the fullest stage. */
 void memory_parts_use(const struct memory_parts *parts, const struct cluster *cluster,
                       struct memory_use *use);
@@ -67,6 +71,9 @@ void memory_parts_use(const struct memory_parts *parts, const struct cluster *cl
  * activations: never more than for all. Without, it needs memory_static_init and memory_sharding_init only.
  */
 double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept);
+
+/* Of full recompute limited to some layers: the most that one more of them a virtual stage frees. */
+double memory_parts_layer_bytes(const struct memory_parts *parts);
 
 /* memory_offload.c */
 void memory_outside(const struct memory_parts *parts, const struct stage_memory *stage,

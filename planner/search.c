@@ -7,9 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "planner/search_bound.h"
-#include "planner/search_leaves.h"
-#include "planner/search_pool.h"
+#include "planner/search_open.h"
 #include "planner/search_queue.h"
 #include "planner/search_space.h"
 #include "planner/search_why.h"
@@ -23,22 +21,6 @@ enum { CONTENDERS = 24, SPARE = 2 };
 
 /* Frames between two calls of `progress`. */
 enum { PROGRESS_STEP = 256 };
-
-struct open_split {
-    size_t place; /* among the frame's splits */
-    struct search_bound bound;
-};
-
-struct search {
-    const struct search_problem *problem;
-    struct arena *arena; /* of the search alone: caches, simulation */
-    struct cost_context *context;
-    struct search_pool contenders, distinct;
-    struct search_result *result;
-    struct open_split *splits; /* of the frame that is open; as many as any frame has */
-    struct search_bound *bounds;
-    bool only_adds; /* cost_offload_only_adds */
-};
 
 static double now_seconds(void) {
     struct timespec time;
@@ -72,7 +54,7 @@ static struct search_bound limits_of(const struct search *search) {
     return (struct search_bound){longest_seconds(search->problem), limit_seconds(search)};
 }
 
-static bool is_pruned(const struct search *search, const struct search_bound *bound) {
+bool search_is_pruned(const struct search *search, const struct search_bound *bound) {
     struct search_bound limits;
     if (search->problem->exhaustive)
         return false;
@@ -81,8 +63,7 @@ static bool is_pruned(const struct search *search, const struct search_bound *bo
            bound->closed_form_seconds > limits.closed_form_seconds;
 }
 
-/* One that is beaten is of no use, but counts. */
-static void evaluate(struct search *search, const struct layout *layout, bool beaten) {
+void search_cost(struct search *search, const struct layout *layout, bool beaten) {
     struct candidate candidate = {.layout = *layout};
     struct step_cost cost;
     cost_evaluate(search->context, layout, PIPELINE_CLOSED_FORM, &cost, NULL);
@@ -92,110 +73,6 @@ static void evaluate(struct search *search, const struct layout *layout, bool be
         return;
     search_pool_add(&search->contenders, &candidate);
     search_pool_add(&search->distinct, &candidate);
-}
-
-/* Whether a layout that moves less out, and else is the same, fits: where moving only adds time, it is
- * faster, or as fast and the first by its keys. What gradients and weights add is weighed against an update
- * that needs no exchange any more, so those are left alone. */
-static bool is_beaten(enum offload offload, unsigned fitting) {
-    switch (offload) {
-    case OFFLOAD_NONE:
-    case OFFLOAD_GRADIENTS:
-    case OFFLOAD_WEIGHTS:
-    case OFFLOAD_COUNT:
-        break;
-    case OFFLOAD_ACTIVATIONS:
-    case OFFLOAD_OPTIMIZER:
-        return (fitting & 1U << OFFLOAD_NONE) != 0;
-    case OFFLOAD_OPTIMIZER_ACTIVATIONS:
-        return (fitting & (1U << OFFLOAD_NONE | 1U << OFFLOAD_ACTIVATIONS | 1U << OFFLOAD_OPTIMIZER)) != 0;
-    case OFFLOAD_GRADIENTS_ACTIVATIONS:
-        return (fitting & 1U << OFFLOAD_GRADIENTS) != 0;
-    case OFFLOAD_WEIGHTS_ACTIVATIONS:
-        return (fitting & 1U << OFFLOAD_WEIGHTS) != 0;
-    }
-    return false;
-}
-
-/* All overlaps of a leaf in the orders that are of use. `fitting`: what of it may be moved out to fit, each a
- * bit 1 << enum offload, as far as it was looked at. */
-static void open_leaf(struct search *search, const struct cost_pace *pace, struct leaves *leaves,
-                      size_t index, unsigned *fitting) {
-    const struct split_choices *choices = leaves->choices;
-    struct layout layout = leaves->layouts[index];
-    bool useful[ORDER_COUNT];
-    size_t useful_count = 0;
-    bool beaten = search->only_adds && is_beaten(layout.offload, *fitting);
-    struct memory_use use;
-    if (beaten && !search->problem->exhaustive) {
-        search->result->pruned += (int64_t)(choices->order_count * choices->overlap_count);
-        return;
-    }
-    for (size_t i = 0; i < choices->order_count; i++) {
-        struct search_bound bound = {0};
-        if (!search->problem->exhaustive)
-            leaves_bound(leaves, search->context, pace, index, i, &bound);
-        useful[i] = !is_pruned(search, &bound);
-        useful_count += useful[i];
-    }
-    search->result->pruned += (int64_t)((choices->order_count - useful_count) * choices->overlap_count);
-    if (useful_count == 0)
-        return;
-    leaves_memory(leaves, index, &use);
-    if (!memory_fits(&use))
-        return;
-    *fitting |= 1U << layout.offload;
-    search->result->feasible += (int64_t)(useful_count * choices->overlap_count);
-    for (size_t i = 0; i < choices->order_count; i++)
-        for (size_t j = 0; useful[i] && j < choices->overlap_count; j++) {
-            layout.order = choices->orders[i];
-            layout.overlap = choices->overlaps[j];
-            evaluate(search, &layout, beaten);
-        }
-}
-
-/* Variants that are of use, with their memory's parts reckoned. */
-static void make_leaves(struct search *search, const struct open_frame *open, size_t place,
-                        const struct split_choices *choices, struct leaves *leaves) {
-    struct layout variants[SPLIT_MAX_VARIANTS];
-    size_t count = split_variants(choices, variants);
-    leaves_init(leaves, search->problem, choices);
-    for (size_t i = 0; i < count; i++) {
-        struct search_bound bound = {0};
-        if ((int)variants[i].recompute < open->modes.least_recompute[variants[i].sequence_parallel])
-            continue;
-        if (!search->problem->exhaustive)
-            search_bound_variant(search->problem, search->context, open, place, &variants[i], &bound);
-        if (is_pruned(search, &bound))
-            search->result->pruned += split_choices_count(choices) / (int64_t)count;
-        else
-            leaves_add(leaves, &variants[i]);
-    }
-}
-
-/* The leaves of a schedule and sharding, from little moved out to much. */
-static void open_leaves(struct search *search, const struct open_frame *open, struct leaves *leaves,
-                        size_t schedule, size_t sharding) {
-    const struct split_choices *choices = leaves->choices;
-    unsigned fitting[SPLIT_MAX_VARIANTS] = {0};
-    for (size_t i = 0; i < choices->offload_count; i++) {
-        leaves_choose(leaves, schedule, sharding, choices->offloads[i]);
-        if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes)
-            continue;
-        for (size_t leaf = 0; leaf < leaves->count; leaf++)
-            open_leaf(search, &open->pace, leaves, leaf, &fitting[leaf]);
-    }
-}
-
-static void open_split(struct search *search, const struct open_frame *open, size_t place,
-                       const struct split_choices *choices) {
-    struct leaves leaves;
-    make_leaves(search, open, place, choices, &leaves);
-    if (leaves.count == 0)
-        return;
-    for (size_t i = 0; i < choices->schedule_count; i++)
-        for (size_t j = 0; j < choices->sharding_count; j++)
-            open_leaves(search, open, &leaves, i, j);
 }
 
 static int compare_seconds(double a, double b) {
@@ -227,7 +104,7 @@ static size_t order_splits(struct search *search, const struct open_frame *open,
         search_bound_splits(problem, search->context, open, &limits, search->bounds);
     }
     for (size_t i = 0; i < open->split_count; i++) {
-        if (problem->exhaustive || !is_pruned(search, &search->bounds[i]))
+        if (problem->exhaustive || !search_is_pruned(search, &search->bounds[i]))
             search->splits[kept++] = (struct open_split){i, search->bounds[i]};
         else if (choose_split(search, open, i, choices))
             search->result->pruned += split_choices_count(choices);
@@ -243,10 +120,10 @@ static void open_splits(struct search *search, const struct open_frame *open, st
         const struct open_split *split = &search->splits[i];
         if (!choose_split(search, open, split->place, choices))
             continue;
-        if (is_pruned(search, &split->bound))
+        if (search_is_pruned(search, &split->bound))
             search->result->pruned += split_choices_count(choices);
         else if (search_split_has_room(search->problem, choices))
-            open_split(search, open, split->place, choices);
+            search_open_split(search, open, split->place, choices);
     }
 }
 
@@ -269,10 +146,10 @@ static void open_frame(struct search *search, const struct search_space *space, 
             return;
         set_pace(search, &open);
         search_bound_frame(problem, search->context, &open, &bound);
-        if (!is_pruned(search, &bound))
+        if (!search_is_pruned(search, &bound))
             search_bound_closer(problem, search->context, &open, &bound);
     }
-    if (is_pruned(search, &bound))
+    if (search_is_pruned(search, &bound))
         search->result->pruned += frame->leaves;
     else if (choose_split(search, &open, 0, &choices))
         open_splits(search, &open, &choices);
@@ -316,7 +193,7 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
     while (queue.count > 0 && queue.items[0].seconds <= limit_seconds(search)) {
         const struct frame *frame = &space->frames[search_queue_take(&queue).index];
         show_progress(search, space->count - queue.count, space->count);
-        if (is_pruned(search, &frame->bound))
+        if (search_is_pruned(search, &frame->bound))
             search->result->pruned += frame->leaves;
         else
             open_frame(search, space, offloads, frame);

@@ -109,7 +109,7 @@ static bool set_mode(const struct search_problem *problem, const struct search_m
     layout->overlap = most_overlap(problem);
     layout->sequence_parallel = sequence_parallel != 0;
     layout->recompute = (enum recompute)modes->least_recompute[sequence_parallel];
-    if (problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count > 0)
+    if (problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count > 0 || modes->partial[sequence_parallel])
         layout->recompute = RECOMPUTE_NONE; /* no less than none is needed for some layers */
     return true;
 }

@@ -1,5 +1,7 @@
 #include "planner/search_leaves.h"
 
+#include <math.h>
+
 void leaves_init(struct leaves *leaves, const struct search_problem *problem,
                  const struct split_choices *choices) {
     leaves->problem = problem;
@@ -7,12 +9,16 @@ void leaves_init(struct leaves *leaves, const struct search_problem *problem,
     leaves->count = 0;
 }
 
-void leaves_add(struct leaves *leaves, const struct layout *variant) {
+void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial) {
     const struct search_problem *problem = leaves->problem;
     struct layout *layout = &leaves->layouts[leaves->count];
     *layout = *variant;
-    memory_parts_init(&leaves->parts[leaves->count], problem->model, &problem->training, layout);
+    if (leaves->count == 0)
+        memory_parts_init(&leaves->parts[0], problem->model, &problem->training, layout);
+    else
+        memory_parts_follow(&leaves->parts[0], layout, &leaves->parts[leaves->count]);
     leaves->has_work[leaves->count] = false;
+    leaves->partial[leaves->count] = partial;
     leaves->count++;
 }
 
@@ -26,6 +32,9 @@ static const struct pipeline_work *work_of(struct leaves *leaves, struct cost_co
             struct layout layout = leaves->layouts[index];
             layout.order = choices->orders[i];
             cost_least_work(context, &layout, &work[i]);
+            layout.recompute_layers = 0;
+            if (leaves->partial[index])
+                cost_least_work(context, &layout, &leaves->whole_work[index][i]);
         }
     leaves->has_work[index] = leaves->layouts[index].schedule != SCHEDULE_DUALPIPE;
     return work;
@@ -35,6 +44,9 @@ void leaves_bound(struct leaves *leaves, struct cost_context *context, const str
                   size_t index, size_t order, struct search_bound *bound) {
     const struct layout *layout = &leaves->layouts[index];
     struct pipeline_work work = work_of(leaves, context, index)[order];
+    double share = (double)layout->recompute_layers / (double)leaves->chunk_layers;
+    if (leaves->partial[index])
+        cost_blend_work(&work, &leaves->whole_work[index][order], cost_recomputed_share(context, share));
     double update =
         layout->offload == OFFLOAD_NONE ? 0 : cost_least_offload(context, &leaves->parts[index], &work);
     bound->step_seconds = cost_bound(pace, &work) + update;
@@ -43,6 +55,7 @@ void leaves_bound(struct leaves *leaves, struct cost_context *context, const str
 
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload) {
     const struct split_choices *choices = leaves->choices;
+    leaves->chunk_layers = choices->schedules[schedule].partials + 1;
     for (size_t i = 0; i < leaves->count; i++) {
         struct layout *layout = &leaves->layouts[i];
         layout->schedule = choices->schedules[schedule].schedule;
@@ -66,4 +79,35 @@ double leaves_least_bytes(const struct leaves *leaves) {
 
 void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use) {
     memory_parts_use(&leaves->parts[index], leaves->problem->cluster, use);
+}
+
+void leaves_limit(struct leaves *leaves, size_t index, int64_t layers) {
+    leaves->layouts[index].recompute_layers = layers;
+}
+
+int64_t leaves_least_layers(const struct leaves *leaves, size_t index, const struct memory_use *use) {
+    double over = use->per_device_bytes - use->capacity_bytes;
+    double least = over / memory_parts_layer_bytes(&leaves->parts[index]);
+    if (over <= 0 || least > (double)leaves->chunk_layers)
+        return leaves
+            ->chunk_layers; /* it is not the device that has no room, or all of them free too little */
+    return least > 1 ? (int64_t)ceil(least) : 1;
+}
+
+/* From one number to the next that may fit: what is too much is freed by so many layers at the earliest. */
+int64_t leaves_fewest_layers(struct leaves *leaves, size_t index, int64_t most, struct memory_use *use) {
+    double freed = memory_parts_layer_bytes(&leaves->parts[index]);
+    int64_t layers = leaves->layouts[index].recompute_layers;
+    while (layers <= most) {
+        double over;
+        leaves_limit(leaves, index, layers);
+        leaves_memory(leaves, index, use);
+        over = use->per_device_bytes - use->capacity_bytes;
+        if (memory_fits(use))
+            return layers;
+        if (over <= 0 || over > (double)most * freed) /* the host has no room, or they don't free enough */
+            return 0;
+        layers += over > freed ? (int64_t)ceil(over / freed) : 1;
+    }
+    return 0;
 }

@@ -12,16 +12,31 @@ struct leaves {
     struct memory_parts parts[SPLIT_MAX_VARIANTS]; /* each points at its layout */
     struct pipeline_work work[SPLIT_MAX_VARIANTS]
                              [ORDER_COUNT]; /* by place in choices->orders, where reckoned */
+    struct pipeline_work whole_work[SPLIT_MAX_VARIANTS]
+                                   [ORDER_COUNT]; /* of partial ones, if all were recomputed */
     bool has_work[SPLIT_MAX_VARIANTS];
+    bool partial[SPLIT_MAX_VARIANTS]; /* recompute of some layers, as many as leaves_limit says */
     size_t count;
+    int64_t chunk_layers; /* the most of any virtual stage, of the schedule that is chosen */
 };
 
 /* None yet. */
 void leaves_init(struct leaves *leaves, const struct search_problem *problem,
                  const struct split_choices *choices);
 
-/* Adds a variant of the split: its sequence parallelism and recompute. */
-void leaves_add(struct leaves *leaves, const struct layout *variant);
+/* Adds a variant of the split: its sequence parallelism and recompute, of some layers or not. */
+void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial);
+
+/* How many layers of a virtual stage at least are to be recomputed, where variant `index` recomputes none and
+ * needs more than there is. */
+int64_t leaves_least_layers(const struct leaves *leaves, size_t index, const struct memory_use *use);
+
+/* Sets how many layers a partial variant recomputes. */
+void leaves_limit(struct leaves *leaves, size_t index, int64_t layers);
+
+/* The fewest layers, from that one to `most`, with which a partial variant fits, which it is limited to then,
+ * with its memory; 0 where it never does. */
+int64_t leaves_fewest_layers(struct leaves *leaves, size_t index, int64_t most, struct memory_use *use);
 
 /* Sets the schedule, sharding and offload that the following calls are about. */
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload);
@@ -29,7 +44,8 @@ void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum
 /* Bytes that are held against the device, without activations: no leaf of the choice needs less. */
 double leaves_least_bytes(const struct leaves *leaves);
 
-/* Bounds of variant `index` < count in the order of the ranks at place `order` of the choices. */
+/* Bounds of variant `index` < count, of a partial one with as many layers as it is limited to, in the order
+ * of the ranks at place `order` of the choices. */
 void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
                   size_t index, size_t order, struct search_bound *bound);
 

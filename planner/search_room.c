@@ -51,6 +51,7 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
         bool possible = (value == 0 || frame->tp > 1) && allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
         *recompute = possible ? RECOMPUTE_NONE : RECOMPUTE_COUNT;
         any = next_mode(problem, recompute) || any;
+        modes->partial[value] = false; /* no more than none */
     }
     return any;
 }
@@ -80,6 +81,8 @@ bool search_modes_with_room(const struct search_problem *problem, const struct s
                 break;
             (*recompute)++;
         }
+        modes->partial[value] =
+            *recompute > RECOMPUTE_NONE && *recompute < RECOMPUTE_COUNT && search_has_partials(problem);
         any = any || *recompute < RECOMPUTE_COUNT;
     }
     return any;

@@ -8,6 +8,7 @@
  * order); RECOMPUTE_COUNT: none is. */
 struct search_modes {
     int least_recompute[2];
+    bool partial[2]; /* some layers may be recomputed in full where that says more than none are */
 };
 
 /* All that the request allows. False when that is nothing. */

@@ -19,6 +19,10 @@ static bool is_valid(const struct search_problem *problem, const struct layout *
                         NULL, 0);
 }
 
+bool search_has_partials(const struct search_problem *problem) {
+    return !is_given(problem, LAYOUT_RECOMPUTE) && !is_given(problem, LAYOUT_RECOMPUTE_LAYERS);
+}
+
 static void add_schedule(const struct search_problem *problem, struct layout layout, enum schedule schedule,
                          int64_t vpp, struct split_choices *choices) {
     layout.schedule = schedule;
@@ -27,6 +31,8 @@ static void add_schedule(const struct search_problem *problem, struct layout lay
         return;
     choices->schedules[choices->schedule_count].schedule = schedule;
     choices->schedules[choices->schedule_count].vpp = vpp;
+    choices->schedules[choices->schedule_count].partials =
+        search_has_partials(problem) ? layout_most_chunk_layers(&layout, problem->model) - 1 : 0;
     choices->schedule_count++;
 }
 
@@ -152,14 +158,21 @@ static void add_recompute(const struct search_problem *problem, enum recompute m
         return;
     choices->recomputes[choices->recompute_count].mode = mode;
     choices->recomputes[choices->recompute_count].layers = layers;
+    choices->recomputes[choices->recompute_count].partial = false;
     choices->recompute_count++;
 }
 
+/* In the order of what they repeat. */
 static void make_recomputes(const struct search_problem *problem, struct split_choices *choices) {
     choices->recompute_count = 0;
-    for (int mode = 0; mode < RECOMPUTE_COUNT; mode++)
+    for (int mode = 0; mode < RECOMPUTE_COUNT; mode++) {
+        if (mode == RECOMPUTE_FULL && search_has_partials(problem)) {
+            add_recompute(problem, RECOMPUTE_FULL, 1, choices);
+            choices->recomputes[choices->recompute_count - 1].partial = true;
+        }
         if (allows(problem, LAYOUT_RECOMPUTE, mode) && allows(problem, LAYOUT_RECOMPUTE_LAYERS, 0))
             add_recompute(problem, (enum recompute)mode, 0, choices);
+    }
     for (size_t i = 0; i < problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count; i++)
         if (problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].values[i] > 0 &&
             allows(problem, LAYOUT_RECOMPUTE, RECOMPUTE_FULL))
@@ -201,15 +214,17 @@ static void make_others(const struct search_problem *problem, unsigned offloads,
                         struct split_choices *choices) {
     const struct layout *base = &choices->base;
     bool order_matters = base->pp > 1 && base->dp > 1;
-    choices->order_count = choices->offload_count = 0;
+    choices->order_count = choices->offload_count = choices->keeping_count = 0;
     for (int order = 0; order < ORDER_COUNT; order++)
         if (is_given(problem, LAYOUT_ORDER) ? allows(problem, LAYOUT_ORDER, order)
                                             : order == 0 || order_matters)
             choices->orders[choices->order_count++] = (enum rank_order)order;
     for (int value = 0; value < OFFLOAD_COUNT; value++)
         if (is_given(problem, LAYOUT_OFFLOAD) ? allows(problem, LAYOUT_OFFLOAD, value)
-                                              : (offloads & 1U << value) != 0)
+                                              : (offloads & 1U << value) != 0) {
             choices->offloads[choices->offload_count++] = (enum offload)value;
+            choices->keeping_count += !offload_activations((enum offload)value);
+        }
 }
 
 static void make_all_but_schedules(const struct search_problem *problem, unsigned offloads,
@@ -221,10 +236,26 @@ static void make_all_but_schedules(const struct search_problem *problem, unsigne
     make_others(problem, offloads, choices);
 }
 
+/* Of all schedules and what is moved out. */
+static int64_t recompute_count(const struct split_choices *choices, size_t recompute) {
+    int64_t partials = 0;
+    if (!choices->recomputes[recompute].partial)
+        return (int64_t)(choices->schedule_count * choices->offload_count);
+    for (size_t i = 0; i < choices->schedule_count; i++)
+        partials += choices->schedules[i].partials;
+    return partials * (int64_t)choices->keeping_count;
+}
+
+int64_t split_recompute_count(const struct split_choices *choices, size_t recompute) {
+    return (int64_t)(choices->sharding_count * choices->order_count * choices->overlap_count) *
+           recompute_count(choices, recompute);
+}
+
 int64_t split_choices_count(const struct split_choices *choices) {
-    return (int64_t)(choices->schedule_count * choices->sharding_count * choices->recompute_count *
-                     choices->sequence_parallel_count * choices->order_count * choices->overlap_count *
-                     choices->offload_count);
+    int64_t count = 0;
+    for (size_t i = 0; i < choices->recompute_count; i++)
+        count += split_recompute_count(choices, i);
+    return count * (int64_t)choices->sequence_parallel_count;
 }
 
 bool split_choices_make(const struct search_problem *problem, unsigned offloads, const struct layout *split,
@@ -270,7 +301,7 @@ enum { MICRO_BATCH_CLASSES = 16 };
 
 struct schedules_known {
     bool known;
-    int64_t count;
+    int64_t count, partials; /* of all of them */
     struct frame_schedules schedules;
 };
 
@@ -339,6 +370,7 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
     *known = (struct schedules_known){
         .known = true, .count = (int64_t)choices.schedule_count, .schedules = {.most_chunks = 1}};
     for (size_t i = 0; i < choices.schedule_count; i++) {
+        known->partials += choices.schedules[i].partials;
         known->schedules.mask |= 1U << choices.schedules[i].schedule;
         if (choices.schedules[i].vpp > known->schedules.most_chunks)
             known->schedules.most_chunks = (int32_t)choices.schedules[i].vpp;
@@ -353,26 +385,41 @@ static void set_thriftiest(const struct split_choices *choices, struct frame *fr
     frame->offload = (int32_t)layout.offload;
 }
 
-/* Leaves of all splits of a frame, a schedule. Splits differ only where ZeRO has experts alone to divide. */
-static int64_t leaves_a_schedule(const struct builder *builder, struct frame *frame) {
+/* Leaves of all splits of a frame: of each schedule, and of each of its partials. */
+struct frame_leaves {
+    int64_t whole, partial;
+};
+
+/* Splits differ only where ZeRO has experts alone to divide. */
+static struct frame_leaves leaves_a_schedule(const struct builder *builder, struct frame *frame) {
     bool equal = frame->dp * frame->cp > 1;
     size_t count;
     const struct expert_split *splits = frame_splits(builder->space, frame, &count);
-    int64_t leaves = 0;
+    struct frame_leaves leaves = {0, 0};
     frame->zero = -1;
     for (size_t i = 0; i < (equal && count > 0 ? 1 : count); i++) {
         struct split_choices choices = {.base = frame_split(frame, &splits[i]), .schedule_count = 1};
+        int64_t whole;
         if (!is_valid(builder->problem, &choices.base))
             continue;
         make_all_but_schedules(builder->problem, builder->offloads, &choices);
-        leaves += split_choices_count(&choices);
-        if (equal && split_choices_count(&choices) > 0)
+        choices.schedules[0].partials = 0;
+        whole = split_choices_count(&choices);
+        leaves.whole += whole;
+        if (equal && whole > 0)
             set_thriftiest(&choices, frame);
+        choices.schedules[0].partials = 1;
+        leaves.partial += split_choices_count(&choices) - whole;
     }
-    return equal ? leaves * (int64_t)count : leaves;
+    if (equal) {
+        leaves.whole *= (int64_t)count;
+        leaves.partial *= (int64_t)count;
+    }
+    return leaves;
 }
 
-static void add_frame(struct builder *builder, struct frame frame, int64_t each, int64_t leaves) {
+static void add_frame(struct builder *builder, struct frame frame, int64_t each,
+                      const struct frame_leaves *leaves) {
     struct search_space *space = builder->space;
     if (frame.micro_batch > each || each % frame.micro_batch != 0)
         return;
@@ -380,7 +427,7 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
     if (known->count == 0)
         return;
     frame.schedules = known->schedules;
-    frame.leaves = known->count * leaves;
+    frame.leaves = known->count * leaves->whole + known->partials * leaves->partial;
     space->frames = grown(space->frames, space->count, &builder->frame_room, sizeof frame);
     space->frames[space->count++] = frame;
     space->layouts += frame.leaves;
@@ -388,19 +435,20 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
 
 static void add_micro_batches(struct builder *builder, struct frame frame) {
     const struct layout_request *request = &builder->problem->request;
-    int64_t each = builder->problem->training.global_batch / frame.dp, leaves;
+    int64_t each = builder->problem->training.global_batch / frame.dp;
+    struct frame_leaves leaves;
     size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
     frame.micro_batch = 1;
     leaves = leaves_a_schedule(builder, &frame);
-    if (leaves == 0)
+    if (leaves.whole == 0)
         return;
     for (size_t i = 0; i < given; i++) {
         frame.micro_batch = (int32_t)request->keys[LAYOUT_MICRO_BATCH].values[i];
-        add_frame(builder, frame, each, leaves);
+        add_frame(builder, frame, each, &leaves);
     }
     for (int32_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++) {
         frame.micro_batch = size;
-        add_frame(builder, frame, each, leaves);
+        add_frame(builder, frame, each, &leaves);
     }
 }
 

@@ -59,7 +59,7 @@ struct search_space {
 enum {
     SEARCH_MAX_SCHEDULES = 64,
     SEARCH_MAX_SHARDINGS = 64,
-    SEARCH_MAX_RECOMPUTES = RECOMPUTE_COUNT + LAYOUT_MAX_CHOICES
+    SEARCH_MAX_RECOMPUTES = RECOMPUTE_COUNT + 1 + LAYOUT_MAX_CHOICES
 };
 
 /* What a split leaves open. Every combination is a layout, and a valid one. */
@@ -68,6 +68,7 @@ struct split_choices {
     struct {
         enum schedule schedule;
         int64_t vpp;
+        int64_t partials; /* numbers of layers that full recompute may be limited to */
     } schedules[SEARCH_MAX_SCHEDULES];
     size_t schedule_count;
     struct {
@@ -77,6 +78,8 @@ struct split_choices {
     struct {
         enum recompute mode;
         int64_t layers; /* that full recompute is limited to */
+        bool partial;   /* to any number of them below a chunk's: as many layouts as the schedule's partials,
+                           where activations stay on the device */
     } recomputes[SEARCH_MAX_RECOMPUTES];
     size_t recompute_count;
     bool sequence_parallel[2];
@@ -87,6 +90,7 @@ struct split_choices {
     size_t overlap_count;
     enum offload offloads[OFFLOAD_COUNT];
     size_t offload_count;
+    size_t keeping_count; /* of those that keep activations on the device */
 };
 
 /* What may be moved out where the request leaves it free, each a bit 1 << enum offload: what the stack moves,
@@ -118,14 +122,19 @@ bool search_may_run(const struct search_problem *problem, enum schedule schedule
 bool split_choices_make(const struct search_problem *problem, unsigned offloads, const struct layout *split,
                         struct split_choices *choices);
 
-/* Leaves of a split: the product of all counts. */
+/* Leaves of a split, and those of its choice `recompute` in one mode of sequence parallelism. */
 int64_t split_choices_count(const struct split_choices *choices);
+int64_t split_recompute_count(const struct split_choices *choices, size_t recompute);
+
+/* Whether full recompute of some layers is searched: where the request says nothing of either key. */
+bool search_has_partials(const struct search_problem *problem);
 
 /* The layout of a split that needs least for weights, gradients and optimizer: a higher stage of ZeRO and a
  * larger group never need more, nor does offload, nor does any schedule less than 1F1B. */
 struct layout split_thriftiest(const struct split_choices *choices);
 
-/* Its variants: sequence parallelism and recompute chosen, the most overlap there is. Returns how many. */
+/* Its variants: sequence parallelism and recompute chosen, the most overlap there is; variant i has recompute
+ * i % recompute_count, what is partial of a layer. Returns how many. */
 enum { SPLIT_MAX_VARIANTS = 2 * SEARCH_MAX_RECOMPUTES };
 size_t split_variants(const struct split_choices *choices, struct layout *variants);
 

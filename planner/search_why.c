@@ -67,6 +67,8 @@ static void consider(struct leaves *leaves, struct near_miss *nearest) {
     for (size_t i = 0; i < leaves->count; i++) {
         struct candidate best = {nearest->layout, excess(&nearest->memory)}, candidate;
         struct memory_use use;
+        if (leaves->partial[i]) /* all layers take no more but for buffers */
+            continue;
         leaves_memory(leaves, i, &use);
         candidate = (struct candidate){leaves->layouts[i], excess(&use)};
         candidate.layout.order = leaves->choices->orders[0];
@@ -119,7 +121,7 @@ static void consider_split(const struct search_problem *problem, unsigned offloa
     leaves_init(&leaves, problem, &choices);
     count = split_variants(&choices, variants);
     for (size_t i = 0; i < count; i++)
-        leaves_add(&leaves, &variants[i]);
+        leaves_add(&leaves, &variants[i], choices.recomputes[i % choices.recompute_count].partial);
     for (size_t i = 0; i < choices.offload_count; i++)
         for (size_t j = 0; j < choices.schedule_count * choices.sharding_count; j++) {
             leaves_choose(&leaves, j / choices.sharding_count, j % choices.sharding_count,

@@ -78,6 +78,8 @@ static struct layout_request published(const struct layout_request *given) {
         layout_request_fix(&request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
     if (request.keys[LAYOUT_ORDER].count == 0)
         layout_request_fix(&request, LAYOUT_ORDER, ORDER_TP_CP_DP_PP);
+    if (request.keys[LAYOUT_RECOMPUTE_LAYERS].count == 0)
+        layout_request_fix(&request, LAYOUT_RECOMPUTE_LAYERS, 0);
     if (request.keys[LAYOUT_FIRST_STAGE_LAYERS].count == 0)
         layout_request_fix(&request, LAYOUT_FIRST_STAGE_LAYERS, 0);
     if (request.keys[LAYOUT_LAST_STAGE_LAYERS].count == 0)

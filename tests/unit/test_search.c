@@ -152,7 +152,8 @@ static void assert_same_result(const struct search_result *pruned, const struct 
 /* What came of some problems, each searched with and without pruning. */
 struct tally {
     int infeasible, impossible, offloaded;
-    int won; /* by offload, where something fits without */
+    int won;     /* by offload, where something fits without */
+    int partial; /* whose best plan recomputes some layers of a chunk */
     int64_t evaluated, costed;
 };
 
@@ -183,6 +184,8 @@ static void search_both(struct setting *setting, struct tally *tally) {
         assert_same_result(&pruned, &whole);
         tally->infeasible += pruned.plan_count == 0;
         tally->offloaded += pruned.plan_count > 0 && pruned.plans[0].layout.offload;
+        tally->partial += pruned.plan_count > 0 && pruned.plans[0].layout.recompute_layers > 0 &&
+                          setting->problem.request.keys[LAYOUT_RECOMPUTE_LAYERS].count == 0;
         tally->won +=
             setting->problem.request.keys[LAYOUT_OFFLOAD].count == 0 && wins(setting, &whole, arena);
         tally->evaluated += pruned.evaluated;
@@ -195,9 +198,9 @@ static void search_both(struct setting *setting, struct tally *tally) {
 static void print_tally(const struct tally *tally, int problems) {
     print_message("    %d problems: %d that nothing fits, %d without a layout, %d with offload, faster than "
                   "without in %d; "
-                  "%lld of %lld layouts costed\n",
+                  "%d that recompute some layers; %lld of %lld layouts costed\n",
                   problems, tally->infeasible, tally->impossible, tally->offloaded, tally->won,
-                  (long long)tally->evaluated, (long long)tally->costed);
+                  tally->partial, (long long)tally->evaluated, (long long)tally->costed);
 }
 
 static void test_pruned_is_exact(void **state) {
@@ -269,8 +272,33 @@ static void assert_only_adds(struct cost_context *context, const struct layout *
         }
 }
 
-/* What the search takes for granted of layouts that differ in what they move out alone. */
-static void test_moving_out_only_adds(void **state) {
+/* None recomputed, some, and all. */
+static void assert_recompute_only_adds(const struct setting *setting, struct cost_context *context,
+                                       const struct layout *plan) {
+    struct layout layout = *plan;
+    int64_t most = layout_most_chunk_layers(&layout, &setting->model);
+    for (int method = PIPELINE_CLOSED_FORM; method <= PIPELINE_SIMULATED; method++) {
+        double before;
+        layout.recompute = RECOMPUTE_NONE;
+        layout.recompute_layers = 0;
+        before = seconds_of(context, &layout, OFFLOAD_NONE, (enum pipeline_method)method);
+        layout.recompute = RECOMPUTE_FULL;
+        for (int64_t layers = 1; layers <= most; layers++) {
+            double seconds;
+            layout.recompute_layers = layers < most ? layers : 0;
+            seconds = seconds_of(context, &layout, OFFLOAD_NONE, (enum pipeline_method)method);
+            if (seconds < before * (1 - 1e-12)) {
+                char text[512];
+                fail_msg("%s takes %.9g s, less than %.9g", layout_format(&layout, text, sizeof text),
+                         seconds, before);
+            }
+            before = seconds;
+        }
+    }
+}
+
+/* What the search takes for granted of layouts that differ in what they move out or recompute alone. */
+static void test_less_memory_only_adds(void **state) {
     int64_t layouts = 0;
     (void)state;
     random_state = 3;
@@ -293,6 +321,8 @@ static void test_moving_out_only_adds(void **state) {
                 cost_context_create(arena, &setting.model, &setting.cluster, &setting.problem.training);
             for (size_t j = 0; j < result.plan_count; j++)
                 assert_only_adds(context, &result.plans[j].layout);
+            for (size_t j = 0; j < result.plan_count; j++)
+                assert_recompute_only_adds(&setting, context, &result.plans[j].layout);
             layouts += (int64_t)result.plan_count;
         }
         arena_destroy(arena);
@@ -301,10 +331,12 @@ static void test_moving_out_only_adds(void **state) {
     assert_true(layouts >= 2000);
 }
 
+enum { SMALL_LAYERS = 8 };
+
 /* A dense model small enough to try every layout of every key. */
 static void make_small(struct setting *setting, double memory_bytes) {
     *setting = (struct setting){.model = {.name = "small",
-                                          .layers = 8,
+                                          .layers = SMALL_LAYERS,
                                           .hidden = 1024,
                                           .heads = 8,
                                           .kv_heads = 8,
@@ -338,7 +370,7 @@ static void test_moving_out_may_pay(void **state) {
 }
 
 /* Calls `try` for all layouts of tp, pp, cp and dp, and of the ends' layers, moving nothing out or what the
- * stack moves. */
+ * stack moves; full recompute of all layers, or, where activations stay, of some. */
 static void for_every_variant(const struct search_problem *problem, const struct layout *split,
                               void (*try)(const struct search_problem *, const struct layout *, void *),
                               void *data) {
@@ -363,14 +395,21 @@ static void for_every_variant(const struct search_problem *problem, const struct
             (layout.order > 0 && (layout.pp == 1 || layout.dp == 1)) || (layout.zero > 1 && layout.pp > 1) ||
             (layout.zero > 0 && layout.dp * layout.cp == 1 && layout_expert_dp(&layout) == 1))
             continue; /* the same layout as another one, or one that no framework runs */
-        for (int offload = 0; offload < OFFLOAD_COUNT; offload++) {
+        for (int64_t place = 0; place < OFFLOAD_COUNT * SMALL_LAYERS; place++) {
+            enum offload offload = (enum offload)(place % OFFLOAD_COUNT);
+            int64_t layers = place / OFFLOAD_COUNT;
             bool moves = problem->cluster->node.host_memory_bytes > 0 &&
                          (problem->training.stack->offloads & 1U << offload) != 0;
-            layout.offload = (enum offload)offload;
-            if (offload == OFFLOAD_NONE || moves)
-                try(problem, &layout, data);
+            layout.offload = offload;
+            layout.recompute_layers = layers;
+            if ((offload != OFFLOAD_NONE && !moves) ||
+                (layers > 0 && (layout.recompute != RECOMPUTE_FULL || offload_activations(offload) ||
+                                layers >= layout_most_chunk_layers(&layout, problem->model))))
+                continue;
+            try(problem, &layout, data);
         }
         layout.offload = OFFLOAD_NONE;
+        layout.recompute_layers = 0;
     }
 }
 
@@ -678,7 +717,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pruned_is_exact),
         cmocka_unit_test(test_offload_is_exact),
-        cmocka_unit_test(test_moving_out_only_adds),
+        cmocka_unit_test(test_less_memory_only_adds),
         cmocka_unit_test(test_moving_out_may_pay),
         cmocka_unit_test(test_best_of_every_layout),
         cmocka_unit_test(test_request_is_kept),

@@ -15,7 +15,7 @@ static void test_nothing_beats_it_and_it_beats_all_else(void **state) {
                                         .cluster = "dgx-h100",
                                         .devices = "8..16",
                                         .global_batch = "128",
-                                        .layout = "cp=1 micro_batch=1,2"};
+                                        .layout = "cp=1 micro_batch=1,2 recompute=none,selective,full"};
     struct problem problem = {0}, all = {0};
     struct answer answer = {0};
     struct error error = {0};

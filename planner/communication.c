@@ -91,9 +91,9 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     }
     double backward = forward;
     if (overlaps_products(problem)) {
-        forward = communication_exposed(forward, compute->split_products_forward, COMMUNICATION_INTERFERENCE);
-        backward = communication_exposed(backward + again, compute->split_products_backward,
-                                         COMMUNICATION_INTERFERENCE);
+        double share = fmax(problem->training->stack->tp_exposed, COMMUNICATION_INTERFERENCE);
+        forward = communication_exposed(forward, compute->split_products_forward, share);
+        backward = communication_exposed(backward + again, compute->split_products_backward, share);
     } else
         backward +=
             communication_exposed(again, compute->split_products_backward, COMMUNICATION_INTERFERENCE);

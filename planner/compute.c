@@ -61,12 +61,24 @@ static double product_seconds(const struct compute_work *work, const struct matm
     return matmul_seconds(&work->device, matmul);
 }
 
-/* Reading 16 bits and writing fp8 twice, as it is and transposed for the backward pass. */
-static double cast_seconds(const struct compute_work *work, enum precision precision, double elements) {
-    static const double CAST_BYTES = 4;
-    if (precision != PRECISION_FP8 || work->problem->device->peak_flops[PRECISION_FP8] <= 0)
-        return 0;
-    return compute_traffic_seconds(&work->device, CAST_BYTES * elements);
+/* Bytes that casting to fp8 moves an element of a product's input in the forward pass, of its result's
+ * gradient, and of both before the weight's gradient. Transformer Engine scales by the maxima of earlier
+ * steps: 16 bits are read once, and fp8 is written as it is and transposed. torchao, which FSDP's users take,
+ * scales by the tensor's own maximum: a pass to find it (2), one to cast (2 + 1); for the weight's gradient
+ * the gradient is transposed (2), and the input, kept in 16 bits, cast again (5) and transposed (2)
+ * (torchao/float8/float8_linear.py). */
+struct cast_bytes {
+    double input, gradient, gradient_again, input_again;
+};
+static const struct cast_bytes CAST_BY_EARLIER_STEPS = {4, 4, 0, 0}, CAST_BY_ITSELF = {5, 5, 2, 7};
+
+/* GPT-like models under FSDP are llm-foundry's, which takes Transformer Engine's. */
+static struct cast_bytes cast_bytes_of(const struct compute_work *work, enum precision precision) {
+    const struct compute_problem *problem = work->problem;
+    if (precision != PRECISION_FP8 || problem->device->peak_flops[PRECISION_FP8] <= 0)
+        return (struct cast_bytes){0};
+    return problem->training->stack->fully_sharded && problem->model->gated ? CAST_BY_ITSELF
+                                                                            : CAST_BY_EARLIER_STEPS;
 }
 
 static struct product_seconds reckon_product(const struct compute_work *work, const struct product *product) {
@@ -77,13 +89,17 @@ static struct product_seconds reckon_product(const struct compute_work *work, co
     struct matmul input = {m, k, n, 1, precision, MATMUL_DATA_GRADIENT};
     struct matmul weight = {k, n, m, 1, precision, MATMUL_WEIGHT_GRADIENT};
     double weights = (double)(n * k * groups);
-    return (struct product_seconds){
-        .forward =
-            product_seconds(work, &forward, groups) + cast_seconds(work, precision, (double)m * (double)k),
-        .input = product_seconds(work, &input, groups) + cast_seconds(work, precision, (double)m * (double)n),
-        .weight =
-            product_seconds(work, &weight, groups) +
-            compute_traffic_seconds(&work->device, weights * accumulation_bytes(work->problem->training))};
+    const struct training *training = work->problem->training;
+    struct cast_bytes cast = cast_bytes_of(work, precision);
+    double in = (double)m * (double)k, out = (double)m * (double)n;
+    double weight_bytes =
+        weights * accumulation_bytes(training) + cast.input_again * in + cast.gradient_again * out;
+    return (struct product_seconds){.forward = product_seconds(work, &forward, groups) +
+                                               compute_traffic_seconds(&work->device, cast.input * in),
+                                    .input = product_seconds(work, &input, groups) +
+                                             compute_traffic_seconds(&work->device, cast.gradient * out),
+                                    .weight = product_seconds(work, &weight, groups) +
+                                              compute_traffic_seconds(&work->device, weight_bytes)};
 }
 
 static struct product_seconds find_product(const struct compute_work *work, const struct product *product) {

@@ -53,14 +53,15 @@ struct stack {
     bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
     enum dispatcher dispatcher; /* unless the training says */
     bool gathers_fp8;           /* under fp8, parameters are gathered in it, unless the training says */
+    double tp_exposed; /* share that shows of what tp sends beside products; 0: as of all that is hidden */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
     double traffic_factor; /* of element-wise memory traffic as counted */
     /* The same of Llama-like models where the stack's fused kernels are GPT's alone (bias with GELU, bias
-     * with dropout and residual, LayerNorm) and rotary embedding, SwiGLU and RMSNorm run in eager PyTorch; 0:
-     * the same as of all. */
+     * with dropout and residual, LayerNorm) and rotary embedding, SwiGLU and RMSNorm run in eager PyTorch
+     * (docs/cost-model.md, "A step"); 0: the same as of all. */
     double traffic_factor_gated;
     double attention_dropout;    /* share of flash attention's speed that is left with dropout */
     double expert_floor_seconds; /* the same of a layer with routed experts, whatever their number */

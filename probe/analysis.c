@@ -72,6 +72,7 @@ void analysis_gather(const struct records *records, const int32_t *host_of, size
     matrix->bandwidth_spread = not_measured(arena, cells);
     matrix->alone = ARENA_ARRAY(arena, bool, cells);
     matrix->verdict = ARENA_ARRAY(arena, uint8_t, cells);
+    matrix->late_verdict = ARENA_ARRAY(arena, uint8_t, hosts);
     for (size_t r = 0; r < records->count; r++) {
         const struct record *record = &records->items[r];
         size_t from = (size_t)host_of[record->from], to = (size_t)host_of[record->to];
@@ -212,6 +213,10 @@ bool analysis_is_slow(double bandwidth, double usual) {
     return bandwidth < CLUSTER_SLOW_FACTOR * usual;
 }
 
+bool analysis_is_late(double seconds, double usual) {
+    return seconds > (1 + late_share) * usual;
+}
+
 enum analysis_verdict analysis_judge_looks(const struct analysis_looks *looks) {
     double share = (double)looks->quiet / (looks->count + 1);
     double trust = looks->quiet == looks->count ? 1 : trust_when_busy;
@@ -265,7 +270,8 @@ static void judge_latency(const struct analysis_matrix *matrix, const struct lev
         }
     }
     out->latency = summary_median(scratch, count);
-    if (levels->offset[host] > 0 && out->latency > 1 + late_share) {
+    out->is_late = levels->offset[host] > 0 && analysis_is_late(out->latency, 1);
+    if (out->is_late && matrix->late_verdict[host] == VERDICT_SLOW) {
         note(out, "latency is", out->latency, "times the usual");
     }
 }

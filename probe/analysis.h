@@ -35,8 +35,9 @@ struct analysis_matrix {
     float *typical_latency; /* seconds; symmetric: lower quartile */
     float *bandwidth;       /* bytes a second, one direction: upper quartile of the best look */
     float *bandwidth_spread;
-    bool *alone;      /* that was not measured at the same time as others */
-    uint8_t *verdict; /* enum analysis_verdict; all VERDICT_NONE until the caller says otherwise */
+    bool *alone;           /* that was not measured at the same time as others */
+    uint8_t *verdict;      /* enum analysis_verdict; all VERDICT_NONE until the caller says otherwise */
+    uint8_t *late_verdict; /* the same of each host's latency */
 };
 
 /* Gathers PHASE_PAIRS, and what PHASE_SWEEP has of pairs of hosts. `host_of` maps ranks to hosts. */
@@ -64,6 +65,7 @@ void analysis_usual(const struct analysis_matrix *matrix, const struct levels *l
  */
 struct analysis_host {
     double sends, receives, latency; /* 0: not known */
+    bool is_late;                    /* by the looks so far, confirmed or not */
     char note[160];                  /* empty: as the others */
 };
 
@@ -94,5 +96,8 @@ void analysis_find_loaded(const struct records *records, int32_t level, double *
 
 /* Whether a bandwidth deviates from the usual. */
 bool analysis_is_slow(double bandwidth, double usual);
+
+/* Whether a latency does. */
+bool analysis_is_late(double seconds, double usual);
 
 #endif

@@ -164,6 +164,7 @@ void campaign_gather(const struct campaign *campaign, struct arena *arena, struc
     analysis_gather(campaign->records, placement->host_of, placement->host_count, arena, matrix);
     if (campaign->verdicts != NULL) {
         matrix->verdict = campaign->verdicts;
+        matrix->late_verdict = campaign->late_verdicts;
     }
 }
 

@@ -25,6 +25,7 @@ struct campaign {
     struct records *records;
     struct progress progress;
     double begin, limit_seconds; /* MPI_Wtime of the start; --time-limit */
+    bool quick;                  /* --quick: what finds slow hosts and links, and no more */
     const struct node_source *node_source;
     struct node_summary *nodes;           /* of each host */
     struct gpu_summary *gpus;             /* of each rank; all zero with --host-only */
@@ -38,10 +39,12 @@ struct campaign {
     struct analysis_host *hosts;          /* how each deviates; with two hosts or more */
     struct analysis_links slow_links;     /* of sound hosts */
     struct analysis_looks *looks;         /* at each direction that looked slow; with two hosts or more */
-    uint8_t *verdicts;    /* enum analysis_verdict of each direction of a pair; with two hosts or more */
-    size_t unclear_links; /* that looked slow while too much else went on to tell */
-    bool by_bandwidth;    /* the levels show in bandwidth, not in latency */
-    bool failed;          /* MPI is only good for aborting now */
+    uint8_t *verdicts; /* enum analysis_verdict of each direction of a pair; with two hosts or more */
+    struct analysis_looks *late_looks; /* at each host that looked late; with two hosts or more */
+    uint8_t *late_verdicts;            /* enum analysis_verdict of each host; with two hosts or more */
+    size_t unclear_links;              /* that looked slow while too much else went on to tell */
+    bool by_bandwidth;                 /* the levels show in bandwidth, not in latency */
+    bool failed;                       /* MPI is only good for aborting now */
     /* What runs at present: a rank takes part at most once. */
     struct task *tasks;
     int32_t *ranks;

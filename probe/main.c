@@ -30,7 +30,7 @@ static const char default_base[] = "dgx-a100-80g";
 
 struct arguments {
     const char *output, *time_limit, *base, *hwloc_xml, *show;
-    bool resume, help, host_only;
+    bool resume, help, host_only, quick;
     double limit_seconds;
 };
 
@@ -243,6 +243,7 @@ static int lead(const struct placement *placement, const struct arguments *argum
                                 .arena = arena,
                                 .records = &records,
                                 .limit_seconds = arguments->limit_seconds,
+                                .quick = arguments->quick,
                                 .node_source = node_source};
     struct result_source source = {.output = arguments->output,
                                    .command = join_command(argc, argv, placement->ranks, arena),
@@ -324,6 +325,8 @@ int main(int argc, char **argv) {
          &arguments.hwloc_xml, NULL},
         {"host-only", 0, NULL, "leave the GPUs' libraries alone: measure from and to host memory only", NULL,
          &arguments.host_only},
+        {"quick", 0, NULL, "look for slow hosts and links only: no messages by size, load, collectives", NULL,
+         &arguments.quick},
         {"show", 0, "FILE", "print what stands in a cluster file; needs no mpirun", &arguments.show, NULL},
         {"help", 'h', NULL, "print this", NULL, &arguments.help},
         {0}};

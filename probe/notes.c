@@ -204,6 +204,9 @@ const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
                                       "the network, or the time limit, left it unclear",
                                       campaign->unclear_links));
     }
+    if (campaign->quick) {
+        notes = notes_add(arena, notes, "--quick: no messages by size, no load, no collectives");
+    }
     if (campaign_seconds_left(campaign) <= 0) {
         notes = notes_add(arena, notes, "the time limit ended it before all was measured");
     }

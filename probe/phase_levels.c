@@ -8,14 +8,10 @@
 
 static const double look_seconds = 0.08;
 static const double warm_up_seconds = 0.03;
-static const double latency_seconds = 0.03;
-static const double passes_share = 0.05;  /* of the time limit, for latencies */
-static const double settled_share = 0.02; /* by which the two least looks at a latency may differ */
-static const double looks_share = 0.15;   /* of the time limit: what looking again may take */
+static const double looks_share = 0.15; /* of the time limit: what looking again may take */
 static const double control_share =
     0.9; /* of the usual: a control this fast shows that nothing else goes on */
 enum {
-    PASSES_MAX = 8,       /* over all pairs, for their latency */
     REFERENCE_PAIRS = 4,  /* of each level, measured alone where a whole round ran at once */
     CONTROLS_MAX = 4,     /* sound links that a suspect is compared with */
     SUSPECTS_AT_ONCE = 3, /* that are looked at in turn */
@@ -50,7 +46,7 @@ size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t
 }
 
 /* Who deviates, by all looks so far. */
-static void find_deviations(struct campaign *campaign, struct analysis_links *suspects) {
+void phases_find_deviations(struct campaign *campaign, struct analysis_links *suspects) {
     struct arena *scratch = arena_create();
     struct analysis_matrix matrix;
     campaign_gather(campaign, scratch, &matrix);
@@ -73,74 +69,6 @@ static bool look(struct campaign *campaign, const struct campaign_pair *pair, in
     struct record key = look_key;
     key.level = number;
     return campaign_measure_one(campaign, &key, pair, look_seconds, seen, error);
-}
-
-/* The least and the second of a pair's looks at its latency, seconds; infinite where there were fewer. */
-struct least_looks {
-    double least, second;
-};
-
-static bool is_settled(const struct least_looks *looks) {
-    return looks->second <= (1 + settled_share) * looks->least;
-}
-
-static void add_look(struct least_looks *looks, double seconds) {
-    if (seconds < looks->least) {
-        looks->second = looks->least;
-        looks->least = seconds;
-    } else if (seconds < looks->second) {
-        looks->second = seconds;
-    }
-}
-
-static void gather_looks(const struct campaign *campaign, struct least_looks *looks) {
-    size_t hosts = campaign->placement->host_count;
-    for (size_t i = 0; i < hosts * hosts; i++) {
-        looks[i] = (struct least_looks){HUGE_VAL, HUGE_VAL};
-    }
-    for (size_t r = 0; r < campaign->records->count; r++) {
-        const struct record *record = &campaign->records->items[r];
-        if (record->phase == PHASE_PAIRS && record->kind == TASK_LATENCY) {
-            size_t from = (size_t)campaign->placement->host_of[record->from],
-                   to = (size_t)campaign->placement->host_of[record->to];
-            add_look(&looks[from < to ? from * hosts + to : to * hosts + from], record->summary.minimum);
-        }
-    }
-}
-
-/* The least latency of each pair is what a link can do, once other work left it alone. Two looks that agree
- * show that it did: pairs are looked at again, in turn, until that is so for all, or it takes too long. */
-static bool settle_latencies(struct campaign *campaign, struct error *error) {
-    struct record key = {.phase = PHASE_PAIRS, .kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
-    size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, unsettled = pairs;
-    double end = MPI_Wtime() + passes_share * campaign->limit_seconds;
-    if (MPI_Wtime() + (double)pairs * (latency_seconds + warm_up_seconds) > end) {
-        return true;
-    }
-    struct least_looks *looks = ARENA_ARRAY(campaign->arena, struct least_looks, hosts * hosts);
-    gather_looks(campaign, looks);
-    for (key.level = 1; key.level <= PASSES_MAX && unsettled > 0; key.level++) {
-        unsettled = 0;
-        for (size_t i = 0; i < hosts; i++) {
-            for (size_t j = i + 1; j < hosts; j++) {
-                const struct campaign_pair pair = {campaign_leader(campaign, i),
-                                                   campaign_leader(campaign, j)};
-                struct summary seen;
-                if (is_settled(&looks[i * hosts + j])) {
-                    continue;
-                }
-                if (MPI_Wtime() > end) {
-                    return true;
-                }
-                if (!campaign_measure_one(campaign, &key, &pair, latency_seconds, &seen, error)) {
-                    return false;
-                }
-                add_look(&looks[i * hosts + j], seen.minimum);
-                unsettled += is_settled(&looks[i * hosts + j]) ? 0 : 1;
-            }
-        }
-    }
-    return true;
 }
 
 /* Some pairs of each level alone, both ways: what is usual there, where the rounds shared uplinks. */
@@ -226,7 +154,7 @@ static bool look_again(struct campaign *campaign, const struct analysis_link *li
 }
 
 /* The number of the next look, larger than that of any. */
-static int32_t next_number(const struct campaign *campaign) {
+int32_t phases_next_look(const struct campaign *campaign) {
     int32_t number = 1;
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
@@ -243,7 +171,7 @@ static int32_t next_number(const struct campaign *campaign) {
 static bool try_suspects(struct campaign *campaign, struct analysis_links *suspects, struct error *error) {
     double end = MPI_Wtime() + looks_share * campaign->limit_seconds;
     size_t hosts = campaign->placement->host_count;
-    int32_t number = next_number(campaign);
+    int32_t number = phases_next_look(campaign);
     while (suspects->count > 0 && MPI_Wtime() < end && !phases_time_is_up(campaign)) {
         for (size_t i = 0; i < suspects->count && i < SUSPECTS_AT_ONCE; i++) {
             const struct analysis_link *link = &suspects->items[i];
@@ -256,7 +184,7 @@ static bool try_suspects(struct campaign *campaign, struct analysis_links *suspe
                 break; /* which may explain others */
             }
         }
-        find_deviations(campaign, suspects);
+        phases_find_deviations(campaign, suspects);
     }
     return true;
 }
@@ -270,14 +198,19 @@ bool phases_run_levels(struct campaign *campaign, struct error *error) {
     campaign->hosts = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
     campaign->verdicts = ARENA_ARRAY(campaign->arena, uint8_t, hosts * hosts);
     campaign->looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts * hosts);
-    if (!settle_latencies(campaign, error)) {
+    campaign->late_verdicts = ARENA_ARRAY(campaign->arena, uint8_t, hosts);
+    campaign->late_looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts);
+    if (!phases_settle_latencies(campaign, error)) {
         return false;
     }
     find_levels(campaign);
     if (campaign->plan.at_once > 1 && !measure_references(campaign, error)) {
         return false;
     }
-    find_deviations(campaign, &suspects);
+    if (!phases_confirm_late_hosts(campaign, error)) {
+        return false;
+    }
+    phases_find_deviations(campaign, &suspects);
     if (!try_suspects(campaign, &suspects, error)) {
         return false;
     }
@@ -288,9 +221,6 @@ bool phases_run_levels(struct campaign *campaign, struct error *error) {
 }
 
 double phases_expect_levels(const struct campaign *campaign) {
-    double hosts = (double)campaign->placement->host_count;
-    double pass = hosts * (hosts - 1) / 2 * (latency_seconds + warm_up_seconds);
     double looks = campaign->plan.at_once > 1 ? 2 * 2 * REFERENCE_PAIRS : 0; /* two levels, both ways */
-    return (pass < passes_share * campaign->limit_seconds ? pass : 0) +
-           looks * (look_seconds + warm_up_seconds);
+    return phases_latency_pass_seconds(campaign) + looks * (look_seconds + warm_up_seconds);
 }

@@ -392,25 +392,34 @@ static const struct {
     const char *what;
     bool (*run)(struct campaign *, struct error *);
     double (*expect)(const struct campaign *);
+    bool quick; /* stays with --quick */
 } phases[] = {
-    {"memory of the nodes", run_memory, expect_memory},
-    {"pairs of ranks in a node", run_local, phases_expect_local},
-    {"pairs of nodes", run_pairs, expect_pairs},
-    {"levels", phases_run_levels, phases_expect_levels},
-    {"messages by size", run_sweep, phases_expect_sweep},
-    {"levels under load", run_loaded, expect_loaded},
-    {"rails", phases_run_rails, phases_expect_rails},
-    {"collectives", phases_run_collectives, phases_expect_collectives},
-    {"GPUs", phases_run_gpus, phases_expect_gpus},
-    {"pairs of GPUs", phases_run_gpu_pairs, phases_expect_gpu_pairs},
-    {"collectives of NCCL", phases_run_nccl, phases_expect_nccl},
+    {"memory of the nodes", run_memory, expect_memory, true},
+    {"pairs of ranks in a node", run_local, phases_expect_local, false},
+    {"pairs of nodes", run_pairs, expect_pairs, true},
+    {"levels", phases_run_levels, phases_expect_levels, true},
+    {"messages by size", run_sweep, phases_expect_sweep, false},
+    {"levels under load", run_loaded, expect_loaded, false},
+    {"rails", phases_run_rails, phases_expect_rails, true},
+    {"collectives", phases_run_collectives, phases_expect_collectives, false},
+    {"GPUs", phases_run_gpus, phases_expect_gpus, true},
+    {"pairs of GPUs", phases_run_gpu_pairs, phases_expect_gpu_pairs, false},
+    {"collectives of NCCL", phases_run_nccl, phases_expect_nccl, false},
 };
 enum { PHASES = sizeof phases / sizeof *phases };
+
+static bool is_left_out(const struct campaign *campaign, size_t phase) {
+    return campaign->quick && !phases[phase].quick;
+}
+
+static double expected_seconds(const struct campaign *campaign, size_t phase) {
+    return is_left_out(campaign, phase) ? 0 : phases[phase].expect(campaign);
+}
 
 double phases_expected_seconds(const struct campaign *campaign, size_t phase) {
     double sum = 0;
     for (; phase < PHASES; phase++) {
-        sum += phases[phase].expect(campaign);
+        sum += expected_seconds(campaign, phase);
     }
     double left = campaign_seconds_left(campaign);
     return sum < left ? sum : fmax(0, left);
@@ -430,11 +439,11 @@ static void plan_pairs(struct campaign *campaign) {
 bool phases_run(struct campaign *campaign, struct error *error) {
     plan_pairs(campaign);
     for (size_t p = 0; p < PHASES; p++) {
-        if (phases[p].expect(campaign) > 0) {
-            progress_phase(&campaign->progress, phases[p].what, phases[p].expect(campaign),
+        if (expected_seconds(campaign, p) > 0) {
+            progress_phase(&campaign->progress, phases[p].what, expected_seconds(campaign, p),
                            phases_expected_seconds(campaign, p + 1), MPI_Wtime());
         }
-        if (!phases[p].run(campaign, error)) {
+        if (!is_left_out(campaign, p) && !phases[p].run(campaign, error)) {
             return false;
         }
     }

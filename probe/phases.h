@@ -48,6 +48,21 @@ bool phases_measure_group(struct campaign *campaign, const struct phases_operati
 bool phases_run_levels(struct campaign *campaign, struct error *error);
 double phases_expect_levels(const struct campaign *campaign);
 
+/* Parts of that (phase_latency.c): the least latency of each pair is what a link can do, once other work left
+ * it alone. Two looks that agree show that it did: pairs are looked at again, in turn, until that is so for
+ * all, or it takes too long. A host that seems late is looked at again, in turn with others. */
+bool phases_settle_latencies(struct campaign *campaign, struct error *error);
+bool phases_confirm_late_hosts(struct campaign *campaign, struct error *error);
+
+/* What a look at all pairs takes; 0 where that is too long to be done. */
+double phases_latency_pass_seconds(const struct campaign *campaign);
+
+/* Who deviates, by all looks so far, and the directions to look at again. */
+void phases_find_deviations(struct campaign *campaign, struct analysis_links *suspects);
+
+/* The number of the next look at a pair, larger than that of any. */
+int32_t phases_next_look(const struct campaign *campaign);
+
 /* Up to `most` pairs of hosts that `level` joins, spread over all there are; sound hosts where there are. */
 size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t most,
                            struct campaign_pair *pairs);

@@ -107,7 +107,8 @@ static void describe_host(const struct campaign *campaign, size_t index, const s
         bool confirmed = host->note[0] != '\0';
         /* That a host is slow is only claimed where it was confirmed. */
         out->bandwidth_factor = confirmed || factor >= CLUSTER_SLOW_FACTOR ? factor : 0;
-        out->latency_factor = host->latency;
+        bool late = campaign->late_verdicts[index] == VERDICT_SLOW;
+        out->latency_factor = late || host->latency * CLUSTER_SLOW_FACTOR <= 1 ? host->latency : 0;
         add_note(text, sizeof text, host->note);
     }
     node_difference(node, usual, difference, sizeof difference);

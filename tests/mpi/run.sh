@@ -325,6 +325,9 @@ racks() {
     # The truth: 125 MB/s on a link, 50 MB/s on an uplink. A busy machine only takes away.
     bandwidth_within c.yaml rack MB/s 80 130
     bandwidth_within c.yaml network MB/s 30 52
+    # Two hosts share it.
+    level_value c.yaml network oversubscription | awk '{ exit !($1 > 1.7 && $1 < 2.3) }' ||
+        fail "oversubscription: $(level_value c.yaml network oversubscription), not 2"
     expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1
 }
 
@@ -341,7 +344,7 @@ slow_host() {
     BED_UPLINK_MBIT=400
     bed_up 3 2 || fail "no test bed"
     bed_rate_in h3 200mbit
-    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --quick
     placed 6 2
     expect '^host h3: receives at 0\.[3-7]' out
     refuse '^host h[01245]:' out
@@ -355,7 +358,7 @@ slow_link() {
     BED_UPLINK_MBIT=400
     bed_up 3 2 || fail "no test bed"
     bed_link h2 h3 400mbit
-    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --quick
     placed 6 2
     expect '^link h2:2 h3:3: only (4[5-9]|50)(\.[0-9]+)? MB/s' out
     [ "$(grep -c '^link ' out)" -eq 1 ] || fail "links were invented"
@@ -367,30 +370,32 @@ eight_hosts() {
     need_bed
     BED_UPLINK_MBIT=400
     bed_up 2 4 || fail "no test bed"
-    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --quick
     placed 8 4
     refuse '^(host|link) ' out
 }
 
-# Waits until the job on the test bed has measured a collective among several.
+# Waits until the job on the test bed has measured another collective than the $1 that stand in the journal.
 until_collectives() {
     for _ in $(seq 1200); do
-        grep -qs '^6 ' c.yaml.partial && break
+        count=$(grep -cs '^6 ' c.yaml.partial)
+        [ "${count:-0}" -gt "$1" ] && return
         sleep 0.05
     done
-    grep -qs '^6 ' c.yaml.partial || fail "no collective was measured"
+    fail "no collective was measured"
 }
 
-# A process that stops, then a cable that is cut, in the middle of blocking collectives.
+# A process that stops, then a cable that is cut, in the middle of blocking collectives. The second job resumes the first.
 silent_in_collective() {
     need_bed
     BED_UPLINK_MBIT=400
     bed_up 2 2 || fail "no test bed"
+    known=0
     for fault in stopped cut; do
-        rm -f c.yaml.partial
-        bed_mpirun "$probe" -o c.yaml >out 2>err &
+        # shellcheck disable=SC2046
+        bed_mpirun "$probe" -o c.yaml $([ $fault = stopped ] || echo --resume) >out 2>err &
         job=$!
-        until_collectives
+        until_collectives $known
         if [ $fault = stopped ]; then
             for victim in $(pgrep -f "^$probe "); do
                 tr '\0' '\n' </proc/"$victim"/environ | grep -qx 'OMPI_COMM_WORLD_RANK=2' && break
@@ -406,6 +411,7 @@ silent_in_collective() {
         expect 'error: no answer from h2[;:]' err
         [ ! -e c.yaml ] || fail "a result was written"
         [ -s c.yaml.partial ] || fail "nothing was kept"
+        known=$(grep -c '^6 ' c.yaml.partial)
     done
 }
 
@@ -413,7 +419,7 @@ cut_uplink() {
     need_bed
     BED_UPLINK_MBIT=400
     bed_up 2 2 || fail "no test bed"
-    bed_mpirun "$probe" -o c.yaml >out 2>err &
+    bed_mpirun "$probe" -o c.yaml --quick >out 2>err &
     job=$!
     for _ in $(seq 400); do
         [ -f c.yaml.partial ] && [ "$(wc -l <c.yaml.partial)" -gt 12 ] && break
@@ -430,9 +436,9 @@ cut_uplink() {
     [ ! -e c.yaml ] || fail "a result was written"
     bed_cut_rack 1 # mends it
     before=$(wc -l <c.yaml.partial)
-    expect_status 0 bed_mpirun "$probe" -o c.yaml --resume
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --quick --resume
     [ "$(wc -l <c.pairs.csv)" -gt "$before" ] || fail "the first run's figures are lost"
-    expect '^  - name: rack$' c.yaml
+    expect '^  - .?name: rack' c.yaml
 }
 
 # 64 hosts that SimGrid simulates, in a fat tree: 4 leaf switches of 16, and UPLINKS core switches. Its factors

@@ -178,6 +178,34 @@ static void test_unconfirmed(void **state) {
     free_world(&world);
 }
 
+/* A host that is late to all others looks so, and is named once that was confirmed; a look as quick as usual
+ * at half of its links clears it. */
+static void test_late_host(void **state) {
+    (void)state;
+    struct world world;
+    memset(&world, 0, sizeof world);
+    world.at_once = 1;
+    world.arena = arena_create();
+    for (int32_t i = 0; i < HOSTS; i++) {
+        for (int32_t j = i + 1; j < HOSTS; j++) {
+            add(&world, TASK_LATENCY, i, j, (i == 2 || j == 2 ? 35e-6 : 10e-6) * (1 + 0.001 * (i + j)));
+        }
+    }
+    judge(&world, NULL);
+    assert_true(world.hosts[2].is_late && !world.hosts[3].is_late);
+    assert_string_equal(world.hosts[2].note, "");
+    world.matrix.late_verdict[2] = VERDICT_SLOW;
+    analysis_deviations(&world.matrix, &world.levels, world.arena, world.hosts, &world.links,
+                        &world.suspects);
+    assert_non_null(strstr(world.hosts[2].note, "latency is 3.5"));
+    for (int32_t j = 3; j < HOSTS; j++) {
+        add(&world, TASK_LATENCY, 2, j, 10e-6);
+    }
+    judge(&world, NULL);
+    assert_false(world.hosts[2].is_late);
+    free_world(&world);
+}
+
 /* Five slow looks, while a sound link was fast each time, are enough; on a busy machine it takes more, and
  * without a sound link to compare with nothing is said. */
 static void test_looks(void **state) {
@@ -308,7 +336,8 @@ int main(void) {
         cmocka_unit_test(test_slow_link),   cmocka_unit_test(test_better_showing_counts),
         cmocka_unit_test(test_unconfirmed), cmocka_unit_test(test_shared),
         cmocka_unit_test(test_journal),     cmocka_unit_test(test_levels_by_bandwidth),
-        cmocka_unit_test(test_looks),       cmocka_unit_test(test_loaded),
+        cmocka_unit_test(test_late_host),   cmocka_unit_test(test_looks),
+        cmocka_unit_test(test_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

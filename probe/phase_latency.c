@@ -1,0 +1,191 @@
+/* Latencies of pairs of hosts that other work left alone, and which hosts are late. */
+#include <math.h>
+#include <mpi.h>
+
+#include "probe/phases.h"
+
+static const double latency_seconds = 0.03, warm_up_seconds = 0.03;
+static const double passes_share = 0.05;  /* of the time limit, for all pairs; and for hosts that look late */
+static const double settled_share = 0.02; /* by which the two least looks at a latency may differ */
+enum { PASSES_MAX = 8 };                  /* over all pairs */
+
+static const struct record look_key = {
+    .phase = PHASE_PAIRS, .kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
+
+/* The least and the second of a pair's looks at its latency, seconds; infinite where there were fewer. */
+struct least_looks {
+    double least, second;
+};
+
+static bool is_settled(const struct least_looks *looks) {
+    return looks->second <= (1 + settled_share) * looks->least;
+}
+
+static void add_look(struct least_looks *looks, double seconds) {
+    if (seconds < looks->least) {
+        looks->second = looks->least;
+        looks->least = seconds;
+    } else if (seconds < looks->second) {
+        looks->second = seconds;
+    }
+}
+
+static void gather_looks(const struct campaign *campaign, struct least_looks *looks) {
+    size_t hosts = campaign->placement->host_count;
+    for (size_t i = 0; i < hosts * hosts; i++) {
+        looks[i] = (struct least_looks){HUGE_VAL, HUGE_VAL};
+    }
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->phase == PHASE_PAIRS && record->kind == TASK_LATENCY) {
+            size_t from = (size_t)campaign->placement->host_of[record->from],
+                   to = (size_t)campaign->placement->host_of[record->to];
+            add_look(&looks[from < to ? from * hosts + to : to * hosts + from], record->summary.minimum);
+        }
+    }
+}
+
+/* Looks at a pair of hosts; `number` tells the looks apart. */
+static bool look(struct campaign *campaign, size_t from, size_t to, int32_t number, double *seconds,
+                 struct error *error) {
+    const struct campaign_pair pair = {campaign_leader(campaign, from), campaign_leader(campaign, to)};
+    struct record key = look_key;
+    struct summary seen;
+    key.level = number;
+    if (!campaign_measure_one(campaign, &key, &pair, latency_seconds, &seen, error)) {
+        return false;
+    }
+    *seconds = seen.minimum;
+    return true;
+}
+
+bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
+    size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, unsettled = pairs;
+    double end = MPI_Wtime() + passes_share * campaign->limit_seconds, seconds;
+    if (!(phases_latency_pass_seconds(campaign) > 0)) {
+        return true;
+    }
+    struct least_looks *looks = ARENA_ARRAY(campaign->arena, struct least_looks, hosts * hosts);
+    gather_looks(campaign, looks);
+    for (int32_t pass = 1; pass <= PASSES_MAX && unsettled > 0; pass++) {
+        unsettled = 0;
+        for (size_t i = 0; i < hosts; i++) {
+            for (size_t j = i + 1; j < hosts; j++) {
+                struct least_looks *of_pair = &looks[i * hosts + j];
+                if (is_settled(of_pair)) {
+                    continue;
+                }
+                if (MPI_Wtime() > end) {
+                    return true;
+                }
+                if (!look(campaign, i, j, pass, &seconds, error)) {
+                    return false;
+                }
+                add_look(of_pair, seconds);
+                unsettled += is_settled(of_pair) ? 0 : 1;
+            }
+        }
+    }
+    return true;
+}
+
+double phases_latency_pass_seconds(const struct campaign *campaign) {
+    double hosts = (double)campaign->placement->host_count;
+    double pass = hosts * (hosts - 1) / 2 * (latency_seconds + warm_up_seconds);
+    return pass < passes_share * campaign->limit_seconds ? pass : 0;
+}
+
+/* Number `turn` of the pairs at a level of hosts that don't look late; of `host` with such a one, or of two
+ * others. False when there is none. */
+static bool find_pair(const struct campaign *campaign, size_t host, bool of_host, size_t level, size_t turn,
+                      size_t pair[2]) {
+    size_t hosts = campaign->placement->host_count, found = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t at = 0;
+        for (size_t i = 0; i < hosts; i++) {
+            for (size_t j = of_host ? 0 : i + 1; j < hosts; j++) {
+                bool first_fits = of_host ? i == host : i != host && !campaign->hosts[i].is_late;
+                if (!first_fits || j == i || j == host || campaign->hosts[j].is_late ||
+                    levels_joining(&campaign->levels, i, j) != level) {
+                    continue;
+                }
+                if (pass == 1 && at == turn % found) {
+                    pair[0] = i;
+                    pair[1] = j;
+                    return true;
+                }
+                at++;
+            }
+        }
+        found = at;
+        if (found == 0) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static double usual_latency(const struct campaign *campaign, size_t level) {
+    struct arena *scratch = arena_create();
+    struct analysis_matrix matrix;
+    struct analysis_usual usual;
+    campaign_gather(campaign, scratch, &matrix);
+    analysis_usual(&matrix, &campaign->levels, level, scratch, &usual);
+    arena_destroy(scratch);
+    return usual.least_latency;
+}
+
+/* One look at a host that seems late, and where it still does one at two others of the same level. `turn`
+ * counts the looks at the host. */
+static bool look_again(struct campaign *campaign, size_t host, size_t turn, int32_t *number,
+                       struct error *error) {
+    struct analysis_looks *looks = &campaign->late_looks[host];
+    size_t pair[2] = {0, 0}, level = campaign->levels.count;
+    double seconds;
+    /* From the innermost level outwards, as latency tells most there. */
+    for (size_t l = 0; l < campaign->levels.count && level == campaign->levels.count; l++) {
+        level = find_pair(campaign, host, true, l, turn, pair) ? l : level;
+    }
+    if (level == campaign->levels.count) {
+        campaign->late_verdicts[host] = VERDICT_UNCLEAR;
+        return true;
+    }
+    double usual = usual_latency(campaign, level);
+    if (!look(campaign, pair[0], pair[1], (*number)++, &seconds, error)) {
+        return false;
+    }
+    if (!analysis_is_late(seconds, usual)) {
+        *looks = (struct analysis_looks){0};
+    } else {
+        looks->count++;
+        if (find_pair(campaign, host, false, level, turn, pair)) {
+            if (!look(campaign, pair[0], pair[1], (*number)++, &seconds, error)) {
+                return false;
+            }
+            looks->quiet += analysis_is_late(seconds, usual) ? 0 : 1;
+        }
+    }
+    campaign->late_verdicts[host] = (uint8_t)analysis_judge_looks(looks);
+    return true;
+}
+
+bool phases_confirm_late_hosts(struct campaign *campaign, struct error *error) {
+    struct analysis_links suspects;
+    size_t hosts = campaign->placement->host_count;
+    double end = MPI_Wtime() + passes_share * campaign->limit_seconds;
+    int32_t number = phases_next_look(campaign);
+    bool any = true;
+    for (size_t turn = 0; any && turn < ANALYSIS_LOOKS_MAX && MPI_Wtime() < end; turn++) {
+        any = false;
+        phases_find_deviations(campaign, &suspects);
+        for (size_t host = 0; host < hosts; host++) {
+            if (campaign->hosts[host].is_late && campaign->late_verdicts[host] == VERDICT_NONE) {
+                any = true;
+                if (!look_again(campaign, host, turn, &number, error)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}

@@ -57,10 +57,9 @@ bool search_may_run(const struct search_problem *problem, enum schedule schedule
     return (problem->training.stack->schedules & 1U << schedule) != 0;
 }
 
-/* As with schedules, what the stack can't is searched only when asked for. */
+/* Micro-batches that pp doesn't divide are interleaved only when that is asked for: few stacks can. */
 static bool may_interleave(const struct search_problem *problem, const struct layout *layout) {
     return is_given(problem, LAYOUT_VPP) || is_given(problem, LAYOUT_SCHEDULE) ||
-           problem->training.stack->any_groups ||
            layout_micro_batches(layout, problem->training.global_batch) % layout->pp == 0;
 }
 

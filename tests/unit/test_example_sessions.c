@@ -129,35 +129,35 @@ static void test_shapes(void **state) {
     }
 }
 
-static void fix(struct layout_request *request, enum layout_key key, int64_t value) {
-    request->keys[key].count = 1;
-    request->keys[key].values[0] = value;
-}
-
-/* tp 8 and pp 15 were reported of GPT-4, at 32 to 36 % MFU, and neither context parallelism nor activations
- * on the host, which came later; the rest is chosen. */
-static void test_reported_layout(void **state) {
+/* The MFU of the best plan with tp 8 and pp 15, and with cp where that is not 0. */
+static double reported_mfu(int64_t cp) {
     struct arena *arena = arena_create();
     struct session session;
     struct problem problem;
     struct search_result found;
     struct wish wish;
     struct error error = {0};
-    (void)state;
     assert_true(session_read(SOURCE_DIR "/examples/sessions/gpt-4.yaml", arena, &session, &error));
     session.asked.layout = (struct layout_request){0};
-    fix(&session.asked.layout, LAYOUT_TP, 8);
-    fix(&session.asked.layout, LAYOUT_PP, 15);
-    fix(&session.asked.layout, LAYOUT_CP, 1);
-    fix(&session.asked.layout, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+    layout_request_fix(&session.asked.layout, LAYOUT_TP, 8);
+    layout_request_fix(&session.asked.layout, LAYOUT_PP, 15);
+    if (cp > 0)
+        layout_request_fix(&session.asked.layout, LAYOUT_CP, cp);
     assert_true(session_pose(&session, 0, arena, &problem, &wish, &error));
     problem_set_devices(&problem, 24960, 24960);
     assert_true(search_run(&problem.search, arena, &found, &error));
     assert_true(found.plan_count > 0);
-    if (found.plans[0].mfu < 0.30 || found.plans[0].mfu > 0.45) {
-        fail_msg("MFU %.3g", found.plans[0].mfu);
-    }
+    double mfu = found.plans[0].mfu;
     arena_destroy(arena);
+    return mfu;
+}
+
+/* tp 8 and pp 15 were reported of GPT-4, at 32 to 36 % MFU, and no context parallelism, which came later; the
+ * rest is chosen. */
+static void test_reported_layout(void **state) {
+    (void)state;
+    assert_within(reported_mfu(1), 0.375, 0.075);
+    assert_within(reported_mfu(0), 0.375, 0.075);
 }
 
 /* Tuned at 32k the sequence is split: that is what the session is about. */

@@ -416,6 +416,29 @@ static void gradients_take_the_bytes_they_are_said_to(void **state) {
     assert_near(cost_on(&cluster, &model, &training, &layout).seconds, half.seconds, 1e-12);
 }
 
+static double scatter_seconds(const struct training *training, int64_t zero) {
+    struct cluster cluster = h100_cluster();
+    struct layout layout = dense_layout();
+    struct communication_problem problem = {&gpt_3, &cluster, training, &layout, NULL};
+    struct communication_state state;
+    layout.zero = zero;
+    communication_state_of(&problem, &state, NULL);
+    return state.layer_scatter[0];
+}
+
+/* ZeRO-3 sends gradients as wide as parameters, unless told; PyTorch's sums in fp32. */
+static void zero_3_sends_gradients_in_16_bits(void **state) {
+    (void)state;
+    struct training training = training_of(2048, 1536), half = training, single = training;
+    half.gradients = GRADIENTS_HALF;
+    single.gradients = GRADIENTS_SINGLE;
+    assert_near(scatter_seconds(&training, 2), scatter_seconds(&single, 2), 1e-12);
+    assert_near(scatter_seconds(&training, 3), scatter_seconds(&half, 3), 1e-12);
+    assert_within(scatter_seconds(&training, 3) / scatter_seconds(&single, 3), 0.5, 0.1);
+    training.stack = single.stack = stack_find("fsdp");
+    assert_near(scatter_seconds(&training, 3), scatter_seconds(&single, 3), 1e-12);
+}
+
 static double seconds_with(const struct recipe *recipe, const struct training *usual,
                            const struct model *model, const struct layout *layout) {
     struct cluster cluster = h100_cluster();
@@ -642,6 +665,7 @@ int main(void) {
         cmocka_unit_test(graphs_spare_the_host),
         cmocka_unit_test(experts_of_a_device_take_launches),
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
+        cmocka_unit_test(zero_3_sends_gradients_in_16_bits),
         cmocka_unit_test(recipes_do_what_they_say),
         cmocka_unit_test(zero_three_pays_by_micro_batch),
         cmocka_unit_test(no_faster_than_the_peak),

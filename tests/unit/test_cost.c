@@ -383,6 +383,10 @@ static void experts_of_a_device_take_launches(void **state) {
     double casts = launch_bound_seconds(&model, &training, &layout) - sixteen;
     assert_near(casts, 16 * 12 * launch, 0.01);
     training.precision = PRECISION_BF16;
+    model.experts.capacity_factor = 1; /* padded, whatever their number */
+    double padded = launch_bound_seconds(&model, &training, &layout);
+    assert_near(sixteen - padded, 0.5 * 2.6 * 2.0e-3 + 16 * 8 * launch, 0.01);
+    model.experts.capacity_factor = 0;
     model.linear_bias = true;
     double biases = launch_bound_seconds(&model, &training, &layout) - sixteen;
     assert_near(biases, 16 * 11 * launch, 0.02);

@@ -189,7 +189,8 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
     if (!fitting)
         return;
     fits->moved[leaf] |= bit;
-    if (layout->recompute == RECOMPUTE_NONE) {
+    /* Activations that are recomputed aren't moved out, which may take longer. */
+    if (layout->recompute == RECOMPUTE_NONE && !offload_activations(offload)) {
         layers[offload] = 0;
         *partly |= bit;
     }

@@ -69,7 +69,8 @@ struct cluster_device {
     double price_per_second;         /* money units (dollars); 0: unknown */
     double power_watts;              /* 0: unknown */
     double mtbf_seconds;             /* mean time of one device between interruptions; 0: unknown */
-    const char *from;                /* as in struct cluster_node */
+    double pace; /* of its speed, at which it goes in a job that takes a host that computes slowly; 0: all */
+    const char *from; /* as in struct cluster_node */
 };
 
 enum collective_operation {
@@ -139,6 +140,9 @@ struct node_class {
  * planner reckons with it. Less of a loss is everyday variation. */
 #define CLUSTER_SLOW_FACTOR 0.8
 
+/* The same for computing: parts of one kind differ by a few per cent. */
+#define CLUSTER_SLOW_COMPUTE 0.9
+
 struct cluster_host {
     const char *name;
     const char *class_name;
@@ -147,7 +151,9 @@ struct cluster_host {
     double
         bandwidth_factor; /* median of its links over the median of all; 1: as the others; 0: not measured */
     double latency_factor;
-    const char *note; /* how it deviates; NULL when it doesn't */
+    double
+        compute_factor; /* rate of its devices, or cores, over what is usual in its class; 0: not measured */
+    const char *note;   /* how it deviates; NULL when it doesn't */
 };
 
 /* One figure, with how well it is known. */

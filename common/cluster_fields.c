@@ -285,6 +285,7 @@ const struct field host_fields[] = {
     TEXT("place", struct cluster_host, place),
     NUMBER_POSITIVE("bandwidth_factor", struct cluster_host, bandwidth_factor, UNIT_NONE),
     NUMBER_POSITIVE("latency_factor", struct cluster_host, latency_factor, UNIT_NONE),
+    NUMBER_POSITIVE("compute_factor", struct cluster_host, compute_factor, UNIT_NONE),
     TEXT("note", struct cluster_host, note),
     END,
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "planner/collective.h"
+#include "planner/device_scale.h"
 #include "planner/problem.h"
 #include "planner/size.h"
 
@@ -18,7 +19,7 @@ static double least_factor(const struct slow_host *host) {
 }
 
 static double badness(const struct slow_host *host) {
-    return fmax(1 / least_factor(host), host->latency_factor);
+    return fmax(fmax(1 / least_factor(host), host->latency_factor), 1 / host->compute_factor);
 }
 
 static int least_slow_first(const void *left, const void *right) {
@@ -44,26 +45,37 @@ static struct slow_host *entry_of(struct slow_hosts *slow, const char *name) {
     if (host != NULL)
         return host;
     host = &slow->hosts[slow->count++];
-    *host = (struct slow_host){.name = name, .latency_factor = 1};
+    *host = (struct slow_host){.name = name, .latency_factor = 1, .compute_factor = 1};
     for (size_t level = 0; level < CLUSTER_MAX_LEVELS; level++)
         host->bandwidth_factor[level] = 1;
     return host;
+}
+
+static const char *join(struct arena *arena, const char *list, const char *word) {
+    return list != NULL ? arena_print(arena, "%s, %s", list, word) : word;
 }
 
 static void add_host(const struct cluster *cluster, const struct cluster_host *found, struct arena *arena,
                      struct slow_hosts *slow) {
     double bandwidth = found->bandwidth_factor > 0 ? found->bandwidth_factor : 1;
     double latency = found->latency_factor > 0 ? found->latency_factor : 1;
-    bool narrow = bandwidth<CLUSTER_SLOW_FACTOR, late = latency> 1 / CLUSTER_SLOW_FACTOR;
-    struct slow_host *host = narrow || late ? entry_of(slow, found->name) : NULL;
+    double compute = found->compute_factor > 0 ? found->compute_factor : 1;
+    bool narrow = bandwidth < CLUSTER_SLOW_FACTOR, weak = compute < CLUSTER_SLOW_COMPUTE;
+    bool late = latency * CLUSTER_SLOW_FACTOR > 1;
+    struct slow_host *host = narrow || late || weak ? entry_of(slow, found->name) : NULL;
     if (host == NULL)
         return;
     for (size_t level = 0; narrow && level < cluster->level_count; level++)
         if (reaches_beyond_node(cluster, level))
             host->bandwidth_factor[level] = bandwidth;
     host->latency_factor = late ? latency : 1;
-    host->what = narrow ? arena_print(arena, "%.2f of the usual bandwidth", bandwidth)
-                        : arena_print(arena, "%.3g times the usual latency", latency);
+    host->compute_factor = weak ? compute : 1;
+    if (weak)
+        host->what = arena_print(arena, "computes at %.2f of the usual rate", compute);
+    if (narrow)
+        host->what = join(arena, host->what, arena_print(arena, "%.2f of the usual bandwidth", bandwidth));
+    if (late && !narrow)
+        host->what = join(arena, host->what, arena_print(arena, "%.3g times the usual latency", latency));
 }
 
 /* "h2:2 h3:3": the hosts of both ends. False where it is something else. */
@@ -133,6 +145,14 @@ static void narrow_level(struct network_level *level, double factor) {
     }
 }
 
+/* All that a host does is slower by as much: what throttles a device, or steals its time, spares neither
+ * products nor memory. */
+static void slow_down(struct cluster_device *device, double pace) {
+    device_scale_compute(device, pace);
+    device_scale_memory_bandwidth(device, pace);
+    device->pace = pace;
+}
+
 const struct cluster *slow_hosts_cluster(struct slow_hosts *slow, const struct cluster *cluster, size_t taken,
                                          struct arena *arena) {
     if (taken == 0)
@@ -141,6 +161,11 @@ const struct cluster *slow_hosts_cluster(struct slow_hosts *slow, const struct c
         return slow->clusters[taken];
     struct cluster *paced = slow->clusters[taken] = ARENA_NEW(arena, struct cluster);
     *paced = *cluster;
+    double pace = 1;
+    for (size_t i = 0; i < taken; i++)
+        pace = fmin(pace, slow->hosts[i].compute_factor);
+    if (pace < 1)
+        slow_down(&paced->device, pace);
     for (size_t level = 0; level < cluster->level_count; level++) {
         double factor = 1, delay = 1;
         for (size_t i = 0; i < taken; i++) {

@@ -18,6 +18,7 @@ struct slow_host {
     const char *name;
     double bandwidth_factor[CLUSTER_MAX_LEVELS]; /* of the usual, at each level; 1: as usual */
     double latency_factor;                       /* at least 1; beyond the node */
+    double compute_factor;                       /* at most 1 */
     const char *what;                            /* "0.50 of the usual bandwidth" */
 };
 

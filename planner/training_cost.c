@@ -16,7 +16,8 @@ double cost_mfu(const struct model *model, const struct cluster *cluster, const 
     struct model_counts counts;
     model_count(model, training->sequence, &counts);
     double tokens = (double)training->global_batch * (double)training->sequence;
-    double peak = cluster->device.peak_flops[training->precision] * (double)layout_devices(layout);
+    double pace = cluster->device.pace > 0 ? cluster->device.pace : 1; /* the peak is scaled by it */
+    double peak = cluster->device.peak_flops[training->precision] / pace * (double)layout_devices(layout);
     if (peak <= 0 || step_seconds <= 0)
         return 0;
     return counts.flops_per_token * tokens / (step_seconds * peak);

@@ -1,33 +1,12 @@
 #include "planner/what_if.h"
 
 #include "planner/collective.h"
+#include "planner/device_scale.h"
 
 const char *const what_if_names[WHAT_IF_KIND_COUNT + 1] = {"compute",   "memory",  "memory_bandwidth",
                                                            "bandwidth", "latency", NULL};
 
 static const double TWICE = 2, HALF = 0.5;
-
-/* Rates follow the peak, as where constants are taken over from another device (matmul.c, scale): launches
- * and the fixed time of a tile stay. */
-static void scale_compute(struct cluster_device *device, double factor) {
-    struct attention_constants *attention = &device->kernels.attention;
-    for (int precision = 0; precision < PRECISION_COUNT; precision++) {
-        struct matmul_constants *matmul = &device->kernels.matmul[precision];
-        device->peak_flops[precision] *= factor;
-        matmul->flops_per_second *= factor;
-        matmul->throttle_flops *= factor;
-        matmul->output_seconds /= factor;
-    }
-    attention->flops_per_second *= factor;
-    attention->backward_flops_per_second *= factor;
-    attention->throttle_flops *= factor;
-}
-
-static void scale_memory_bandwidth(struct cluster_device *device, double factor) {
-    device->memory_bytes_per_second *= factor;
-    for (int precision = 0; precision < PRECISION_COUNT; precision++)
-        device->kernels.matmul[precision].operand_seconds /= factor;
-}
 
 static void scale_bandwidth(struct network_level *level, double factor) {
     level->bandwidth_bytes_per_second *= factor;
@@ -41,13 +20,13 @@ void what_if_apply(enum what_if_kind kind, double factor, size_t level, struct c
     size_t end = level < cluster->level_count ? level + 1 : cluster->level_count;
     switch (kind) {
     case WHAT_IF_COMPUTE:
-        scale_compute(&cluster->device, factor);
+        device_scale_compute(&cluster->device, factor);
         break;
     case WHAT_IF_MEMORY:
         cluster->device.memory_bytes *= factor;
         break;
     case WHAT_IF_MEMORY_BANDWIDTH:
-        scale_memory_bandwidth(&cluster->device, factor);
+        device_scale_memory_bandwidth(&cluster->device, factor);
         break;
     case WHAT_IF_BANDWIDTH:
         for (size_t i = first; i < end; i++)

@@ -177,10 +177,11 @@ static void refuse(struct campaign *campaign, enum transport transport, const st
 }
 
 bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_t *ranks, size_t count,
-                    double seconds, struct error *error) {
+                    double seconds, int32_t number, struct error *error) {
     struct task *tasks = campaign->tasks;
     struct report *reports = campaign->reports;
-    struct record record = {.phase = PHASE_MEMORY, .kind = (int32_t)kind, .members = (int32_t)count};
+    struct record record = {
+        .phase = PHASE_MEMORY, .kind = (int32_t)kind, .members = (int32_t)count, .level = number};
     record.from = record.to = ranks[0];
     if (records_find(campaign->records, &record) != NULL) {
         return true;

@@ -17,6 +17,7 @@
 #include "probe/records.h"
 #include "probe/schedule.h"
 #include "probe/sockets.h"
+#include "probe/speeds.h"
 #include "probe/task.h"
 
 struct campaign {
@@ -32,13 +33,18 @@ struct campaign {
     bool gpu_each;                        /* each rank has a GPU of its own */
     bool device_buffers;                  /* and MPI takes addresses in its memory */
     const char *refused[TRANSPORT_COUNT]; /* what could not be measured after all, and why; NULL: nothing */
-    struct sockets sockets;               /* of the first host */
-    struct schedule_plan plan;            /* of the pairs of hosts */
-    double pace;                          /* of the time usually given to a pair of hosts */
-    struct levels levels;                 /* of the network, by host; count 0 with one host */
-    struct analysis_host *hosts;          /* how each deviates; with two hosts or more */
-    struct analysis_links slow_links;     /* of sound hosts */
-    struct analysis_looks *looks;         /* at each direction that looked slow; with two hosts or more */
+    size_t *class_of;                     /* of each host: which are equal */
+    struct speeds_host *speeds;           /* of each host */
+    struct analysis_looks *speed_looks[SPEEDS_KINDS]; /* at each host that looked slow */
+    uint8_t *speed_verdicts[SPEEDS_KINDS];            /* enum analysis_verdict of each host */
+    int32_t *speed_ranks;                             /* those that compute or copy at present */
+    struct sockets sockets;                           /* of the first host */
+    struct schedule_plan plan;                        /* of the pairs of hosts */
+    double pace;                                      /* of the time usually given to a pair of hosts */
+    struct levels levels;                             /* of the network, by host; count 0 with one host */
+    struct analysis_host *hosts;                      /* how each deviates; with two hosts or more */
+    struct analysis_links slow_links;                 /* of sound hosts */
+    struct analysis_looks *looks; /* at each direction that looked slow; with two hosts or more */
     uint8_t *verdicts; /* enum analysis_verdict of each direction of a pair; with two hosts or more */
     struct analysis_looks *late_looks; /* at each host that looked late; with two hosts or more */
     uint8_t *late_verdicts;            /* enum analysis_verdict of each host; with two hosts or more */
@@ -82,7 +88,7 @@ void campaign_gather(const struct campaign *campaign, struct arena *arena, struc
 
 /* Each of `count` ranks alone, at the same time: its memory (TASK_MEMORY) or its GPU (TASK_GPU_...). */
 bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_t *ranks, size_t count,
-                    double seconds, struct error *error);
+                    double seconds, int32_t number, struct error *error);
 
 /* One operation by a group that was formed. What NCCL refuses is noted in `refused`, and is no error; the
  * result's summary is empty then. `trial`: only whether NCCL works among them. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "probe/collectives.h"
+#include "probe/compute_kernel.h"
 #include "probe/gpu_measure.h"
 #include "probe/memory_copy.h"
 #include "probe/pingpong.h"
@@ -32,6 +33,9 @@ static void run_task(const struct task *task, struct report *report) {
     switch (task->kind) {
     case TASK_MEMORY:
         done = memory_copy_measure(task->seconds, &report->summary);
+        break;
+    case TASK_COMPUTE:
+        done = compute_kernel_measure(task->seconds, &report->summary);
         break;
     case TASK_LATENCY:
     case TASK_STREAM:

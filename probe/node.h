@@ -57,6 +57,10 @@ void node_describe(const struct node_source *source, struct node_summary *summar
 /* Whether two nodes are of one class: all but the addresses of their parts is equal, memory within 2 %. */
 bool node_equal(const struct node_summary *one, const struct node_summary *other);
 
+/* Which of the nodes are equal: `class_of` gets the number of each node's class, from 0 on. Returns how many.
+ */
+size_t node_classify(const struct node_summary *nodes, size_t count, size_t *class_of);
+
 /* What differs between two nodes, for people: "cores 32, not 64; gpu 3 missing". */
 void node_difference(const struct node_summary *node, const struct node_summary *usual, char *text,
                      size_t size);

@@ -27,9 +27,21 @@ static bool parts_equal(const struct node_summary *one, const struct node_summar
 }
 
 bool node_equal(const struct node_summary *one, const struct node_summary *other) {
-    char difference[8];
+    char difference[256];
     node_difference(one, other, difference, sizeof difference);
     return difference[0] == '\0';
+}
+
+size_t node_classify(const struct node_summary *nodes, size_t count, size_t *class_of) {
+    size_t classes = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t like = 0; /* the first node that is equal */
+        while (like < i && !node_equal(&nodes[like], &nodes[i])) {
+            like++;
+        }
+        class_of[i] = like < i ? class_of[like] : classes++;
+    }
+    return classes;
 }
 
 static void add_difference(char *text, size_t size, const char *what, double value, double usual) {

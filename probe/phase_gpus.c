@@ -32,7 +32,7 @@ bool phases_run_gpus(struct campaign *campaign, struct error *error) {
             }
         }
         for (size_t k = 0; k < ALONE_KINDS && count > 0 && !phases_time_is_up(campaign); k++) {
-            if (!campaign_alone(campaign, alone_kinds[k], ranks, count, alone_seconds, error)) {
+            if (!campaign_alone(campaign, alone_kinds[k], ranks, count, alone_seconds, 0, error)) {
                 return false;
             }
         }

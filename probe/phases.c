@@ -8,7 +8,6 @@
 #include "probe/analysis.h"
 
 /* Seconds given to one measurement. Most end sooner, with their median known. */
-static const double memory_seconds = 0.15;
 static const double latency_seconds = 0.03;
 static const double stream_seconds = 0.08;
 static const double sweep_seconds = 0.05;
@@ -51,26 +50,8 @@ static void step(struct campaign *campaign, double share) {
 
 /* Hosts that share a machine would disturb each other: they take turns. Returns the end of the turn that
  * begins with host `first`. */
-static size_t turn_end(const struct campaign *campaign, size_t first) {
+size_t phases_turn_end(const struct campaign *campaign, size_t first) {
     return campaign->placement->share_machine ? first + 1 : campaign->placement->host_count;
-}
-
-static bool run_memory(struct campaign *campaign, struct error *error) {
-    const struct placement *placement = campaign->placement;
-    int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, (size_t)placement->ranks);
-    for (size_t host = 0; host < placement->host_count; host = turn_end(campaign, host)) {
-        size_t count = 0;
-        for (size_t i = host; i < turn_end(campaign, host); i++) {
-            for (int32_t r = 0; r < placement->hosts[i].rank_count; r++) {
-                ranks[count++] = placement->hosts[i].ranks[r];
-            }
-        }
-        if (!campaign_alone(campaign, TASK_MEMORY, ranks, count, memory_seconds, error)) {
-            return false;
-        }
-        step(campaign, (double)host / (double)placement->host_count);
-    }
-    return true;
 }
 
 static void local_plan(const struct campaign *campaign, size_t host, struct schedule_plan *plan) {
@@ -113,8 +94,8 @@ static bool run_local_turn(struct campaign *campaign, enum transport transport, 
 }
 
 bool phases_run_local(struct campaign *campaign, enum transport transport, struct error *error) {
-    for (size_t host = 0; host < campaign->placement->host_count; host = turn_end(campaign, host)) {
-        if (!run_local_turn(campaign, transport, host, turn_end(campaign, host), error)) {
+    for (size_t host = 0; host < campaign->placement->host_count; host = phases_turn_end(campaign, host)) {
+        if (!run_local_turn(campaign, transport, host, phases_turn_end(campaign, host), error)) {
             return false;
         }
         step(campaign, (double)host / (double)campaign->placement->host_count);
@@ -353,14 +334,9 @@ static bool run_loaded(struct campaign *campaign, struct error *error) {
     return true;
 }
 
-static double expect_memory(const struct campaign *campaign) {
-    size_t turns = campaign->placement->share_machine ? campaign->placement->host_count : 1;
-    return (double)turns * (memory_seconds + warm_up_seconds);
-}
-
 double phases_expect_local(const struct campaign *campaign) {
     double sum = 0;
-    for (size_t host = 0; host < campaign->placement->host_count; host = turn_end(campaign, host)) {
+    for (size_t host = 0; host < campaign->placement->host_count; host = phases_turn_end(campaign, host)) {
         struct schedule_plan plan;
         local_plan(campaign, host, &plan);
         sum += (double)plan.slots * (latency_seconds + stream_seconds + 2 * warm_up_seconds);
@@ -394,7 +370,7 @@ static const struct {
     double (*expect)(const struct campaign *);
     bool quick; /* stays with --quick */
 } phases[] = {
-    {"memory of the nodes", run_memory, expect_memory, true},
+    {"nodes alone", phases_run_speeds, phases_expect_speeds, true},
     {"pairs of ranks in a node", run_local, phases_expect_local, false},
     {"pairs of nodes", run_pairs, expect_pairs, true},
     {"levels", phases_run_levels, phases_expect_levels, true},

@@ -1,4 +1,4 @@
-/* The phases of a campaign, in their order: memory, pairs in a host, pairs of hosts, levels, messages by
+/* The phases of a campaign, in their order: nodes alone, pairs in a host, pairs of hosts, levels, messages by
  * size, levels under load, collectives; GPUs alone, in pairs, and by NCCL. Each keeps to a share of the time
  * limit. */
 #ifndef CLUSTERPLAN_PROBE_PHASES_H
@@ -12,6 +12,8 @@
 bool phases_run(struct campaign *campaign, struct error *error);
 
 /* Those with a file of their own, and what they will take. */
+bool phases_run_speeds(struct campaign *campaign, struct error *error);
+double phases_expect_speeds(const struct campaign *campaign);
 bool phases_run_rails(struct campaign *campaign, struct error *error);
 double phases_expect_rails(const struct campaign *campaign);
 bool phases_run_collectives(struct campaign *campaign, struct error *error);
@@ -68,6 +70,10 @@ size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t
                            struct campaign_pair *pairs);
 
 bool phases_time_is_up(const struct campaign *campaign);
+
+/* Hosts that share a machine would disturb each other: they take turns. The end of the turn that begins with
+ * host `first`. */
+size_t phases_turn_end(const struct campaign *campaign, size_t first);
 
 /* What phase number `phase` and those after it will take. */
 double phases_expected_seconds(const struct campaign *campaign, size_t phase);

@@ -74,6 +74,10 @@ void result_add_gpu_level(const struct campaign *campaign, struct network_level 
 void result_add_device(const struct campaign *campaign, struct cluster *cluster);
 void result_note_gpus(const struct campaign *campaign, size_t host, char *text, size_t size);
 
+/* Products and copies of the slowest GPU of a host over the usual, 1 where none is slow; 0: none was
+ * measured. */
+double result_gpu_factor(const struct campaign *campaign, size_t host);
+
 /* "measured", or by what if it wasn't MPI from and to host memory. */
 const char *result_measured_by(const struct campaign *campaign, enum transport transport);
 

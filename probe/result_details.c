@@ -16,7 +16,8 @@ static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
                                          [TASK_EXCHANGE] = "exchange_bandwidth",
                                          [TASK_GPU_MEMORY] = "gpu_memory_bandwidth",
                                          [TASK_GPU_LINK] = "host_link_bandwidth",
-                                         [TASK_GPU_PRODUCT] = "matrix_product"};
+                                         [TASK_GPU_PRODUCT] = "matrix_product",
+                                         [TASK_COMPUTE] = "compute"};
 static const char *const transport_words[TRANSPORT_COUNT] = {"mpi", "mpi-gpu", "nccl"};
 static const char *const phase_words[PHASE_COUNT] = {"memory", "local",      "pairs", "sweep",   "loaded",
                                                      "rails",  "collective", "rail",  "held_out"};
@@ -96,6 +97,27 @@ static void note_rails(const struct campaign *campaign, size_t host, char *text,
     }
 }
 
+/* How fast the host computes: its GPUs, or else its cores and memory. That it is slow is only claimed where
+ * it was confirmed. */
+static void describe_speeds(const struct campaign *campaign, size_t index, struct cluster_host *out,
+                            char *text, size_t size) {
+    double factor = 0;
+    for (int kind = 0; kind < SPEEDS_KINDS; kind++) {
+        const struct speeds_host *speeds = &campaign->speeds[index];
+        bool slow = campaign->speed_verdicts[kind][index] == VERDICT_SLOW && speeds->looks_slow[kind];
+        if (slow) {
+            add_note(text, size,
+                     arena_print(campaign->arena, "%s at %.2f of the usual rate", speeds_words[kind],
+                                 speeds->factor[kind]));
+        }
+        if (slow || (kind == SPEEDS_COMPUTE && !speeds->looks_slow[kind])) {
+            factor = factor > 0 ? fmin(factor, speeds->factor[kind]) : speeds->factor[kind];
+        }
+    }
+    double of_gpus = result_gpu_factor(campaign, index);
+    out->compute_factor = of_gpus > 0 ? of_gpus : factor;
+}
+
 static void describe_host(const struct campaign *campaign, size_t index, const struct node_summary *usual,
                           struct cluster_host *out) {
     const struct node_summary *node = &campaign->nodes[index];
@@ -111,6 +133,7 @@ static void describe_host(const struct campaign *campaign, size_t index, const s
         out->latency_factor = late || host->latency * CLUSTER_SLOW_FACTOR <= 1 ? host->latency : 0;
         add_note(text, sizeof text, host->note);
     }
+    describe_speeds(campaign, index, out, text, sizeof text);
     node_difference(node, usual, difference, sizeof difference);
     add_note(text, sizeof text, difference);
     result_note_gpus(campaign, index, difference, sizeof difference);
@@ -124,16 +147,13 @@ static void describe_host(const struct campaign *campaign, size_t index, const s
 void result_add_nodes(const struct campaign *campaign, struct cluster *cluster) {
     size_t hosts = campaign->placement->host_count, largest = 0;
     struct arena *arena = campaign->arena;
-    size_t *first = ARENA_ARRAY(arena, size_t, hosts), *class_of = ARENA_ARRAY(arena, size_t, hosts);
+    size_t *first = ARENA_ARRAY(arena, size_t, hosts);
+    const size_t *class_of = campaign->class_of;
     cluster->classes = ARENA_ARRAY(arena, struct node_class, hosts);
     cluster->hosts = ARENA_ARRAY(arena, struct cluster_host, hosts);
     cluster->host_count = hosts;
     for (size_t i = 0; i < hosts; i++) {
-        size_t class = 0;
-        while (class < cluster->class_count &&
-               !node_equal(&campaign->nodes[first[class]], &campaign->nodes[i])) {
-            class ++;
-        }
+        size_t class = class_of[i];
         if (class == cluster->class_count) {
             first[class] = i;
             make_class(campaign, &campaign->nodes[i], &cluster->classes[class]);
@@ -141,7 +161,6 @@ void result_add_nodes(const struct campaign *campaign, struct cluster *cluster) 
             cluster->class_count++;
         }
         cluster->classes[class].nodes++;
-        class_of[i] = class;
         largest = cluster->classes[class].nodes > cluster->classes[largest].nodes ? class : largest;
     }
     for (size_t i = 0; i < hosts; i++) {
@@ -313,6 +332,7 @@ void result_round(struct cluster *cluster) {
     for (size_t i = 0; i < cluster->host_count; i++) {
         round_to(&cluster->hosts[i].bandwidth_factor, UNIT_NONE);
         round_to(&cluster->hosts[i].latency_factor, UNIT_NONE);
+        round_to(&cluster->hosts[i].compute_factor, UNIT_NONE);
     }
     round_to(&cluster->node.host_link_bytes_per_second, UNIT_BYTES_PER_SECOND);
     round_to(&cluster->device.kernels.memory_efficiency, UNIT_NONE);

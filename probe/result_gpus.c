@@ -40,6 +40,30 @@ static double usual_speed(const struct campaign *campaign, enum task_kind kind) 
     return summary_median(speeds, count);
 }
 
+/* The speed of a GPU over the usual; how far below counts as slow stands in `limit`. */
+static double factor_of(const struct record *record, double usual, double *limit) {
+    double noise = summary_spread(&record->summary) / record->summary.median;
+    *limit = 1 - fmax(slow_share, slow_in_spreads * noise);
+    return speed_of(record) / usual;
+}
+
+double result_gpu_factor(const struct campaign *campaign, size_t host) {
+    double least = 0;
+    for (size_t f = 0; f < sizeof figures / sizeof *figures; f++) {
+        double usual = usual_speed(campaign, figures[f].kind), limit;
+        for (size_t r = 0; r < campaign->records->count && figures[f].kind != TASK_GPU_LINK; r++) {
+            const struct record *record = &campaign->records->items[r];
+            if (is_figure(record, figures[f].kind) &&
+                campaign->placement->host_of[record->from] == (int32_t)host) {
+                double factor = factor_of(record, usual, &limit);
+                double counts = factor < limit ? factor : 1;
+                least = least > 0 ? fmin(least, counts) : counts;
+            }
+        }
+    }
+    return least;
+}
+
 void result_note_gpus(const struct campaign *campaign, size_t host, char *text, size_t size) {
     text[0] = '\0';
     for (size_t f = 0; f < sizeof figures / sizeof *figures; f++) {
@@ -50,10 +74,9 @@ void result_note_gpus(const struct campaign *campaign, size_t host, char *text, 
                 campaign->placement->host_of[record->from] != (int32_t)host) {
                 continue;
             }
-            double factor = speed_of(record) / usual;
-            double noise = summary_spread(&record->summary) / record->summary.median;
+            double limit, factor = factor_of(record, usual, &limit);
             size_t used = strlen(text);
-            if (1 - factor > fmax(slow_share, slow_in_spreads * noise) && used + 1 < size) {
+            if (factor < limit && used + 1 < size) {
                 snprintf(text + used, size - used, "%sthe GPU of rank %d %s at %.2f of the usual rate",
                          used > 0 ? "; " : "", record->from, figures[f].what, factor);
             }

@@ -8,20 +8,21 @@
 #include "probe/summary.h"
 
 enum task_kind {
-    TASK_STOP,       /* the end of the run; `role` is the exit status; no report */
-    TASK_HEARTBEAT,  /* rank 0 lives; no report */
-    TASK_ROLL_CALL,  /* report that you do */
-    TASK_NODE,       /* describe the machine; a struct node_summary follows the report */
-    TASK_MEMORY,     /* copy in memory for `seconds`: bytes a second */
-    TASK_LATENCY,    /* ping-pong of `bytes` with `peer`: seconds, half a round trip */
-    TASK_STREAM,     /* messages of `bytes` from the initiator to `peer`: bytes a second */
-    TASK_EXCHANGE,   /* the same both ways at once: bytes a second, the sum of both */
-    TASK_GROUP,      /* form a group of `members` ranks, whose list follows */
-    TASK_COLLECTIVE, /* `operation` on `bytes` by the group that was made last: seconds */
-    TASK_GPU_OPEN,   /* take GPU number `gpu`; a struct gpu_summary follows the report */
-    TASK_GPU_MEMORY, /* copy in its memory: bytes a second */
-    TASK_GPU_LINK,   /* copy to the host's memory: bytes a second */
-    TASK_GPU_PRODUCT /* one matrix product: seconds */
+    TASK_STOP,        /* the end of the run; `role` is the exit status; no report */
+    TASK_HEARTBEAT,   /* rank 0 lives; no report */
+    TASK_ROLL_CALL,   /* report that you do */
+    TASK_NODE,        /* describe the machine; a struct node_summary follows the report */
+    TASK_MEMORY,      /* copy in memory for `seconds`: bytes a second */
+    TASK_LATENCY,     /* ping-pong of `bytes` with `peer`: seconds, half a round trip */
+    TASK_STREAM,      /* messages of `bytes` from the initiator to `peer`: bytes a second */
+    TASK_EXCHANGE,    /* the same both ways at once: bytes a second, the sum of both */
+    TASK_GROUP,       /* form a group of `members` ranks, whose list follows */
+    TASK_COLLECTIVE,  /* `operation` on `bytes` by the group that was made last: seconds */
+    TASK_GPU_OPEN,    /* take GPU number `gpu`; a struct gpu_summary follows the report */
+    TASK_GPU_MEMORY,  /* copy in its memory: bytes a second */
+    TASK_GPU_LINK,    /* copy to the host's memory: bytes a second */
+    TASK_GPU_PRODUCT, /* one matrix product: seconds */
+    TASK_COMPUTE      /* small matrix products on a core for `seconds`: seconds of one */
 };
 
 /* What carries the messages. */

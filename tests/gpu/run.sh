@@ -301,7 +301,7 @@ too_many_ranks() { # than GPUs, or that see the same one
 slow_gpu() { # is named with its host
     export STUB_GPUS=h100,h100,h100 STUB_SLOW=2
     probe_job all 0 1 3
-    expect 'name: h0, class: class0, note: "the GPU of rank 2 copies in its memory at 0.50 of the usual rate; the GPU of rank 2 sends to its host at 0.50 of the usual rate; the GPU of rank 2 multiplies at 0.50 of the usual rate"' flat
+    expect 'name: h0, class: class0, compute_factor: 0\.5, note: "the GPU of rank 2 copies in its memory at 0.50 of the usual rate; the GPU of rank 2 sends to its host at 0.50 of the usual rate; the GPU of rank 2 multiplies at 0.50 of the usual rate"' flat
     expect '^host h0: the GPU of rank 2 copies' out
 }
 

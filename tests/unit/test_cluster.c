@@ -108,6 +108,7 @@ static struct cluster_host hosts[] = {
      .place = "rack1/switch3",
      .bandwidth_factor = 1.0 / 3,
      .latency_factor = 1.1,
+     .compute_factor = 0.7,
      .note = "slow: 33 % of the others\nsecond line \xc3\xa9"},
     {.name = "12", .class_name = "null"},
 };
@@ -401,6 +402,7 @@ static void same_cluster(const struct cluster *found, const struct cluster *want
         same_text(found->hosts[i].place, wanted->hosts[i].place);
         assert_same_double(found->hosts[i].bandwidth_factor, wanted->hosts[i].bandwidth_factor);
         assert_same_double(found->hosts[i].latency_factor, wanted->hosts[i].latency_factor);
+        assert_same_double(found->hosts[i].compute_factor, wanted->hosts[i].compute_factor);
         same_text(found->hosts[i].note, wanted->hosts[i].note);
     }
     same_classes(found, wanted);

@@ -7,6 +7,8 @@
 
 #include "planner/answer.h"
 #include "planner/collective.h"
+#include "planner/matmul.h"
+#include "planner/reference_device.h"
 #include "planner/slow_hosts.h"
 
 static int create(void **state) {
@@ -149,6 +151,31 @@ static void test_constants_follow(void **state) {
     assert_true(all->levels[0].latency_seconds == 2e-6);
 }
 
+/* A host that computes at 0.5 takes twice as long for all but launches and what is sent; model FLOPs are held
+ * against the peak of the others still. */
+static void test_slow_to_compute(void **state) {
+    struct cluster cluster;
+    struct cluster_host hosts[6];
+    struct slow_hosts slow;
+    make(&cluster, hosts, 1);
+    cluster.device = reference_device;
+    hosts[1].compute_factor = 0.91; /* everyday variation */
+    hosts[2].compute_factor = 0.5;
+    hosts[2].bandwidth_factor = 0.6;
+    slow_hosts_find(&cluster, *state, &slow);
+    assert_int_equal(slow.count, 1);
+    assert_string_equal(slow.hosts[0].what,
+                        "computes at 0.50 of the usual rate, 0.60 of the usual bandwidth");
+    const struct cluster *paced = slow_hosts_cluster(&slow, &cluster, 1, *state);
+    const struct matmul product = {8192, 8192, 8192, 1, PRECISION_BF16, MATMUL_FORWARD};
+    double ratio = matmul_seconds(&paced->device, &product) / matmul_seconds(&cluster.device, &product);
+    assert_true(fabs(ratio - 2) < 0.05); /* it reaches its power limit in shorter products */
+    assert_true(paced->device.memory_bytes_per_second == 0.5 * cluster.device.memory_bytes_per_second);
+    assert_true(paced->device.peak_flops[PRECISION_BF16] / paced->device.pace ==
+                cluster.device.peak_flops[PRECISION_BF16]);
+    assert_true(cluster.device.pace == 0);
+}
+
 static void pose(struct arena *arena, const char *cluster, const char *devices, const char *batch,
                  struct problem *problem, struct answer *answer) {
     const struct problem_flags flags = {
@@ -200,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_slow_links),
         cmocka_unit_test(test_the_slowest_sets_the_pace),
         cmocka_unit_test(test_constants_follow),
+        cmocka_unit_test(test_slow_to_compute),
         cmocka_unit_test(test_price),
         cmocka_unit_test(test_price_on_fewer),
     };

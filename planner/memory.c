@@ -38,56 +38,98 @@ static double stage_total(const struct memory_parts *parts, const struct stage_m
     return total;
 }
 
-static void stage_static(const struct memory_parts *parts, const struct chunk_layers *layers,
+static void stage_static(const struct memory_parts *parts, const struct stage_parts *stage,
                          struct stage_memory *memory) {
+    const struct chunk_layers *layers = &stage->layers;
     double dense = 0, expert = 0, linear;
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         dense += (double)layers->count[kind] * parts->dense_parameters[kind];
         expert += (double)layers->count[kind] * parts->expert_parameters[kind];
     }
     linear = dense + expert;
-    dense += memory_vocabulary_parameters(parts, memory->stage);
+    dense += stage->vocabulary_parameters;
     memory->weights = dense * parts->dense_bytes.weights + expert * parts->expert_bytes.weights;
     memory->copies = linear * parts->linear_copy_bytes;
     memory->gradients = dense * parts->dense_bytes.gradients + expert * parts->expert_bytes.gradients;
     memory->optimizer = dense * parts->dense_bytes.optimizer + expert * parts->expert_bytes.optimizer;
 }
 
-static double layers_kept(const struct memory_parts *parts, const struct chunk_layers *layers, int kind) {
-    const struct layer_activations *layer = &parts->activations[kind];
-    return (double)(layers->count[kind] - layers->recomputed[kind]) * layer->kept +
-           (double)layers->recomputed[kind] * layer->checkpoint;
+static const double NOT_RECKONED = -1;
+
+static void add_chunk(const struct memory_parts *parts, int64_t stage, int64_t chunk,
+                      struct stage_parts *known) {
+    const struct layout *layout = parts->layout;
+    int64_t virtual_stage = memory_virtual_stage(layout, stage, chunk);
+    double passes = (double)memory_chunk_in_flight(layout, parts->micro_batches, stage, chunk);
+    struct chunk_layers layers;
+    memory_chunk_layers(parts, virtual_stage, &layers);
+    if (chunk == 0)
+        known->first = layers;
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
+        known->layers.count[kind] += layers.count[kind];
+        known->layers.recomputed[kind] += layers.recomputed[kind];
+        known->passes[kind] += passes * (double)(layers.count[kind] - layers.recomputed[kind]);
+        known->recomputed_passes[kind] += passes * (double)layers.recomputed[kind];
+    }
+    known->embedding_passes += virtual_stage == 0 ? passes : 0;
+    known->sending_passes += virtual_stage != layout->pp * layout->vpp - 1 ? passes : 0;
 }
 
-/* Activations of all passes in flight. `pass`: of one pass of the stage's first chunk. */
-static double stage_kept(const struct memory_parts *parts, int64_t stage, double *pass) {
-    const struct layout *layout = parts->layout;
-    int64_t chunks = memory_stage_chunks(layout);
+static void reckon_stage(const struct memory_parts *parts, int64_t stage, struct stage_parts *known) {
+    int64_t chunks = memory_stage_chunks(parts->layout);
+    *known = (struct stage_parts){.known = true};
+    for (int64_t chunk = 0; chunk < chunks; chunk++)
+        add_chunk(parts, stage, chunk, known);
+    known->vocabulary_parameters = memory_vocabulary_parameters(parts, stage);
+    known->dummy_gradients = NOT_RECKONED;
+}
+
+/* What is kept of the stage, or `room`, where it is reckoned now. */
+static struct stage_parts *parts_of_stage(const struct memory_parts *parts, int64_t stage,
+                                          struct stage_parts *room) {
+    int64_t place = stage == parts->layout->pp - 1 ? 0 : stage + 1;
+    bool kept = parts->stages != NULL && place < STAGES_KEPT;
+    struct stage_parts *known = kept ? &parts->stages[place] : room;
+    if (!kept || !known->known)
+        reckon_stage(parts, stage, known);
+    return known;
+}
+
+/* What passes keep besides their layers: dropout behind the embedding a mask of a byte; stacks before
+ * Megatron-Core a chunk's output, which later ones free once it is sent. */
+static double ends_kept(const struct memory_parts *parts, double embedding_passes, double sending_passes) {
     double hidden_bytes =
         parts->element_bytes * (double)parts->model->hidden * parts->tokens / parts->sequence_share;
     double kept = 0;
+    if (!parts->model->gated && !parts->training->stack->fully_sharded)
+        kept += embedding_passes * hidden_bytes / parts->element_bytes;
+    if (!parts->training->stack->transformer_engine)
+        kept += sending_passes * hidden_bytes;
+    return kept;
+}
 
-    for (int64_t chunk = 0; chunk < chunks; chunk++) {
-        int64_t virtual_stage = memory_virtual_stage(layout, stage, chunk);
-        struct chunk_layers layers;
-        double bytes = 0;
-        memory_chunk_layers(parts, virtual_stage, &layers);
-        for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
-            bytes += layers_kept(parts, &layers, kind);
-        /* Dropout behind the embedding keeps a mask of a byte; stacks before Megatron-Core keep a chunk's
-         * output, which later ones free once it is sent. */
-        if (virtual_stage == 0 && !parts->model->gated && !parts->training->stack->fully_sharded)
-            bytes += hidden_bytes / parts->element_bytes;
-        if (virtual_stage != layout->pp * layout->vpp - 1 && !parts->training->stack->transformer_engine)
-            bytes += hidden_bytes;
-        if (chunk == 0)
-            *pass = bytes;
-        kept += bytes * (double)memory_chunk_in_flight(layout, parts->micro_batches, stage, chunk);
-    }
+/* Of one pass of the stage's first chunk. */
+static double pass_kept(const struct memory_parts *parts, const struct stage_parts *known, int64_t stage) {
+    bool first = memory_virtual_stage(parts->layout, stage, 0) == 0;
+    bool last = memory_virtual_stage(parts->layout, stage, 0) == parts->layout->pp * parts->layout->vpp - 1;
+    double kept = ends_kept(parts, first ? 1 : 0, last ? 0 : 1);
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+        kept += (double)(known->first.count[kind] - known->first.recomputed[kind]) *
+                    parts->activations[kind].kept +
+                (double)known->first.recomputed[kind] * parts->activations[kind].checkpoint;
+    return kept;
+}
+
+/* Activations of all passes in flight. `pass`: of one pass of the stage's first chunk. */
+static double stage_kept(const struct memory_parts *parts, const struct stage_parts *known, double pass) {
+    double kept = ends_kept(parts, known->embedding_passes, known->sending_passes);
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+        kept += known->passes[kind] * parts->activations[kind].kept +
+                known->recomputed_passes[kind] * parts->activations[kind].checkpoint;
     /* An exchange that hides behind another micro-batch's compute needs one more on its way (Megatron-LM,
      * schedules.py). Without a pipeline one comes as the other goes, layer by layer. */
-    if (parts->training->routing.overlap && parts->model->experts.count > 0 && layout->pp > 1)
-        kept += *pass;
+    if (parts->training->routing.overlap && parts->model->experts.count > 0 && parts->layout->pp > 1)
+        kept += pass;
     return kept;
 }
 
@@ -117,9 +159,14 @@ static double kept_on_device(const struct memory_parts *parts, const struct chun
 }
 
 static double persistent_buffers(const struct memory_parts *parts, const struct cluster *cluster,
-                                 const struct chunk_layers *layers, bool head) {
+                                 struct stage_parts *known, bool head) {
+    const struct chunk_layers *layers = &known->layers;
     const struct stack *stack = parts->training->stack;
-    double bytes = memory_dummy_gradients(parts, layers, head) + pipeline_buffers(parts, head);
+    double bytes = pipeline_buffers(parts, head);
+    if (known->dummy_gradients < 0)
+        known->dummy_gradients = memory_dummy_gradients(parts, layers, head);
+    if (!offload_gradients(parts->layout->offload))
+        bytes += known->dummy_gradients;
     if (stack->transformer_engine) {
         bool recent = cluster->device.peak_flops[PRECISION_FP8] > 0;
         bytes += (WORKSPACES + (layers->count[LAYER_EXPERTS] > 0 ? GROUPED_WORKSPACES : 0)) *
@@ -142,8 +189,9 @@ static void worst(struct moment *moment, double bytes, const char *name) {
 }
 
 /* Live at once besides what persists and what is kept; the largest of the moments that can be the peak. */
-static struct moment worst_moment(const struct memory_parts *parts, const struct chunk_layers *layers,
+static struct moment worst_moment(const struct memory_parts *parts, const struct stage_parts *known,
                                   int64_t stage, double pass) {
+    const struct chunk_layers *layers = &known->layers, *first = &known->first;
     const struct layout *layout = parts->layout;
     bool whole_layer = (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0) ||
                        parts->training->stack->fully_sharded ||
@@ -152,13 +200,11 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
     double gathered = memory_gather_bytes(parts, layers);
     double hidden = (double)parts->model->hidden;
     struct moment moment = {0, "forward"};
-    struct chunk_layers first;
     double usual = 0; /* of the first chunk's layers that aren't recomputed: gone when those that are begin */
 
     if (layout->recompute_layers > 0) {
-        memory_chunk_layers(parts, memory_virtual_stage(layout, stage, 0), &first);
         for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
-            usual += (double)(first.count[kind] - first.recomputed[kind]) * parts->activations[kind].kept;
+            usual += (double)(first->count[kind] - first->recomputed[kind]) * parts->activations[kind].kept;
     }
 
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
@@ -191,21 +237,21 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
 
 static void stage_memory(const struct memory_parts *parts, const struct cluster *cluster, int64_t stage,
                          struct stage_memory *memory) {
-    struct chunk_layers layers;
+    struct stage_parts room;
+    struct stage_parts *known = parts_of_stage(parts, stage, &room);
+    double pass = pass_kept(parts, known, stage);
     struct moment moment;
-    double pass = 0;
 
     memory->stage = stage;
-    memory_layers_of_stage(parts, stage, &layers);
-    stage_static(parts, &layers, memory);
-    memory->all_kept = stage_kept(parts, stage, &pass);
-    memory->kept = kept_on_device(parts, &layers, memory->all_kept);
+    stage_static(parts, known, memory);
+    memory->all_kept = stage_kept(parts, known, pass);
+    memory->kept = kept_on_device(parts, &known->layers, memory->all_kept);
     if (pass > memory->kept)
         pass = memory->kept;
-    moment = worst_moment(parts, &layers, stage, pass);
+    moment = worst_moment(parts, known, stage, pass);
     memory->moment = moment.name;
     memory->buffers =
-        moment.bytes + persistent_buffers(parts, cluster, &layers, memory_has_head(parts->layout, stage));
+        moment.bytes + persistent_buffers(parts, cluster, known, memory_has_head(parts->layout, stage));
 }
 
 /* The stages that can be the fullest. From the first on, stages hold ever fewer micro-batches (or as many)
@@ -357,15 +403,16 @@ double memory_parts_layer_bytes(const struct memory_parts *parts) {
 double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept) {
     /* Two stages are enough for a bound: the first, and the second, which may have a layer more. */
     int64_t stages = parts->layout->pp > 1 ? 2 : 1;
-    double most = 0, pass = 0;
+    double most = 0;
     for (int64_t stage = 0; stage < stages; stage++) {
         struct stage_memory memory = {.stage = stage};
-        struct chunk_layers layers;
+        struct stage_parts room;
+        const struct stage_parts *known = parts_of_stage(parts, stage, &room);
         struct memory_use use;
-        memory_layers_of_stage(parts, stage, &layers);
-        stage_static(parts, &layers, &memory);
+        stage_static(parts, known, &memory);
         if (kept)
-            memory.kept = kept_on_device(parts, &layers, stage_kept(parts, stage, &pass));
+            memory.kept = kept_on_device(parts, &known->layers,
+                                         stage_kept(parts, known, pass_kept(parts, known, stage)));
         use_of_stage(parts, cluster, &memory, &use);
         if (use.per_device_bytes > most)
             most = use.per_device_bytes;

@@ -29,6 +29,18 @@ struct parameter_bytes {
     double weights, gradients, optimizer;
 };
 
+/* What a stage has of a schedule, whatever its layers' bytes, ZeRO stage and offload are. */
+struct stage_parts {
+    bool known;
+    struct chunk_layers layers, first;          /* of all its chunks, of the first */
+    double passes[LAYER_KIND_COUNT];            /* layers of all passes in flight that keep all they need */
+    double recomputed_passes[LAYER_KIND_COUNT]; /* and of those recomputed */
+    double embedding_passes, sending_passes;    /* passes of the first chunk of all, of all but the last */
+    double vocabulary_parameters, dummy_gradients; /* bytes, but where gradients move out */
+};
+
+enum { STAGES_KEPT = 4 }; /* the last and the first ones */
+
 struct memory_parts {
     const struct model *model;
     const struct training *training;
@@ -42,7 +54,9 @@ struct memory_parts {
     struct layer_activations activations[LAYER_KIND_COUNT];
     double dense_parameters[LAYER_KIND_COUNT], expert_parameters[LAYER_KIND_COUNT]; /* of a layer, a device */
     struct parameter_bytes dense_bytes, expert_bytes;
-    double linear_copy_bytes; /* further bytes of a linear layer's parameter: fp8 copies */
+    struct stage_parts *stages; /* STAGES_KEPT of them, for layouts of the same schedule, split and recomputed
+                                   layers; NULL: reckoned anew */
+    double linear_copy_bytes;   /* further bytes of a linear layer's parameter: fp8 copies */
 };
 
 /* One pipeline stage. All it has, whether it stays on the device or not, but for `kept`. */
@@ -108,7 +122,8 @@ double memory_head_gather_bytes(const struct memory_parts *parts);
  * gone, but the allocator can't make them out of the smaller pieces those leave, so they add to what it
  * holds, not to what is allocated at the peak. */
 double memory_bucket_bytes(const struct memory_parts *parts);
-/* Gradients that Transformer Engine keeps one of for each distinct shape of weight on the stage. */
+/* Gradients that Transformer Engine keeps one of for each distinct shape of weight on the stage, unless they
+ * move out. */
 double memory_dummy_gradients(const struct memory_parts *parts, const struct chunk_layers *layers, bool head);
 
 /* memory_activations.c */

@@ -320,8 +320,7 @@ double memory_dummy_gradients(const struct memory_parts *parts, const struct chu
     const struct layout *layout = parts->layout;
     struct weight_shapes shapes = {.count = 0};
 
-    if (!stack->transformer_engine || !stack->fused_gradient_accumulation ||
-        offload_gradients(layout->offload))
+    if (!stack->transformer_engine || !stack->fused_gradient_accumulation)
         return 0;
     if (layers->count[LAYER_DENSE] + layers->count[LAYER_EXPERTS] > 0)
         add_attention_shapes(&shapes, parts);

@@ -1,12 +1,14 @@
 #include "planner/search_leaves.h"
 
 #include <math.h>
+#include <string.h>
 
 void leaves_init(struct leaves *leaves, const struct search_problem *problem,
                  const struct split_choices *choices) {
     leaves->problem = problem;
     leaves->choices = choices;
     leaves->count = 0;
+    leaves->schedule = SIZE_MAX;
 }
 
 void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial) {
@@ -17,6 +19,7 @@ void leaves_add(struct leaves *leaves, const struct layout *variant, bool partia
         memory_parts_init(&leaves->parts[0], problem->model, &problem->training, layout);
     else
         memory_parts_follow(&leaves->parts[0], layout, &leaves->parts[leaves->count]);
+    leaves->parts[leaves->count].stages = layout->recompute_layers > 0 ? NULL : leaves->stages;
     leaves->has_work[leaves->count] = false;
     leaves->partial[leaves->count] = partial;
     leaves->count++;
@@ -40,22 +43,44 @@ static const struct pipeline_work *work_of(struct leaves *leaves, struct cost_co
     return work;
 }
 
-void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
-                  size_t index, size_t order, struct search_bound *bound) {
+static void bound_of(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                     size_t index, size_t order, bool moved, struct search_bound *bound) {
     const struct layout *layout = &leaves->layouts[index];
     struct pipeline_work work = work_of(leaves, context, index)[order];
     double share = (double)layout->recompute_layers / (double)leaves->chunk_layers;
     if (leaves->partial[index])
         cost_blend_work(&work, &leaves->whole_work[index][order], cost_recomputed_share(context, share));
-    double update =
-        layout->offload == OFFLOAD_NONE ? 0 : cost_least_offload(context, &leaves->parts[index], &work);
+    double update = moved ? cost_least_offload(context, &leaves->parts[index], &work) : 0;
     bound->step_seconds = cost_bound(pace, &work) + update;
     bound->closed_form_seconds = cost_bound_closed_form(pace, layout->schedule, layout->vpp, &work) + update;
+}
+
+/* Reckoned once for a schedule, but of partial ones. */
+void leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                        size_t index, size_t order, struct search_bound *bound) {
+    struct search_bound *plain = &leaves->plain[index][order];
+    if (leaves->partial[index]) {
+        bound_of(leaves, context, pace, index, order, false, bound);
+        return;
+    }
+    if (plain->step_seconds <= 0)
+        bound_of(leaves, context, pace, index, order, false, plain);
+    *bound = *plain;
+}
+
+void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                  size_t index, size_t order, struct search_bound *bound) {
+    bound_of(leaves, context, pace, index, order, true, bound);
 }
 
 void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload) {
     const struct split_choices *choices = leaves->choices;
     leaves->chunk_layers = choices->schedules[schedule].partials + 1;
+    for (size_t i = 0; schedule != leaves->schedule && i < STAGES_KEPT; i++)
+        leaves->stages[i].known = false;
+    if (schedule != leaves->schedule)
+        memset(leaves->plain, 0, leaves->count * sizeof leaves->plain[0]);
+    leaves->schedule = schedule;
     for (size_t i = 0; i < leaves->count; i++) {
         struct layout *layout = &leaves->layouts[i];
         layout->schedule = choices->schedules[schedule].schedule;

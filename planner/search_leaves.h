@@ -15,7 +15,10 @@ struct leaves {
     struct pipeline_work whole_work[SPLIT_MAX_VARIANTS]
                                    [ORDER_COUNT]; /* of partial ones, if all were recomputed */
     bool has_work[SPLIT_MAX_VARIANTS];
-    bool partial[SPLIT_MAX_VARIANTS]; /* recompute of some layers, as many as leaves_limit says */
+    struct search_bound plain[SPLIT_MAX_VARIANTS][ORDER_COUNT]; /* 0: not reckoned of the schedule yet */
+    bool partial[SPLIT_MAX_VARIANTS];       /* recompute of some layers, as many as leaves_limit says */
+    struct stage_parts stages[STAGES_KEPT]; /* of the schedule that is chosen */
+    size_t schedule;
     size_t count;
     int64_t chunk_layers; /* the most of any virtual stage, of the schedule that is chosen */
 };
@@ -43,6 +46,10 @@ void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum
 
 /* Bytes that are held against the device, without activations: no leaf of the choice needs less. */
 double leaves_least_bytes(const struct leaves *leaves);
+
+/* The same below, whatever is moved out. */
+void leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                        size_t index, size_t order, struct search_bound *bound);
 
 /* Bounds of variant `index` < count, of a partial one with as many layers as it is limited to, in the order
  * of the ranks at place `order` of the choices. */

@@ -41,6 +41,9 @@ static bool find_useful(struct search *search, const struct cost_pace *pace, str
     for (size_t i = 0; i < choices->order_count; i++) {
         struct search_bound bound = {0};
         if (!search->problem->exhaustive)
+            leaves_plain_bound(leaves, search->context, pace, index, i, &bound);
+        if (leaves->layouts[index].offload != OFFLOAD_NONE && !search_is_pruned(search, &bound) &&
+            !search->problem->exhaustive)
             leaves_bound(leaves, search->context, pace, index, i, &bound);
         useful->orders[i] = !search_is_pruned(search, &bound);
         useful->count += useful->orders[i];
@@ -163,6 +166,7 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
     enum offload offload = layout->offload;
     unsigned *partly = &fits->partly[layout->sequence_parallel], bit = 1U << offload;
     int64_t *layers = fits->layers[layout->sequence_parallel];
+    int64_t *first = &fits->first[layout->sequence_parallel];
     bool whole = layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0;
     struct memory_use use;
     if (leaves->partial[leaf]) {
@@ -174,8 +178,7 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
         most = most < partials ? most : partials;
         int64_t fewest = search->problem->exhaustive
                              ? open_all_partials(search, pace, leaves, leaf, partials, most)
-                             : open_partials(search, pace, leaves, leaf, partials,
-                                             fits->first[layout->sequence_parallel], most);
+                             : open_partials(search, pace, leaves, leaf, partials, *first, most);
         layers[offload] = fewest < layers[offload] ? fewest : layers[offload];
         *partly |= fewest != NEVER_FITS ? bit : 0;
         return;
@@ -184,8 +187,8 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
     if (whole && search_has_partials(search->problem))
         beaten = beaten || (*partly & bit) != 0 || (search->only_adds && is_beaten(offload, *partly));
     bool fitting = open_leaf(search, pace, leaves, leaf, beaten, &use);
-    if (layout->recompute == RECOMPUTE_NONE && !fitting && use.capacity_bytes > 0)
-        fits->first[layout->sequence_parallel] = leaves_least_layers(leaves, leaf, &use);
+    if (layout->recompute == RECOMPUTE_NONE && use.per_device_bytes > use.capacity_bytes)
+        *first = leaves_least_layers(leaves, leaf, &use);
     if (!fitting)
         return;
     fits->moved[leaf] |= bit;
@@ -196,17 +199,22 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
     }
 }
 
-/* The leaves of a schedule and sharding, from little moved out to much. */
+/* The leaves of a schedule and sharding, from little moved out to much. `refused`: what has no room for its
+ * weights, gradients and optimizer with a higher stage of ZeRO, bits 1 << enum offload. */
 static void open_leaves(struct search *search, const struct open_frame *open, struct leaves *leaves,
-                        size_t schedule, size_t sharding) {
+                        size_t schedule, size_t sharding, unsigned *refused) {
     const struct split_choices *choices = leaves->choices;
     struct fits fits = {{0}, {0}, {{0}}, {0}};
     for (int i = 0; i < OFFLOAD_COUNT; i++)
         fits.layers[0][i] = fits.layers[1][i] = NEVER_FITS;
     for (size_t i = 0; i < choices->offload_count; i++) {
-        leaves_choose(leaves, schedule, sharding, choices->offloads[i]);
-        if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes)
+        if ((*refused & 1U << choices->offloads[i]) != 0)
             continue;
+        leaves_choose(leaves, schedule, sharding, choices->offloads[i]);
+        if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes) {
+            *refused |= 1U << choices->offloads[i];
+            continue;
+        }
         fits.first[0] = fits.first[1] = 1;
         for (size_t leaf = 0; leaf < leaves->count; leaf++)
             open_variant(search, &open->pace, leaves, leaf, choices->schedules[schedule].partials, &fits);
@@ -219,7 +227,12 @@ void search_open_split(struct search *search, const struct open_frame *open, siz
     make_leaves(search, open, place, choices, &leaves);
     if (leaves.count == 0)
         return;
-    for (size_t i = 0; i < choices->schedule_count; i++)
-        for (size_t j = 0; j < choices->sharding_count; j++)
-            open_leaves(search, open, &leaves, i, j);
+    for (size_t i = 0; i < choices->schedule_count; i++) {
+        unsigned refused = 0;
+        for (size_t j = choices->sharding_count; j-- > 0;) {
+            open_leaves(search, open, &leaves, i, j, &refused);
+            if (choices->shardings[j].group > 0) /* of two neither need take less for sure */
+                refused = 0;
+        }
+    }
 }

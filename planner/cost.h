@@ -98,6 +98,9 @@ void cost_least_work_any_experts(struct cost_context *context, const struct layo
 struct memory_parts;
 double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,
                           struct pipeline_work *work);
+/* Seconds that all layers' activations of a micro-batch take at least to go out, as long as to come back. */
+double cost_least_stream(const struct cost_context *context, const struct memory_parts *parts);
+void cost_stream_beside(double seconds, struct pipeline_work *work);
 
 /* Of layouts that recompute in full this share of the layers of each virtual stage, its first ones, or more:
  * the share of what full recompute of all adds that they take at least. */

@@ -205,19 +205,27 @@ static double least_update_seconds(const struct cost_context *context, const str
            (host_update_bytes(context) / host_memory_share(cluster, layout) + link / host_link(cluster));
 }
 
-double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,
-                          struct pipeline_work *work) {
-    enum offload offload = parts->layout->offload;
+double cost_least_stream(const struct cost_context *context, const struct memory_parts *parts) {
     bool limited = parts->layout->recompute_layers > 0; /* which layers are recomputed isn't known here */
-    double bytes = 0, link = fastest_link(context->cluster), seconds;
-    for (int kind = 0; offload_activations(offload) && kind < LAYER_KIND_COUNT; kind++) {
+    double bytes = 0, link = fastest_link(context->cluster);
+    for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         const struct layer_activations *layer = &parts->activations[kind];
         bytes += context->blocks[kind == LAYER_DENSE ? BLOCK_DENSE : BLOCK_EXPERTS] *
                  (limited ? layer->checkpoint : layer->kept);
     }
-    seconds = link > 0 ? bytes / link : 0;
+    return link > 0 ? bytes / link : 0;
+}
+
+void cost_stream_beside(double seconds, struct pipeline_work *work) {
     work->forward = fmax(work->forward, seconds);
     work->backward_input = fmax(work->backward_input, seconds - work->backward_weight);
+}
+
+double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,
+                          struct pipeline_work *work) {
+    enum offload offload = parts->layout->offload;
+    if (offload_activations(offload))
+        cost_stream_beside(cost_least_stream(context, parts), work);
     return offload_optimizer(offload) ? least_update_seconds(context, parts) : 0;
 }
 

@@ -142,9 +142,10 @@ static void open_frame(struct search *search, const struct search_space *space, 
     if (!search_modes_asked(problem, frame, &open.modes))
         return;
     if (!problem->exhaustive) {
-        if (!search_modes_with_room(problem, space, frame, &open.modes))
+        if (!search_modes_with_room(problem, search->context, space, frame, &open.modes))
             return;
         set_pace(search, &open);
+        search_bound_modes(problem, search->context, &open);
         search_bound_frame(problem, search->context, &open, &bound);
         if (!search_is_pruned(search, &bound))
             search_bound_closer(problem, search->context, &open, &bound);

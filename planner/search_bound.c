@@ -29,10 +29,11 @@ struct bound_of {
     enum experts experts;
     const struct expert_row *row;
     const struct expert_split *split;
+    const struct search_mode *mode; /* NULL: as the layout says */
 };
 
-static void least_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
-                       struct pipeline_work *work) {
+static void layout_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
+                        struct pipeline_work *work) {
     bool dual = layout->schedule == SCHEDULE_DUALPIPE;
     if (of->experts == EXPERTS_OF_SPLIT)
         cost_least_work_in_row(context, layout, of->row, of->split, work);
@@ -40,6 +41,20 @@ static void least_work(struct cost_context *context, const struct layout *layout
         cost_least_work_of_row(context, layout, of->row, work);
     else
         cost_least_work_any_experts(context, layout, work);
+}
+
+static void least_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
+                       struct pipeline_work *work) {
+    layout_work(context, layout, of, work);
+    if (of->mode != NULL && of->mode->share > 0) {
+        struct layout full = *layout;
+        struct pipeline_work all;
+        full.recompute = RECOMPUTE_FULL;
+        layout_work(context, &full, of, &all);
+        cost_blend_work(work, &all, of->mode->share);
+    }
+    if (of->mode != NULL && of->mode->streamed_seconds > 0)
+        cost_stream_beside(of->mode->streamed_seconds, work);
 }
 
 static void keep_least(struct search_bound *least, const struct cost_pace *pace, enum schedule schedule,
@@ -101,37 +116,59 @@ static void bound_orders(const struct search_problem *problem, struct cost_conte
     }
 }
 
-/* Sets a frame's layout to a mode, with the most overlap. False where the mode is none. */
-static bool set_mode(const struct search_problem *problem, const struct search_modes *modes,
-                     int sequence_parallel, struct layout *layout) {
-    if (modes->least_recompute[sequence_parallel] == RECOMPUTE_COUNT)
-        return false;
+/* Sets a frame's layout to a mode, with the most overlap. */
+static void set_mode(const struct search_problem *problem, const struct search_mode *mode,
+                     struct layout *layout) {
     layout->overlap = most_overlap(problem);
-    layout->sequence_parallel = sequence_parallel != 0;
-    layout->recompute = (enum recompute)modes->least_recompute[sequence_parallel];
-    if (problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count > 0 || modes->partial[sequence_parallel])
-        layout->recompute = RECOMPUTE_NONE; /* no less than none is needed for some layers */
-    return true;
+    layout->sequence_parallel = mode->sequence_parallel;
+    layout->recompute = mode->recompute;
+}
+
+static bool is_hidden(const struct search_problem *problem, struct cost_context *context,
+                      const struct open_frame *open, const struct search_mode *mode) {
+    struct layout layout = frame_layout(open->frame);
+    struct pipeline_work work;
+    set_mode(problem, mode, &layout);
+    cost_least_work_any_experts(context, &layout, &work);
+    return mode->streamed_seconds <= work.forward &&
+           mode->streamed_seconds <= work.backward_input + work.backward_weight;
+}
+
+/* Modes of one kind of sequence parallelism follow each other, each repeating more than the one before. */
+void search_bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        struct open_frame *open) {
+    struct search_modes *modes = &open->modes;
+    bool done[2] = {false, false};
+    size_t kept = 0;
+    for (size_t i = 0; i < modes->count; i++) {
+        const struct search_mode mode = modes->modes[i];
+        if (done[mode.sequence_parallel])
+            continue;
+        done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(problem, context, open, &mode);
+        modes->modes[kept++] = mode;
+    }
+    modes->count = kept;
 }
 
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct open_frame *open, struct search_bound *bound) {
     struct layout layout = frame_layout(open->frame);
     *bound = NOTHING_FASTER;
-    for (int value = 0; value < 2; value++)
-        if (set_mode(problem, &open->modes, value, &layout))
-            bound_schedules(context, &layout, open, &(struct bound_of){.experts = EXPERTS_ANY}, bound);
+    for (size_t i = 0; i < open->modes.count; i++) {
+        struct bound_of of = {EXPERTS_ANY, NULL, NULL, &open->modes.modes[i]};
+        set_mode(problem, of.mode, &layout);
+        bound_schedules(context, &layout, open, &of, bound);
+    }
 }
 
 void search_bound_closer(const struct search_problem *problem, struct cost_context *context,
                          const struct open_frame *open, struct search_bound *bound) {
     struct layout layout = frame_layout(open->frame);
     *bound = NOTHING_FASTER;
-    for (int value = 0; value < 2; value++) {
-        if (!set_mode(problem, &open->modes, value, &layout))
-            continue;
-        struct bound_of of = {EXPERTS_OF_ROW,
-                              cost_expert_row(context, &layout, open->splits, open->split_count), NULL};
+    for (size_t i = 0; i < open->modes.count; i++) {
+        struct bound_of of = {EXPERTS_OF_ROW, NULL, NULL, &open->modes.modes[i]};
+        set_mode(problem, of.mode, &layout);
+        of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
         bound_schedules(context, &layout, open, &of, bound);
     }
 }
@@ -150,19 +187,44 @@ static double most_work(const struct open_frame *open, const struct search_bound
                                     (limit->closed_form_seconds - fixed) / (one.closed_form_seconds - fixed));
 }
 
+/* What a mode's splits take, as one number. */
+struct mode_work {
+    const struct search_mode *mode;
+    struct cost_row_work work, all; /* with the mode's recompute; with all recomputed, where it has a share */
+};
+
+static void mode_work_of(struct cost_context *context, const struct layout *layout,
+                         const struct open_frame *open, const struct bound_of *of, struct mode_work *work) {
+    bool hides = has(&open->frame->schedules, SCHEDULE_DUALPIPE);
+    struct layout full = *layout;
+    work->mode = of->mode;
+    cost_row_work_of(context, layout, hides, of->row, &work->work);
+    full.recompute = RECOMPUTE_FULL;
+    if (of->mode->share > 0)
+        cost_row_work_of(context, &full, hides, of->row, &work->all);
+}
+
+static double work_of_split(const struct mode_work *work, const struct expert_split *split, bool any_order) {
+    const struct search_mode *mode = work->mode;
+    double seconds = cost_row_work(&work->work, split, any_order), streamed = 2 * mode->streamed_seconds;
+    if (mode->share > 0)
+        seconds += mode->share * (cost_row_work(&work->all, split, any_order) - seconds);
+    return seconds > streamed ? seconds : streamed;
+}
+
 /* The splits of a mode, most of which one number rules out. */
 static void bound_splits_of_mode(const struct search_problem *problem, struct cost_context *context,
-                                 struct layout *layout, const struct open_frame *open, double most,
-                                 struct search_bound *bounds) {
+                                 struct layout *layout, const struct open_frame *open,
+                                 const struct search_mode *mode, double most, struct search_bound *bounds) {
     struct bound_of of = {EXPERTS_OF_SPLIT, cost_expert_row(context, layout, open->splits, open->split_count),
-                          NULL};
-    struct cost_row_work work;
-    cost_row_work_of(context, layout, has(&open->frame->schedules, SCHEDULE_DUALPIPE), of.row, &work);
+                          NULL, mode};
+    struct mode_work work;
+    mode_work_of(context, layout, open, &of, &work);
     for (size_t i = 0; i < open->split_count; i++) {
         of.split = &open->splits[i];
         layout->ep = of.split->ep;
         layout->etp = of.split->etp;
-        if (cost_row_work(&work, of.split, order_matters(layout)) <= most)
+        if (work_of_split(&work, of.split, order_matters(layout)) <= most)
             bound_orders(problem, context, layout, open, &of, &bounds[i]);
     }
 }
@@ -174,9 +236,10 @@ void search_bound_splits(const struct search_problem *problem, struct cost_conte
     double most = most_work(open, limit);
     for (size_t i = 0; i < open->split_count; i++)
         bounds[i] = NOTHING_FASTER;
-    for (int value = 0; value < 2; value++)
-        if (set_mode(problem, &open->modes, value, &layout))
-            bound_splits_of_mode(problem, context, &layout, open, most, bounds);
+    for (size_t i = 0; i < open->modes.count; i++) {
+        set_mode(problem, &open->modes.modes[i], &layout);
+        bound_splits_of_mode(problem, context, &layout, open, &open->modes.modes[i], most, bounds);
+    }
 }
 
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
@@ -184,7 +247,7 @@ void search_bound_variant(const struct search_problem *problem, struct cost_cont
                           struct search_bound *bound) {
     struct bound_of of = {EXPERTS_OF_SPLIT,
                           cost_expert_row(context, variant, open->splits, open->split_count),
-                          &open->splits[split]};
+                          &open->splits[split], NULL};
     *bound = NOTHING_FASTER;
     bound_orders(problem, context, variant, open, &of, bound);
 }

@@ -15,6 +15,11 @@ struct open_frame {
     unsigned offloads;
 };
 
+/* Leaves out modes that another is faster than, whatever the split: where activations that move out hide
+ * behind the passes, no other recompute is. */
+void search_bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        struct open_frame *open);
+
 /* Of all leaves of a frame in its modes; splits don't matter. */
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct open_frame *open, struct search_bound *bound);

@@ -11,7 +11,7 @@ void leaves_init(struct leaves *leaves, const struct search_problem *problem,
     leaves->schedule = SIZE_MAX;
 }
 
-void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial) {
+void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial, bool has_room) {
     const struct search_problem *problem = leaves->problem;
     struct layout *layout = &leaves->layouts[leaves->count];
     *layout = *variant;
@@ -22,6 +22,7 @@ void leaves_add(struct leaves *leaves, const struct layout *variant, bool partia
     leaves->parts[leaves->count].stages = layout->recompute_layers > 0 ? NULL : leaves->stages;
     leaves->has_work[leaves->count] = false;
     leaves->partial[leaves->count] = partial;
+    leaves->has_room[leaves->count] = has_room;
     leaves->count++;
 }
 

@@ -16,6 +16,7 @@ struct leaves {
                                    [ORDER_COUNT]; /* of partial ones, if all were recomputed */
     bool has_work[SPLIT_MAX_VARIANTS];
     struct search_bound plain[SPLIT_MAX_VARIANTS][ORDER_COUNT]; /* 0: not reckoned of the schedule yet */
+    bool has_room[SPLIT_MAX_VARIANTS];
     bool partial[SPLIT_MAX_VARIANTS];       /* recompute of some layers, as many as leaves_limit says */
     struct stage_parts stages[STAGES_KEPT]; /* of the schedule that is chosen */
     size_t schedule;
@@ -27,8 +28,9 @@ struct leaves {
 void leaves_init(struct leaves *leaves, const struct search_problem *problem,
                  const struct split_choices *choices);
 
-/* Adds a variant of the split: its sequence parallelism and recompute, of some layers or not. */
-void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial);
+/* Adds a variant of the split: its sequence parallelism and recompute, of some layers or not; `has_room`
+ * false: only with its activations moved out. */
+void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial, bool has_room);
 
 /* How many layers of a virtual stage at least are to be recomputed, where variant `index` recomputes none and
  * needs more than there is. */

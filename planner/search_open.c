@@ -137,14 +137,15 @@ static void make_leaves(struct search *search, const struct open_frame *open, si
     for (size_t i = 0; i < count; i++) {
         size_t recompute = i % choices->recompute_count;
         struct search_bound bound = {0};
-        if ((int)variants[i].recompute < open->modes.least_recompute[variants[i].sequence_parallel])
+        bool kept = (int)variants[i].recompute >= open->modes.least_recompute[variants[i].sequence_parallel];
+        if (!kept && !open->modes.moves)
             continue;
         if (!search->problem->exhaustive)
             search_bound_variant(search->problem, search->context, open, place, &variants[i], &bound);
         if (search_is_pruned(search, &bound))
             search->result->pruned += split_recompute_count(choices, recompute);
         else
-            leaves_add(leaves, &variants[i], choices->recomputes[recompute].partial);
+            leaves_add(leaves, &variants[i], choices->recomputes[recompute].partial, kept);
     }
 }
 
@@ -169,6 +170,8 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
     int64_t *first = &fits->first[layout->sequence_parallel];
     bool whole = layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0;
     struct memory_use use;
+    if (!leaves->has_room[leaf] && !offload_activations(offload))
+        return;
     if (leaves->partial[leaf]) {
         int64_t most = layers[offload] - 1;
         if (search->only_adds && offload == OFFLOAD_OPTIMIZER && layers[OFFLOAD_NONE] - 1 < most)

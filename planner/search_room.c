@@ -43,17 +43,29 @@ static bool next_mode(const struct search_problem *problem, int *recompute) {
     return *recompute < RECOMPUTE_COUNT;
 }
 
+/* A layout that recomputes some layers does no less than none. */
+static void add_mode(const struct search_problem *problem, int sequence_parallel, int recompute, double share,
+                     double streamed_seconds, struct search_modes *modes) {
+    bool limited = problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count > 0 || share > 0;
+    modes->modes[modes->count++] =
+        (struct search_mode){.sequence_parallel = sequence_parallel != 0,
+                             .recompute = limited ? RECOMPUTE_NONE : (enum recompute)recompute,
+                             .share = share,
+                             .streamed_seconds = streamed_seconds};
+}
+
 bool search_modes_asked(const struct search_problem *problem, const struct frame *frame,
                         struct search_modes *modes) {
-    bool any = false;
+    modes->count = 0;
+    modes->moves = true;
     for (int value = 0; value < 2; value++) {
         int *recompute = &modes->least_recompute[value];
         bool possible = (value == 0 || frame->tp > 1) && allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
         *recompute = possible ? RECOMPUTE_NONE : RECOMPUTE_COUNT;
-        any = next_mode(problem, recompute) || any;
-        modes->partial[value] = false; /* no more than none */
+        if (next_mode(problem, recompute))
+            add_mode(problem, value, *recompute, 0, 0, modes);
     }
-    return any;
+    return modes->count > 0;
 }
 
 /* Activations are no less than 1F1B's of equal chunks, which DualPipe's and unequal ones may be; and where
@@ -63,29 +75,61 @@ static bool can_tell(const struct search_problem *problem, const struct frame *f
            problem->request.keys[LAYOUT_VPP].count == 0 && frame->zero >= 0;
 }
 
-bool search_modes_with_room(const struct search_problem *problem, const struct search_space *space,
-                            const struct frame *frame, struct search_modes *modes) {
+/* Of each virtual stage's layers the share that is to be recomputed at least where none needs so much too
+ * much. Chunks of interleaved stages keep no less, so neither is it less of them. */
+static double least_share(const struct search_problem *problem, const struct memory_parts *parts,
+                          double excess) {
+    double layers = (double)layout_most_chunk_layers(parts->layout, problem->model);
+    return excess / memory_parts_layer_bytes(parts) / layers;
+}
+
+/* The modes of a frame in a mode of sequence parallelism, from none on. */
+static void add_modes_with_room(const struct search_problem *problem, const struct cost_context *context,
+                                const struct frame *frame, struct layout *layout, struct memory_parts *parts,
+                                struct search_modes *modes) {
+    int value = layout->sequence_parallel, *recompute = &modes->least_recompute[value];
+    double share = 0, capacity = problem->cluster->device.memory_bytes;
+    while (next_mode(problem, recompute)) {
+        double bytes;
+        layout->recompute = (enum recompute) * recompute;
+        memory_parts_follow(parts, layout, parts);
+        bytes = memory_parts_least_bytes(parts, problem->cluster, true);
+        if (frame->keeps && bytes <= capacity)
+            break;
+        if (*recompute == RECOMPUTE_NONE)
+            share = least_share(problem, parts, bytes - capacity);
+        if (frame->moves)
+            add_mode(problem, value, *recompute, 0, cost_least_stream(context, parts), modes);
+        (*recompute)++;
+    }
+    if (*recompute == RECOMPUTE_COUNT)
+        return;
+    add_mode(problem, value, *recompute, 0, 0, modes);
+    if (*recompute > RECOMPUTE_NONE && search_has_partials(problem))
+        add_mode(problem, value, RECOMPUTE_NONE, cost_recomputed_share(context, share < 1 ? share : 1), 0,
+                 modes);
+}
+
+bool search_modes_with_room(const struct search_problem *problem, const struct cost_context *context,
+                            const struct search_space *space, const struct frame *frame,
+                            struct search_modes *modes) {
     struct layout layout = thriftiest(space, frame);
+    const struct search_modes asked = *modes;
+    struct stage_parts stages[STAGES_KEPT] = {{.known = false}};
     struct memory_parts parts;
-    bool any = false;
     if (!can_tell(problem, frame))
         return true;
-    for (int value = 0; value < 2; value++) {
-        int *recompute = &modes->least_recompute[value];
-        layout.sequence_parallel = value != 0;
-        while (next_mode(problem, recompute)) {
-            layout.recompute = (enum recompute) * recompute;
-            memory_parts_init(&parts, problem->model, &problem->training, &layout);
-            if (memory_parts_least_bytes(&parts, problem->cluster, true) <=
-                problem->cluster->device.memory_bytes)
-                break;
-            (*recompute)++;
-        }
-        modes->partial[value] =
-            *recompute > RECOMPUTE_NONE && *recompute < RECOMPUTE_COUNT && search_has_partials(problem);
-        any = any || *recompute < RECOMPUTE_COUNT;
+    if (offload_activations(layout.offload)) /* seen apart */
+        layout.offload = (enum offload)(layout.offload - 1);
+    modes->count = 0;
+    modes->moves = frame->moves;
+    memory_parts_init(&parts, problem->model, &problem->training, &layout);
+    parts.stages = stages;
+    for (size_t i = 0; i < asked.count; i++) {
+        layout.sequence_parallel = asked.modes[i].sequence_parallel;
+        add_modes_with_room(problem, context, frame, &layout, &parts, modes);
     }
-    return any;
+    return modes->count > 0;
 }
 
 double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,

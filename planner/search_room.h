@@ -4,11 +4,23 @@
 
 #include "planner/search_space.h"
 
-/* By sequence parallelism: the recompute mode that repeats least of those that are of use (they are in that
- * order); RECOMPUTE_COUNT: none is. */
+/* What all leaves of some modes take at least: recompute of its mode, or none and a share of what all layers'
+ * full recompute adds; activations streamed meanwhile. */
+struct search_mode {
+    bool sequence_parallel;
+    enum recompute recompute;
+    double share, streamed_seconds;
+};
+
+/* The modes of a frame's leaves that are of use. */
+enum { SEARCH_MAX_MODES = 2 * (1 + RECOMPUTE_COUNT) };
 struct search_modes {
+    struct search_mode modes[SEARCH_MAX_MODES];
+    size_t count;
+    /* By sequence parallelism: the recompute mode that repeats least of those with room for activations on
+     * the device (they are in that order); RECOMPUTE_COUNT: none has. */
     int least_recompute[2];
-    bool partial[2]; /* some layers may be recomputed in full where that says more than none are */
+    bool moves; /* activations may lie elsewhere */
 };
 
 /* All that the request allows. False when that is nothing. */
@@ -16,8 +28,9 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
                         struct search_modes *modes);
 
 /* Takes out the modes that no leaf of the frame has room for. False when none is left. */
-bool search_modes_with_room(const struct search_problem *problem, const struct search_space *space,
-                            const struct frame *frame, struct search_modes *modes);
+bool search_modes_with_room(const struct search_problem *problem, const struct cost_context *context,
+                            const struct search_space *space, const struct frame *frame,
+                            struct search_modes *modes);
 
 /* Bytes that no leaf of the frame is held against a device for less than. */
 double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,

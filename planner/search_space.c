@@ -382,6 +382,8 @@ static void set_thriftiest(const struct split_choices *choices, struct frame *fr
     frame->zero = (int32_t)layout.zero;
     frame->zero_group = (int32_t)layout.zero_group;
     frame->offload = (int32_t)layout.offload;
+    frame->keeps = choices->keeping_count > 0;
+    frame->moves = choices->keeping_count < choices->offload_count;
 }
 
 /* Leaves of all splits of a frame: of each schedule, and of each of its partials. */

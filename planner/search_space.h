@@ -38,6 +38,7 @@ struct frame {
     /* What all its leaves that need least memory have in common; zero -1 where that depends on the split. */
     int32_t zero_group;
     int32_t zero, offload;
+    bool keeps, moves; /* activations stay on the device in some leaves, lie elsewhere in some */
     struct search_bound bound;
 };
 

@@ -121,7 +121,7 @@ static void consider_split(const struct search_problem *problem, unsigned offloa
     leaves_init(&leaves, problem, &choices);
     count = split_variants(&choices, variants);
     for (size_t i = 0; i < count; i++)
-        leaves_add(&leaves, &variants[i], choices.recomputes[i % choices.recompute_count].partial);
+        leaves_add(&leaves, &variants[i], choices.recomputes[i % choices.recompute_count].partial, true);
     for (size_t i = 0; i < choices.offload_count; i++)
         for (size_t j = 0; j < choices.schedule_count * choices.sharding_count; j++) {
             leaves_choose(&leaves, j / choices.sharding_count, j % choices.sharding_count,

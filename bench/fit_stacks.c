@@ -31,6 +31,7 @@ static const struct {
 } constants[] = {
     {"traffic_factor", {offsetof(struct stack, traffic_factor)}, 0.4, 2.5, 1, {"megatron-core"}},
     {"traffic_factor", {offsetof(struct stack, traffic_factor)}, 0.4, 2.5, 1, {"fsdp", "internevo"}},
+    {"tp_exposed", {offsetof(struct stack, tp_exposed)}, 0.2, 0.8, 0.2, {"megatron-core"}},
     {"layer_floor_seconds",
      {offsetof(struct stack, layer_floor_seconds)},
      1e-5,

@@ -34,20 +34,10 @@ static void split_group(const struct layout *layout, struct rank_group group, st
     *copies = (struct rank_group){group.size / size, group.stride * size};
 }
 
-/* Of a parameter's gradient, as it is sent. What ZeRO-3 sends for each micro-batch goes in the parameters'
- * format unless told (Megatron-LM, docs/user-guide/features/megatron_fsdp.md: "auto"; DeepSpeed's
- * communication_data_type); PyTorch's FSDP as its stack says. */
-static double sent_bytes(const struct communication_problem *problem) {
-    const struct training *training = problem->training;
-    bool as_parameters = problem->layout->zero >= 3 && !training->stack->fully_sharded &&
-                         training->gradients == GRADIENTS_DEFAULT;
-    return as_parameters ? training_element_bytes(training) : training_gradient_bytes(training);
-}
-
 /* Adds gradients over `group`, leaving each rank its shard, or all of them where nothing is sharded. */
 static double reduce_seconds(const struct communication_problem *problem, double parameters,
                              struct rank_group group) {
-    double bytes = sent_bytes(problem);
+    double bytes = training_sent_gradient_bytes(problem->training, problem->layout->zero);
     bool sharded = problem->layout->zero >= 2 ||
                    (problem->layout->zero == 1 && problem->training->stack->sharded_reduction);
     if (!sharded)
@@ -102,7 +92,8 @@ static void vocabulary_state(const struct communication_problem *problem,
     state->vocabulary_scatter = reduce_seconds(problem, table, groups->dp);
     if (model->tied_embeddings && layout->pp > 1) {
         int64_t apart = groups->hop.stride * (layout->pp - 1);
-        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table, sent_bytes(problem),
+        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table,
+                               training_sent_gradient_bytes(problem->training, problem->layout->zero),
                                (struct rank_group){2, apart});
     }
 }
@@ -112,7 +103,7 @@ static void explain_state(const struct communication_problem *problem,
                           const struct stage_parameters *longest, struct explain *explain) {
     if (explain == NULL)
         return;
-    double bytes = sent_bytes(problem);
+    double bytes = training_sent_gradient_bytes(problem->training, problem->layout->zero);
     struct collective collective = {COLLECTIVE_REDUCE_SCATTER, BUCKET_PARAMETERS * bytes, groups->dp};
     struct collective_estimate estimate = {.level = "none", .from = "nothing sent", .correction = 1};
     char origin[COLLECTIVE_ORIGIN_TEXT];

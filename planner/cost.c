@@ -49,9 +49,9 @@ static const double GATHERED_COPY_BYTES = 4;
 
 /* The same of its gradient: flattened in 16 bits, cast where it is reduced in fp32, and divided by the number
  * of ranks. */
-static double scattered_copy_bytes(const struct training *training) {
+static double scattered_copy_bytes(const struct training *training, int64_t zero) {
     static const double FLATTENED_BYTES = 4, HALF_BYTES = 2;
-    double gradient = training_gradient_bytes(training);
+    double gradient = training_sent_gradient_bytes(training, zero);
     double cast = gradient > HALF_BYTES ? HALF_BYTES + gradient : 0;
     return FLATTENED_BYTES + cast + 2 * gradient;
 }
@@ -73,7 +73,7 @@ static void add_sharding(const struct cost_context *context, const struct layout
     before += compute_traffic_seconds(&context->cluster->device, GATHERED_COPY_BYTES * copied);
     behind += compute_traffic_seconds(&context->cluster->device,
                                       GATHERED_COPY_BYTES * copied +
-                                          scattered_copy_bytes(&context->training) * sent);
+                                          scattered_copy_bytes(&context->training, layout->zero) * sent);
     pass->forward += before;
     pass->backward_input += behind;
     pass->dp += before + behind;

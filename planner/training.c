@@ -78,6 +78,12 @@ double training_gradient_bytes(const struct training *training) {
     return stack_gradient_bytes(training->stack, training->precision);
 }
 
+double training_sent_gradient_bytes(const struct training *training, int64_t zero) {
+    bool as_parameters =
+        zero >= 3 && !training->stack->fully_sharded && training->gradients == GRADIENTS_DEFAULT;
+    return as_parameters ? training_element_bytes(training) : training_gradient_bytes(training);
+}
+
 double training_parameter_bytes(const struct training *training) {
     static const double FP8_BYTES = 1;
     bool fp8 = training->recipe.parameters == PARAMETERS_FP8 ||

@@ -96,6 +96,10 @@ double training_imbalance(const struct training *training);
 enum selective training_selective(const struct training *training, const struct model *model);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
 double training_gradient_bytes(const struct training *training);
+/* The same as it is sent. What ZeRO-3 sends for each micro-batch goes in the parameters' format unless told
+ * (Megatron-LM, docs/user-guide/features/megatron_fsdp.md: "auto"; DeepSpeed's communication_data_type);
+ * PyTorch's FSDP as its stack says. */
+double training_sent_gradient_bytes(const struct training *training, int64_t zero);
 /* Of a parameter, as it is gathered after the update. */
 double training_parameter_bytes(const struct training *training);
 enum loss_kernel training_loss(const struct training *training);

@@ -515,6 +515,38 @@ static void recipes_do_what_they_say(void **state) {
     assert_true(selective > 0.4 * full && selective < 0.75 * full);
 }
 
+/* What Llama-like models pay under FSDP: torchao's casts, five bytes of an input where Transformer Engine
+ * moves four, and the larger share of tp that PyTorch leaves to be seen. GPT-like ones are cast by
+ * Transformer Engine. */
+static void fully_sharded_stacks_cast_and_overlap_their_way(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = gpt_3;
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct compute_problem problem = {&model, &cluster.device, &training, &layout, NULL};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL};
+    const struct stack *core = stack_find("megatron-core"), *fsdp = stack_find("fsdp");
+    struct compute_time by_core, by_fsdp;
+    struct communication_time core_sends, fsdp_sends;
+    training.precision = PRECISION_FP8;
+    for (int gated = 0; gated < 2; gated++) {
+        model.gated = gated == 1;
+        training.stack = core;
+        compute_layer(&problem, false, &by_core, NULL);
+        training.stack = fsdp;
+        compute_layer(&problem, false, &by_fsdp, NULL);
+        double inputs =
+            2048 * (double)(2 * model.hidden + (model.heads * model.head_dim + model.ffn_hidden) / 8);
+        double more = gated == 1 ? compute_traffic_seconds(&cluster.device, inputs) : 0;
+        assert_near(by_fsdp.products - by_core.products, more, 1e-9);
+    }
+    communication_layer(&communication, false, &by_core, &fsdp_sends, NULL);
+    training.stack = core;
+    communication_layer(&communication, false, &by_core, &core_sends, NULL);
+    assert_true(core_sends.tp_forward > 0 && fsdp_sends.tp_forward > 1.5 * core_sends.tp_forward);
+}
+
 /* Megatron-Core adds the experts' biases apart. A gated model with biases is no GPT: it doesn't drop out. */
 static void biases_of_experts_are_added_apart(void **state) {
     (void)state;
@@ -678,6 +710,7 @@ int main(void) {
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
         cmocka_unit_test(zero_3_sends_gradients_in_16_bits),
         cmocka_unit_test(recipes_do_what_they_say),
+        cmocka_unit_test(fully_sharded_stacks_cast_and_overlap_their_way),
         cmocka_unit_test(zero_three_pays_by_micro_batch),
         cmocka_unit_test(no_faster_than_the_peak),
         cmocka_unit_test(mfu_by_hand),

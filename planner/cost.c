@@ -3,6 +3,7 @@
 #include "planner/cost.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "planner/cost_parts.h"
 #include "planner/launch.h"
@@ -370,10 +371,16 @@ double cost_straggler_factor(struct cost_context *context, const struct layout *
     return context->straggler_factor;
 }
 
-static void explain_block(const char *name, const struct pass_cost *pass, struct explain *explain) {
+/* `launch` is 0 for what isn't a layer. */
+static void explain_block(const char *name, const struct pass_cost *pass, const struct launch_time *launch,
+                          struct explain *explain) {
+    char host[80] = "";
+    if (launch->forward > 0)
+        snprintf(host, sizeof host, "; the host launches it in %.4g s and %.4g s", launch->forward,
+                 launch->backward);
     explain_add(explain, name, pass->forward + pass->backward_input + pass->backward_weight, UNIT_SECONDS,
-                "a micro-batch: forward %.4g s, backward with recompute %.4g s, weight gradients %.4g s",
-                pass->forward, pass->backward_input, pass->backward_weight);
+                "a micro-batch: forward %.4g s, backward with recompute %.4g s, weight gradients %.4g s%s",
+                pass->forward, pass->backward_input, pass->backward_weight, host);
 }
 
 static void explain_blocks(const struct cost_context *context, const struct layout *layout,
@@ -385,9 +392,10 @@ static void explain_blocks(const struct cost_context *context, const struct layo
     for (int block = 0; block < BLOCK_COUNT; block++) {
         if (context->blocks[block] <= 0)
             continue;
-        explain_block(names[block], &passes->usual[block], explain);
+        const struct launch_time launch = launch_block(context, layout, (enum block)block);
+        explain_block(names[block], &passes->usual[block], &launch, explain);
         if (layout->recompute_layers > 0 && block <= BLOCK_EXPERTS)
-            explain_block(recomputed[block], &passes->recomputed[block], explain);
+            explain_block(recomputed[block], &passes->recomputed[block], &launch, explain);
     }
     explain_add(explain, "busiest device", device->forward + device->backward_input + device->backward_weight,
                 UNIT_SECONDS, "a micro-batch through its layers: forward %.4g s", device->forward);

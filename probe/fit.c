@@ -12,6 +12,7 @@ static const double outlier_floor = 1e-3;  /* errors below this don't gain weigh
  */
 static const double most_gain = 2;
 static const double most_correction = 1e3; /* what a file may hold */
+static const double most_excess = 2;       /* of a time over what other sizes allow */
 
 double fit_bus_volume(enum collective_operation operation, double bytes, int members) {
     double n = members;
@@ -27,6 +28,19 @@ double fit_bus_volume(enum collective_operation operation, double bytes, int mem
         break;
     }
     return bytes;
+}
+
+void fit_clip(struct fit_collective_point *points, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct fit_collective_point *point = &points[i];
+        for (size_t j = 0; j < count; j++) {
+            const struct fit_collective_point *other = &points[j];
+            if (other->members != point->members || other->message_bytes <= 0)
+                continue;
+            double messages = fmax(1, ceil(point->message_bytes / other->message_bytes));
+            point->seconds = fmin(point->seconds, most_excess * messages * other->seconds);
+        }
+    }
 }
 
 double fit_collective_seconds(const struct collective_constants *constants, int members,

@@ -15,6 +15,11 @@ struct fit_collective_point {
     double seconds;
 };
 
+/* Shortens times that other work on the machine must have lengthened: in a group a message takes no longer
+ * than a larger one, nor than smaller ones one after the other ("Self-Consistent MPI Performance Guidelines",
+ * IEEE TPDS 21, 2010), but for twice that, since implementations may choose badly at a size. */
+void fit_clip(struct fit_collective_point *points, size_t count);
+
 /* Non-negative constants of struct collective_constants by least squares of the relative error, reweighted
  * so that outliers count little. The loss of small groups is fitted when there are two group sizes or more;
  * so is the latency per member. False with fewer than two points, or no volume in any of them. */

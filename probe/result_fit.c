@@ -63,6 +63,7 @@ static bool fit(const struct campaign *campaign, const struct series *series,
     struct fit_collective_point points[POINTS_MAX];
     double median_error;
     size_t count = gather(campaign, series, false, points);
+    fit_clip(points, count);
     if (!fit_collective(points, count, constants, &median_error)) {
         return false;
     }

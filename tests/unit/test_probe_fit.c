@@ -149,6 +149,26 @@ static void test_corrections(void **state) {
                 1e-12);
 }
 
+/* As two ranks on a busy machine were measured: some sizes a thousand times too slow. */
+static void test_clip(void **state) {
+    const double bytes[] = {1024, 4096, 16384, 65536, 262144, 1048576};
+    const double seconds[] = {2e-6, 3e-3, 4e-3, 15e-6, 50e-6, 30e-3};
+    const double clipped[] = {2e-6, 16e-6, 30e-6, 15e-6, 50e-6, 400e-6};
+    struct fit_collective_point points[7];
+    (void)state;
+    for (size_t i = 0; i < 6; i++)
+        points[i] = (struct fit_collective_point){2, bytes[i], bytes[i], seconds[i]};
+    points[6] = (struct fit_collective_point){3, 1048576, 1048576, 1}; /* another group */
+    fit_clip(points, 7);
+    for (size_t i = 0; i < 6; i++)
+        assert_near(points[i].seconds, clipped[i], 1e-12);
+    assert_same_double(points[6].seconds, 1);
+    /* What differs by less is left as it was measured. */
+    points[1].seconds = 3.9e-6;
+    fit_clip(points, 6);
+    assert_same_double(points[1].seconds, 3.9e-6);
+}
+
 static void test_collective_of_one_size(void **state) {
     (void)state;
     struct fit_collective_point points[10];
@@ -175,6 +195,7 @@ int main(void) {
         cmocka_unit_test(test_collective),
         cmocka_unit_test(test_collective_out_of_the_cache),
         cmocka_unit_test(test_corrections),
+        cmocka_unit_test(test_clip),
         cmocka_unit_test(test_collective_of_one_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

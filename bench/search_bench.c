@@ -20,7 +20,7 @@ static const struct question questions[] = {
     {"DeepSeek-V3 on 2,048 H800", "deepseek-v3", "dgx-h800", 2048, 4096, 15360, "", false},
     {"Megatron 1T on 4,096 A100", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096, "", false},
     {"Megatron 1T on 4,096 A100, no offload, nothing pruned", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096,
-     "offload=none", true},
+     "offload=none recompute=none,selective,full", true},
     {"Llama 3 70B on 256 H100", "llama-3-70b", "dgx-h100", 256, 8192, 1024, "", false},
 };
 

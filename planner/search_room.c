@@ -72,7 +72,7 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
  * experts alone may be divided by ZeRO, the choices of one split say nothing of another's. */
 static bool can_tell(const struct search_problem *problem, const struct frame *frame) {
     return (frame->schedules.mask & 1U << SCHEDULE_DUALPIPE) == 0 &&
-           problem->request.keys[LAYOUT_VPP].count == 0 && frame->zero >= 0;
+           problem->request.keys[LAYOUT_VPP].count == 0 && frame->zero >= 0 && !frame->schedules.unequal;
 }
 
 /* Of each virtual stage's layers the share that is to be recomputed at least where none needs so much too

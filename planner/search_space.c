@@ -41,6 +41,18 @@ bool search_has_equal_chunks(const struct model *model, int64_t pp, int64_t vpp)
     return layers % chunks == 0 || layout_counts_ends(model, chunks);
 }
 
+bool search_may_interleave(const struct search_problem *problem, int64_t pp, int64_t vpp) {
+    const struct model *model = problem->model;
+    if (search_has_equal_chunks(model, pp, vpp))
+        return true;
+    if (!problem->training.stack->own_chunks || pp * vpp > model->layers)
+        return false;
+    for (int64_t equal = 2; pp * equal <= model->layers + 2; equal++)
+        if (search_has_equal_chunks(model, pp, equal))
+            return false;
+    return true;
+}
+
 bool search_has_one_split(const struct search_problem *problem) {
     static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_PP, LAYOUT_CP, LAYOUT_DP};
     const struct layout_request *request = &problem->request;
@@ -78,9 +90,8 @@ static void make_schedules(const struct search_problem *problem, struct split_ch
         if (!may_interleave(problem, base))
             continue;
         for (int64_t vpp = 2; base->pp > 1 && base->pp * vpp <= problem->model->layers + 2; vpp++)
-            if (vpp_given
-                    ? allows(problem, LAYOUT_VPP, vpp)
-                    : layout_has_own_ends(base) || search_has_equal_chunks(problem->model, base->pp, vpp))
+            if (vpp_given ? allows(problem, LAYOUT_VPP, vpp)
+                          : layout_has_own_ends(base) || search_may_interleave(problem, base->pp, vpp))
                 add_schedule(problem, *base, SCHEDULE_INTERLEAVED, vpp, choices);
     }
 }
@@ -371,6 +382,9 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
     for (size_t i = 0; i < choices.schedule_count; i++) {
         known->partials += choices.schedules[i].partials;
         known->schedules.mask |= 1U << choices.schedules[i].schedule;
+        if (choices.schedules[i].vpp > 1 && !layout_has_own_ends(&choices.base) &&
+            !search_has_equal_chunks(builder->problem->model, frame->pp, choices.schedules[i].vpp))
+            known->schedules.unequal = true;
         if (choices.schedules[i].vpp > known->schedules.most_chunks)
             known->schedules.most_chunks = (int32_t)choices.schedules[i].vpp;
     }

@@ -20,6 +20,7 @@ enum { SEARCH_MAX_MICRO_BATCH = 64 };
 struct frame_schedules {
     unsigned mask;
     int32_t most_chunks;
+    bool unequal; /* some chunks are */
 };
 
 /* Seconds that no layout of some takes less of: of a step, however its pipeline is simulated, and by the
@@ -110,8 +111,10 @@ const struct expert_split *frame_splits(const struct search_space *space, const 
                                         size_t *count);
 struct layout frame_split(const struct frame *frame, const struct expert_split *experts);
 
-/* Frameworks interleave equal chunks only, embedding and loss counted as a layer each or not. */
+/* Chunks of a pipeline are equal, embedding and loss counted as a layer each or not. Unequal ones are
+ * searched where the stack deals them out and no number of equal ones goes with pp. */
 bool search_has_equal_chunks(const struct model *model, int64_t pp, int64_t vpp);
+bool search_may_interleave(const struct search_problem *problem, int64_t pp, int64_t vpp);
 
 /* Whether the request fixes tp, pp, cp, dp, ep and etp; of the first four any three fix the other. */
 bool search_has_one_split(const struct search_problem *problem);

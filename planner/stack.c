@@ -103,6 +103,7 @@ const struct stack stacks[] = {
         .loss =
             LOSS_COMPILED,   /* what most of NVIDIA's recipes set; some run Transformer Engine's, some none */
         .gathers_fp8 = true, /* fp8_params of NVIDIA's recipes, --fp8-param-gather */
+        .own_chunks = true,  /* --pipeline-model-parallel-layout */
         .own_ends = true,    /* --decoder-first-pipeline-num-layers, --decoder-last-pipeline-num-layers */
         .any_groups = true,  /* --microbatch-group-size-per-virtual-pipeline-stage */
         .sharded_reduction = true,
@@ -130,6 +131,7 @@ const struct stack stacks[] = {
         .overlap_dp = true,
         .fully_sharded = true,
         .loss = LOSS_FUSED, /* llm-foundry's default, and what torch.compile makes of it */
+        .own_chunks = true, /* torchtitan's module_fqns_per_model_part */
         .own_ends = true, /* torchtitan's pipeline_parallel_first_stage_less_layers, last_stage_less_layers */
         .sharded_reduction = true,
         /* Asynchronous tp, which cuts products into as many pieces as ranks: torchtitan's 8B and 70B with and

@@ -50,6 +50,7 @@ struct stack {
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
     bool own_ends;                           /* first and last stage may have their own number of layers */
     bool any_groups;        /* interleaves any number of micro-batches from pp on, not only multiples of pp */
+    bool own_chunks;        /* any virtual stage may */
     bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
     enum dispatcher dispatcher; /* unless the training says */
     bool gathers_fp8;           /* under fp8, parameters are gathered in it, unless the training says */

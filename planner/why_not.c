@@ -79,11 +79,11 @@ static void judge(struct problem *problem, struct answer *answer, const struct s
     next->why = slower > 0 ? arena_print(problem->arena, "%.1f %% slower", 100 * slower) : "as fast";
 }
 
-/* Chunks of unequal layers are costed by the search when they are asked for, but no software runs them. */
+/* Chunks of unequal layers are costed by the search when they are asked for, but seldom run. */
 static bool is_run(const struct problem *problem, const struct layout *base, enum layout_key key,
                    int64_t value, struct why_not_layout *next) {
     int64_t pp = base->pp, layers = problem->model.layers;
-    if (key != LAYOUT_VPP || value == 1 || search_has_equal_chunks(&problem->model, pp, value))
+    if (key != LAYOUT_VPP || value == 1 || search_may_interleave(&problem->search, pp, value))
         return true;
     next->reason = WHY_NOT_DIVISIBILITY;
     next->why = arena_print(problem->arena, "layers %lld not divisible by pp x vpp %lld", (long long)layers,

@@ -6,6 +6,7 @@
 
 #include "planner/search.h"
 #include "planner/search_pool.h"
+#include "planner/search_space.h"
 #include "planner/stage_balance.h"
 
 enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120, MOVED_PROBLEMS = 40 };
@@ -369,6 +370,19 @@ static void test_moving_out_may_pay(void **state) {
     assert_false(cost_offload_only_adds(&setting.cluster));
 }
 
+static bool is_equal(const struct search_problem *problem, int64_t chunks) {
+    return problem->model->layers % chunks == 0 || (problem->model->layers + 2) % chunks == 0;
+}
+
+/* Equal chunks, or any where none are equal. */
+static bool may_interleave(const struct search_problem *problem, int64_t pp, int64_t vpp) {
+    bool any = false;
+    for (int64_t chunks = 2 * pp; chunks <= problem->model->layers + 2; chunks += pp)
+        any = any || is_equal(problem, chunks);
+    return is_equal(problem, pp * vpp) ||
+           (!any && problem->training.stack->own_chunks && pp * vpp <= problem->model->layers);
+}
+
 /* Calls `try` for all layouts of tp, pp, cp and dp, and of the ends' layers, moving nothing out or what the
  * stack moves; full recompute of all layers, or, where activations stay, of some. */
 static void for_every_variant(const struct search_problem *problem, const struct layout *split,
@@ -390,8 +404,7 @@ static void for_every_variant(const struct search_problem *problem, const struct
             !(problem->training.stack->schedules & 1U << layout.schedule))
             continue;
         if ((layout.vpp > 1 && !layout_has_own_ends(&layout) &&
-             problem->model->layers % (layout.pp * layout.vpp) != 0 &&
-             (problem->model->layers + 2) % (layout.pp * layout.vpp) != 0) ||
+             !may_interleave(problem, layout.pp, layout.vpp)) ||
             (layout.order > 0 && (layout.pp == 1 || layout.dp == 1)) || (layout.zero > 1 && layout.pp > 1) ||
             (layout.zero > 0 && layout.dp * layout.cp == 1 && layout_expert_dp(&layout) == 1))
             continue; /* the same layout as another one, or one that no framework runs */
@@ -465,7 +478,8 @@ static void try_layout(const struct search_problem *problem, const struct layout
 /* The space is what one gets by trying all numbers, and no layout of it is faster than the best plan, each
  * simulated. */
 static void test_best_of_every_layout(void **state) {
-    static const double memories[] = {1.2e9, 2e9, 80e9, 1e9}, hosts[] = {0, 1e12, 0, 2e11};
+    static const double memories[] = {1.2e9, 2e9, 80e9, 1e9, 2e9}, hosts[] = {0, 1e12, 0, 2e11, 0};
+    static const int64_t layers[] = {SMALL_LAYERS, SMALL_LAYERS, SMALL_LAYERS, SMALL_LAYERS, 7};
     (void)state;
     for (size_t i = 0; i < sizeof memories / sizeof memories[0]; i++) {
         struct arena *arena = arena_create();
@@ -474,6 +488,7 @@ static void test_best_of_every_layout(void **state) {
         struct error error = {0};
         struct best best = {.seconds = HUGE_VAL, .arena = arena};
         make_small(&setting, memories[i]);
+        setting.model.layers = layers[i];
         setting.cluster.node.host_memory_bytes = hosts[i];
         setting.cluster.node.host_link_bytes_per_second = 200e9;
         if (i > 0 && i < 3) /* also those that the stack lacks */
@@ -493,6 +508,32 @@ static void test_best_of_every_layout(void **state) {
         assert_true(result.plans[0].step.seconds <= best.seconds);
         arena_destroy(arena);
     }
+}
+
+/* 13 layers, on 4 stages: no chunks are equal, with the ends' two layers or without. */
+static void test_unequal_chunks_are_interleaved(void **state) {
+    struct arena *arena = arena_create();
+    struct setting setting;
+    struct search_result unequal, whole;
+    struct error error = {0};
+    (void)state;
+    make_small(&setting, 80e9);
+    setting.model.layers = 13;
+    setting.problem.training.global_batch = 16;
+    layout_request_fix(&setting.problem.request, LAYOUT_PP, 4);
+    layout_request_fix(&setting.problem.request, LAYOUT_TP, 4);
+    assert_true(search_run(&setting.problem, arena, &unequal, &error));
+    layout_request_fix(&setting.problem.request, LAYOUT_VPP, 1);
+    assert_true(search_run(&setting.problem, arena, &whole, &error));
+    assert_true(unequal.plans[0].layout.vpp > 1);
+    assert_false(search_has_equal_chunks(&setting.model, 4, unequal.plans[0].layout.vpp));
+    assert_true(unequal.plans[0].step.seconds < whole.plans[0].step.seconds);
+    print_message("    %.4g s instead of %.4g\n", unequal.plans[0].step.seconds, whole.plans[0].step.seconds);
+    setting.problem.request.keys[LAYOUT_VPP].count = 0;
+    setting.problem.training.stack = stack_find("megatron-2022"); /* deals equal ones alone */
+    assert_true(search_run(&setting.problem, arena, &whole, &error));
+    assert_int_equal(whole.plans[0].layout.vpp, 1);
+    arena_destroy(arena);
 }
 
 static void test_request_is_kept(void **state) {
@@ -720,6 +761,7 @@ int main(void) {
         cmocka_unit_test(test_less_memory_only_adds),
         cmocka_unit_test(test_moving_out_may_pay),
         cmocka_unit_test(test_best_of_every_layout),
+        cmocka_unit_test(test_unequal_chunks_are_interleaved),
         cmocka_unit_test(test_request_is_kept),
         cmocka_unit_test(test_runners_up_differ),
         cmocka_unit_test(test_nothing_fits),

@@ -68,11 +68,20 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
     return modes->count > 0;
 }
 
-/* Activations are no less than 1F1B's of equal chunks, which DualPipe's and unequal ones may be; and where
- * experts alone may be divided by ZeRO, the choices of one split say nothing of another's. */
+/* Layers of more than one kind. */
+static bool has_unlike_layers(const struct model *model) {
+    int64_t experts = model_expert_layers(model);
+    return experts > 0 && experts < model->layers;
+}
+
+/* Activations are no less than 1F1B's of equal chunks, nor of as many unequal ones as there can be: of so
+ * many the first stage has its longer ones in front, all of which are in flight. DualPipe's may be, and
+ * others; and where experts alone may be divided by ZeRO, the choices of one split say nothing of another's.
+ */
 static bool can_tell(const struct search_problem *problem, const struct frame *frame) {
     return (frame->schedules.mask & 1U << SCHEDULE_DUALPIPE) == 0 &&
-           problem->request.keys[LAYOUT_VPP].count == 0 && frame->zero >= 0 && !frame->schedules.unequal;
+           problem->request.keys[LAYOUT_VPP].count == 0 && frame->zero >= 0 &&
+           !(frame->schedules.unequal && has_unlike_layers(problem->model));
 }
 
 /* Of each virtual stage's layers the share that is to be recomputed at least where none needs so much too

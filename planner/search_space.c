@@ -45,7 +45,7 @@ bool search_may_interleave(const struct search_problem *problem, int64_t pp, int
     const struct model *model = problem->model;
     if (search_has_equal_chunks(model, pp, vpp))
         return true;
-    if (!problem->training.stack->own_chunks || pp * vpp > model->layers)
+    if (!problem->training.stack->own_chunks || vpp != model->layers / pp)
         return false;
     for (int64_t equal = 2; pp * equal <= model->layers + 2; equal++)
         if (search_has_equal_chunks(model, pp, equal))

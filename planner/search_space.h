@@ -112,7 +112,7 @@ const struct expert_split *frame_splits(const struct search_space *space, const 
 struct layout frame_split(const struct frame *frame, const struct expert_split *experts);
 
 /* Chunks of a pipeline are equal, embedding and loss counted as a layer each or not. Unequal ones are
- * searched where the stack deals them out and no number of equal ones goes with pp. */
+ * searched where the stack deals them out and no number of equal ones goes with pp: the most chunks. */
 bool search_has_equal_chunks(const struct model *model, int64_t pp, int64_t vpp);
 bool search_may_interleave(const struct search_problem *problem, int64_t pp, int64_t vpp);
 

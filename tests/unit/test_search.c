@@ -374,13 +374,13 @@ static bool is_equal(const struct search_problem *problem, int64_t chunks) {
     return problem->model->layers % chunks == 0 || (problem->model->layers + 2) % chunks == 0;
 }
 
-/* Equal chunks, or any where none are equal. */
+/* Equal chunks, or as many as there can be where none are equal. */
 static bool may_interleave(const struct search_problem *problem, int64_t pp, int64_t vpp) {
     bool any = false;
     for (int64_t chunks = 2 * pp; chunks <= problem->model->layers + 2; chunks += pp)
         any = any || is_equal(problem, chunks);
     return is_equal(problem, pp * vpp) ||
-           (!any && problem->training.stack->own_chunks && pp * vpp <= problem->model->layers);
+           (!any && problem->training.stack->own_chunks && vpp == problem->model->layers / pp);
 }
 
 /* Calls `try` for all layouts of tp, pp, cp and dp, and of the ends' layers, moving nothing out or what the

@@ -129,7 +129,8 @@ bool phases_run_speeds(struct campaign *campaign, struct error *error) {
         }
         progress_step(&campaign->progress, (double)host / (double)hosts, MPI_Wtime());
     }
-    return confirm(campaign, error);
+    /* Hosts that are one machine compute alike; which of them shares a core with other work tells nothing. */
+    return campaign->placement->share_machine || confirm(campaign, error);
 }
 
 double phases_expect_speeds(const struct campaign *campaign) {

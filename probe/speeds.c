@@ -30,17 +30,31 @@ static void best_of_ranks(const struct records *records, enum speeds_kind kind, 
     }
 }
 
+/* The first host of the class of `host`. */
+static size_t first_of_class(const size_t *class_of, size_t host) {
+    size_t first = 0;
+    while (class_of[first] != class_of[host]) {
+        first++;
+    }
+    return first;
+}
+
 static void judge(enum speeds_kind kind, const double *rates, const size_t *class_of, size_t hosts,
                   double *scratch, struct speeds_host *out) {
     for (size_t host = 0; host < hosts; host++) {
-        size_t count = 0;
-        for (size_t i = 0; i < hosts; i++) {
+        size_t first = first_of_class(class_of, host), count = 0;
+        for (size_t i = first; i < hosts && first == host; i++) {
             if (class_of[i] == class_of[host] && rates[i] > 0) {
                 scratch[count++] = rates[i];
             }
         }
-        out[host].usual[kind] = summary_quantile(scratch, count, usual_quantile);
-        if (count >= 2 && rates[host] > 0) {
+        if (first == host) {
+            out[host].usual[kind] = summary_quantile(scratch, count, usual_quantile);
+            out[host].beside[kind] = count > 1;
+        }
+        out[host].usual[kind] = out[first].usual[kind];
+        out[host].beside[kind] = out[first].beside[kind];
+        if (out[host].beside[kind] && rates[host] > 0) {
             out[host].factor[kind] = rates[host] / out[host].usual[kind];
             out[host].looks_slow[kind] = speeds_is_slow(kind, rates[host], out[host].usual[kind]);
         }

@@ -16,6 +16,7 @@ extern const char *const speeds_words[SPEEDS_KINDS]; /* "computes", "copies in i
 
 struct speeds_host {
     double usual[SPEEDS_KINDS];  /* of its class: products, or bytes, a second; 0: not known */
+    bool beside[SPEEDS_KINDS];   /* the class has others */
     double factor[SPEEDS_KINDS]; /* of that; 0: not known, or alone in its class */
     bool looks_slow[SPEEDS_KINDS];
 };

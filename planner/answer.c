@@ -232,9 +232,10 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
     if (posed) {
         take_plans(answer, &result, problem->search.top);
     }
-    if (posed && result.plan_count > 0) {
-        note_offload(problem, result.plans, answer);
-        note_groups(problem, result.plans, answer);
+    const struct plan *planned_best = posed && result.plan_count > 0 ? result.plans : NULL;
+    if (planned_best) {
+        note_offload(problem, planned_best, answer);
+        note_groups(problem, planned_best, answer);
     }
     return posed;
 }

@@ -30,14 +30,14 @@ struct flow {
     double *free_at;
     struct row turned; /* the last forward passes of the last device, backward passes of the first: by their
                           number modulo `turns` */
-    int64_t turns;     /* a group's micro-batches; 0 without chunks */
+    int64_t turns;     /* a group's micro-batches; 1 without chunks */
     double *past;      /* what copy_times keeps of the period before */
 };
 
 enum { TIMES_A_DEVICE = 5, PAST_A_DEVICE = 3, TIMES_A_TURN = 2 };
 
 static int64_t turns_of(const struct pipeline *pipeline) {
-    return pipeline->chunks > 1 ? pipeline->group : 0;
+    return pipeline->chunks > 1 ? pipeline->group : 1;
 }
 
 size_t pipeline_flow_room(const struct pipeline *pipeline) {
@@ -71,7 +71,7 @@ static void run_forward(struct flow *flow, int64_t device, int64_t k) {
     flow->free_at[device] = larger(flow->free_at[device], ready) + hop +
                             pipeline->forward_seconds[chunk * pipeline->stages + device];
     flow->now.forward[device] = flow->free_at[device];
-    if (device == pipeline->stages - 1 && flow->turns > 0)
+    if (device == pipeline->stages - 1)
         flow->turned.forward[k % flow->turns] = flow->free_at[device];
 }
 
@@ -93,7 +93,7 @@ static void run_backward(struct flow *flow, int64_t device, int64_t k) {
                             pipeline->backward_input_seconds[stage] +
                             pipeline->backward_weight_seconds[stage];
     flow->now.backward[device] = flow->free_at[device];
-    if (device == 0 && flow->turns > 0)
+    if (device == 0)
         flow->turned.backward[k % flow->turns] = flow->free_at[device];
 }
 
@@ -158,7 +158,7 @@ static void move_times(struct flow *flow, double seconds) {
 /* Runs the steps in which every device has a forward and a backward pass, from `step` to before `end`, but
  * for periods that repeat. */
 static void run_steady(struct flow *flow, int64_t step, int64_t end) {
-    int64_t chunks = flow->pipeline->chunks, period = chunks > 1 ? chunks * flow->turns : 1;
+    int64_t chunks = flow->pipeline->chunks, period = chunks * flow->turns;
     bool steady = false;
     while (step < end) {
         double seconds = 0;
@@ -176,7 +176,7 @@ static void run_steady(struct flow *flow, int64_t step, int64_t end) {
 
 double pipeline_flow_seconds(const struct pipeline *pipeline, double *room) {
     int64_t stages = pipeline->stages, chunks = pipeline->chunks, last = stages - 1;
-    int64_t rows = pipeline->micro_batches, turns = turns_of(pipeline), late = chunks > 1 ? rows % turns : 0;
+    int64_t rows = pipeline->micro_batches, turns = turns_of(pipeline), late = rows % turns;
     double *turned = room + TIMES_A_DEVICE * stages;
     struct flow flow = {.pipeline = pipeline,
                         .passes = rows * chunks,

@@ -254,7 +254,8 @@ static void hops_are_counted(void **state) {
                 pipeline.hop_seconds = 5;
                 pipeline_closed_form(&pipeline, &closed);
                 assert_within(closed.hop_seconds,
-                            simulated(&pipeline).seconds - closed.busy_seconds - closed.bubble_seconds, 1e-9);
+                              simulated(&pipeline).seconds - closed.busy_seconds - closed.bubble_seconds,
+                              1e-9);
             }
     struct pipeline interleaved = equal_stages(SCHEDULE_INTERLEAVED, 2, 3, 8, 1, 1, 1);
     interleaved.hop_seconds = 0.1;

@@ -57,16 +57,16 @@ static char *printed(enum print_format format) {
 
 static void assert_same(const struct yaml_node *yaml, json_t *json) {
     const struct yaml_node *child = yaml->kind == YAML_SCALAR ? NULL : yaml->children;
+    if (!json) { /* an analyser doesn't know that fail_msg ends the test */
+        fail_msg("line %u of YAML has more than JSON", yaml->line);
+        return;
+    }
     switch (json_typeof(json)) {
     case JSON_OBJECT:
         assert_int_equal(yaml->kind, YAML_MAPPING);
         assert_int_equal(yaml->child_count, json_object_size(json));
-        for (; child; child = child->next) {
-            json_t *member = json_object_get(json, child->key->text);
-            if (!member)
-                fail_msg("no key \"%s\"", child->key->text);
-            assert_same(child, member);
-        }
+        for (; child; child = child->next)
+            assert_same(child, json_object_get(json, child->key->text));
         break;
     case JSON_ARRAY:
         assert_int_equal(yaml->kind, YAML_SEQUENCE);

@@ -304,16 +304,23 @@ static void write_collective(struct writer *writer, const char *key, const void 
     write_mapping(writer, collective_fields, constants->correction_count > 0 ? BLOCK : FLOW, value, NULL);
 }
 
-static void write_corrections(struct writer *writer, const char *key, const void *value) {
-    const struct collective_constants *constants = value;
-
-    if (constants->correction_count == 0)
+/* `count` items of `size` bytes from `items` on, each a mapping; nothing where there is none. */
+static void write_list(struct writer *writer, const char *key, const struct field *fields, enum style style,
+                       const void *items, size_t count, size_t size, const void *defaults) {
+    if (count == 0)
         return;
     emit_plain(writer, key);
     open_sequence(writer);
-    for (size_t i = 0; i < constants->correction_count; i++)
-        write_mapping(writer, correction_fields, FLOW, &constants->corrections[i], NULL);
+    for (size_t i = 0; i < count; i++)
+        write_mapping(writer, fields, style, (const char *)items + i * size, defaults);
     close_sequence(writer);
+}
+
+static void write_corrections(struct writer *writer, const char *key, const void *value) {
+    const struct collective_constants *constants = value;
+
+    write_list(writer, key, correction_fields, FLOW, constants->corrections, constants->correction_count,
+               sizeof *constants->corrections, NULL);
 }
 
 static void write_network(struct writer *writer, const char *key, const void *value) {
@@ -333,37 +340,22 @@ static void write_network(struct writer *writer, const char *key, const void *va
 static void write_hosts(struct writer *writer, const char *key, const void *value) {
     const struct cluster *cluster = value;
 
-    if (cluster->host_count == 0)
-        return;
-    emit_plain(writer, key);
-    open_sequence(writer);
-    for (size_t i = 0; i < cluster->host_count; i++)
-        write_mapping(writer, host_fields, FLOW, &cluster->hosts[i], NULL);
-    close_sequence(writer);
+    write_list(writer, key, host_fields, FLOW, cluster->hosts, cluster->host_count, sizeof *cluster->hosts,
+               NULL);
 }
 
 static void write_classes(struct writer *writer, const char *key, const void *value) {
     const struct cluster *cluster = value;
 
-    if (cluster->class_count == 0)
-        return;
-    emit_plain(writer, key);
-    open_sequence(writer);
-    for (size_t i = 0; i < cluster->class_count; i++)
-        write_mapping(writer, class_fields, BLOCK, &cluster->classes[i], NULL);
-    close_sequence(writer);
+    write_list(writer, key, class_fields, BLOCK, cluster->classes, cluster->class_count,
+               sizeof *cluster->classes, NULL);
 }
 
 static void write_parts(struct writer *writer, const char *key, const void *value) {
     const struct node_class *class = value;
 
-    if (class->part_count == 0)
-        return;
-    emit_plain(writer, key);
-    open_sequence(writer);
-    for (size_t i = 0; i < class->part_count; i++)
-        write_mapping(writer, part_fields, FLOW, &class->parts[i], &part_defaults);
-    close_sequence(writer);
+    write_list(writer, key, part_fields, FLOW, class->parts, class->part_count, sizeof *class->parts,
+               &part_defaults);
 }
 
 static void write_measurements(struct writer *writer, const char *key, const void *value) {

@@ -167,17 +167,28 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
     return posed;
 }
 
-/* Says what a best plan gains by moving things out: no run that did so was measured. */
-static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
+/* The best plan of as many devices as `best` has with one value for a key, what else is asked, and what is
+ * tried with what `best` moves out; NULL where it takes more than `share` of the time of `than`, or nothing
+ * fits. */
+static const struct plan *search_with(struct problem *problem, enum layout_key key, int64_t value,
+                                      const struct plan *best, const struct plan *than, double share,
+                                      struct answer *answer) {
     const struct layout_request asked = problem->search.request;
     struct size_result sums = {0};
-    if (best->layout.offload == OFFLOAD_NONE || asked.keys[LAYOUT_OFFLOAD].count > 0) {
-        return;
-    }
-    layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
-    const struct plan *plain = size_faster(problem, best->devices, NULL, 1, &sums);
+    layout_request_fix(&problem->search.request, key, value);
+    search_keep_offloads(&problem->search, best->layout.offload);
+    const struct plan *found = size_faster(problem, best->devices, than, share, &sums);
     problem->search.request = asked;
     add_sums(answer, &sums);
+    return found;
+}
+
+/* Says what a best plan gains by moving things out: no run that did so was measured. */
+static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
+    if (best->layout.offload == OFFLOAD_NONE || problem->search.request.keys[LAYOUT_OFFLOAD].count > 0) {
+        return;
+    }
+    const struct plan *plain = search_with(problem, LAYOUT_OFFLOAD, OFFLOAD_NONE, best, NULL, 1, answer);
     if (plain) {
         problem_note(problem, "without offload the best takes %.3g %% longer (--layout offload=none)",
                      100 * (size_time(plain) / size_time(best) - 1));
@@ -188,17 +199,13 @@ static void note_offload(struct problem *problem, const struct plan *best, struc
 
 /* Says what larger groups of micro-batches would gain: stacks have them when asked, no measured run does. */
 static void note_groups(struct problem *problem, const struct plan *best, struct answer *answer) {
-    const struct layout_request asked = problem->search.request;
-    struct size_result sums = {0};
-    if (!problem->search.training.stack->any_groups || asked.keys[LAYOUT_SCHEDULE].count > 0 ||
-        asked.keys[LAYOUT_VPP].count > 0) {
+    const struct layout_request *asked = &problem->search.request;
+    if (!problem->search.training.stack->any_groups || asked->keys[LAYOUT_SCHEDULE].count > 0 ||
+        asked->keys[LAYOUT_VPP].count > 0) {
         return;
     }
-    layout_request_fix(&problem->search.request, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED);
-    search_keep_offloads(&problem->search, best->layout.offload);
-    const struct plan *faster = size_faster(problem, best->devices, best, WORTH_SAYING, &sums);
-    problem->search.request = asked;
-    add_sums(answer, &sums);
+    const struct plan *faster =
+        search_with(problem, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED, best, best, WORTH_SAYING, answer);
     if (faster) {
         problem_note(problem,
                      "interleaving micro-batches that pp doesn't divide, in groups, takes %.3g %% less time "

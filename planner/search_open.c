@@ -160,30 +160,37 @@ struct fits {
     int64_t first[2]; /* fewer don't, of the offload at hand */
 };
 
+/* The same with full recompute of some layers alone, which the space has where activations stay on the
+ * device. */
+static void open_some_layers(struct search *search, const struct cost_pace *pace, struct leaves *leaves,
+                             size_t leaf, int64_t partials, struct fits *fits) {
+    const struct layout *layout = &leaves->layouts[leaf];
+    enum offload offload = layout->offload;
+    int64_t *layers = fits->layers[layout->sequence_parallel], most = layers[offload] - 1, fewest;
+    if (partials == 0 || offload_activations(offload))
+        return;
+    if (search->only_adds && offload == OFFLOAD_OPTIMIZER && layers[OFFLOAD_NONE] - 1 < most)
+        most = layers[OFFLOAD_NONE] - 1;
+    most = most < partials ? most : partials;
+    fewest = search->problem->exhaustive ? open_all_partials(search, pace, leaves, leaf, partials, most)
+                                         : open_partials(search, pace, leaves, leaf, partials,
+                                                         fits->first[layout->sequence_parallel], most);
+    layers[offload] = fewest < layers[offload] ? fewest : layers[offload];
+    fits->partly[layout->sequence_parallel] |= fewest != NEVER_FITS ? 1U << offload : 0;
+}
+
 /* Opens one leaf with what the choice of offload moves out. */
 static void open_variant(struct search *search, const struct cost_pace *pace, struct leaves *leaves,
                          size_t leaf, int64_t partials, struct fits *fits) {
     const struct layout *layout = &leaves->layouts[leaf];
     enum offload offload = layout->offload;
     unsigned *partly = &fits->partly[layout->sequence_parallel], bit = 1U << offload;
-    int64_t *layers = fits->layers[layout->sequence_parallel];
-    int64_t *first = &fits->first[layout->sequence_parallel];
     bool whole = layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0;
     struct memory_use use;
     if (!leaves->has_room[leaf] && !offload_activations(offload))
         return;
     if (leaves->partial[leaf]) {
-        int64_t most = layers[offload] - 1;
-        if (search->only_adds && offload == OFFLOAD_OPTIMIZER && layers[OFFLOAD_NONE] - 1 < most)
-            most = layers[OFFLOAD_NONE] - 1;
-        if (partials == 0 || offload_activations(offload))
-            return;
-        most = most < partials ? most : partials;
-        int64_t fewest = search->problem->exhaustive
-                             ? open_all_partials(search, pace, leaves, leaf, partials, most)
-                             : open_partials(search, pace, leaves, leaf, partials, *first, most);
-        layers[offload] = fewest < layers[offload] ? fewest : layers[offload];
-        *partly |= fewest != NEVER_FITS ? bit : 0;
+        open_some_layers(search, pace, leaves, leaf, partials, fits);
         return;
     }
     bool beaten = search->only_adds && is_beaten(offload, fits->moved[leaf]);
@@ -191,13 +198,13 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
         beaten = beaten || (*partly & bit) != 0 || (search->only_adds && is_beaten(offload, *partly));
     bool fitting = open_leaf(search, pace, leaves, leaf, beaten, &use);
     if (layout->recompute == RECOMPUTE_NONE && use.per_device_bytes > use.capacity_bytes)
-        *first = leaves_least_layers(leaves, leaf, &use);
+        fits->first[layout->sequence_parallel] = leaves_least_layers(leaves, leaf, &use);
     if (!fitting)
         return;
     fits->moved[leaf] |= bit;
     /* Activations that are recomputed aren't moved out, which may take longer. */
     if (layout->recompute == RECOMPUTE_NONE && !offload_activations(offload)) {
-        layers[offload] = 0;
+        fits->layers[layout->sequence_parallel][offload] = 0;
         *partly |= bit;
     }
 }

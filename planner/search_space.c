@@ -306,7 +306,7 @@ size_t split_variants(const struct split_choices *choices, struct layout *varian
 enum { MAX_DIVISORS = 1536 };
 
 /* What the check of a schedule asks of the micro-batches, each answer a bit: they are dealt out evenly to
- * stages, they are even, each stage has two. */
+ * stages, they are even, there are two for each stage, there is one. */
 enum { MICRO_BATCH_CLASSES = 16 };
 
 struct schedules_known {

@@ -125,16 +125,6 @@ static bool find_pair(const struct campaign *campaign, size_t host, bool of_host
     return false;
 }
 
-static double usual_latency(const struct campaign *campaign, size_t level) {
-    struct arena *scratch = arena_create();
-    struct analysis_matrix matrix;
-    struct analysis_usual usual;
-    campaign_gather(campaign, scratch, &matrix);
-    analysis_usual(&matrix, &campaign->levels, level, scratch, &usual);
-    arena_destroy(scratch);
-    return usual.least_latency;
-}
-
 /* One look at a host that seems late, and where it still does one at two others of the same level. `turn`
  * counts the looks at the host. */
 static bool look_again(struct campaign *campaign, size_t host, size_t turn, int32_t *number,
@@ -150,7 +140,7 @@ static bool look_again(struct campaign *campaign, size_t host, size_t turn, int3
         campaign->late_verdicts[host] = VERDICT_UNCLEAR;
         return true;
     }
-    double usual = usual_latency(campaign, level);
+    double usual = phases_usual(campaign, level).least_latency;
     if (!look(campaign, pair[0], pair[1], (*number)++, &seconds, error)) {
         return false;
     }

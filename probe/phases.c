@@ -297,14 +297,14 @@ static bool is_load_known(const struct campaign *campaign, int32_t level, double
            best * ANALYSIS_LOAD_NOISE >= alone;
 }
 
-static double alone_bandwidth(const struct campaign *campaign, size_t level) {
+struct analysis_usual phases_usual(const struct campaign *campaign, size_t level) {
     struct arena *scratch = arena_create();
     struct analysis_matrix matrix;
     struct analysis_usual usual;
     campaign_gather(campaign, scratch, &matrix);
     analysis_usual(&matrix, &campaign->levels, level, scratch, &usual);
     arena_destroy(scratch);
-    return usual.bandwidth;
+    return usual;
 }
 
 /* Repetitions of a level are spread over time, as other work takes from now one, now another. */
@@ -324,7 +324,8 @@ static bool run_loaded(struct campaign *campaign, struct error *error) {
         }
         for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++) {
             count = loading_pairs(campaign, level, pairs);
-            if (!is_load_known(campaign, (int32_t)level, alone_bandwidth(campaign, level), repetition) &&
+            if (!is_load_known(campaign, (int32_t)level, phases_usual(campaign, level).bandwidth,
+                               repetition) &&
                 !load_level(campaign, (int32_t)level, pairs, count, repetition, error)) {
                 return false;
             }

@@ -62,6 +62,9 @@ double phases_latency_pass_seconds(const struct campaign *campaign);
 /* Who deviates, by all looks so far, and the directions to look at again. */
 void phases_find_deviations(struct campaign *campaign, struct analysis_links *suspects);
 
+/* What is usual between hosts that `level` joins, by all looks so far. */
+struct analysis_usual phases_usual(const struct campaign *campaign, size_t level);
+
 /* The number of the next look at a pair, larger than that of any. */
 int32_t phases_next_look(const struct campaign *campaign);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/recommend.h"
 #include "planner/size.h"
 
 /* So many of the devices that were asked may stand idle. Where that takes this share of the time of planning
@@ -23,7 +24,7 @@ void answer_count(struct answer *answer, const struct search_result *result) {
 static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
                          struct search_result *result, struct error *error) {
     problem_set_count(problem, devices);
-    if (!search_run(&problem->search, problem->arena, result, error)) {
+    if (!recommend_run(&problem->search, problem->arena, result, error)) {
         return false;
     }
     answer_count(answer, result);
@@ -183,20 +184,6 @@ static const struct plan *search_with(struct problem *problem, enum layout_key k
     return found;
 }
 
-/* Says what a best plan gains by moving things out: no run that did so was measured. */
-static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
-    if (best->layout.offload == OFFLOAD_NONE || problem->search.request.keys[LAYOUT_OFFLOAD].count > 0) {
-        return;
-    }
-    const struct plan *plain = search_with(problem, LAYOUT_OFFLOAD, OFFLOAD_NONE, best, NULL, 1, answer);
-    if (plain) {
-        problem_note(problem, "without offload the best takes %.3g %% longer (--layout offload=none)",
-                     100 * (size_time(plain) / size_time(best) - 1));
-    } else {
-        problem_note(problem, "nothing fits without offload");
-    }
-}
-
 /* Says what larger groups of micro-batches would gain: stacks have them when asked, no measured run does. */
 static void note_groups(struct problem *problem, const struct plan *best, struct answer *answer) {
     const struct layout_request *asked = &problem->search.request;
@@ -212,6 +199,12 @@ static void note_groups(struct problem *problem, const struct plan *best, struct
                      "(--layout schedule=interleaved); no measured run does it",
                      100 * (1 - size_time(faster) / size_time(best)));
     }
+}
+
+static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
+    struct search_result looked;
+    recommend_note(problem, best, &looked);
+    answer_count(answer, &looked);
 }
 
 static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
@@ -277,6 +270,7 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
                 search_count(problem, nodes * per_node, answer, &result, error);
             }
             take_plans(answer, &result, problem->search.top);
+            note_offload(problem, result.plans, answer);
             problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
                          nodes * per_node, fewest_nodes_step(nodes) > 1 ? ", to a few percent" : "");
             return true;

@@ -19,6 +19,7 @@ struct search_problem {
     bool alike;           /* runners-up may be of the same split, and differ in the micro-batch alone */
     double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
     bool plans_only;      /* no near miss is sought when nothing fits */
+    bool weighs_offload;  /* offload was left free: recommend_run takes it only where it is worth it */
     struct cost_context *context; /* of this training, used again from search to search of its model and
                                      cluster; NULL: made anew */
     void (*progress)(void *data, double share); /* called now and then; may be NULL */
@@ -35,6 +36,7 @@ struct plan {
     struct step_cost step;
     double mfu;
     struct training_cost total; /* all 0 when no tokens were asked */
+    const struct plan *rival;   /* faster, but not recommended (recommend.h); else NULL */
 };
 
 /* The best layout that was refused, and what refused it. */

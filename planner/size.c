@@ -17,6 +17,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "planner/recommend.h"
+
 const double SIZE_PAYING = 0.5;
 
 static const double SECONDS_A_DAY = 86400;
@@ -49,6 +51,14 @@ static void show_progress(const struct walk *walk, double share) {
     }
 }
 
+static void add_sums(struct size_result *result, const struct search_result *found) {
+    result->layouts += found->layouts;
+    result->evaluated += found->evaluated;
+    result->pruned += found->pruned;
+    result->feasible += found->feasible;
+    result->seconds += found->seconds;
+}
+
 /* The best plan of a count with a step of at most `limit` seconds; NULL when there is none. */
 static struct plan *search_count(struct walk *walk, double limit, bool *is_split) {
     struct problem *problem = walk->problem;
@@ -60,21 +70,17 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
     }
     problem->search.limit_seconds = limit;
     problem->search.plans_only = true;
-    bool posed = search_run(&problem->search, problem->arena, &found, &ignored);
+    bool posed = recommend_run(&problem->search, problem->arena, &found, &ignored);
     problem->search.limit_seconds = 0;
     problem->search.plans_only = false;
     if (is_split) {
         *is_split = posed;
     }
     walk->result->searches++;
-    walk->result->seconds += found.seconds;
     if (!posed) {
         return NULL;
     }
-    walk->result->layouts += found.layouts;
-    walk->result->evaluated += found.evaluated;
-    walk->result->pruned += found.pruned;
-    walk->result->feasible += found.feasible;
+    add_sums(walk->result, &found);
     if (found.plan_count == 0 || found.plans[0].step.seconds > limit) {
         return NULL;
     }
@@ -373,6 +379,12 @@ bool size_splits_well(int64_t nodes) {
     return nodes == 1;
 }
 
+static void note_offload(struct walk *walk, const struct plan *shown) {
+    struct search_result looked;
+    recommend_note(walk->problem, shown, &looked);
+    add_sums(walk->result, &looked);
+}
+
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
                struct size_result *result, struct error *error) {
     struct walk walk = {problem, wish, result, progress, 0, 0, 0.2};
@@ -404,6 +416,7 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct si
     const struct plan *shown = result->best ? result->best : result->closest;
     if (shown) {
         problem_set_devices(problem, shown->devices, shown->devices);
+        note_offload(&walk, shown);
     }
     result->seconds = now_seconds() - start;
     return true;

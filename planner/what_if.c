@@ -2,6 +2,7 @@
 
 #include "planner/collective.h"
 #include "planner/device_scale.h"
+#include "planner/recommend.h"
 
 const char *const what_if_names[WHAT_IF_KIND_COUNT + 1] = {"compute",   "memory",  "memory_bandwidth",
                                                            "bandwidth", "latency", NULL};
@@ -56,7 +57,7 @@ static bool search_change(struct problem *problem, struct answer *answer, size_t
     search.top = 1;
     search_keep_offloads(&search, today->layout.offload);
     search.limit_seconds = today->step.seconds;
-    if (!search_run(&search, problem->arena, &result, error))
+    if (!recommend_run(&search, problem->arena, &result, error))
         return false;
     answer_count(answer, &result);
     search_evaluate(&search, &today->layout, problem->arena, kept, NULL);

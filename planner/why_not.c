@@ -1,6 +1,7 @@
 #include "planner/why_not.h"
 
 #include "common/units.h"
+#include "planner/recommend.h"
 #include "planner/search_why.h"
 
 const char *const why_not_names[WHY_NOT_REASON_COUNT + 1] = {"memory", "divisibility", "slower", NULL};
@@ -38,7 +39,7 @@ static bool find_faster(struct problem *problem, struct answer *answer, struct w
     for (size_t i = 0; i < WHY_NOT_MOST_FASTER; i++) {
         struct search_result result;
         larger.device.memory_bytes = MEMORY_TIMES[i] * problem->cluster.device.memory_bytes;
-        if (!search_run(&search, problem->arena, &result, error))
+        if (!recommend_run(&search, problem->arena, &result, error))
             return false;
         answer_count(answer, &result);
         if (result.plan_count == 0)
@@ -59,7 +60,7 @@ static void judge(struct problem *problem, struct answer *answer, const struct s
                   const struct plan *base, struct why_not_layout *next) {
     struct search_result result;
     struct error error = {0};
-    if (!search_run(search, problem->arena, &result, &error)) {
+    if (!recommend_run(search, problem->arena, &result, &error)) {
         char why[SEARCH_WHY_SIZE];
         search_why_not_split(search, why);
         next->reason = WHY_NOT_DIVISIBILITY;

@@ -34,6 +34,7 @@ struct communication_time {
     double tp_forward, tp_backward;
     double cp_forward, cp_backward;
     double ep_forward, ep_backward; /* all-to-all, and the gathers of expert tensor parallelism */
+    double ep_shown;                /* share of them that shows beside other work */
 };
 
 /* Of communication that runs beside other work, the share that still shows: its kernels hold 16 to 32 of the

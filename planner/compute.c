@@ -21,13 +21,14 @@ void compute_work_init(struct compute_work *work, const struct compute_problem *
     *work = (struct compute_work){.problem = problem, .time = time, .explain = explain};
     work->tokens = at_least_one(layout->micro_batch * problem->training->sequence / layout->cp);
     work->share = layout->sequence_parallel ? (double)layout->tp : 1;
-    work->device = *problem->device;
+    work->device = problem->cluster->device;
     /* The kernel data of fp8 quantise their left operand in kernels of their own; a training stack casts
      * where the operand is made, which add_product counts as traffic. */
     work->device.kernels.matmul[PRECISION_FP8].operand_seconds = 0;
     work->half = problem->training->precision;
     if (work->half == PRECISION_FP8)
-        work->half = problem->device->peak_flops[PRECISION_BF16] > 0 ? PRECISION_BF16 : PRECISION_FP16;
+        work->half =
+            problem->cluster->device.peak_flops[PRECISION_BF16] > 0 ? PRECISION_BF16 : PRECISION_FP16;
 }
 
 double compute_traffic_seconds(const struct cluster_device *device, double bytes) {
@@ -75,7 +76,7 @@ static const struct cast_bytes CAST_BY_EARLIER_STEPS = {4, 4, 0, 0}, CAST_BY_ITS
 /* GPT-like models under FSDP are llm-foundry's, which takes Transformer Engine's. */
 static struct cast_bytes cast_bytes_of(const struct compute_work *work, enum precision precision) {
     const struct compute_problem *problem = work->problem;
-    if (precision != PRECISION_FP8 || problem->device->peak_flops[PRECISION_FP8] <= 0)
+    if (precision != PRECISION_FP8 || problem->cluster->device.peak_flops[PRECISION_FP8] <= 0)
         return (struct cast_bytes){0};
     return problem->training->stack->fully_sharded && problem->model->gated ? CAST_BY_ITSELF
                                                                             : CAST_BY_EARLIER_STEPS;
@@ -342,8 +343,8 @@ double compute_least_experts(const struct compute_problem *problem) {
     double rows = floor(compute_expert_rows(model, problem->training, &whole));
     double out = 2 * rows * (double)model->hidden * (double)model->experts.ffn_hidden;
     double in = model->gated ? 2 * out : out;
-    return matmul_least_seconds(problem->device, precision, in) +
-           matmul_least_seconds(problem->device, precision, out);
+    return matmul_least_seconds(&problem->cluster->device, precision, in) +
+           matmul_least_seconds(&problem->cluster->device, precision, out);
 }
 
 void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,

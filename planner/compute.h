@@ -17,7 +17,7 @@
 
 struct compute_problem {
     const struct model *model;
-    const struct cluster_device *device;
+    const struct cluster *cluster;
     const struct training *training;
     const struct layout *layout;    /* tp, cp, ep, etp, micro_batch and sequence_parallel alone matter */
     struct product_cache *products; /* of this model, device and training; NULL: none is kept */

@@ -78,7 +78,8 @@ double compute_copies(const struct model *model, double places) {
 static double rows_moved(const struct compute_work *work, double rows) {
     const struct compute_problem *problem = work->problem;
     double tokens = (double)work->tokens / work->share, ep = (double)problem->layout->ep;
-    if (problem->layout->ep > 1 && training_dispatcher(problem->training) == DISPATCHER_DEEPEP)
+    if (problem->layout->ep > 1 && training_dispatcher(problem->training, problem->model, problem->cluster,
+                                                       problem->layout) == DISPATCHER_DEEPEP)
         return 2 * (compute_copies(problem->model, ep) * tokens + rows);
     bool sorted = problem->layout->ep > 1 && problem->model->experts.count > problem->layout->ep;
     return 2 * (tokens + rows) + (sorted ? 4 * rows : 0);

@@ -95,26 +95,14 @@ static double weight_floor(enum schedule schedule, double backward_floor) {
     return splits_backward(schedule) ? backward_floor / 3 : 0;
 }
 
-/* Of an exchange that runs beside another micro-batch's compute. DeepEP and HybridEP move tokens by kernels
- * that take 20 to 32 multiprocessors from it: of the exchanges of Qwen3 30B on 16 H100 0.37 were hidden
- * (Megatron-Bridge, skills/nemo-mbridge-perf-moe-comm-overlap). NCCL's shows what its collectives show
- * elsewhere. */
-static const double DEDUPLICATED_EXPOSED = 0.63;
-
-static double exposed_share(const struct training *training) {
-    return training_dispatcher(training) == DISPATCHER_DEEPEP ? DEDUPLICATED_EXPOSED
-                                                              : COMMUNICATION_INTERFERENCE;
-}
-
 /* DualPipe runs one micro-batch's forward pass beside another's backward pass, so that the experts' exchange
  * of each hides behind the other's compute (arXiv 2412.19437, section 3.2.1), here taken as long as its own.
  */
 static double exposed_exchange(const struct training *training, enum schedule schedule, double exchange,
-                               double compute) {
+                               double shown, double compute) {
     if (schedule == SCHEDULE_DUALPIPE)
         return communication_exposed(exchange, compute, 0);
-    return training->routing.overlap ? communication_exposed(exchange, compute, exposed_share(training))
-                                     : exchange;
+    return training->routing.overlap ? communication_exposed(exchange, compute, shown) : exchange;
 }
 
 /* By operation, torchtitan's keeps every second product (torchtitan/distributed/activation_checkpoint.py). */
@@ -156,10 +144,11 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
     bool recomputed = is_layer && layout->recompute_layers == 0;
     enum recompute recompute = recomputed ? layout->recompute : RECOMPUTE_NONE;
     struct launch_time launch = launch_block(context, layout, block);
-    double ep =
-        exposed_exchange(&context->training, layout->schedule, communication->ep_forward, compute->forward);
-    double ep_back = exposed_exchange(&context->training, layout->schedule, communication->ep_backward,
-                                      compute->backward_input + compute->backward_weight);
+    double ep = exposed_exchange(&context->training, layout->schedule, communication->ep_forward,
+                                 communication->ep_shown, compute->forward);
+    double ep_back =
+        exposed_exchange(&context->training, layout->schedule, communication->ep_backward,
+                         communication->ep_shown, compute->backward_input + compute->backward_weight);
     double sent = communication->tp_forward + communication->cp_forward + ep;
     double sent_back = communication->tp_backward + communication->cp_backward + ep_back;
     double forward = fmax(compute->forward + sent, launch.forward);

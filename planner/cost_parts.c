@@ -83,7 +83,7 @@ struct communication_problem cost_communication_problem(const struct cost_contex
 }
 
 struct compute_problem cost_compute_problem(const struct cost_context *context, const struct layout *layout) {
-    return (struct compute_problem){context->model, &context->cluster->device, &context->training, layout,
+    return (struct compute_problem){context->model, context->cluster, &context->training, layout,
                                     context->products};
 }
 
@@ -122,6 +122,7 @@ void cost_add_routed_experts(struct block_cost *block, const struct routed_cost 
     block->compute.experts += routed->experts;
     block->communication.ep_forward = routed->ep_forward;
     block->communication.ep_backward = routed->ep_backward;
+    block->communication.ep_shown = routed->ep_shown;
 }
 
 void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,

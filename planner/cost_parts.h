@@ -111,7 +111,7 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
 struct routed_cost {
     double forward, backward_input, backward_weight;
     double activation, experts; /* of forward, as compute_time has them */
-    double ep_forward, ep_backward;
+    double ep_forward, ep_backward, ep_shown;
 };
 struct routed_cost cost_routed_experts(struct cost_context *context, const struct layout *layout);
 void cost_add_routed_experts(struct block_cost *block, const struct routed_cost *routed);

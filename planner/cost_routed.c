@@ -13,7 +13,7 @@ struct routed_compute {
 
 struct routed_exchange {
     bool known;
-    double forward, backward;
+    double forward, backward, shown;
 };
 
 /* Of some tokens a rank; of groups that reach over dp near, or spread by pp. */
@@ -104,14 +104,14 @@ static struct routed_exchange reckon_exchange(const struct cost_context *context
     struct communication_problem problem = cost_communication_problem(context, layout);
     struct communication_time time;
     communication_routed_experts(&problem, &time, explain);
-    return (struct routed_exchange){true, time.ep_forward, time.ep_backward};
+    return (struct routed_exchange){true, time.ep_forward, time.ep_backward, time.ep_shown};
 }
 
 static struct routed_cost together(const struct routed_compute *compute,
                                    const struct routed_exchange *exchange) {
     return (struct routed_cost){compute->forward,    compute->backward_input, compute->backward_weight,
                                 compute->activation, compute->experts,        exchange->forward,
-                                exchange->backward};
+                                exchange->backward,  exchange->shown};
 }
 
 struct routed_cost cost_routed_reckon(const struct cost_context *context, const struct layout *layout,
@@ -180,6 +180,7 @@ static void keep_least(struct routed_cost *least, const struct routed_cost *rout
     least->experts = smaller(least->experts, routed->experts);
     least->ep_forward = smaller(least->ep_forward, routed->ep_forward);
     least->ep_backward = smaller(least->ep_backward, routed->ep_backward);
+    least->ep_shown = smaller(least->ep_shown, routed->ep_shown);
 }
 
 static void reckon_row(struct cost_context *context, const struct layout *layout,
@@ -189,7 +190,8 @@ static void reckon_row(struct cost_context *context, const struct layout *layout
     *row = (struct expert_row){.compute = computes_of(context, tokens),
                                .near = exchanges_of(context, tokens, 1),
                                .spread = exchanges_of(context, tokens, layout->pp)};
-    row->least = (struct routed_cost){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
+    row->least =
+        (struct routed_cost){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
     for (size_t i = 0; i < count; i++) {
         split.ep = splits[i].ep;
         split.etp = splits[i].etp;

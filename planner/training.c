@@ -51,9 +51,14 @@ bool training_check_precision(enum precision precision, const struct cluster *cl
     return error_hint(error, "it has %s", others);
 }
 
-enum dispatcher training_dispatcher(const struct training *training) {
-    return training->routing.dispatcher != DISPATCHER_DEFAULT ? training->routing.dispatcher
-                                                              : training->stack->dispatcher;
+enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
+                                    const struct cluster *cluster, const struct layout *layout) {
+    bool hopper = cluster->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
+    if (training->routing.dispatcher != DISPATCHER_DEFAULT)
+        return training->routing.dispatcher;
+    if (model->experts.capacity_factor > 0 || layout->ep * layout->etp <= cluster->node.devices || !hopper)
+        return DISPATCHER_ALL_TO_ALL;
+    return training->stack->dispatcher;
 }
 
 double training_imbalance(const struct training *training) {

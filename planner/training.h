@@ -91,7 +91,11 @@ double training_element_bytes(const struct training *training);
 bool training_check_precision(enum precision precision, const struct cluster *cluster, struct error *error);
 
 /* What is meant where a training leaves it open. */
-enum dispatcher training_dispatcher(const struct training *training);
+/* NCCL's all-to-all where experts are padded to a capacity, which DeepEP can't (Megatron-Core,
+ * transformer_config.py), where an exchange stays in a node, which is what Megatron-Core's README and the
+ * defaults of NeMo and Megatron-Bridge take it for, and on devices before Hopper; else the stack's. */
+enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
+                                    const struct cluster *cluster, const struct layout *layout);
 double training_imbalance(const struct training *training);
 enum selective training_selective(const struct training *training, const struct model *model);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */

@@ -307,6 +307,29 @@ static void each_copy_is_sent_once(void **state) {
     assert_near(exchange_seconds(&cluster, &model, &training, &layout), 1.5 * once, 0.08);
 }
 
+/* Nobody says whose exchange it is. */
+static void exchange_is_assumed_as_software_has_it(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(4096, 1024);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 16, .etp = 1, .dp = 16, .micro_batch = 1};
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    layout.ep = 8; /* in a node */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
+    training.routing.dispatcher = DISPATCHER_DEEPEP; /* but it was said */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    training.routing.dispatcher = DISPATCHER_DEFAULT;
+    layout.etp = 2; /* 16 devices exchange */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    model.experts.capacity_factor = 1;
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
+    model.experts.capacity_factor = 0;
+    cluster.device.peak_flops[PRECISION_FP8] = 0; /* before Hopper */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
+}
+
 static void routing_keys_do_what_they_say(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
@@ -524,7 +547,7 @@ static void fully_sharded_stacks_cast_and_overlap_their_way(void **state) {
     struct model model = gpt_3;
     struct training training = training_of(2048, 256);
     struct layout layout = dense_layout();
-    struct compute_problem problem = {&model, &cluster.device, &training, &layout, NULL};
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL};
     struct communication_problem communication = {&model, &cluster, &training, &layout, NULL};
     const struct stack *core = stack_find("megatron-core"), *fsdp = stack_find("fsdp");
     struct compute_time by_core, by_fsdp;
@@ -555,7 +578,7 @@ static void biases_of_experts_are_added_apart(void **state) {
     struct training training = training_of(4096, 1024);
     struct layout layout = {
         .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
-    struct compute_problem problem = {&model, &cluster.device, &training, &layout, NULL};
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL};
     struct compute_time plain, biased;
     model.gated = model.linear_bias = true;
     assert_false(training_has_dropout(&training, &model));
@@ -703,6 +726,7 @@ int main(void) {
         cmocka_unit_test(interleaving_hides_no_more_than_it_computes),
         cmocka_unit_test(keys_do_what_they_say),
         cmocka_unit_test(each_copy_is_sent_once),
+        cmocka_unit_test(exchange_is_assumed_as_software_has_it),
         cmocka_unit_test(routing_keys_do_what_they_say),
         cmocka_unit_test(biases_of_experts_are_added_apart),
         cmocka_unit_test(graphs_spare_the_host),

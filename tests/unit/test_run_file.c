@@ -97,7 +97,6 @@ static void defaults(void **state) {
     assert_int_equal(file.runs[0].training.precision, PRECISION_BF16);
     assert_ptr_equal(file.runs[0].training.stack, stack_default());
     assert_int_equal(file.runs[0].training.attention, ATTENTION_FLASH);
-    assert_int_equal(training_dispatcher(&file.runs[0].training), DISPATCHER_DEEPEP); /* the stack's */
     assert_same_double(training_imbalance(&file.runs[0].training), 1.05);
     assert_int_equal(training_selective(&file.runs[0].training, &file.runs[0].model), SELECTIVE_ATTENTION);
     assert_same_double(file.runs[0].measured.step_seconds, 0);

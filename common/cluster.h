@@ -56,12 +56,17 @@ struct cluster_store {
 /* How a cluster can be split: in every way, or by data alone. */
 enum cluster_parallelism { PARALLELISM_ANY, PARALLELISM_DATA };
 
+/* What fp8 operands share a scale by where nobody says otherwise: each tensor its own, which its largest
+ * element gives, or each 32 elements (MXFP8, of Blackwell: Transformer Engine, get_default_fp8_recipe). */
+enum fp8_scaling { FP8_SCALING_TENSOR, FP8_SCALING_BLOCK };
+
 struct cluster_device {
     const char *name;
     double memory_bytes;   /* what the part has */
     double reserved_bytes; /* what a framework never gets */
     double memory_bytes_per_second;
     double peak_flops[PRECISION_COUNT]; /* dense; 0: the device lacks the format */
+    enum fp8_scaling fp8_scaling;
     /* A product of square bf16 matrices that was measured: edge in elements, rate; 0: none was. */
     int64_t product_edge;
     double product_flops_per_second;

@@ -40,6 +40,8 @@
 static const char *const source_kinds[] = {
     [SOURCE_DATASHEET] = "datasheet", [SOURCE_MEASURED] = "measured", NULL};
 static const char *const parallelisms[] = {[PARALLELISM_ANY] = "any", [PARALLELISM_DATA] = "data", NULL};
+static const char *const fp8_scalings[] = {
+    [FP8_SCALING_TENSOR] = "tensor", [FP8_SCALING_BLOCK] = "block", NULL};
 static const char *const matmul_forms[] = {[MATMUL_TILED] = "tiled", [MATMUL_SMOOTH] = "smooth", NULL};
 
 const struct field cluster_fields[] = {
@@ -118,6 +120,10 @@ const struct field device_fields[] = {
     NUMBER("reserved", struct cluster_device, reserved_bytes, UNIT_BYTES),
     BANDWIDTH("memory_bandwidth", struct cluster_device, memory_bytes_per_second, true),
     CUSTOM_REQUIRED("peak", offsetof(struct cluster_device, peak_flops), read_peak),
+    {.key = "fp8_scaling",
+     .type = FIELD_CHOICE,
+     .offset = offsetof(struct cluster_device, fp8_scaling),
+     .choices = fp8_scalings},
     IN_RANGE("price", struct cluster_device, price_per_second, UNIT_MONEY_PER_SECOND, 0,
              CLUSTER_HIGHEST_PRICE, false),
     IN_RANGE("power", struct cluster_device, power_watts, UNIT_WATTS, 1, 1e5, false),

@@ -132,7 +132,7 @@ static struct launch_time launch_block(const struct cost_context *context, const
     if (block == BLOCK_DENSE)
         return launch_dense_layer(context->training.stack);
     if (block == BLOCK_EXPERTS)
-        return launch_expert_layer(context->model, &context->training, layout);
+        return launch_expert_layer(context->model, &context->cluster->device, &context->training, layout);
     return (struct launch_time){0};
 }
 

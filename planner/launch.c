@@ -4,21 +4,22 @@
  * autograd between. Fitted with the floors. */
 static const double BACKWARD_FLOOR = 1.6;
 
-/* CUDA graphs of the router and of what prepares an exchange spare the host about half of the launches of a
- * layer with routed experts, but none of those made for each expert. Measured is only that 20.1 s of Qwen3
- * 30B on 16 H100 leave a forward pass at most 0.7 of the floor (Megatron-Bridge,
- * docs/training/moe-optimization.md). */
-static const double GRAPHED_FLOOR = 0.5;
+/* CUDA graphs of the router and of what prepares an exchange spare the host some of the launches of a layer
+ * with routed experts, but none of those made for each expert. 20.1 s of Qwen3 30B on 16 H100 leave a forward
+ * pass at most 0.7 of the floor (Megatron-Bridge, docs/training/moe-optimization.md), 28.2 and 27.1 s of it on
+ * 8 B200 at least that (its performance summaries of 25.11 and 26.02). */
+static const double GRAPHED_FLOOR = 0.7;
 
 /* What is launched for each expert, from the sources of Transformer Engine (GroupedLinear) and Megatron-Core
  * (experts.py, distributed_data_parallel.py). Forward two products; backward twice as many, and a hook for
- * each weight. In fp8 the largest element, the scale and the cast of each operand. With biases they are
- * multiplied by the probability and added; backward two products and two sums, the first product's bias, and
- * for each bias an addition and a hook. */
+ * each weight. In fp8 the largest element, the scale and the cast of each operand; of MXFP8 the cast alone.
+ * With biases they are multiplied by the probability and added; backward two products and two sums, the first
+ * product's bias, and for each bias an addition and a hook. */
 enum {
     EXPERT_LAUNCHES = 2,
     EXPERT_BACKWARD_LAUNCHES = 6,
     QUANTISING_LAUNCHES = 6, /* in each pass */
+    BLOCK_QUANTISING_LAUNCHES = 2,
     BIAS_LAUNCHES = 2,
     BIAS_BACKWARD_LAUNCHES = 9
 };
@@ -45,15 +46,17 @@ static double pass_share(const struct model *model, const struct layout *layout)
     return layout->pp > 1 ? PASS_SECONDS * passes / (double)model->layers : 0;
 }
 
-struct launch_time launch_expert_layer(const struct model *model, const struct training *training,
-                                       const struct layout *layout) {
+struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
+                                       const struct training *training, const struct layout *layout) {
     const struct stack *stack = training->stack;
     double experts = (double)model->experts.count / (double)layout->ep;
     double floor = stack->expert_floor_seconds * (training->cuda_graphs ? GRAPHED_FLOOR : 1);
     double forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
     if (training->precision == PRECISION_FP8) {
-        forward += QUANTISING_LAUNCHES;
-        backward += QUANTISING_LAUNCHES;
+        int casts =
+            device->fp8_scaling == FP8_SCALING_BLOCK ? BLOCK_QUANTISING_LAUNCHES : QUANTISING_LAUNCHES;
+        forward += casts;
+        backward += casts;
     }
     if (model->linear_bias && stack->transformer_engine) {
         forward += BIAS_LAUNCHES;

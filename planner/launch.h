@@ -3,6 +3,7 @@
 #ifndef CLUSTERPLAN_LAUNCH_H
 #define CLUSTERPLAN_LAUNCH_H
 
+#include "common/cluster.h"
 #include "planner/layout.h"
 #include "planner/model.h"
 #include "planner/training.h"
@@ -18,7 +19,7 @@ struct launch_time launch_dense_layer(const struct stack *stack);
 
 /* One with them; all of the layout but what a device holds of them, and how many layers a stage's pass has,
  * is of no account. */
-struct launch_time launch_expert_layer(const struct model *model, const struct training *training,
-                                       const struct layout *layout);
+struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
+                                       const struct training *training, const struct layout *layout);
 
 #endif

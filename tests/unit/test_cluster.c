@@ -169,6 +169,7 @@ static void fill(struct cluster *cluster) {
                    .reserved_bytes = 2e9 / 3,
                    .memory_bytes_per_second = 2039e9,
                    .peak_flops = {312e12, 311e12, 156e12, 1e15 / 3},
+                   .fp8_scaling = FP8_SCALING_BLOCK,
                    .price_per_second = 1.0 / 3600,
                    .power_watts = 400,
                    .mtbf_seconds = 180e6,
@@ -311,6 +312,7 @@ static void same_node_and_device(const struct cluster *found, const struct clust
     assert_same_double(found->device.memory_bytes_per_second, wanted->device.memory_bytes_per_second);
     for (size_t i = 0; i < PRECISION_COUNT; i++)
         assert_same_double(found->device.peak_flops[i], wanted->device.peak_flops[i]);
+    assert_int_equal(found->device.fp8_scaling, wanted->device.fp8_scaling);
     assert_same_double(found->device.price_per_second, wanted->device.price_per_second);
     assert_same_double(found->device.power_watts, wanted->device.power_watts);
     assert_same_double(found->device.mtbf_seconds, wanted->device.mtbf_seconds);

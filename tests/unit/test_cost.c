@@ -376,7 +376,7 @@ static double launch_bound_seconds(const struct model *model, const struct train
     return cost_on(&cluster, model, training, layout).seconds / (128 * 48);
 }
 
-/* Router and dispatch replayed from graphs leave the host half of what it takes for a layer of experts
+/* Router and dispatch replayed from graphs leave the host 0.7 of what it takes for a layer of experts
  * whatever their number. */
 static void graphs_spare_the_host(void **state) {
     (void)state;
@@ -388,7 +388,7 @@ static void graphs_spare_the_host(void **state) {
     double eager = launch_bound_seconds(&model, &training, &layout);
     training.cuda_graphs = true;
     double spared = eager - launch_bound_seconds(&model, &training, &layout);
-    assert_near(spared, 0.5 * 2.0e-3 * 2.6, 0.01);
+    assert_near(spared, 0.3 * 2.0e-3 * 2.6, 0.01);
     training.sequence = 16384; /* kernels take longer than their launch */
     training.cuda_graphs = false;
     eager = cost_on(&cluster, &model, &training, &layout).seconds;
@@ -422,11 +422,19 @@ static void experts_of_a_device_take_launches(void **state) {
     assert_near(biases, 16 * 11 * launch, 0.02);
     /* 8 chunks of 6 layers instead of 2 of 24, each 0.55 ms forward and 1.6 times that backward. */
     layout.pp = 2;
-    struct launch_time one = launch_expert_layer(&model, &training, &layout);
+    struct cluster_device device = {.name = "H100"};
+    struct launch_time one = launch_expert_layer(&model, &device, &training, &layout);
     layout.vpp = 4;
-    struct launch_time four = launch_expert_layer(&model, &training, &layout);
+    struct launch_time four = launch_expert_layer(&model, &device, &training, &layout);
     assert_near(48 * (four.forward - one.forward), (8 - 2) * 0.55e-3, 1e-9);
     assert_near(48 * (four.backward - one.backward), (8 - 2) * 1.6 * 0.55e-3, 1e-9);
+    /* MXFP8 needs no largest element and no scale. */
+    training.precision = PRECISION_FP8;
+    struct launch_time tensors = launch_expert_layer(&model, &device, &training, &layout);
+    device.fp8_scaling = FP8_SCALING_BLOCK;
+    struct launch_time blocks = launch_expert_layer(&model, &device, &training, &layout);
+    assert_near(tensors.forward - blocks.forward, 16 * 4 * launch, 1e-9);
+    assert_near(tensors.backward - blocks.backward, 16 * 4 * launch, 1e-9);
 }
 
 /* Of a weight's gradient in 16 bits half as much is read, written and sent; the memory says so too. */

@@ -332,16 +332,17 @@ void analysis_find_loaded(const struct records *records, int32_t level, double *
     *best = *second = 0;
     for (int32_t repetition = 0, streams = 1; streams > 0; repetition++) {
         double sum = 0;
+        bool all_moved = true;
         streams = 0;
         for (size_t r = 0; r < records->count; r++) {
             const struct record *record = &records->items[r];
-            if (record->phase == PHASE_LOADED && record->level == level && record->operation == repetition &&
-                record->summary.count > 0) {
+            if (record->phase == PHASE_LOADED && record->level == level && record->operation == repetition) {
+                all_moved = all_moved && record->summary.count > 0;
                 sum += record->summary.median;
                 streams++;
             }
         }
-        double mean = streams > 0 ? sum / streams : 0;
+        double mean = streams > 0 && all_moved ? sum / streams : 0;
         *second = fmax(*second, fmin(mean, *best));
         *best = fmax(*best, mean);
     }

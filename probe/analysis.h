@@ -88,7 +88,8 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
                          struct analysis_links *suspects);
 
 /* The mean rate of the streams that loaded a level at the same time, in the repetition that other work took
- * least from, and in the next; 0: not measured. */
+ * least from, and in the next; 0: not measured. A repetition in which a stream
+ * came too late to be counted says nothing. */
 void analysis_find_loaded(const struct records *records, int32_t level, double *best, double *second);
 
 /* A loss under load below this factor is noise of the measurement. */

@@ -387,15 +387,19 @@ static bool receive_together(const struct task *task, char *memory) {
     return send(&rate, sizeof rate, TAG_ACKNOWLEDGE, task);
 }
 
-/* The timed part of a stream among others; one sample. */
+/* The timed part of a stream among others: one sample, or none where it was held up for too long. */
 static bool stream_together(const struct task *task, char *memory, double alone, struct sampler *sampler) {
     struct task part = *task;
     const struct control control = {UNTIL_EMPTY};
     part.bytes = together_bytes(task, alone);
     sampler_start(sampler, task);
-    sampler->count = 1;
-    return send(&control, sizeof control, TAG_CONTROL, task) && start_together(task) &&
-           send_together(&part, memory, &sampler->values[0]);
+    double *rate = &sampler->values[0];
+    if (!send(&control, sizeof control, TAG_CONTROL, task) || !start_together(task) ||
+        !send_together(&part, memory, rate)) {
+        return false;
+    }
+    sampler->count = *rate > 0 ? 1 : 0;
+    return true;
 }
 
 static bool stream_initiator(const struct task *task, char *memory, struct sampler *sampler) {

@@ -23,13 +23,33 @@ static double share_between(double value, double low, double high) {
     return log(value / low) / log(high / low);
 }
 
+bool collective_is_power_of_two(int64_t members) {
+    return (members & (members - 1)) == 0;
+}
+
+/* Whether there are two groups and more of powers of two, and as many others. */
+static bool kinds_are_apart(const struct collective_correction *corrections, size_t count) {
+    size_t groups[2] = {0, 0};
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || corrections[i].members != corrections[i - 1].members) {
+            groups[collective_is_power_of_two(corrections[i].members) ? 1 : 0]++;
+        }
+    }
+    return groups[0] >= 2 && groups[1] >= 2;
+}
+
 void collective_corrections_of(const struct collective_correction *corrections, size_t count, int64_t members,
                                struct collective_correction_lists *lists) {
+    bool apart = kinds_are_apart(corrections, count), power_of_two = collective_is_power_of_two(members);
     *lists = (struct collective_correction_lists){.weight = 0};
     for (size_t begin = 0, end; begin < count; begin = end) {
-        for (end = begin; end < count && corrections[end].members == corrections[begin].members; end++) {
+        int64_t here = corrections[begin].members;
+        for (end = begin; end < count && corrections[end].members == here; end++) {
         }
-        size_t side = corrections[begin].members < members ? 0 : 1;
+        if (apart && collective_is_power_of_two(here) != power_of_two) {
+            continue;
+        }
+        size_t side = here < members ? 0 : 1;
         if (side == 0 || lists->counts[1] == 0) {
             lists->lists[side] = corrections + begin;
             lists->counts[side] = end - begin;

@@ -226,10 +226,31 @@ static double fit_at_loss(const struct fit_collective_point *points, size_t coun
     return sum;
 }
 
+/* Groups of powers of two, where there are several: other sizes take steps more, which corrections say.
+ * Returns how many points; 0: all are to be fitted. */
+static size_t take_powers_of_two(const struct fit_collective_point *points, size_t count,
+                                 struct fit_collective_point *taken) {
+    size_t found = 0;
+    bool several = false;
+    for (size_t p = 0; p < count; p++) {
+        if (collective_is_power_of_two(points[p].members)) {
+            taken[found++] = points[p];
+            several = several || points[p].members != taken[0].members;
+        }
+    }
+    return several ? found : 0;
+}
+
 bool fit_collective(const struct fit_collective_point *points, size_t count,
                     struct collective_constants *constants, double *median_error) {
     if (count > POINTS_MAX) {
         count = POINTS_MAX;
+    }
+    struct fit_collective_point powers[POINTS_MAX];
+    size_t power_count = take_powers_of_two(points, count, powers);
+    if (power_count > 0) {
+        points = powers;
+        count = power_count;
     }
     bool several_sizes = false;
     for (size_t p = 0; p < count; p++) {

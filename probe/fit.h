@@ -22,7 +22,8 @@ void fit_clip(struct fit_collective_point *points, size_t count);
 
 /* Non-negative constants of struct collective_constants by least squares of the relative error, reweighted
  * so that outliers count little. The loss of small groups is fitted when there are two group sizes or more;
- * so is the latency per member. False with fewer than two points, or no volume in any of them. */
+ * so is the latency per member. Of several powers of two and other sizes the powers are
+ * fitted. False with fewer than two points, or no volume in any of them. */
 bool fit_collective(const struct fit_collective_point *points, size_t count,
                     struct collective_constants *constants, double *median_error);
 

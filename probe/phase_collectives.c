@@ -7,7 +7,12 @@
 
 static const double collective_seconds = 0.03; /* given to one operation of one size */
 static const double warm_up_seconds = 0.03;
-enum { COLLECTIVE_SIZES = 8, HELD_OUT_SIZES = 3, COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE };
+enum {
+    COLLECTIVE_SIZES = 8,
+    HELD_OUT_SIZES = 3,
+    HELD_OUT_GROUP = 5,
+    COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE
+};
 static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1 << 10,   4 << 10, 16 << 10, 64 << 10,
                                                            256 << 10, 1 << 20, 4 << 20,  16 << 20};
 static const int64_t held_out_bytes[HELD_OUT_SIZES] = {8 << 10, 128 << 10, 2 << 20};
@@ -71,23 +76,29 @@ static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_
     return phases_time_is_up(campaign) || phases_measure_group(campaign, &operations, ranks, count, error);
 }
 
-/* Groups of 2, 4, 8 ... and all of the `count` ranks. Held out are sizes between, of all, and a group half
- * way between the two largest. */
+/* 2, 3, 4, 6, 8, 12 ...: powers of two and others, between which MPI's algorithms differ. */
+static size_t next_group(size_t members) {
+    return collective_is_power_of_two((int64_t)members) ? members + members / 2 : members / 3 * 4;
+}
+
+/* Some groups and all of the `count` ranks. Held out are sizes between, of all, and the largest group of 5,
+ * 10, 20 ... */
 static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
                            enum record_group group, struct error *error) {
-    size_t members = 2;
     if (count < 2) {
         return true;
     }
-    for (; members < count; members *= 2) {
+    for (size_t members = 2; members < count; members = next_group(members)) {
         if (!measure_group(campaign, ranks, members, group, PART_FITTED, error)) {
             return false;
         }
     }
-    size_t other = (members / 2 + count) / 2;
+    size_t other = HELD_OUT_GROUP;
+    while (2 * other < count) {
+        other *= 2;
+    }
     return measure_group(campaign, ranks, count, group, PART_FITTED | PART_HELD_OUT, error) &&
-           (other == members / 2 || other < 2 ||
-            measure_group(campaign, ranks, other, group, PART_HELD_OUT, error));
+           (other >= count || measure_group(campaign, ranks, other, group, PART_HELD_OUT, error));
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
@@ -193,8 +204,8 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
 
 double phases_expect_collectives(const struct campaign *campaign) {
     const struct placement *placement = campaign->placement;
-    double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
-    groups += campaign->placement->host_count > 1 ? 2 * ceil(log2((double)placement->host_count)) : 0;
+    double groups = 2 * log2(fmax(1, placement->hosts[0].rank_count));
+    groups += campaign->placement->host_count > 1 ? 2 * 2 * log2((double)placement->host_count) : 0;
     double figures = groups * COLLECTIVE_SIZES + 2 * HELD_OUT_SIZES * (placement->host_count > 1 ? 2 : 1);
     return figures * COLLECTIVE_OPERATIONS * (collective_seconds + warm_up_seconds);
 }

@@ -442,7 +442,8 @@ cut_uplink() {
 }
 
 # 64 hosts that SimGrid simulates, in a fat tree: 4 leaf switches of 16, and UPLINKS core switches. Its factors
-# for the overheads of real networks are taken out, so that the platform's figures are the truth.
+# for the overheads of real networks are taken out, so that the platform's figures are the truth. (Its all-to-all by Open MPI's
+# choice ends groups of three.)
 simulate() { # UPLINKS
     [ -f "$simulated_probe" ] || skip "SimGrid is not installed: $simulated_probe was not built"
     cat >platform.xml <<EOF
@@ -457,7 +458,7 @@ EOF
     export CLUSTERPLAN_DATA=$source
     expect_status 0 smpirun -np 64 -platform platform.xml -hostfile hosts --cfg=smpi/bw-factor:0:1 \
         --cfg=smpi/lat-factor:0:1 --cfg=network/crosstraffic:0 --cfg=smpi/simulate-computation:no \
-        --cfg=smpi/auto-shared-malloc-thresh:1000000 --cfg=smpi/coll-selector:ompi --log=root.thres:critical \
+        --cfg=smpi/auto-shared-malloc-thresh:1000000 --cfg=smpi/coll-selector:ompi --cfg=smpi/alltoall:ring --log=root.thres:critical \
         "$simulated_probe" -o c.yaml --time-limit 20
     for host in $(seq 0 63); do
         expect "name: n$host, class: class0, place: rack$((host / 16)), bandwidth_factor: (1|0\.9[5-9][0-9]*)[,}]" c.yaml

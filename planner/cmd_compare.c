@@ -8,8 +8,8 @@
 #include "planner/session.h"
 #include "planner/shapes.h"
 
-/* Of a cluster's name, beside nine columns of figures. */
-enum { LABEL_COLUMNS = 20 };
+/* Of a cluster's name in sentences. */
+enum { NAME_COLUMNS = 30 };
 
 /* Reads the session, and poses every problem before the first is searched. */
 static bool read_session(const char *path, struct arena *arena, struct session *session,
@@ -23,7 +23,9 @@ static bool read_session(const char *path, struct arena *arena, struct session *
         if (!session_pose(session, i, arena, &one->problem, &one->wish, error)) {
             return false;
         }
-        one->label = print_shortened(arena, session_label(session, i, &one->problem), LABEL_COLUMNS);
+        one->name = print_shortened(arena, one->problem.cluster.name, NAME_COLUMNS);
+        one->variant = session_variant(session, i, arena);
+        one->label = arena_print(arena, "%s%s%s", one->name, *one->variant ? " " : "", one->variant);
     }
     return true;
 }

@@ -5,7 +5,7 @@
 #include "planner/print_slow_hosts.h"
 
 static json_t *explain_data(const struct problem *problem, const struct answer *answer,
-                            const struct plan *plan, const struct explain *explain) {
+                            const struct plan *plan, const struct explain *explain, struct arena *arena) {
     json_t *data = json_object();
     json_object_set_new(data, "plan", print_plan_one(problem, plan));
     json_object_set_new(data, "fits", json_boolean(answer->plan_count > 0));
@@ -13,6 +13,7 @@ static json_t *explain_data(const struct problem *problem, const struct answer *
         json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
     }
     json_object_set_new(data, "terms", print_explain_data(explain_root(explain)));
+    json_object_set_new(data, "megatron_flags", print_explain_flags_data(plan, arena));
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;
 }
@@ -28,6 +29,9 @@ static void print_tree(const struct problem *problem, const struct answer *answe
     print_slow_hosts(problem, arena, stdout);
     putchar('\n');
     print_explain_table(explain_root(explain), &style, arena, stdout);
+    if (fits) {
+        print_explain_flags(plan, &style, arena, stdout);
+    }
     print_plan_notes(problem, &style, stdout);
 }
 
@@ -53,7 +57,7 @@ static int report(const struct problem *problem, const struct answer *answer, en
         struct print_style style = print_style_of(stdout);
         print_plan_table(problem, answer, &style, arena, stdout);
     } else {
-        print_data(costable ? explain_data(problem, answer, &plan, explain)
+        print_data(costable ? explain_data(problem, answer, &plan, explain, arena)
                             : print_plan_data(problem, answer),
                    format, stdout);
     }
@@ -78,12 +82,14 @@ int cmd_explain(int argc, char **argv) {
         .help =
             {
                 .usage = "clusterplan explain --model F --cluster F [options]",
-                .about = "Shows where the time and the memory of one layout go: every term of the cost model "
-                         "as a\n"
-                         "tree, with the figures behind it. The layout is the one that --layout gives, or "
-                         "the best\n"
-                         "with the keys it fixes. When nothing fits, the nearest miss is explained (exit "
-                         "status 1).",
+                .about =
+                    "Shows where the time and the memory of one layout go: every term of the cost model as "
+                    "a\n"
+                    "tree, with the figures behind it. The layout is the one that --layout gives, or the "
+                    "best\n"
+                    "with the keys it fixes. Ends with the layout as flags of Megatron-LM's scripts, where\n"
+                    "the stack is megatron-core. When nothing fits, the nearest miss is explained (exit\n"
+                    "status 1).",
                 .examples = "  clusterplan explain --model llama-3-70b --cluster dgx-h100 --devices 64\n"
                             "  clusterplan explain --model gpt-3 --cluster dgx-a100-80g --layout \"tp=8 pp=8 "
                             "dp=8 cp=1\"\n"

@@ -59,12 +59,9 @@ static double hidden_bytes(const struct communication_problem *problem) {
     return training_element_bytes(problem->training) * tokens_of(problem) * (double)problem->model->hidden;
 }
 
-/* Products and their collectives overlap by reading each other's memory: within a node, or as far as its
- * innermost level reaches (Transformer Engine's issue 1071 and pull request 1470). */
-static bool overlaps_products(const struct communication_problem *problem) {
-    const struct cluster *cluster = problem->cluster;
-    int64_t innermost = cluster->levels[0].devices, tp = problem->layout->tp;
-    return problem->layout->overlap.tp && (innermost == 0 || tp <= innermost || tp <= cluster->node.devices);
+bool communication_overlaps_products(const struct cluster *cluster, const struct layout *layout) {
+    int64_t innermost = cluster->levels[0].devices, tp = layout->tp;
+    return layout->overlap.tp && (innermost == 0 || tp <= innermost || tp <= cluster->node.devices);
 }
 
 /* Blocks split over tp begin with the whole input and end with a sum: an all-reduce at each end, or an
@@ -90,7 +87,7 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
         forward += add_collective(problem, explain, "tp scatter, each pass", blocks, &collective);
     }
     double backward = forward;
-    if (overlaps_products(problem)) {
+    if (communication_overlaps_products(problem->cluster, problem->layout)) {
         double share = fmax(problem->training->stack->tp_exposed, COMMUNICATION_INTERFERENCE);
         forward = communication_exposed(forward, compute->split_products_forward, share);
         backward = communication_exposed(backward + again, compute->split_products_backward, share);

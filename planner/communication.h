@@ -17,6 +17,10 @@ struct communication_groups {
 };
 void communication_groups_of(const struct layout *layout, struct communication_groups *groups);
 
+/* Products and their collectives overlap by reading each other's memory: within a node, or as far as its
+ * innermost level reaches (Transformer Engine's issue 1071 and pull request 1470). */
+bool communication_overlaps_products(const struct cluster *cluster, const struct layout *layout);
+
 struct communication_problem {
     const struct model *model;
     const struct cluster *cluster;

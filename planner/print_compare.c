@@ -9,7 +9,8 @@
 #include "planner/print_size.h"
 #include "planner/print_words.h"
 
-enum { TEXT = 512, INDENT = 2 };
+/* Of a cluster's name beside nine columns of figures, within PRINT_WIDTH. */
+enum { TEXT = 512, INDENT = 2, LABEL_COLUMNS = 18, ANSWER_COLUMNS = 10 };
 
 /* A difference smaller than this is not worth a word: no prediction is as good. */
 static const double ALIKE = 0.03;
@@ -33,6 +34,22 @@ static const char *binding(const struct compared *compared) {
     return result->binding == WISH_KEY_COUNT ? "memory" : wish_names[result->binding];
 }
 
+/* The name of a cluster beside its figures, and the rest below it where both are too long for the column. */
+static const char *first_cell(const struct compared *compared, struct arena *arena) {
+    return print_columns(compared->label) > LABEL_COLUMNS
+               ? print_shortened(arena, compared->name, LABEL_COLUMNS)
+               : compared->label;
+}
+
+static void add_second_line(struct print_table *table, const struct compared *compared, struct arena *arena) {
+    const char *cells[ANSWER_COLUMNS] = {NULL};
+    if (print_columns(compared->label) <= LABEL_COLUMNS || !*compared->variant) {
+        return;
+    }
+    cells[0] = print_shortened(arena, compared->variant, LABEL_COLUMNS);
+    print_table_add(table, cells);
+}
+
 static void print_answers(const struct compared *compared, size_t count, const struct print_style *style,
                           struct arena *arena, FILE *stream) {
     bool totals = compared[0].problem.search.training.tokens > 0;
@@ -46,19 +63,21 @@ static void print_answers(const struct compared *compared, size_t count, const s
                                            {totals ? "cost" : "", true},
                                            {totals ? "energy" : "", true},
                                            {"binds", false}};
-    struct print_table *table = print_table_create(arena, columns, 10);
+    struct print_table *table = print_table_create(arena, columns, ANSWER_COLUMNS);
     for (size_t i = 0; i < count; i++) {
         const struct plan *plan = shown(&compared[i]);
         if (!plan) {
-            print_table_add(table, (const char *const[]){compared[i].label, "-", NULL, NULL, NULL, NULL, NULL,
-                                                         NULL, NULL, binding(&compared[i])});
+            print_table_add(table,
+                            (const char *const[]){first_cell(&compared[i], arena), "-", NULL, NULL, NULL,
+                                                  NULL, NULL, NULL, NULL, binding(&compared[i])});
+            add_second_line(table, &compared[i], arena);
             continue;
         }
         const struct training_cost *total = &plan->total;
         print_table_add(
             table,
             (const char *const[]){
-                compared[i].label, print_count(arena, plan->devices),
+                first_cell(&compared[i], arena), print_count(arena, plan->devices),
                 print_quantity(arena, plan->step.seconds, UNIT_SECONDS), print_percent(arena, plan->mfu),
                 print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
                 totals ? print_days(arena, total->days) : NULL,
@@ -66,6 +85,7 @@ static void print_answers(const struct compared *compared, size_t count, const s
                 total->cost > 0 ? print_quantity(arena, total->cost, UNIT_MONEY) : NULL,
                 total->energy_joules > 0 ? print_quantity(arena, total->energy_joules, UNIT_JOULES) : NULL,
                 binding(&compared[i])});
+        add_second_line(table, &compared[i], arena);
     }
     fputc('\n', stream);
     print_table_print(table, style, 0, stream);
@@ -123,13 +143,13 @@ static const char *difference(const struct compared *first, const struct compare
     }
     if (a->total.cost > 0 && b->total.cost > 0) {
         double price = b->cluster->device.price_per_second / a->cluster->device.price_per_second;
-        sentence = arena_print(arena, "%s, at %s: a device is %s", sentence,
+        sentence = arena_print(arena, "%s, at %s (a device is %s)", sentence,
                                times(arena, b->total.cost / a->total.cost, "the same cost", "the cost"),
                                times(arena, price, "as dear", "as dear"));
     }
     if (a->total.energy_joules > 0 && b->total.energy_joules > 0) {
         sentence = arena_print(
-            arena, "%s; %s", sentence,
+            arena, "%s and with %s", sentence,
             times(arena, b->total.energy_joules / a->total.energy_joules, "as much energy", "the energy"));
     }
     if (fabs(idle_share(a) - idle_share(b)) > ALIKE) {

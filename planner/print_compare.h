@@ -13,7 +13,8 @@ struct compared {
     struct problem problem;
     struct wish wish;
     struct size_result result;
-    const char *label; /* "dgx-h100 fp8" */
+    const char *name, *variant; /* "dgx-h100", and what else tells it from others: "fp8 fsdp"; may be empty */
+    const char *label;          /* both */
 };
 
 /* The whole report; `arena` holds working space. */

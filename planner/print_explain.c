@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "planner/megatron_flags.h"
 #include "planner/print_data.h"
 
 static const char *unit_name(enum unit unit) {
@@ -71,4 +72,32 @@ json_t *print_explain_data(const struct explain_term *root) {
         json_array_append_new(parts, data);
     }
     return parts;
+}
+
+void print_explain_flags(const struct plan *plan, const struct print_style *style, struct arena *arena,
+                         FILE *stream) {
+    struct megatron_flags flags;
+    size_t column = 0;
+    megatron_flags(plan, arena, &flags);
+    if (flags.count == 0)
+        return;
+    fprintf(stream, "\n%sFlags of Megatron-LM, beside those of the model%s\n", print_colour(style, BOLD),
+            print_colour(style, PLAIN));
+    for (size_t i = 0; i < flags.count; i++) {
+        size_t width = print_columns(flags.flags[i]);
+        bool breaks = i > 0 && column + 1 + width > PRINT_WIDTH - 2; /* a backslash ends the line */
+        fputs(i == 0 ? "  " : breaks ? " \\\n  " : " ", stream);
+        fputs(flags.flags[i], stream);
+        column = (i == 0 || breaks ? 2 : column + 1) + width;
+    }
+    fputc('\n', stream);
+}
+
+json_t *print_explain_flags_data(const struct plan *plan, struct arena *arena) {
+    struct megatron_flags flags;
+    json_t *list = json_array();
+    megatron_flags(plan, arena, &flags);
+    for (size_t i = 0; i < flags.count; i++)
+        json_array_append_new(list, json_string(flags.flags[i]));
+    return list;
 }

@@ -12,6 +12,9 @@
 
 enum { TEXT = 512, INDENT = 2 };
 
+/* Batches this close are one batch, dealt to different counts of devices. */
+static const double BATCHES_ALIKE = 1.05;
+
 static const double SECONDS_A_DAY = 86400;
 /* Who wishes less than this may have meant days. */
 static const double DEADLINE_IN_SECONDS = 3600;
@@ -229,11 +232,24 @@ static const char *paying_words(const struct size_result *result, struct arena *
         print_percent(arena, at->paying), time_words(until->plan, arena), time_words(at->plan, arena));
 }
 
+/* Whether counts of devices have batches of their own: a batch in tokens differs by a few percent alone. */
+static bool batches_differ(const struct size_result *result) {
+    int64_t least = result->points[0].plan->training.global_batch, most = least;
+    for (size_t i = 1; i < result->point_count; i++) {
+        int64_t batch = result->points[i].plan->training.global_batch;
+        least = batch < least ? batch : least;
+        most = batch > most ? batch : most;
+    }
+    return (double)most > BATCHES_ALIKE * (double)least;
+}
+
 static void print_frontier(const struct size_result *result, const struct print_style *style,
                            struct arena *arena, FILE *stream) {
     bool totals = result->points[0].plan->training.tokens > 0;
+    bool batches = batches_differ(result);
     const struct print_column columns[] = {{"", false},
                                            {"devices", true},
+                                           {batches ? "batch" : "", true},
                                            {totals ? "days" : "", true},
                                            {totals ? "cost" : "", true},
                                            {totals ? "goodput" : "", true},
@@ -241,28 +257,31 @@ static void print_frontier(const struct size_result *result, const struct print_
                                            {"MFU", true},
                                            {"memory", true},
                                            {"layout", false}};
-    struct print_table *table = print_table_create(arena, columns, 9);
+    struct print_table *table = print_table_create(arena, columns, 10);
     for (size_t i = 0; i < result->point_count; i++) {
         const struct size_point *point = &result->points[i];
         const struct plan *plan = point->plan;
         char layout[TEXT];
-        print_table_add(
-            table,
-            (const char *const[]){
-                point->is_best ? ">"
-                : point->meets ? "+"
-                               : "",
-                print_count(arena, plan->devices), totals ? print_days(arena, plan->total.days) : "",
-                plan->total.cost > 0 ? print_quantity(arena, plan->total.cost, UNIT_MONEY) : "",
-                totals ? print_percent(arena, plan->total.goodput) : "",
-                print_quantity(arena, plan->step.seconds, UNIT_SECONDS), print_percent(arena, plan->mfu),
-                print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
-                print_layout_short(&plan->layout, layout, sizeof layout)});
+        double batch = (double)plan->training.global_batch * (double)plan->training.sequence;
+        print_table_add(table,
+                        (const char *const[]){
+                            point->is_best ? ">"
+                            : point->meets ? "+"
+                                           : "",
+                            print_count(arena, plan->devices), batches ? print_amount(arena, batch) : "",
+                            totals ? print_days(arena, plan->total.days) : "",
+                            plan->total.cost > 0 ? print_quantity(arena, plan->total.cost, UNIT_MONEY) : "",
+                            totals ? print_percent(arena, plan->total.goodput) : "",
+                            print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                            print_percent(arena, plan->mfu),
+                            print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                            print_layout_short(&plan->layout, layout, sizeof layout)});
     }
-    fprintf(stream,
-            "\n%sFrontier%s: no count of the ladder that is smaller is as fast (> the answer, + meets the "
-            "wish)\n",
-            print_colour(style, BOLD), print_colour(style, PLAIN));
+    fprintf(
+        stream,
+        "\n%sFrontier%s over 1, 2, 3, 4, 6 ... nodes, each faster than those before (> answer, + meets the "
+        "wish)\n",
+        print_colour(style, BOLD), print_colour(style, PLAIN));
     print_table_print(table, style, INDENT, stream);
 }
 
@@ -351,6 +370,7 @@ static json_t *point_data(const struct size_result *result, const struct size_po
                         plan->total.cost > 0 ? print_data_number(plan->total.cost) : json_null());
     json_object_set_new(data, "goodput", totals ? print_data_number(plan->total.goodput) : json_null());
     json_object_set_new(data, "step_time", print_data_number(plan->step.seconds));
+    json_object_set_new(data, "global_batch", print_data_number((double)plan->training.global_batch));
     json_object_set_new(data, "mfu", print_data_number(plan->mfu));
     json_object_set_new(data, "memory", print_data_number(plan->memory.per_device_bytes));
     json_object_set_new(data, "layout", json_string(layout_format(&plan->layout, layout, sizeof layout)));

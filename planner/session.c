@@ -256,11 +256,10 @@ bool session_pose(const struct session *session, size_t index, struct arena *are
     return wish_apply(wish, problem, &key, error) || session_blame_wish(session, index, key, error);
 }
 
-const char *session_label(const struct session *session, size_t index, const struct problem *problem) {
+const char *session_variant(const struct session *session, size_t index, struct arena *arena) {
     const struct session_cluster *cluster = &session->clusters[index];
-    const char *precision = cluster->precision_given ? precision_names[cluster->precision] : NULL;
-    return arena_print(problem->arena, "%s%s%s%s%s", problem->cluster.name, precision ? " " : "",
-                       precision ? precision : "", cluster->stack ? " " : "",
+    const char *precision = cluster->precision_given ? precision_names[cluster->precision] : "";
+    return arena_print(arena, "%s%s%s", precision, *precision && cluster->stack ? " " : "",
                        cluster->stack ? cluster->stack->name : "");
 }
 

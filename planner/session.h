@@ -36,8 +36,8 @@ bool session_read(const char *path, struct arena *arena, struct session *session
 bool session_pose(const struct session *session, size_t cluster, struct arena *arena, struct problem *problem,
                   struct wish *wish, struct error *error);
 
-/* How a cluster of the session is called in tables: its name, and what it differs in, "dgx-h100 fp8". */
-const char *session_label(const struct session *session, size_t cluster, const struct problem *problem);
+/* What tells a cluster of the session from another entry of the same cluster: "fp8 fsdp"; may be empty. */
+const char *session_variant(const struct session *session, size_t cluster, struct arena *arena);
 
 /* Puts an error that names no file at a wish of a cluster, or where its devices stand. Always returns false.
  */

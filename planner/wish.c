@@ -131,6 +131,23 @@ static bool check_totals(const struct wish *wish, const struct problem *problem,
     return true;
 }
 
+static void note_applied(const struct wish *wish, struct problem *problem) {
+    bool own_batches = problem->asked_batch == 0 && problem->asked_batch_tokens == 0;
+    bool one_count = problem->devices_from > 0 && problem->devices_from == problem->devices_to;
+    if (wish->headroom_bytes > 0) {
+        problem_note(problem, "%.4g GB of each device's %.4g GB stay free, as wished",
+                     wish->headroom_bytes / 1e9, problem->cluster.device.memory_bytes / 1e9);
+    }
+    if (own_batches && !one_count) {
+        problem_note(problem, "each count of devices has a default batch of its own (--global-batch)%s",
+                     wish->step_seconds > 0 ? ": a step may be shorter because it has fewer sequences" : "");
+    }
+    if (wish->spare_nodes > 0) {
+        problem_note(problem, "%" PRId64 " spare node%s paid for and %s not compute", wish->spare_nodes,
+                     wish->spare_nodes == 1 ? " is" : "s are", wish->spare_nodes == 1 ? "does" : "do");
+    }
+}
+
 bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key *key, struct error *error) {
     struct cluster *cluster = &problem->cluster;
     int64_t nodes = cluster->nodes,
@@ -159,19 +176,8 @@ bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key 
         return error_set(error, "headroom: a device of %s has no more than %.4g GB in all", cluster->name,
                          cluster->device.memory_bytes / 1e9);
     }
-    if (wish->headroom_bytes > 0) {
-        problem_note(problem, "%.4g GB of each device's %.4g GB stay free, as wished",
-                     wish->headroom_bytes / 1e9, cluster->device.memory_bytes / 1e9);
-        cluster->device.memory_bytes -= wish->headroom_bytes;
-    }
-    if (wish->step_seconds > 0 && problem->asked_batch == 0 && problem->asked_batch_tokens == 0) {
-        problem_note(problem,
-                     "each count of devices has a default batch of its own: its step may be shorter because "
-                     "it has fewer sequences (--global-batch)");
-    }
-    if (wish->spare_nodes > 0) {
-        problem_note(problem, "%" PRId64 " spare nodes are paid for and do not compute", wish->spare_nodes);
-    }
+    note_applied(wish, problem);
+    cluster->device.memory_bytes -= wish->headroom_bytes;
     return true;
 }
 

@@ -1,0 +1,107 @@
+/* Plans as flags of Megatron-LM. */
+#include "posed.h"
+
+#include <string.h>
+
+#include "planner/megatron_flags.h"
+#include "planner/search.h"
+
+/* All flags of the best plan in one line. */
+static const char *flags_of(struct arena *arena, const char *model, const char *stack, const char *layout) {
+    const struct problem_flags flags = {.model = model,
+                                        .cluster = "dgx-h100",
+                                        .devices = "64",
+                                        .global_batch = "256",
+                                        .stack = stack,
+                                        .layout = layout};
+    struct problem *problem = ARENA_NEW(arena, struct problem);
+    struct search_result result;
+    struct megatron_flags list;
+    struct error error = {0};
+    const char *line = "";
+    pose(arena, &flags, problem);
+    problem_set_devices(problem, 64, 64);
+    problem->search.cluster = &problem->cluster;
+    must(search_run(&problem->search, arena, &result, &error), &error);
+    assert_true(result.plan_count > 0);
+    megatron_flags(&result.plans[0], arena, &list);
+    for (size_t i = 0; i < list.count; i++)
+        line = arena_print(arena, "%s%s ", line, list.flags[i]);
+    return line;
+}
+
+static void assert_has(const char *line, const char *flag) {
+    if (strstr(line, flag) == NULL)
+        fail_msg("no \"%s\" in: %s", flag, line);
+}
+
+static void assert_lacks(const char *line, const char *flag) {
+    if (strstr(line, flag) != NULL)
+        fail_msg("\"%s\" in: %s", flag, line);
+}
+
+static void test_dense(void **state) {
+    const char *line = flags_of(*state, "llama-3-70b", NULL,
+                                "tp=4 pp=4 cp=1 vpp=5 zero=1 recompute=full recompute_layers=2 "
+                                "order=tp-cp-pp-dp micro_batch=1 offload=none");
+    assert_has(line,
+               "--seq-length 8192 --micro-batch-size 1 --global-batch-size 256 "
+               "--tensor-model-parallel-size 4 --sequence-parallel --tp-comm-overlap "
+               "--context-parallel-size 1 --pipeline-model-parallel-size 4 "
+               "--num-virtual-stages-per-pipeline-rank 5 --use-tp-pp-dp-mapping "
+               "--use-distributed-optimizer --overlap-grad-reduce --overlap-param-gather "
+               "--recompute-granularity full --recompute-method block --recompute-num-layers 2 --bf16 ");
+    assert_has(line, "--attention-dropout 0");
+    assert_lacks(line, "expert");
+    assert_lacks(line, "offload");
+}
+
+/* Where the overlap of tensor parallelism has no node to happen in, and nobody shards. */
+static void test_beyond_a_node(void **state) {
+    const char *line =
+        flags_of(*state, "llama-3-70b", NULL, "tp=16 pp=4 cp=1 vpp=1 zero=0 recompute=selective");
+    assert_has(line, "--tensor-model-parallel-size 16 --sequence-parallel --context-parallel-size 1 ");
+    assert_has(line, "--recompute-granularity selective --recompute-modules core_attn");
+    assert_lacks(line, "--use-distributed-optimizer");
+    assert_lacks(line, "--overlap-param-gather");
+    assert_lacks(line, "--num-virtual-stages");
+}
+
+/* Chunks in the order a token meets them: of the ends alone, and with embedding and loss counted as layers.
+ */
+static void test_unequal_stages(void **state) {
+    assert_has(flags_of(*state, "llama-3-70b", NULL,
+                        "tp=8 pp=4 cp=1 vpp=1 first_stage_layers=18 last_stage_layers=20 micro_batch=1"),
+               "--pipeline-model-parallel-layout \"Et*18|(t*21|)*2t*20L\" ");
+    assert_has(flags_of(*state, "llama-3-70b", NULL, "tp=8 pp=2 cp=1 vpp=41 micro_batch=1"),
+               "--pipeline-model-parallel-layout \"E|(t|)*80L\" ");
+}
+
+static void test_experts(void **state) {
+    const char *line =
+        flags_of(*state, "mixtral-8x22b", NULL,
+                 "tp=2 pp=4 vpp=14 ep=8 etp=1 zero=1 recompute=selective offload=optimizer+activations");
+    assert_has(line, "--expert-model-parallel-size 8 --expert-tensor-parallel-size 1 --moe-grouped-gemm "
+                     "--moe-token-dispatcher-type flex --moe-flex-dispatcher-backend deepep ");
+    assert_has(line, "--recompute-modules layernorm moe_act ");
+    assert_has(line, "--optimizer-cpu-offload --use-precision-aware-optimizer ");
+    assert_has(line,
+               "--offload-modules attn_norm qkv_linear core_attn attn_proj mlp_norm expert_fc1 moe_act ");
+}
+
+static void test_what_megatron_core_does_not_run(void **state) {
+    assert_string_equal(flags_of(*state, "llama-3-8b", "fsdp", "tp=1 pp=1 cp=1"), "");
+    assert_string_equal(flags_of(*state, "llama-3-8b", NULL, "tp=1 pp=4 cp=1 schedule=zb-1p"), "");
+    assert_string_equal(flags_of(*state, "llama-3-8b", NULL, "tp=1 pp=1 cp=1 offload=weights"), "");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_beyond_a_node),
+        cmocka_unit_test(test_unequal_stages),
+        cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_what_megatron_core_does_not_run),
+    };
+    return cmocka_run_group_tests(tests, create, destroy);
+}

@@ -194,6 +194,8 @@ static bool unknown_key(const struct fields_reader *reader, const struct yaml_no
     for (size_t i = 0; i < count; i++)
         names[i] = fields[i].key;
     yaml_error(reader->document, key, reader->error, "unknown key \"%.80s\" in %s", key->text, where);
+    if (count == 1 && error_nearest(key->text, names) == NULL)
+        return error_hint(reader->error, "all of it stands below \"%s:\"", names[0]);
     hint_names(reader->error, key->text, names, "known keys");
     return false;
 }

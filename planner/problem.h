@@ -11,11 +11,11 @@
 /* As given; NULL where they were not. */
 struct problem_flags {
     const char *model, *cluster, *devices, *sequence, *global_batch, *tokens, *precision, *layout, *top,
-        *stack, *attention, *price, *energy_price;
+        *stack, *attention, *training, *price, *energy_price;
     bool exhaustive;
 };
 
-enum { PROBLEM_OPTIONS = 14, PROBLEM_MAX_NOTES = 24 };
+enum { PROBLEM_OPTIONS = 15, PROBLEM_MAX_NOTES = 24 };
 
 /* The same in base units, from flags or from a session. What was not said is 0, NULL or as
  * problem_asked_nothing has it. */

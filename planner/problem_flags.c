@@ -33,6 +33,10 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
         {"top", 'k', "K", "how many plans to show; default: 5", &flags->top, NULL},
         {"stack", 0, "S", "software that runs it; default: megatron-core", &flags->stack, NULL},
         {"attention", 0, "A", "flash or unfused; default: what the stack does", &flags->attention, NULL},
+        {"training", 0, "\"K: V, ...\"",
+         "how it is run, as in a session file: \"gradients: 16-bit\",\n"
+         "\"recipe: {compiled: true}, routing: {overlap: true}\"",
+         &flags->training, NULL},
         {"price", 0, "M", "of a device: \"2.50 $/h\"; default: the cluster file's", &flags->price, NULL},
         {"energy-price", 0, "M",
          "of what the devices draw, beside their price: \"0.10 $/kWh\"; default: the\n"
@@ -144,6 +148,19 @@ static bool read_choices(const struct problem_flags *flags, struct problem_asked
     return true;
 }
 
+/* The keys of a session's `training:` that have no flag of their own. */
+static bool read_detail(const char *text, struct problem_asked *asked, struct error *error) {
+    static const struct field fields[] = {TRAINING_DETAIL_FIELDS(struct problem_asked), {.key = NULL}};
+    struct arena *arena = arena_create();
+    struct yaml_document document;
+    const char *mapping = arena_print(arena, "{%s}", text);
+    bool read = yaml_read_text("--training", mapping, arena, &document, error) &&
+                fields_read(&(struct fields_reader){&document, arena, error}, document.root, fields,
+                            "--training", asked);
+    arena_destroy(arena);
+    return read;
+}
+
 static bool read_training(const struct problem_flags *flags, struct problem_asked *asked,
                           struct error *error) {
     if (flags->sequence &&
@@ -160,6 +177,7 @@ static bool read_training(const struct problem_flags *flags, struct problem_aske
         return false;
     }
     return (!flags->stack || stack_parse(flags->stack, &asked->stack, error)) &&
+           (!flags->training || read_detail(flags->training, asked, error)) &&
            read_choices(flags, asked, error);
 }
 

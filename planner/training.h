@@ -116,7 +116,22 @@ bool routing_read(const struct fields_reader *reader, const struct yaml_node *no
 bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);
 
 /* The fields by which a file says how a training is run, for a table of `owner`: struct training, or another
- * that has these members under the same names. */
+ * that has these members under the same names. The detail is what has no flag of its own. */
+#define TRAINING_DETAIL_FIELDS(owner)                                                                        \
+    {.key = "selective",                                                                                     \
+     .type = FIELD_CHOICE,                                                                                   \
+     .offset = offsetof(owner, selective),                                                                   \
+     .choices = selective_names},                                                                            \
+        {.key = "gradients",                                                                                 \
+         .type = FIELD_CHOICE,                                                                               \
+         .offset = offsetof(owner, gradients),                                                               \
+         .choices = gradient_format_names},                                                                  \
+        {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(owner, cuda_graphs)},                  \
+        {.key = "routing", .type = FIELD_CUSTOM, .offset = offsetof(owner, routing), .read = routing_read},  \
+    {                                                                                                        \
+        .key = "recipe", .type = FIELD_CUSTOM, .offset = offsetof(owner, recipe), .read = recipe_read        \
+    }
+
 #define TRAINING_FIELDS(owner)                                                                               \
     {.key = "precision",                                                                                     \
      .type = FIELD_CHOICE,                                                                                   \
@@ -127,18 +142,6 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
          .type = FIELD_CHOICE,                                                                               \
          .offset = offsetof(owner, attention),                                                               \
          .choices = attention_kernel_names},                                                                 \
-        {.key = "selective",                                                                                 \
-         .type = FIELD_CHOICE,                                                                               \
-         .offset = offsetof(owner, selective),                                                               \
-         .choices = selective_names},                                                                        \
-        {.key = "gradients",                                                                                 \
-         .type = FIELD_CHOICE,                                                                               \
-         .offset = offsetof(owner, gradients),                                                               \
-         .choices = gradient_format_names},                                                                  \
-        {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(owner, cuda_graphs)},                  \
-        {.key = "routing", .type = FIELD_CUSTOM, .offset = offsetof(owner, routing), .read = routing_read},  \
-    {                                                                                                        \
-        .key = "recipe", .type = FIELD_CUSTOM, .offset = offsetof(owner, recipe), .read = recipe_read        \
-    }
+        TRAINING_DETAIL_FIELDS(owner)
 
 #endif

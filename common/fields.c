@@ -183,6 +183,12 @@ static const struct field *field_find(const struct field *fields, const char *ke
     return NULL;
 }
 
+/* The only keys of the files that the programs read. */
+static bool begins_a_file(const char *key) {
+    return strcmp(key, "model") == 0 || strcmp(key, "cluster") == 0 || strcmp(key, "session") == 0 ||
+           strcmp(key, "runs") == 0;
+}
+
 static bool unknown_key(const struct fields_reader *reader, const struct yaml_node *key,
                         const struct field *fields, const char *where) {
     const char **names;
@@ -195,7 +201,10 @@ static bool unknown_key(const struct fields_reader *reader, const struct yaml_no
         names[i] = fields[i].key;
     yaml_error(reader->document, key, reader->error, "unknown key \"%.80s\" in %s", key->text, where);
     if (count == 1 && error_nearest(key->text, names) == NULL)
-        return error_hint(reader->error, "all of it stands below \"%s:\"", names[0]);
+        return begins_a_file(key->text)
+                   ? error_hint(reader->error, "\"%s:\" begins a file of another kind; here it is \"%s:\"",
+                                key->text, names[0])
+                   : error_hint(reader->error, "all of it stands below \"%s:\"", names[0]);
     hint_names(reader->error, key->text, names, "known keys");
     return false;
 }

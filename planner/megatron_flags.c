@@ -76,8 +76,10 @@ static void add_pipeline(struct writer *writer, const struct model *model, const
     add_if(writer, layout->order == ORDER_TP_CP_PP_DP, "--use-tp-pp-dp-mapping");
 }
 
-static void add_experts(struct writer *writer, const struct training *training, const struct layout *layout) {
-    bool deepep = training_dispatcher(training) == DISPATCHER_DEEPEP && layout->ep * layout->etp > 1;
+static void add_experts(struct writer *writer, const struct plan *plan) {
+    const struct training *training = &plan->training;
+    const struct layout *layout = &plan->layout;
+    bool deepep = training_dispatcher(training, plan->model, plan->cluster, layout) == DISPATCHER_DEEPEP;
     add_number(writer, "--expert-model-parallel-size", layout->ep);
     add_number(writer, "--expert-tensor-parallel-size", layout->etp);
     add(writer, "--moe-grouped-gemm");
@@ -182,7 +184,7 @@ void megatron_flags(const struct plan *plan, struct arena *arena, struct megatro
     add_number(&writer, "--context-parallel-size", layout->cp);
     add_pipeline(&writer, model, training, layout);
     if (model->experts.count > 0)
-        add_experts(&writer, training, layout);
+        add_experts(&writer, plan);
     add_data_parallel(&writer, training, layout);
     add_memory(&writer, model, training, layout);
     add_numbers(&writer, training);

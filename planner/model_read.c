@@ -187,6 +187,9 @@ bool model_read(const char *path, struct arena *arena, struct model *model, stru
     bool read;
     if (yaml_get(root, "model_type") != NULL || yaml_get(root, "architectures") != NULL) {
         read = model_read_config(&reader, root, &reading);
+    } else if (yaml_get(root, "hidden_size") != NULL || yaml_get(root, "n_embd") != NULL) {
+        yaml_error(&document, root, error, "neither model_type nor architectures is given");
+        read = error_hint(error, "a config.json of Hugging Face has both");
     } else if (yaml_get(root, "parameters") != NULL) {
         read = model_read_node(&reader, root, &reading);
     } else {

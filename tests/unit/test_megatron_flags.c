@@ -82,8 +82,11 @@ static void test_experts(void **state) {
         flags_of(*state, "mixtral-8x22b", NULL,
                  "tp=2 pp=4 vpp=14 ep=8 etp=1 zero=1 recompute=selective offload=optimizer+activations");
     assert_has(line, "--expert-model-parallel-size 8 --expert-tensor-parallel-size 1 --moe-grouped-gemm "
-                     "--moe-token-dispatcher-type flex --moe-flex-dispatcher-backend deepep ");
+                     "--moe-token-dispatcher-type alltoall ");
     assert_has(line, "--recompute-modules layernorm moe_act ");
+    /* Beyond a node it is another dispatcher. */
+    assert_has(flags_of(*state, "qwen3-30b-a3b", NULL, "tp=1 pp=1 cp=1 ep=32 etp=1"),
+               "--moe-token-dispatcher-type flex --moe-flex-dispatcher-backend deepep ");
     assert_has(line, "--optimizer-cpu-offload --use-precision-aware-optimizer ");
     assert_has(line,
                "--offload-modules attn_norm qkv_linear core_attn attn_proj mlp_norm expert_fc1 moe_act ");

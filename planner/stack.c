@@ -107,7 +107,10 @@ const struct stack stacks[] = {
         .own_ends = true,    /* --decoder-first-pipeline-num-layers, --decoder-last-pipeline-num-layers */
         .any_groups = true,  /* --microbatch-group-size-per-virtual-pipeline-stage */
         .sharded_reduction = true,
+        /* Megatron-Core's README (transformer/moe) has DeepEP for what crosses nodes; NeMo's and
+         * Megatron-Bridge's models start from alltoall. */
         .dispatcher = DISPATCHER_DEEPEP,
+        .dispatcher_in_node = DISPATCHER_ALL_TO_ALL,
         .gradient_bytes_fp16 = 4,
         .gradient_bytes_bf16 = 4,
         .gradient_bytes_fp8 = 2, /* NVIDIA's recipes for fp8: grad_sync_dtype bf16, grad_reduce_in_fp32 off */
@@ -134,6 +137,9 @@ const struct stack stacks[] = {
         .own_chunks = true, /* torchtitan's module_fqns_per_model_part */
         .own_ends = true, /* torchtitan's pipeline_parallel_first_stage_less_layers, last_stage_less_layers */
         .sharded_reduction = true,
+        /* NeMo AutoModel's, wherever it is installed (nemo_automodel BackendConfig) */
+        .dispatcher = DISPATCHER_DEEPEP,
+        .dispatcher_in_node = DISPATCHER_DEEPEP,
         /* Asynchronous tp, which cuts products into as many pieces as ranks: torchtitan's 8B and 70B with and
          * without it (benchmarks of December 2024 and June 2025) win 0.57 of what would show 0.2 of it. */
         .tp_exposed = 0.54,

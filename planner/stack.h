@@ -52,8 +52,8 @@ struct stack {
     bool any_groups;        /* interleaves any number of micro-batches from pp on, not only multiples of pp */
     bool own_chunks;        /* any virtual stage may */
     bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
-    enum dispatcher dispatcher; /* between nodes, unless the training says: training_dispatcher */
-    bool gathers_fp8;           /* under fp8, parameters are gathered in it, unless the training says */
+    enum dispatcher dispatcher, dispatcher_in_node; /* between nodes and in one: training_dispatcher */
+    bool gathers_fp8;  /* under fp8, parameters are gathered in it, unless the training says */
     double tp_exposed; /* share that shows of what tp sends beside products; 0: as of all that is hidden */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */

@@ -56,9 +56,10 @@ enum dispatcher training_dispatcher(const struct training *training, const struc
     bool hopper = cluster->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
     if (training->routing.dispatcher != DISPATCHER_DEFAULT)
         return training->routing.dispatcher;
-    if (model->experts.capacity_factor > 0 || layout->ep * layout->etp <= cluster->node.devices || !hopper)
+    if (model->experts.capacity_factor > 0 || !hopper)
         return DISPATCHER_ALL_TO_ALL;
-    return training->stack->dispatcher;
+    return layout->ep * layout->etp <= cluster->node.devices ? training->stack->dispatcher_in_node
+                                                             : training->stack->dispatcher;
 }
 
 double training_imbalance(const struct training *training) {
@@ -100,19 +101,27 @@ enum loss_kernel training_loss(const struct training *training) {
     return training->recipe.loss != LOSS_DEFAULT ? training->recipe.loss : training->stack->loss;
 }
 
+/* Models with experts came to FSDP in 2025, with Transformer Engine's attention, norms and rotary embedding
+ * (NeMo AutoModel, BackendConfig). */
+static bool sharded_experts(const struct training *training, const struct model *model) {
+    return training->stack->fully_sharded && model->experts.count > 0;
+}
+
 /* PyTorch has flash attention 2 since release 2.2. The GPT-like models that were trained with FSDP are
  * llm-foundry's, whose ALiBi only Triton's kernel of 2022 knew. */
 enum flash_kernel training_flash(const struct training *training, const struct model *model) {
     if (training->recipe.flash != FLASH_DEFAULT)
         return training->recipe.flash;
+    if (sharded_experts(training, model))
+        return FLASH_CUDNN;
     return training->stack->fully_sharded && !model->gated ? FLASH_1 : training->stack->flash;
 }
 
 double training_traffic_factor(const struct training *training, const struct model *model) {
     static const double AS_COUNTED = 1;
     const struct stack *stack = training->stack;
-    double factor =
-        model->gated && stack->traffic_factor_gated > 0 ? stack->traffic_factor_gated : stack->traffic_factor;
+    bool eager = model->gated && stack->traffic_factor_gated > 0 && !sharded_experts(training, model);
+    double factor = eager ? stack->traffic_factor_gated : stack->traffic_factor;
     return training->recipe.compiled ? fmin(AS_COUNTED, factor) : factor;
 }
 

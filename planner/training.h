@@ -92,8 +92,8 @@ bool training_check_precision(enum precision precision, const struct cluster *cl
 
 /* What is meant where a training leaves it open. */
 /* NCCL's all-to-all where experts are padded to a capacity, which DeepEP can't (Megatron-Core,
- * transformer_config.py), where an exchange stays in a node, which is what Megatron-Core's README and the
- * defaults of NeMo and Megatron-Bridge take it for, and on devices before Hopper; else the stack's. */
+ * transformer_config.py), and on devices before Hopper; else the stack's, which may have another in a node
+ * than between nodes. */
 enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
                                     const struct cluster *cluster, const struct layout *layout);
 double training_imbalance(const struct training *training);

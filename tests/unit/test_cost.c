@@ -328,6 +328,17 @@ static void exchange_is_assumed_as_software_has_it(void **state) {
     model.experts.capacity_factor = 0;
     cluster.device.peak_flops[PRECISION_FP8] = 0; /* before Hopper */
     assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
+    cluster = h100_cluster();
+    training.stack = stack_find("fsdp"); /* in a node too */
+    layout.ep = layout.etp = 1;
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    /* Its experts come with Transformer Engine's attention, norms and rotary embedding. */
+    struct model dense = model;
+    dense.gated = model.gated = true;
+    dense.experts.count = 0;
+    assert_int_equal(training_flash(&training, &model), FLASH_CUDNN);
+    assert_int_equal(training_flash(&training, &dense), FLASH_2);
+    assert_true(training_traffic_factor(&training, &model) < training_traffic_factor(&training, &dense));
 }
 
 static void routing_keys_do_what_they_say(void **state) {

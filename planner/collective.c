@@ -67,6 +67,20 @@ static int64_t members_in(const struct rank_group *group, int64_t devices) {
     return largest(1, together / group->stride);
 }
 
+/* Devices of an innermost level that joins several nodes (NVL72), which a job takes: as many as its groups
+ * divide into, 64 of 72 where they span a multiple of 64. Trays are handed out in blocks for that, and the
+ * rest stay idle or serve others. */
+static int64_t placed_devices(const struct cluster *cluster, const struct rank_group *group) {
+    int64_t devices = cluster->levels[0].devices, span = group->size * group->stride;
+    if (devices <= cluster->node.devices)
+        return devices;
+    if (span <= devices)
+        return span;
+    while (span % devices != 0)
+        devices--;
+    return devices;
+}
+
 /* Groups that have members in a unit of `devices` and leave it. */
 static int64_t groups_sharing(const struct rank_group *group, int64_t devices) {
     int64_t interleaved = devices < group->stride ? devices : group->stride;
@@ -106,12 +120,16 @@ static int64_t at_once(const struct collective *collective, int64_t members) {
 
 static void find_path(const struct cluster *cluster, const struct collective *collective, struct path *path) {
     const struct rank_group *group = &collective->group;
-    int64_t inside = 1, unit_devices = 1;
+    int64_t inside = 1, unit_devices = 1, innermost = cluster->levels[0].devices;
+    int64_t placed = placed_devices(cluster, group);
     path->count = 0;
     for (size_t i = 0; i < cluster->level_count && inside < group->size; i++) {
         const struct network_level *level = &cluster->levels[i];
         bool last = i + 1 == cluster->level_count || level->devices == 0;
-        int64_t members = last ? group->size : largest(inside, members_in(group, level->devices));
+        int64_t devices = level->devices;
+        if (placed != innermost)
+            devices = devices / innermost * placed;
+        int64_t members = last ? group->size : largest(inside, members_in(group, devices));
         if (members > inside) {
             const struct collective_constants *constants = &level->collectives[collective->operation];
             struct crossing *crossing = &path->crossings[path->count++];
@@ -123,7 +141,7 @@ static void find_path(const struct cluster *cluster, const struct collective *co
             set_bandwidth(cluster, group, unit_devices, crossing);
         }
         inside = members;
-        unit_devices = level->devices;
+        unit_devices = devices;
     }
 }
 

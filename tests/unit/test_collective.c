@@ -169,6 +169,41 @@ static void the_slowest_pair_of_a_chain_counts(void **state) {
     assert_near(bandwidth(&cluster, COLLECTIVE_SEND_RECEIVE, 8, 16), 25e9 * 0.9 * 32 / 8 / 16, 1e-9);
 }
 
+/* Trays of 4 in NVLink domains of 72, 8 of those under a leaf. */
+static struct cluster nvl72(void) {
+    return (struct cluster){
+        .name = "nvl72",
+        .node = {.devices = 4},
+        .level_count = 3,
+        .levels =
+            {{.name = "nvlink", .devices = 72, .bandwidth_bytes_per_second = 900e9, .latency_seconds = 2e-6},
+             {.name = "leaf", .devices = 576, .bandwidth_bytes_per_second = 50e9, .latency_seconds = 5e-6},
+             {.name = "spine", .bandwidth_bytes_per_second = 50e9, .latency_seconds = 9e-6}},
+    };
+}
+
+static const char *level_of(const struct cluster *cluster, int64_t size, int64_t stride) {
+    struct collective c = collective(COLLECTIVE_ALL_TO_ALL, 1e8, size, stride);
+    struct collective_estimate estimate;
+    collective_estimate(cluster, &c, &estimate);
+    return estimate.level;
+}
+
+/* 64 of 72: a group of 64 stays in a domain, ranks 64 apart don't, and 8 domains are under a leaf. */
+static void a_job_takes_of_each_domain_what_divides_it(void **state) {
+    struct cluster cluster = nvl72();
+
+    (void)state;
+    assert_string_equal(level_of(&cluster, 64, 1), "nvlink");
+    assert_string_equal(level_of(&cluster, 8, 8), "nvlink");
+    assert_string_equal(level_of(&cluster, 72, 1), "nvlink");
+    assert_string_equal(level_of(&cluster, 8, 64), "leaf");
+    assert_string_equal(level_of(&cluster, 16, 64), "spine");
+    /* 64 groups leave a domain by 64 ports; 4 by as many of theirs if each has 16 ranks in it. */
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 4, 64), 50e9 * 0.9, 1e-9);
+    assert_near(bandwidth(&cluster, COLLECTIVE_ALL_GATHER, 64, 4), 16 * 50e9 * 0.9, 0.05);
+}
+
 /* 3 does not divide 8: some group has members in two nodes. */
 static void a_straddling_group_pays_the_outer_level(void **state) {
     (void)state;
@@ -295,6 +330,7 @@ int main(void) {
         cmocka_unit_test(all_to_all_counts_what_stays_in_the_node),
         cmocka_unit_test(send_receive_takes_the_level_that_joins_both),
         cmocka_unit_test(the_slowest_pair_of_a_chain_counts),
+        cmocka_unit_test(a_job_takes_of_each_domain_what_divides_it),
         cmocka_unit_test(a_straddling_group_pays_the_outer_level),
         cmocka_unit_test(measured_constants_of_an_outer_level_count),
         cmocka_unit_test(measured_times_correct_the_constants),

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "planner/cost_parts.h"
-#include "planner/launch.h"
 #include "planner/pipeline.h"
 
 /* Gradients and parameters can hide behind this share of a stage's pass: the first bucket has to be full
@@ -29,155 +28,6 @@ static void add_pass(struct pass_cost *sum, const struct pass_cost *pass, double
     sum->offload += count * pass->offload;
 }
 
-static bool fully_sharded(const struct cost_context *context, const struct layout *layout) {
-    return layout->zero >= 3 || (context->training.stack->fully_sharded && layout->zero >= 2);
-}
-
-/* Schedules that put weight gradients off, into the bubble. */
-static bool splits_backward(enum schedule schedule) {
-    return schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;
-}
-
-/* What a backward pass hides transfers behind: weight gradients too, where they aren't put off. */
-static double backward_window(const struct layout *layout, const struct pass_cost *pass) {
-    return pass->backward_input + (splits_backward(layout->schedule) ? 0 : pass->backward_weight);
-}
-
-/* Memory traffic of a parameter that FSDP gathers: copied out of the buffer it arrived in, which Megatron's
- * and DeepSpeed's parameters are views of, 16 bits read and written (PyTorch _fsdp_collectives.py,
- * _runtime_utils.py). */
-static const double GATHERED_COPY_BYTES = 4;
-
-/* The same of its gradient: flattened in 16 bits, cast where it is reduced in fp32, and divided by the number
- * of ranks. */
-static double scattered_copy_bytes(const struct training *training, int64_t zero) {
-    static const double FLATTENED_BYTES = 4, HALF_BYTES = 2;
-    double gradient = training_sent_gradient_bytes(training, zero);
-    double cast = gradient > HALF_BYTES ? HALF_BYTES + gradient : 0;
-    return FLATTENED_BYTES + cast + 2 * gradient;
-}
-
-/* What ZeRO-3 sends for a layer and micro-batch: its parameters before each pass, its gradients behind the
- * backward one. ZeRO-2, and ZeRO-3 in a pipeline, keep the parameters gathered through the step, but never
- * streamed ones. */
-static void add_sharding(const struct cost_context *context, const struct layout *layout, double parameters,
-                         double gather, double scatter, struct pass_cost *pass) {
-    bool streamed = offload_weights(layout->offload);
-    bool kept = (layout->zero == 2 || layout->pp > 1) && !streamed;
-    bool once = layout->pp > 1 && !offload_gradients(layout->offload); /* gradients go when the step ends */
-    double share = layout->overlap.dp ? COMMUNICATION_INTERFERENCE : 1;
-    double window = layout->overlap.dp ? 1 : 0;
-    double before = kept ? 0 : communication_exposed(gather, window * pass->forward, share);
-    double behind = communication_exposed((kept ? 0 : gather) + (once ? 0 : scatter),
-                                          window * backward_window(layout, pass), share);
-    double sent = kept ? 0 : parameters, copied = context->training.stack->fully_sharded ? sent : 0;
-    before += compute_traffic_seconds(&context->cluster->device, GATHERED_COPY_BYTES * copied);
-    behind += compute_traffic_seconds(&context->cluster->device,
-                                      GATHERED_COPY_BYTES * copied +
-                                          scattered_copy_bytes(&context->training, layout->zero) * sent);
-    pass->forward += before;
-    pass->backward_input += behind;
-    pass->dp += before + behind;
-}
-
-/* What comes from memory outside the device and goes there, beside the pass. */
-static void add_streaming(const struct layout *layout, double forward, double backward,
-                          struct pass_cost *pass) {
-    double before = communication_exposed(forward, pass->forward, 0);
-    double behind = communication_exposed(backward, backward_window(layout, pass), 0);
-    pass->forward += before;
-    pass->backward_input += behind;
-    pass->offload += before + behind;
-}
-
-/* Weight gradients put off are launched on their own: a third of the backward pass's kernels. */
-static double weight_floor(enum schedule schedule, double backward_floor) {
-    return splits_backward(schedule) ? backward_floor / 3 : 0;
-}
-
-/* DualPipe runs one micro-batch's forward pass beside another's backward pass, so that the experts' exchange
- * of each hides behind the other's compute (arXiv 2412.19437, section 3.2.1), here taken as long as its own.
- */
-static double exposed_exchange(const struct training *training, enum schedule schedule, double exchange,
-                               double shown, double compute) {
-    if (schedule == SCHEDULE_DUALPIPE)
-        return communication_exposed(exchange, compute, 0);
-    return training->routing.overlap ? communication_exposed(exchange, compute, shown) : exchange;
-}
-
-/* By operation, torchtitan's keeps every second product (torchtitan/distributed/activation_checkpoint.py). */
-static const double RECOMPUTED_PRODUCTS = 0.5;
-
-/* What selective recompute repeats. */
-static void add_selective(const struct block_cost *block, enum selective selective, double exchange,
-                          struct pass_cost *pass) {
-    const struct compute_time *compute = &block->compute;
-    double again = compute->attention;
-    if (selective == SELECTIVE_OPERATIONS)
-        again = RECOMPUTED_PRODUCTS * compute->products + compute->traffic;
-    else if (selective == SELECTIVE_ACTIVATIONS)
-        again = compute->norms + compute->activation;
-    else if (selective == SELECTIVE_EXPERTS) {
-        again = compute->norms + compute->experts;
-        pass->ep += exchange;
-        pass->backward_input += exchange;
-    }
-    pass->backward_input += again;
-    pass->recompute = again;
-}
-
-/* What the host needs to launch a block. */
-static struct launch_time launch_block(const struct cost_context *context, const struct layout *layout,
-                                       enum block block) {
-    if (block == BLOCK_DENSE)
-        return launch_dense_layer(context->training.stack);
-    if (block == BLOCK_EXPERTS)
-        return launch_expert_layer(context->model, &context->cluster->device, &context->training, layout);
-    return (struct launch_time){0};
-}
-
-struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
-                                 enum block block, const struct block_cost *cost) {
-    const struct compute_time *compute = &cost->compute;
-    const struct communication_time *communication = &cost->communication;
-    bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
-    bool recomputed = is_layer && layout->recompute_layers == 0;
-    enum recompute recompute = recomputed ? layout->recompute : RECOMPUTE_NONE;
-    struct launch_time launch = launch_block(context, layout, block);
-    double ep = exposed_exchange(&context->training, layout->schedule, communication->ep_forward,
-                                 communication->ep_shown, compute->forward);
-    double ep_back =
-        exposed_exchange(&context->training, layout->schedule, communication->ep_backward,
-                         communication->ep_shown, compute->backward_input + compute->backward_weight);
-    double sent = communication->tp_forward + communication->cp_forward + ep;
-    double sent_back = communication->tp_backward + communication->cp_backward + ep_back;
-    double forward = fmax(compute->forward + sent, launch.forward);
-    double later = weight_floor(layout->schedule, launch.backward);
-    double weight = fmax(compute->backward_weight, later);
-    double together = later > 0 ? 0 : weight; /* launched with the rest */
-    double input = fmax(compute->backward_input + sent_back + together, launch.backward - later) - together;
-    struct pass_cost pass = {
-        .forward = forward,
-        .backward_input = input,
-        .backward_weight = weight,
-        .compute = forward - sent + input + weight - sent_back,
-        .tp = communication->tp_forward + communication->tp_backward,
-        .cp = communication->cp_forward + communication->cp_backward,
-        .ep = ep + ep_back,
-    };
-    if (recompute == RECOMPUTE_FULL) {
-        bool shorter = block == BLOCK_DENSE && training_stops_early(&context->training);
-        double again = forward - (shorter ? compute->last_product : 0);
-        pass.backward_input += again;
-        pass.recompute = again - sent;
-        pass.tp += communication->tp_forward;
-        pass.cp += communication->cp_forward;
-        pass.ep += ep;
-    } else if (recompute == RECOMPUTE_SELECTIVE)
-        add_selective(cost, training_selective(&context->training, context->model), ep, &pass);
-    return pass;
-}
-
 /* The blocks of a layout, each for one micro-batch; layers as most are, and as those that full recompute is
  * limited to, where it is. */
 struct block_passes {
@@ -187,19 +37,13 @@ struct block_passes {
 static void passes_of(const struct cost_context *context, const struct layout *layout,
                       const struct layer_part *layer, const struct state_part *state,
                       const struct offload_part *offload, struct pass_cost *passes) {
-    bool sharded = fully_sharded(context, layout) && !offload->broadcast;
+    bool sharded = cost_fully_sharded(context, layout) && !offload->broadcast;
     for (int block = 0; block < BLOCK_COUNT; block++) {
-        bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
         passes[block] = cost_block_pass(context, layout, (enum block)block, &layer->blocks[block]);
-        if (sharded && is_layer)
-            add_sharding(context, layout, state->state.layer_parameters[block],
-                         state->state.layer_gather[block], state->state.layer_scatter[block], &passes[block]);
+        if (sharded)
+            cost_add_sharding(context, layout, &state->state, (enum block)block, &passes[block]);
+        cost_add_streaming(layout, offload->forward[block], offload->backward[block], &passes[block]);
     }
-    if (sharded)
-        add_sharding(context, layout, state->state.vocabulary_parameters, state->state.vocabulary_gather,
-                     state->state.vocabulary_scatter, &passes[BLOCK_HEAD]);
-    for (int block = 0; block < BLOCK_COUNT; block++)
-        add_streaming(layout, offload->forward[block], offload->backward[block], &passes[block]);
 }
 
 static void block_passes(const struct cost_context *context, const struct layout *layout,
@@ -289,15 +133,15 @@ static double data_parallel(const struct cost_context *context, const struct lay
     double chunks = (double)layout->vpp;
     bool streamed = offload_weights(layout->offload), sent = offload_gradients(layout->offload);
     /* ZeRO-2 reduces every micro-batch, and so does who sends gradients out. */
-    bool each_time = (layout->zero == 2 || sent) && !fully_sharded(context, layout);
+    bool each_time = (layout->zero == 2 || sent) && !cost_fully_sharded(context, layout);
     double passes = each_time ? 1 : (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
     double window = layout->overlap.dp ? OVERLAP_WINDOW * passes : 0;
     double share = COMMUNICATION_INTERFERENCE;
     /* What fills the bubble hides nothing else. */
-    double later = each_time && splits_backward(layout->schedule) ? device->backward_weight : 0;
+    double later = each_time && cost_splits_backward(layout->schedule) ? device->backward_weight : 0;
     double backward = window * (device->backward_input + device->backward_weight - later);
     double forward = window * device->forward;
-    if (fully_sharded(context, layout)) {
+    if (cost_fully_sharded(context, layout)) {
         bool gathers = !streamed && (layout->pp > 1 || layout->zero == 2);
         bool reduces = !sent && layout->pp > 1;
         return (reduces ? communication_exposed(state->reduce, backward, share) : 0) +
@@ -381,7 +225,7 @@ static void explain_blocks(const struct cost_context *context, const struct layo
     for (int block = 0; block < BLOCK_COUNT; block++) {
         if (context->blocks[block] <= 0)
             continue;
-        const struct launch_time launch = launch_block(context, layout, (enum block)block);
+        const struct launch_time launch = cost_launch_block(context, layout, (enum block)block);
         explain_block(names[block], &passes->usual[block], &launch, explain);
         if (layout->recompute_layers > 0 && block <= BLOCK_EXPERTS)
             explain_block(recomputed[block], &passes->recomputed[block], &launch, explain);

@@ -5,37 +5,43 @@
 
 #include "planner/cost_parts.h"
 
+/* `sharded`: what ZeRO-3 sends for each micro-batch; NULL: nothing. */
 static void add_block(const struct cost_context *context, const struct layout *layout, enum block block,
-                      const struct block_cost *cost, double count, struct pipeline_work *work) {
+                      const struct block_cost *cost, const struct communication_state *sharded,
+                      struct pipeline_work *work) {
     struct pass_cost pass = cost_block_pass(context, layout, block, cost);
+    double count = context->blocks[block];
+    if (sharded != NULL)
+        cost_add_sharding(context, layout, sharded, block, &pass);
     work->forward += count * pass.forward;
     work->backward_input += count * pass.backward_input;
     work->backward_weight += count * pass.backward_weight;
 }
 
 static void reckon_but_experts(const struct cost_context *context, const struct layout *layout,
-                               const struct layer_part *layer, struct pipeline_work *work) {
+                               const struct layer_part *layer, const struct communication_state *sharded,
+                               struct pipeline_work *work) {
     *work = (struct pipeline_work){0};
     for (int block = 0; block < BLOCK_COUNT; block++)
         if (block != BLOCK_EXPERTS && context->blocks[block] > 0)
-            add_block(context, layout, (enum block)block, &layer->blocks[block], context->blocks[block],
-                      work);
+            add_block(context, layout, (enum block)block, &layer->blocks[block], sharded, work);
 }
 
 /* From the cache where it is there: DualPipe, which few stacks run, hides nothing of these blocks, but
  * launches weight gradients apart. */
 static void work_but_experts(const struct cost_context *context, const struct layout *layout,
-                             struct base_part *base, struct pipeline_work *work) {
+                             struct base_part *base, const struct communication_state *sharded,
+                             struct pipeline_work *work) {
     struct layout other = *layout;
-    if (layout->schedule == SCHEDULE_DUALPIPE) {
-        reckon_but_experts(context, layout, &base->layer, work);
+    if (layout->schedule == SCHEDULE_DUALPIPE || sharded != NULL) {
+        reckon_but_experts(context, layout, &base->layer, sharded, work);
         return;
     }
     other.schedule = SCHEDULE_1F1B;
     other.recompute_layers = 0;
     for (int mode = 0; !base->has_work && mode < RECOMPUTE_COUNT; mode++) {
         other.recompute = (enum recompute)mode;
-        reckon_but_experts(context, &other, &base->layer, &base->but_experts[mode]);
+        reckon_but_experts(context, &other, &base->layer, NULL, &base->but_experts[mode]);
     }
     base->has_work = true;
     /* No less than without any is needed where some layers are recomputed. */
@@ -44,22 +50,25 @@ static void work_but_experts(const struct cost_context *context, const struct la
 
 static void add_experts(const struct cost_context *context, const struct layout *layout, int64_t ep,
                         const struct block_cost *base, const struct routed_cost *routed,
-                        struct pipeline_work *work) {
+                        const struct communication_state *sharded, struct pipeline_work *work) {
     struct block_cost block = *base;
     struct layout split = *layout;
     split.ep = ep;
     split.pp = split.vpp = 1; /* more stages and chunks cost the host more */
     cost_add_routed_experts(&block, routed);
-    add_block(context, &split, BLOCK_EXPERTS, &block, context->blocks[BLOCK_EXPERTS], work);
+    add_block(context, &split, BLOCK_EXPERTS, &block, sharded, work);
 }
 
 /* `routed` is NULL for models without experts. */
 static void least_work(struct cost_context *context, const struct layout *layout, int64_t ep,
                        const struct routed_cost *routed, struct pipeline_work *work) {
     struct base_part *base = cost_base_part(context, layout);
-    work_but_experts(context, layout, base, work);
+    /* In a pipeline weights stay gathered through the step. */
+    const bool sharded = layout->zero >= 3 && layout->pp == 1;
+    const struct communication_state *state = sharded ? &cost_state_part(context, layout)->state : NULL;
+    work_but_experts(context, layout, base, state, work);
     if (routed != NULL)
-        add_experts(context, layout, ep, &base->layer.blocks[BLOCK_EXPERTS], routed, work);
+        add_experts(context, layout, ep, &base->layer.blocks[BLOCK_EXPERTS], routed, state, work);
 }
 
 /* With it the host launches least. */
@@ -123,7 +132,7 @@ void cost_row_work_of(struct cost_context *context, const struct layout *layout,
     struct pipeline_work others;
     struct layout plain = *layout;
     plain.schedule = SCHEDULE_1F1B; /* weight gradients launched apart take no less */
-    work_but_experts(context, &plain, base, &others);
+    work_but_experts(context, &plain, base, NULL, &others);
     bool again = layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0;
     double forward = compute->forward + sent->tp_forward + sent->cp_forward;
     double backward =

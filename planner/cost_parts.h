@@ -4,6 +4,7 @@
 
 #include "planner/communication.h"
 #include "planner/cost.h"
+#include "planner/launch.h"
 #include "planner/pipeline.h"
 #include "planner/stage_balance.h"
 
@@ -129,9 +130,19 @@ double cost_routed_seconds(const struct expert_row *row, const struct expert_spl
 size_t cost_expert_row_size(void);
 void cost_places_init(struct cost_context *context);
 
-/* Forward, backward and recompute of a block. */
+/* cost_block.c: forward, backward and recompute of a block. */
 struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
                                  enum block block, const struct block_cost *cost);
+/* What a pass is longer for where weights and gradients are sharded, and where some of them, or activations,
+ * lie elsewhere. */
+void cost_add_sharding(const struct cost_context *context, const struct layout *layout,
+                       const struct communication_state *state, enum block block, struct pass_cost *pass);
+void cost_add_streaming(const struct layout *layout, double forward, double backward, struct pass_cost *pass);
+bool cost_fully_sharded(const struct cost_context *context, const struct layout *layout);
+bool cost_splits_backward(enum schedule schedule);
+struct launch_time cost_launch_block(const struct cost_context *context, const struct layout *layout,
+                                     enum block block);
+
 double cost_straggler_factor(struct cost_context *context, const struct layout *layout);
 const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout);
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout);

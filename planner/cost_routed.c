@@ -210,7 +210,7 @@ const struct expert_row *cost_expert_row(struct cost_context *context, const str
                                          const struct expert_split *splits, size_t count) {
     /* Whether a group reaches over dp depends on tp x cp, how far it then goes on pp. */
     struct cache_key key = {{(uint64_t)(layout->tp * layout->cp) | (uint64_t)layout->pp << 32,
-                             (uint64_t)(layout->tp * layout->cp * layout->dp),
+                             (uint64_t)(layout->tp * layout->cp * layout->dp) | (uint64_t)count << 32,
                              (uint64_t)routed_tokens(context, layout)}};
     bool found;
     struct expert_row *row;

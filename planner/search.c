@@ -49,18 +49,13 @@ static double limit_seconds(const struct search *search) {
     return fmin(fmax(contender, search_pool_limit(&search->distinct)), asked_seconds(search->problem));
 }
 
-/* Times above which a layout is of no use. */
-static struct search_bound limits_of(const struct search *search) {
-    return (struct search_bound){longest_seconds(search->problem), limit_seconds(search)};
+/* What is of no use changes with what is kept. */
+static void set_limits(struct search *search) {
+    search->limits = (struct search_bound){longest_seconds(search->problem), limit_seconds(search)};
 }
 
 bool search_is_pruned(const struct search *search, const struct search_bound *bound) {
-    struct search_bound limits;
-    if (search->problem->exhaustive)
-        return false;
-    limits = limits_of(search);
-    return bound->step_seconds > limits.step_seconds ||
-           bound->closed_form_seconds > limits.closed_form_seconds;
+    return !search->problem->exhaustive && search_bound_exceeds(bound, &search->limits);
 }
 
 void search_cost(struct search *search, const struct layout *layout, bool beaten) {
@@ -73,6 +68,7 @@ void search_cost(struct search *search, const struct layout *layout, bool beaten
         return;
     search_pool_add(&search->contenders, &candidate);
     search_pool_add(&search->distinct, &candidate);
+    set_limits(search);
 }
 
 static int compare_seconds(double a, double b) {
@@ -94,20 +90,26 @@ static bool choose_split(const struct search *search, const struct open_frame *o
     return true;
 }
 
+static void prune_split(struct search *search, const struct open_frame *open, size_t place,
+                        struct split_choices *choices) {
+    if (open->frame->dp * open->frame->cp > 1)
+        search->result->pruned += open->split_leaves;
+    else if (choose_split(search, open, place, choices))
+        search->result->pruned += split_choices_count(choices);
+}
+
 /* Splits that are of use, in the order of their bounds; returns how many. */
 static size_t order_splits(struct search *search, const struct open_frame *open,
                            struct split_choices *choices) {
     const struct search_problem *problem = search->problem;
     size_t kept = 0;
-    if (!problem->exhaustive) {
-        const struct search_bound limits = limits_of(search);
-        search_bound_splits(problem, search->context, open, &limits, search->bounds);
-    }
+    if (!problem->exhaustive)
+        search_bound_splits(problem, search->context, open, &search->limits, search->bounds);
     for (size_t i = 0; i < open->split_count; i++) {
         if (problem->exhaustive || !search_is_pruned(search, &search->bounds[i]))
             search->splits[kept++] = (struct open_split){i, search->bounds[i]};
-        else if (choose_split(search, open, i, choices))
-            search->result->pruned += split_choices_count(choices);
+        else
+            prune_split(search, open, i, choices);
     }
     if (!problem->exhaustive && kept > 0)
         qsort(search->splits, kept, sizeof search->splits[0], compare_splits);
@@ -118,11 +120,10 @@ static void open_splits(struct search *search, const struct open_frame *open, st
     size_t kept = order_splits(search, open, choices);
     for (size_t i = 0; i < kept; i++) {
         const struct open_split *split = &search->splits[i];
-        if (!choose_split(search, open, split->place, choices))
-            continue;
         if (search_is_pruned(search, &split->bound))
-            search->result->pruned += split_choices_count(choices);
-        else if (search_split_has_room(search->problem, choices))
+            prune_split(search, open, split->place, choices);
+        else if (choose_split(search, open, split->place, choices) &&
+                 search_split_has_room(search->problem, choices))
             search_open_split(search, open, split->place, choices);
     }
 }
@@ -132,27 +133,37 @@ static void set_pace(struct search *search, struct open_frame *open) {
     cost_pace_of(search->context, &layout, &open->pace);
 }
 
+/* Those that have room. */
+static void find_splits(const struct search *search, const struct search_space *space,
+                        struct open_frame *open) {
+    size_t count;
+    const struct expert_split *splits = frame_splits(space, open->frame, &count);
+    open->splits = search->with_room;
+    open->split_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (splits[i].ep * splits[i].etp >= open->frame->least_ranks)
+            search->with_room[open->split_count++] = splits[i];
+    open->split_leaves = open->frame->leaves / (int64_t)count;
+}
+
 static void open_frame(struct search *search, const struct search_space *space, unsigned offloads,
                        const struct frame *frame) {
     const struct search_problem *problem = search->problem;
     struct open_frame open = {.frame = frame, .offloads = offloads};
-    struct search_bound bound = {0};
     struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
-    open.splits = frame_splits(space, frame, &open.split_count);
+    find_splits(search, space, &open);
     if (!search_modes_asked(problem, frame, &open.modes))
         return;
     if (!problem->exhaustive) {
         if (!search_modes_with_room(problem, search->context, space, frame, &open.modes))
             return;
         set_pace(search, &open);
-        search_bound_modes(problem, search->context, &open);
-        search_bound_frame(problem, search->context, &open, &bound);
-        if (!search_is_pruned(search, &bound))
-            search_bound_closer(problem, search->context, &open, &bound);
+        if (!search_bound_modes(problem, search->context, &search->limits, &open)) {
+            search->result->pruned += frame->leaves;
+            return;
+        }
     }
-    if (search_is_pruned(search, &bound))
-        search->result->pruned += frame->leaves;
-    else if (choose_split(search, &open, 0, &choices))
+    if (choose_split(search, &open, 0, &choices))
         open_splits(search, &open, &choices);
 }
 
@@ -175,8 +186,12 @@ static void queue_frames(struct search *search, struct search_space *space, stru
     for (size_t i = 0; i < space->count; i++) {
         struct frame *frame = &space->frames[i];
         struct open_frame open = {.frame = frame};
-        if (i == 0 || !differ_in_micro_batch(frame, frame - 1))
-            has_room = search_frame_has_room(search->problem, space, frame);
+        if (i == 0 || !differ_in_micro_batch(frame, frame - 1)) {
+            has_room = search_frame_find_room(search->problem, space, frame);
+        } else {
+            frame->least_ranks = frame[-1].least_ranks;
+            frame->whole_ranks = frame[-1].whole_ranks;
+        }
         if (!has_room)
             continue;
         search_modes_asked(search->problem, frame, &open.modes);
@@ -191,7 +206,7 @@ static void queue_frames(struct search *search, struct search_space *space, stru
 static void search_queued(struct search *search, unsigned offloads, struct search_space *space) {
     struct search_queue queue;
     queue_frames(search, space, &queue);
-    while (queue.count > 0 && queue.items[0].seconds <= limit_seconds(search)) {
+    while (queue.count > 0 && queue.items[0].seconds <= search->limits.closed_form_seconds) {
         const struct frame *frame = &space->frames[search_queue_take(&queue).index];
         show_progress(search, space->count - queue.count, space->count);
         if (search_is_pruned(search, &frame->bound))
@@ -204,6 +219,7 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
 }
 
 static void search_frames(struct search *search, unsigned offloads, struct search_space *space) {
+    search->with_room = ARENA_ARRAY(search->arena, struct expert_split, space->most_splits);
     search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
     search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
     if (!search->problem->exhaustive) {
@@ -333,6 +349,7 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
     search.only_adds = cost_offload_only_adds(problem->cluster);
     pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, NULL);
     pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));
+    set_limits(&search);
     posed = search_pass(&search, search_usual_offloads(problem), error);
     if (posed && result->feasible == 0 && search_further_offloads(problem) != 0)
         posed = search_pass(&search, search_further_offloads(problem), error);

@@ -6,10 +6,6 @@
 
 static const struct search_bound NOTHING_FASTER = {HUGE_VAL, HUGE_VAL};
 
-static bool allows(const struct search_problem *problem, enum layout_key key, int64_t value) {
-    return layout_request_allows(&problem->request, key, value);
-}
-
 /* Overlap hides: as much of it as is allowed is fastest. */
 static struct layout_overlap most_overlap(const struct search_problem *problem) {
     const struct stack *stack = problem->training.stack;
@@ -17,9 +13,9 @@ static struct layout_overlap most_overlap(const struct search_problem *problem) 
     bool free_tp = request->keys[LAYOUT_OVERLAP_TP].count == 0;
     bool free_dp = request->keys[LAYOUT_OVERLAP_DP].count == 0;
     bool free_pp = request->keys[LAYOUT_OVERLAP_PP].count == 0;
-    return (struct layout_overlap){free_tp ? stack->overlap_tp : allows(problem, LAYOUT_OVERLAP_TP, 1),
-                                   free_dp ? stack->overlap_dp : allows(problem, LAYOUT_OVERLAP_DP, 1),
-                                   free_pp ? stack->overlap_pp : allows(problem, LAYOUT_OVERLAP_PP, 1)};
+    return (struct layout_overlap){free_tp ? stack->overlap_tp : search_allows(problem, LAYOUT_OVERLAP_TP, 1),
+                                   free_dp ? stack->overlap_dp : search_allows(problem, LAYOUT_OVERLAP_DP, 1),
+                                   free_pp ? stack->overlap_pp : search_allows(problem, LAYOUT_OVERLAP_PP, 1)};
 }
 
 /* What a bound is of: any experts, all splits of a row, or one of them. */
@@ -111,7 +107,7 @@ static void bound_orders(const struct search_problem *problem, struct cost_conte
     bool matters = order_matters(&layout);
     for (int order = 0; order < (matters ? ORDER_COUNT : 1); order++) {
         layout.order = (enum rank_order)order;
-        if (!matters || allows(problem, LAYOUT_ORDER, order))
+        if (!matters || search_allows(problem, LAYOUT_ORDER, order))
             bound_schedules(context, &layout, open, of, least);
     }
 }
@@ -134,9 +130,38 @@ static bool is_hidden(const struct search_problem *problem, struct cost_context 
            mode->streamed_seconds <= work.backward_input + work.backward_weight;
 }
 
+bool search_bound_exceeds(const struct search_bound *bound, const struct search_bound *limit) {
+    return bound->step_seconds > limit->step_seconds ||
+           bound->closed_form_seconds > limit->closed_form_seconds;
+}
+
+static void bound_mode(const struct search_problem *problem, struct cost_context *context,
+                       const struct open_frame *open, const struct search_mode *mode, enum experts experts,
+                       struct search_bound *least) {
+    struct layout layout = frame_layout(open->frame);
+    struct bound_of of = {experts, NULL, NULL, mode};
+    set_mode(problem, mode, &layout);
+    if (experts == EXPERTS_OF_ROW)
+        of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
+    bound_schedules(context, &layout, open, &of, least);
+}
+
+/* By any experts, which costs little, then by those that the splits have. */
+static bool is_slower(const struct search_problem *problem, struct cost_context *context,
+                      const struct open_frame *open, const struct search_mode *mode,
+                      const struct search_bound *limit) {
+    for (enum experts experts = EXPERTS_ANY; experts <= EXPERTS_OF_ROW; experts++) {
+        struct search_bound bound = NOTHING_FASTER;
+        bound_mode(problem, context, open, mode, experts, &bound);
+        if (search_bound_exceeds(&bound, limit))
+            return true;
+    }
+    return false;
+}
+
 /* Modes of one kind of sequence parallelism follow each other, each repeating more than the one before. */
-void search_bound_modes(const struct search_problem *problem, struct cost_context *context,
-                        struct open_frame *open) {
+bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        const struct search_bound *limit, struct open_frame *open) {
     struct search_modes *modes = &open->modes;
     bool done[2] = {false, false};
     size_t kept = 0;
@@ -145,32 +170,18 @@ void search_bound_modes(const struct search_problem *problem, struct cost_contex
         if (done[mode.sequence_parallel])
             continue;
         done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(problem, context, open, &mode);
-        modes->modes[kept++] = mode;
+        if (!is_slower(problem, context, open, &mode, limit))
+            modes->modes[kept++] = mode;
     }
     modes->count = kept;
+    return kept > 0;
 }
 
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct open_frame *open, struct search_bound *bound) {
-    struct layout layout = frame_layout(open->frame);
     *bound = NOTHING_FASTER;
-    for (size_t i = 0; i < open->modes.count; i++) {
-        struct bound_of of = {EXPERTS_ANY, NULL, NULL, &open->modes.modes[i]};
-        set_mode(problem, of.mode, &layout);
-        bound_schedules(context, &layout, open, &of, bound);
-    }
-}
-
-void search_bound_closer(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, struct search_bound *bound) {
-    struct layout layout = frame_layout(open->frame);
-    *bound = NOTHING_FASTER;
-    for (size_t i = 0; i < open->modes.count; i++) {
-        struct bound_of of = {EXPERTS_OF_ROW, NULL, NULL, &open->modes.modes[i]};
-        set_mode(problem, of.mode, &layout);
-        of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
-        bound_schedules(context, &layout, open, &of, bound);
-    }
+    for (size_t i = 0; i < open->modes.count; i++)
+        bound_mode(problem, context, open, &open->modes.modes[i], EXPERTS_ANY, bound);
 }
 
 /* The most that a frame's stages may do together for a micro-batch within a limit: a bound rises with it
@@ -219,11 +230,13 @@ static void bound_splits_of_mode(const struct search_problem *problem, struct co
     struct bound_of of = {EXPERTS_OF_SPLIT, cost_expert_row(context, layout, open->splits, open->split_count),
                           NULL, mode};
     struct mode_work work;
+    layout->zero = 0;
     mode_work_of(context, layout, open, &of, &work);
     for (size_t i = 0; i < open->split_count; i++) {
         of.split = &open->splits[i];
         layout->ep = of.split->ep;
         layout->etp = of.split->etp;
+        layout->zero = search_least_zero(open->frame, of.split);
         if (work_of_split(&work, of.split, order_matters(layout)) <= most)
             bound_orders(problem, context, layout, open, &of, &bounds[i]);
     }
@@ -248,8 +261,10 @@ void search_bound_variant(const struct search_problem *problem, struct cost_cont
     struct bound_of of = {EXPERTS_OF_SPLIT,
                           cost_expert_row(context, variant, open->splits, open->split_count),
                           &open->splits[split], NULL};
+    struct layout layout = *variant;
+    layout.zero = search_least_zero(open->frame, of.split);
     *bound = NOTHING_FASTER;
-    bound_orders(problem, context, variant, open, &of, bound);
+    bound_orders(problem, context, &layout, open, &of, bound);
 }
 
 /* Device-seconds of a sequence, of one micro-batch of so many on tp x cp devices; infinite where that is no
@@ -265,7 +280,7 @@ static double work_of_frame(const struct search_problem *problem, struct cost_co
     const struct layout layout = frame_layout(&frame);
     struct open_frame open = {.frame = &frame};
     struct search_bound bound;
-    if (!allows(problem, LAYOUT_TP, tp) || !allows(problem, LAYOUT_CP, cp) ||
+    if (!search_allows(problem, LAYOUT_TP, tp) || !search_allows(problem, LAYOUT_CP, cp) ||
         !layout_valid(&layout, problem->model, problem->training.sequence, sequences, NULL, 0) ||
         !search_modes_asked(problem, &frame, &open.modes))
         return HUGE_VAL;

@@ -10,23 +10,23 @@ struct open_frame {
     const struct frame *frame;
     const struct expert_split *splits;
     size_t split_count;
+    int64_t split_leaves;      /* of each, where they have as many each: dp x cp above 1 */
     struct search_modes modes; /* that it may have room for */
     struct cost_pace pace;
     unsigned offloads;
 };
 
-/* Leaves out modes that another is faster than, whatever the split: where activations that move out hide
- * behind the passes, no other recompute is. */
-void search_bound_modes(const struct search_problem *problem, struct cost_context *context,
-                        struct open_frame *open);
+bool search_bound_exceeds(const struct search_bound *bound, const struct search_bound *limit);
 
 /* Of all leaves of a frame in its modes; splits don't matter. */
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct open_frame *open, struct search_bound *bound);
 
-/* The same, closer but slower. */
-void search_bound_closer(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, struct search_bound *bound);
+/* Leaves out modes that no leaf in them is within the limit, whatever its split, and those that another is
+ * faster than: where activations that move out hide behind the passes, no other recompute is. False when none
+ * is left. */
+bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        const struct search_bound *limit, struct open_frame *open);
 
 /* Of each of its splits: as many bounds; of those that are above the limit in either of its times just some
  * that is.

@@ -4,11 +4,11 @@
 #include <string.h>
 
 void leaves_init(struct leaves *leaves, const struct search_problem *problem,
-                 const struct split_choices *choices) {
+                 const struct split_choices *choices, int64_t least_zero) {
+    leaves->least_zero = least_zero;
     leaves->problem = problem;
     leaves->choices = choices;
     leaves->count = 0;
-    leaves->schedule = SIZE_MAX;
 }
 
 void leaves_add(struct leaves *leaves, const struct layout *variant, bool partial, bool has_room) {
@@ -35,6 +35,7 @@ static const struct pipeline_work *work_of(struct leaves *leaves, struct cost_co
         for (size_t i = 0; i < choices->order_count; i++) {
             struct layout layout = leaves->layouts[index];
             layout.order = choices->orders[i];
+            layout.zero = leaves->least_zero;
             cost_least_work(context, &layout, &work[i]);
             layout.recompute_layers = 0;
             if (leaves->partial[index])
@@ -74,18 +75,24 @@ void leaves_bound(struct leaves *leaves, struct cost_context *context, const str
     bound_of(leaves, context, pace, index, order, true, bound);
 }
 
-void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload) {
+void leaves_choose_schedule(struct leaves *leaves, size_t schedule) {
     const struct split_choices *choices = leaves->choices;
     leaves->chunk_layers = choices->schedules[schedule].partials + 1;
-    for (size_t i = 0; schedule != leaves->schedule && i < STAGES_KEPT; i++)
+    for (size_t i = 0; i < STAGES_KEPT; i++)
         leaves->stages[i].known = false;
-    if (schedule != leaves->schedule)
-        memset(leaves->plain, 0, leaves->count * sizeof leaves->plain[0]);
-    leaves->schedule = schedule;
+    memset(leaves->plain, 0, leaves->count * sizeof leaves->plain[0]);
+    for (size_t i = 0; i < leaves->count; i++) {
+        leaves->layouts[i].schedule = choices->schedules[schedule].schedule;
+        leaves->layouts[i].vpp = choices->schedules[schedule].vpp;
+        if (leaves->partial[i])
+            leaves_limit(leaves, i, 1);
+    }
+}
+
+void leaves_choose(struct leaves *leaves, size_t sharding, enum offload offload) {
+    const struct split_choices *choices = leaves->choices;
     for (size_t i = 0; i < leaves->count; i++) {
         struct layout *layout = &leaves->layouts[i];
-        layout->schedule = choices->schedules[schedule].schedule;
-        layout->vpp = choices->schedules[schedule].vpp;
         layout->zero = choices->shardings[sharding].zero;
         layout->zero_group = choices->shardings[sharding].group;
         layout->offload = offload;

@@ -17,16 +17,17 @@ struct leaves {
     bool has_work[SPLIT_MAX_VARIANTS];
     struct search_bound plain[SPLIT_MAX_VARIANTS][ORDER_COUNT]; /* 0: not reckoned of the schedule yet */
     bool has_room[SPLIT_MAX_VARIANTS];
+    bool of_use[SPLIT_MAX_VARIANTS]; /* in the schedule that is chosen */
     bool partial[SPLIT_MAX_VARIANTS];       /* recompute of some layers, as many as leaves_limit says */
     struct stage_parts stages[STAGES_KEPT]; /* of the schedule that is chosen */
-    size_t schedule;
     size_t count;
+    int64_t least_zero;   /* the stage of all that have room for their weights, or 0 */
     int64_t chunk_layers; /* the most of any virtual stage, of the schedule that is chosen */
 };
 
-/* None yet. */
+/* None yet. `least_zero`: search_least_zero. */
 void leaves_init(struct leaves *leaves, const struct search_problem *problem,
-                 const struct split_choices *choices);
+                 const struct split_choices *choices, int64_t least_zero);
 
 /* Adds a variant of the split: its sequence parallelism and recompute, of some layers or not; `has_room`
  * false: only with its activations moved out. */
@@ -43,13 +44,14 @@ void leaves_limit(struct leaves *leaves, size_t index, int64_t layers);
  * with its memory; 0 where it never does. */
 int64_t leaves_fewest_layers(struct leaves *leaves, size_t index, int64_t most, struct memory_use *use);
 
-/* Sets the schedule, sharding and offload that the following calls are about. */
-void leaves_choose(struct leaves *leaves, size_t schedule, size_t sharding, enum offload offload);
+/* Sets the schedule that the following calls are about, then the sharding and offload. */
+void leaves_choose_schedule(struct leaves *leaves, size_t schedule);
+void leaves_choose(struct leaves *leaves, size_t sharding, enum offload offload);
 
 /* Bytes that are held against the device, without activations: no leaf of the choice needs less. */
 double leaves_least_bytes(const struct leaves *leaves);
 
-/* The same below, whatever is moved out. */
+/* The same below, whatever the sharding and whatever is moved out. */
 void leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
                         size_t index, size_t order, struct search_bound *bound);
 

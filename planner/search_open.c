@@ -128,21 +128,30 @@ static int64_t open_all_partials(struct search *search, const struct cost_pace *
     return fewest;
 }
 
+/* Whether a mode of the frame is left that is of use. */
+static bool has_mode(const struct open_frame *open, bool sequence_parallel) {
+    for (size_t i = 0; i < open->modes.count; i++)
+        if (open->modes.modes[i].sequence_parallel == sequence_parallel)
+            return true;
+    return false;
+}
+
 /* Variants that are of use, with their memory's parts reckoned. */
 static void make_leaves(struct search *search, const struct open_frame *open, size_t place,
                         const struct split_choices *choices, struct leaves *leaves) {
     struct layout variants[SPLIT_MAX_VARIANTS];
     size_t count = split_variants(choices, variants);
-    leaves_init(leaves, search->problem, choices);
+    leaves_init(leaves, search->problem, choices, search_least_zero(open->frame, &open->splits[place]));
     for (size_t i = 0; i < count; i++) {
         size_t recompute = i % choices->recompute_count;
         struct search_bound bound = {0};
         bool kept = (int)variants[i].recompute >= open->modes.least_recompute[variants[i].sequence_parallel];
         if (!kept && !open->modes.moves)
             continue;
-        if (!search->problem->exhaustive)
+        bool slower = !has_mode(open, variants[i].sequence_parallel);
+        if (!slower && !search->problem->exhaustive)
             search_bound_variant(search->problem, search->context, open, place, &variants[i], &bound);
-        if (search_is_pruned(search, &bound))
+        if (slower || search_is_pruned(search, &bound))
             search->result->pruned += split_recompute_count(choices, recompute);
         else
             leaves_add(leaves, &variants[i], choices->recomputes[recompute].partial, kept);
@@ -209,6 +218,37 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
     }
 }
 
+/* Whether a leaf is of use in the schedule that is chosen, whatever the sharding and what is moved out. */
+static bool is_of_use(const struct search *search, const struct cost_pace *pace, struct leaves *leaves,
+                      size_t leaf) {
+    for (size_t order = 0; order < leaves->choices->order_count; order++) {
+        struct search_bound bound;
+        leaves_plain_bound(leaves, search->context, pace, leaf, order, &bound);
+        if (!search_is_pruned(search, &bound))
+            return true;
+    }
+    return false;
+}
+
+/* Marks the leaves that are of use in a schedule. False when none is. */
+static bool mark_of_use(struct search *search, const struct cost_pace *pace, struct leaves *leaves,
+                        size_t schedule) {
+    const struct split_choices *choices = leaves->choices;
+    const int64_t partials = choices->schedules[schedule].partials;
+    bool any = false;
+    leaves_choose_schedule(leaves, schedule);
+    for (size_t leaf = 0; leaf < leaves->count; leaf++) {
+        bool of_use = search->problem->exhaustive || is_of_use(search, pace, leaves, leaf);
+        size_t offloads = leaves->partial[leaf] ? choices->keeping_count : choices->offload_count;
+        leaves->of_use[leaf] = of_use;
+        any = any || of_use;
+        if (!of_use)
+            prune(search, choices,
+                  (leaves->partial[leaf] ? partials : 1) * (int64_t)(offloads * choices->sharding_count));
+    }
+    return any;
+}
+
 /* The leaves of a schedule and sharding, from little moved out to much. `refused`: what has no room for its
  * weights, gradients and optimizer with a higher stage of ZeRO, bits 1 << enum offload. */
 static void open_leaves(struct search *search, const struct open_frame *open, struct leaves *leaves,
@@ -220,14 +260,15 @@ static void open_leaves(struct search *search, const struct open_frame *open, st
     for (size_t i = 0; i < choices->offload_count; i++) {
         if ((*refused & 1U << choices->offloads[i]) != 0)
             continue;
-        leaves_choose(leaves, schedule, sharding, choices->offloads[i]);
+        leaves_choose(leaves, sharding, choices->offloads[i]);
         if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes) {
             *refused |= 1U << choices->offloads[i];
             continue;
         }
         fits.first[0] = fits.first[1] = 1;
         for (size_t leaf = 0; leaf < leaves->count; leaf++)
-            open_variant(search, &open->pace, leaves, leaf, choices->schedules[schedule].partials, &fits);
+            if (leaves->of_use[leaf])
+                open_variant(search, &open->pace, leaves, leaf, choices->schedules[schedule].partials, &fits);
     }
 }
 
@@ -239,6 +280,8 @@ void search_open_split(struct search *search, const struct open_frame *open, siz
         return;
     for (size_t i = 0; i < choices->schedule_count; i++) {
         unsigned refused = 0;
+        if (!mark_of_use(search, &open->pace, &leaves, i))
+            continue;
         for (size_t j = choices->sharding_count; j-- > 0;) {
             open_leaves(search, open, &leaves, i, j, &refused);
             if (choices->shardings[j].group > 0) /* of two neither need take less for sure */

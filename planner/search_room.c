@@ -2,16 +2,22 @@
 
 #include "planner/memory_parts.h"
 
-static double least_static_bytes(const struct search_problem *problem, const struct layout *layout) {
+/* Whether there is room for weights, gradients and optimizer, where weights are known: memory_static_init. */
+static bool has_static_room(const struct search_problem *problem, struct memory_parts *parts) {
+    memory_sharding_init(parts);
+    return memory_parts_least_bytes(parts, problem->cluster, false) <= problem->cluster->device.memory_bytes;
+}
+
+static struct memory_parts static_parts(const struct search_problem *problem, const struct layout *layout) {
     struct memory_parts parts = {.model = problem->model, .training = &problem->training, .layout = layout};
     memory_static_init(&parts);
-    memory_sharding_init(&parts);
-    return memory_parts_least_bytes(&parts, problem->cluster, false);
+    return parts;
 }
 
 bool search_split_has_room(const struct search_problem *problem, const struct split_choices *choices) {
     const struct layout layout = split_thriftiest(choices);
-    return least_static_bytes(problem, &layout) <= problem->cluster->device.memory_bytes;
+    struct memory_parts parts = static_parts(problem, &layout);
+    return has_static_room(problem, &parts);
 }
 
 /* A layout that stands for all of a frame where it says what they need least. Experts' weights are least on
@@ -19,7 +25,8 @@ bool search_split_has_room(const struct search_problem *problem, const struct sp
  * ranks are ep. */
 static struct layout thriftiest(const struct search_space *space, const struct frame *frame) {
     struct layout layout = frame_layout(frame);
-    layout.ep = space->split_groups[frame->split_group].most_ranks;
+    const struct split_group *group = &space->split_groups[frame->split_group];
+    layout.ep = space->ranks[group->first_ranks + group->ranks_count - 1];
     layout.zero = frame->zero;
     layout.zero_group = frame->zero_group;
     layout.offload = (enum offload)frame->offload;
@@ -27,18 +34,54 @@ static struct layout thriftiest(const struct search_space *space, const struct f
     return layout;
 }
 
-bool search_frame_has_room(const struct search_problem *problem, const struct search_space *space,
-                           const struct frame *frame) {
-    const struct layout layout = thriftiest(space, frame);
-    return frame->zero < 0 || least_static_bytes(problem, &layout) <= problem->cluster->device.memory_bytes;
+/* More than there are. */
+static const int32_t NO_RANKS = INT32_MAX;
+
+/* The least ep x etp of a frame's with room for a ZeRO stage: more ranks hold fewer of the experts' weights
+ * each. `all`: the weights of a layout with ep and etp 1. */
+static int32_t least_ranks(const struct search_problem *problem, const struct search_space *space,
+                           const struct frame *frame, int64_t zero, const struct memory_parts *all) {
+    const struct split_group *group = &space->split_groups[frame->split_group];
+    const int64_t *ranks = &space->ranks[group->first_ranks];
+    struct layout layout = *all->layout;
+    struct memory_parts parts = *all;
+    size_t low = 0, high = group->ranks_count; /* those below low have no room, those from high on have */
+    parts.layout = &layout;
+    layout.zero = zero;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        layout.ep = ranks[middle];
+        for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+            parts.expert_parameters[kind] = all->expert_parameters[kind] / (double)ranks[middle];
+        if (has_static_room(problem, &parts))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return high < group->ranks_count ? (int32_t)ranks[high] : NO_RANKS;
 }
 
-static bool allows(const struct search_problem *problem, enum layout_key key, int64_t value) {
-    return layout_request_allows(&problem->request, key, value);
+bool search_frame_find_room(const struct search_problem *problem, const struct search_space *space,
+                            struct frame *frame) {
+    bool gathers = frame->zero == 3 && frame->pp == 1 && frame->zero_group == 0;
+    frame->least_ranks = frame->whole_ranks = 0;
+    if (frame->zero < 0)
+        return true;
+    struct layout layout = thriftiest(space, frame);
+    layout.ep = 1;
+    const struct memory_parts all = static_parts(problem, &layout);
+    frame->least_ranks = least_ranks(problem, space, frame, frame->zero, &all);
+    if (gathers && frame->least_ranks < NO_RANKS)
+        frame->whole_ranks = least_ranks(problem, space, frame, 2, &all);
+    return frame->least_ranks < NO_RANKS;
+}
+
+int64_t search_least_zero(const struct frame *frame, const struct expert_split *split) {
+    return split->ep * split->etp < frame->whole_ranks ? 3 : 0;
 }
 
 static bool next_mode(const struct search_problem *problem, int *recompute) {
-    while (*recompute < RECOMPUTE_COUNT && !allows(problem, LAYOUT_RECOMPUTE, *recompute))
+    while (*recompute < RECOMPUTE_COUNT && !search_allows(problem, LAYOUT_RECOMPUTE, *recompute))
         (*recompute)++;
     return *recompute < RECOMPUTE_COUNT;
 }
@@ -60,7 +103,7 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
     modes->moves = true;
     for (int value = 0; value < 2; value++) {
         int *recompute = &modes->least_recompute[value];
-        bool possible = (value == 0 || frame->tp > 1) && allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
+        bool possible = (value == 0 || frame->tp > 1) && search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
         *recompute = possible ? RECOMPUTE_NONE : RECOMPUTE_COUNT;
         if (next_mode(problem, recompute))
             add_mode(problem, value, *recompute, 0, 0, modes);

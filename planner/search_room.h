@@ -36,11 +36,14 @@ bool search_modes_with_room(const struct search_problem *problem, const struct c
 double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,
                                 const struct frame *frame);
 
-/* False when no leaf of the frame has room for its weights, gradients and optimizer alone, whatever the
- * micro-batch.
- */
-bool search_frame_has_room(const struct search_problem *problem, const struct search_space *space,
-                           const struct frame *frame);
+/* Finds which splits and ZeRO stages have room for a frame's weights, gradients and optimizer alone, whatever
+ * the micro-batch: least_ranks, whole_ranks. False when none has. */
+bool search_frame_find_room(const struct search_problem *problem, const struct search_space *space,
+                            struct frame *frame);
+
+/* 3 where no lower ZeRO stage of the split has room and weights are thus gathered for each micro-batch, else
+ * 0. */
+int64_t search_least_zero(const struct frame *frame, const struct expert_split *split);
 
 /* False when no leaf of the split has room for its weights, gradients and optimizer alone. */
 bool search_split_has_room(const struct search_problem *problem, const struct split_choices *choices);

@@ -118,19 +118,20 @@ static void consider_split(const struct search_problem *problem, unsigned offloa
     size_t count;
     if (!split_choices_make(problem, offloads, split, &choices))
         return;
-    leaves_init(&leaves, problem, &choices);
+    leaves_init(&leaves, problem, &choices, 0);
     count = split_variants(&choices, variants);
     for (size_t i = 0; i < count; i++)
         leaves_add(&leaves, &variants[i], choices.recomputes[i % choices.recompute_count].partial, true);
-    for (size_t i = 0; i < choices.offload_count; i++)
-        for (size_t j = 0; j < choices.schedule_count * choices.sharding_count; j++) {
-            leaves_choose(&leaves, j / choices.sharding_count, j % choices.sharding_count,
-                          choices.offloads[i]);
+    for (size_t i = 0; i < choices.schedule_count; i++) {
+        leaves_choose_schedule(&leaves, i);
+        for (size_t j = 0; j < choices.offload_count * choices.sharding_count; j++) {
+            leaves_choose(&leaves, j % choices.sharding_count, choices.offloads[j / choices.sharding_count]);
             if (nearest->found && leaves_least_bytes(&leaves) - problem->cluster->device.memory_bytes >
                                       excess(&nearest->memory))
                 continue;
             consider(&leaves, nearest);
         }
+    }
 }
 
 /* True when all leaves of the frame exceed their device by more than the nearest exceeds its own. */

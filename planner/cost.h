@@ -111,14 +111,15 @@ void cost_blend_work(struct pipeline_work *work, const struct pipeline_work *oth
  * micro-batch. */
 struct cost_pace {
     int64_t stages, micro_batches;
+    double most_layers; /* of the kind that counts: however they are dealt out, a stage has so many */
     double straggler_factor, fixed_seconds;
 };
 void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace);
 
 /* Seconds that no step with so much work takes less of, by whatever schedule: a pipeline's busiest device is
- * at least as busy as the average of all, so a step takes micro-batches x work / pp, and what it costs in any
- * case. */
-double cost_bound(const struct cost_pace *pace, const struct pipeline_work *work);
+ * at least as busy as the average of all, and as whole layers make it, so a step takes micro-batches x that,
+ * and what it costs in any case. */
+double cost_bound(const struct cost_pace *pace, enum schedule schedule, const struct pipeline_work *work);
 
 /* The same with the bubble of a schedule and vpp. The step by closed form takes no less, but by
  * simulation it may (pipeline.h). */

@@ -4,6 +4,12 @@
 #include <math.h>
 
 #include "planner/cost_parts.h"
+#include "planner/least.h"
+
+/* Layers with experts, where there are any: the others are few. */
+static enum block kind_that_counts(const struct cost_context *context) {
+    return context->experts_before[context->model->layers] > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
+}
 
 /* `sharded`: what ZeRO-3 sends for each micro-batch; NULL: nothing. */
 static void add_block(const struct cost_context *context, const struct layout *layout, enum block block,
@@ -16,6 +22,8 @@ static void add_block(const struct cost_context *context, const struct layout *l
     work->forward += count * pass.forward;
     work->backward_input += count * pass.backward_input;
     work->backward_weight += count * pass.backward_weight;
+    if (block == kind_that_counts(context))
+        work->layer_seconds = pass.forward + pass.backward_input + pass.backward_weight;
 }
 
 static void reckon_but_experts(const struct cost_context *context, const struct layout *layout,
@@ -32,20 +40,21 @@ static void reckon_but_experts(const struct cost_context *context, const struct 
 static void work_but_experts(const struct cost_context *context, const struct layout *layout,
                              struct base_part *base, const struct communication_state *sharded,
                              struct pipeline_work *work) {
+    /* No less than without any is needed where some layers are recomputed. */
+    const enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
     struct layout other = *layout;
     if (layout->schedule == SCHEDULE_DUALPIPE || sharded != NULL) {
         reckon_but_experts(context, layout, &base->layer, sharded, work);
         return;
     }
-    other.schedule = SCHEDULE_1F1B;
-    other.recompute_layers = 0;
-    for (int mode = 0; !base->has_work && mode < RECOMPUTE_COUNT; mode++) {
-        other.recompute = (enum recompute)mode;
+    if (!base->has_but_experts[mode]) {
+        other.schedule = SCHEDULE_1F1B;
+        other.recompute = mode;
+        other.recompute_layers = 0;
         reckon_but_experts(context, &other, &base->layer, NULL, &base->but_experts[mode]);
+        base->has_but_experts[mode] = true;
     }
-    base->has_work = true;
-    /* No less than without any is needed where some layers are recomputed. */
-    *work = base->but_experts[layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute];
+    *work = base->but_experts[mode];
 }
 
 static void add_experts(const struct cost_context *context, const struct layout *layout, int64_t ep,
@@ -162,6 +171,7 @@ double cost_recomputed_share(const struct cost_context *context, double share) {
     return recomputed / (layers + further);
 }
 
+/* Which of a device's layers are recomputed isn't known here: one of them takes no less than without. */
 void cost_blend_work(struct pipeline_work *work, const struct pipeline_work *other, double share) {
     work->forward += share * (other->forward - work->forward);
     work->backward_input += share * (other->backward_input - work->backward_input);
@@ -169,7 +179,10 @@ void cost_blend_work(struct pipeline_work *work, const struct pipeline_work *oth
 }
 
 void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace) {
+    const int64_t experts = context->experts_before[context->model->layers];
+    const int64_t layers = experts > 0 ? experts : context->model->layers;
     *pace = (struct cost_pace){.stages = layout->pp,
+                               .most_layers = (double)((layers + layout->pp - 1) / layout->pp),
                                .micro_batches = layout_micro_batches(layout, context->training.global_batch),
                                .straggler_factor = cost_straggler_factor(context, layout),
                                .fixed_seconds = context->training.stack->step_seconds};
@@ -179,12 +192,20 @@ static double step_of(const struct cost_pace *pace, double pipeline_seconds) {
     return pipeline_seconds * pace->straggler_factor + pace->fixed_seconds;
 }
 
-double cost_bound(const struct cost_pace *pace, const struct pipeline_work *work) {
+/* What some device does at least for a micro-batch. Under DualPipe it has halves of two stages. */
+static double busiest(const struct cost_pace *pace, enum schedule schedule,
+                      const struct pipeline_work *work) {
     double all = work->forward + work->backward_input + work->backward_weight;
-    return step_of(pace, (double)pace->micro_batches * all / (double)pace->stages);
+    double layers = schedule == SCHEDULE_DUALPIPE ? 0 : pace->most_layers * work->layer_seconds;
+    return larger(all / (double)pace->stages, layers);
+}
+
+double cost_bound(const struct cost_pace *pace, enum schedule schedule, const struct pipeline_work *work) {
+    return step_of(pace, (double)pace->micro_batches * busiest(pace, schedule, work));
 }
 
 double cost_bound_closed_form(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
                               const struct pipeline_work *work) {
-    return step_of(pace, pipeline_least_seconds(schedule, pace->stages, vpp, pace->micro_batches, work));
+    return step_of(pace, pipeline_least_seconds(schedule, pace->stages, vpp, pace->micro_batches, work,
+                                                busiest(pace, schedule, work)));
 }

@@ -33,8 +33,8 @@ struct layer_part {
  * than DualPipe. */
 struct base_part {
     struct layer_part layer;
-    bool has_work; /* the next is reckoned */
     struct pipeline_work but_experts[RECOMPUTE_COUNT];
+    bool has_but_experts[RECOMPUTE_COUNT]; /* where it is reckoned */
     /* What all do whatever ep and etp are, where it is reckoned. */
     struct pipeline_work any_experts[RECOMPUTE_COUNT];
     bool has_any_experts[RECOMPUTE_COUNT];

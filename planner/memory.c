@@ -120,15 +120,19 @@ static double pass_kept(const struct memory_parts *parts, const struct stage_par
     return kept;
 }
 
+/* An exchange that hides behind another micro-batch's compute needs one more on its way (Megatron-LM,
+ * schedules.py). Without a pipeline one comes as the other goes, layer by layer. */
+static bool has_extra_pass(const struct memory_parts *parts) {
+    return parts->training->routing.overlap && parts->model->experts.count > 0 && parts->layout->pp > 1;
+}
+
 /* Activations of all passes in flight. `pass`: of one pass of the stage's first chunk. */
 static double stage_kept(const struct memory_parts *parts, const struct stage_parts *known, double pass) {
     double kept = ends_kept(parts, known->embedding_passes, known->sending_passes);
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
         kept += known->passes[kind] * parts->activations[kind].kept +
                 known->recomputed_passes[kind] * parts->activations[kind].checkpoint;
-    /* An exchange that hides behind another micro-batch's compute needs one more on its way (Megatron-LM,
-     * schedules.py). Without a pipeline one comes as the other goes, layer by layer. */
-    if (parts->training->routing.overlap && parts->model->experts.count > 0 && parts->layout->pp > 1)
+    if (has_extra_pass(parts))
         kept += pass;
     return kept;
 }
@@ -396,7 +400,7 @@ double memory_parts_layer_bytes(const struct memory_parts *parts) {
     }
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
         freed = fmax(freed, parts->activations[kind].whole - parts->activations[kind].checkpoint);
-    most += 1; /* exchanges hidden behind another micro-batch */
+    most += has_extra_pass(parts);
     return (double)most * freed * (1 + FRAGMENTATION) * (1 + MARGIN);
 }
 

@@ -106,23 +106,23 @@ void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time 
 }
 
 /* The busiest device is at least as busy as the average, and what it does not do is done by the others: where
- * the closed form is  m b + (W - b) / v  for the busiest device's b of all work W, it rises with b, so b = W
- * / p makes it least. Of zero bubble's bubble the part is taken that no deferred weight gradient fills: the
- * others' forward passes; the busiest device's own is at most b. */
+ * the closed form is  m b + (W - b) / v  for the busiest device's b of all work W, it rises with b, so the
+ * least that is known of b makes it least. Of zero bubble's bubble the part is taken that no deferred weight
+ * gradient fills: the others' forward passes; the busiest device's own is at most b. */
 double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
-                              const struct pipeline_work *work) {
+                              const struct pipeline_work *work, double busiest) {
     double all = work->forward + work->backward_input + work->backward_weight;
-    double average = all / (double)stages, busy = (double)micro_batches * average;
+    double busy = (double)micro_batches * busiest;
     if (stages == 1)
         return busy;
     switch (schedule) {
     case SCHEDULE_1F1B:
     case SCHEDULE_GPIPE:
-        return busy + all - average;
+        return busy + all - busiest;
     case SCHEDULE_INTERLEAVED:
-        return busy + (all - average) / (double)chunks;
+        return busy + (all - busiest) / (double)chunks;
     case SCHEDULE_ZB_1P:
-        return busy + fmax(0, work->forward - average);
+        return busy + fmax(0, work->forward - busiest);
     case SCHEDULE_ZB_2P:
     case SCHEDULE_DUALPIPE:
     case SCHEDULE_COUNT:

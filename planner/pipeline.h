@@ -49,11 +49,13 @@ void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time 
 /* What all stages together do for a micro-batch. */
 struct pipeline_work {
     double forward, backward_input, backward_weight;
+    double layer_seconds; /* of a layer of the kind that counts, all passes; 0: not known */
 };
 
-/* Seconds that no pipeline takes less of by its closed form, however `work` is dealt to the stages. */
+/* Seconds that no pipeline takes less of by its closed form, however `work` is dealt to the stages, where one
+ * of them does at least `busiest` of it, the average or more. */
 double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
-                              const struct pipeline_work *work);
+                              const struct pipeline_work *work, double busiest);
 
 /* Working space of simulations, for one after the other; it grows with the longest. */
 struct pipeline_room {

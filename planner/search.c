@@ -155,9 +155,13 @@ static void open_frame(struct search *search, const struct search_space *space, 
     if (!search_modes_asked(problem, frame, &open.modes))
         return;
     if (!problem->exhaustive) {
+        set_pace(search, &open);
+        if (!search_drop_modes(problem, search->context, &search->limits, &open)) {
+            search->result->pruned += frame->leaves;
+            return;
+        }
         if (!search_modes_with_room(problem, search->context, space, frame, &open.modes))
             return;
-        set_pace(search, &open);
         if (!search_bound_modes(problem, search->context, &search->limits, &open)) {
             search->result->pruned += frame->leaves;
             return;

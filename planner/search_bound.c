@@ -15,7 +15,8 @@ static struct layout_overlap most_overlap(const struct search_problem *problem) 
     bool free_pp = request->keys[LAYOUT_OVERLAP_PP].count == 0;
     return (struct layout_overlap){free_tp ? stack->overlap_tp : search_allows(problem, LAYOUT_OVERLAP_TP, 1),
                                    free_dp ? stack->overlap_dp : search_allows(problem, LAYOUT_OVERLAP_DP, 1),
-                                   free_pp ? stack->overlap_pp : search_allows(problem, LAYOUT_OVERLAP_PP, 1)};
+                                   free_pp ? stack->overlap_pp
+                                           : search_allows(problem, LAYOUT_OVERLAP_PP, 1)};
 }
 
 /* What a bound is of: any experts, all splits of a row, or one of them. */
@@ -55,7 +56,7 @@ static void least_work(struct cost_context *context, const struct layout *layout
 
 static void keep_least(struct search_bound *least, const struct cost_pace *pace, enum schedule schedule,
                        int64_t vpp, const struct pipeline_work *work) {
-    least->step_seconds = smaller(least->step_seconds, cost_bound(pace, work));
+    least->step_seconds = smaller(least->step_seconds, cost_bound(pace, schedule, work));
     least->closed_form_seconds =
         smaller(least->closed_form_seconds, cost_bound_closed_form(pace, schedule, vpp, work));
 }
@@ -146,17 +147,25 @@ static void bound_mode(const struct search_problem *problem, struct cost_context
     bound_schedules(context, &layout, open, &of, least);
 }
 
-/* By any experts, which costs little, then by those that the splits have. */
 static bool is_slower(const struct search_problem *problem, struct cost_context *context,
-                      const struct open_frame *open, const struct search_mode *mode,
+                      const struct open_frame *open, const struct search_mode *mode, enum experts experts,
                       const struct search_bound *limit) {
-    for (enum experts experts = EXPERTS_ANY; experts <= EXPERTS_OF_ROW; experts++) {
-        struct search_bound bound = NOTHING_FASTER;
-        bound_mode(problem, context, open, mode, experts, &bound);
-        if (search_bound_exceeds(&bound, limit))
-            return true;
+    struct search_bound bound = NOTHING_FASTER;
+    bound_mode(problem, context, open, mode, experts, &bound);
+    return search_bound_exceeds(&bound, limit);
+}
+
+bool search_drop_modes(const struct search_problem *problem, struct cost_context *context,
+                       const struct search_bound *limit, struct open_frame *open) {
+    struct search_modes *modes = &open->modes;
+    size_t kept = 0;
+    for (size_t i = 0; i < modes->count; i++) {
+        const struct search_mode mode = modes->modes[i];
+        if (!is_slower(problem, context, open, &mode, EXPERTS_ANY, limit))
+            modes->modes[kept++] = mode;
     }
-    return false;
+    modes->count = kept;
+    return kept > 0;
 }
 
 /* Modes of one kind of sequence parallelism follow each other, each repeating more than the one before. */
@@ -170,7 +179,8 @@ bool search_bound_modes(const struct search_problem *problem, struct cost_contex
         if (done[mode.sequence_parallel])
             continue;
         done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(problem, context, open, &mode);
-        if (!is_slower(problem, context, open, &mode, limit))
+        if (!is_slower(problem, context, open, &mode, EXPERTS_ANY, limit) &&
+            !is_slower(problem, context, open, &mode, EXPERTS_OF_ROW, limit))
             modes->modes[kept++] = mode;
     }
     modes->count = kept;

@@ -22,7 +22,11 @@ bool search_bound_exceeds(const struct search_bound *bound, const struct search_
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct open_frame *open, struct search_bound *bound);
 
-/* Leaves out modes that no leaf in them is within the limit, whatever its split, and those that another is
+/* Leaves out modes that are above the limit whatever the experts. False when none is left. */
+bool search_drop_modes(const struct search_problem *problem, struct cost_context *context,
+                       const struct search_bound *limit, struct open_frame *open);
+
+/* The same by the experts that its splits have, and those that another is
  * faster than: where activations that move out hide behind the passes, no other recompute is. False when none
  * is left. */
 bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,

@@ -1,7 +1,5 @@
 #include "planner/search_choices.h"
 
-
-
 /* Where a key is free its choices are all that make a difference; where it is given, all that were given. */
 static bool is_given(const struct search_problem *problem, enum layout_key key) {
     return problem->request.keys[key].count > 0;
@@ -147,8 +145,8 @@ static void make_overlaps(const struct search_problem *problem, struct split_cho
         for (int i = 0; i < 3; i++) {
             enum layout_key key = (enum layout_key)(LAYOUT_OVERLAP_TP + i);
             int64_t value = flags >> i & 1;
-            allowed = allowed &&
-                      (is_given(problem, key) ? search_allows(problem, key, value) : value == (int64_t)defaults[i]);
+            allowed = allowed && (is_given(problem, key) ? search_allows(problem, key, value)
+                                                         : value == (int64_t)defaults[i]);
         }
         if (allowed)
             choices->overlaps[choices->overlap_count++] =
@@ -177,7 +175,8 @@ static void make_recomputes(const struct search_problem *problem, struct split_c
             add_recompute(problem, RECOMPUTE_FULL, 1, choices);
             choices->recomputes[choices->recompute_count - 1].partial = true;
         }
-        if (search_allows(problem, LAYOUT_RECOMPUTE, mode) && search_allows(problem, LAYOUT_RECOMPUTE_LAYERS, 0))
+        if (search_allows(problem, LAYOUT_RECOMPUTE, mode) &&
+            search_allows(problem, LAYOUT_RECOMPUTE_LAYERS, 0))
             add_recompute(problem, (enum recompute)mode, 0, choices);
     }
     for (size_t i = 0; i < problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count; i++)
@@ -235,7 +234,7 @@ static void make_others(const struct search_problem *problem, unsigned offloads,
 }
 
 void split_choices_others(const struct search_problem *problem, unsigned offloads,
-                                   struct split_choices *choices) {
+                          struct split_choices *choices) {
     make_shardings(problem, choices);
     make_sequence_parallel(problem, choices);
     make_overlaps(problem, choices);
@@ -298,4 +297,3 @@ size_t split_variants(const struct split_choices *choices, struct layout *varian
         }
     return count;
 }
-

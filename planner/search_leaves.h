@@ -17,7 +17,7 @@ struct leaves {
     bool has_work[SPLIT_MAX_VARIANTS];
     struct search_bound plain[SPLIT_MAX_VARIANTS][ORDER_COUNT]; /* 0: not reckoned of the schedule yet */
     bool has_room[SPLIT_MAX_VARIANTS];
-    bool of_use[SPLIT_MAX_VARIANTS]; /* in the schedule that is chosen */
+    bool of_use[SPLIT_MAX_VARIANTS];        /* in the schedule that is chosen */
     bool partial[SPLIT_MAX_VARIANTS];       /* recompute of some layers, as many as leaves_limit says */
     struct stage_parts stages[STAGES_KEPT]; /* of the schedule that is chosen */
     size_t count;

@@ -18,7 +18,8 @@ struct search {
     struct search_pool contenders, distinct;
     struct search_bound limits; /* times above which a layout is of no use */
     struct search_result *result;
-    struct expert_split *with_room; /* of the frame that is open; as many as any frame has, as of the next two */
+    struct expert_split
+        *with_room; /* of the frame that is open; as many as any frame has, as of the next two */
     struct open_split *splits;
     struct search_bound *bounds;
     bool only_adds; /* cost_offload_only_adds */

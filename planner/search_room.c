@@ -103,7 +103,8 @@ bool search_modes_asked(const struct search_problem *problem, const struct frame
     modes->moves = true;
     for (int value = 0; value < 2; value++) {
         int *recompute = &modes->least_recompute[value];
-        bool possible = (value == 0 || frame->tp > 1) && search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
+        bool possible =
+            (value == 0 || frame->tp > 1) && search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
         *recompute = possible ? RECOMPUTE_NONE : RECOMPUTE_COUNT;
         if (next_mode(problem, recompute))
             add_mode(problem, value, *recompute, 0, 0, modes);

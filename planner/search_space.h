@@ -47,7 +47,7 @@ struct frame {
 
 /* Splits that the frames of one pp have in common: they deal the same number of ranks. */
 struct split_group {
-    size_t first, count; /* in the space's expert_splits */
+    size_t first, count;             /* in the space's expert_splits */
     size_t first_ranks, ranks_count; /* in the space's ranks: what ep x etp may be, rising */
 };
 
@@ -61,7 +61,6 @@ struct search_space {
     int64_t layouts;    /* leaves of all frames */
 };
 
-
 /* All frames of the problem that have leaves. `offloads`: a bit 1 << enum offload of each that is tried where
  * the request leaves that free. What balances the stages is kept in the context. */
 void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
@@ -73,8 +72,5 @@ const struct expert_split *frame_splits(const struct search_space *space, const 
                                         size_t *count);
 struct layout frame_split(const struct frame *frame, const struct expert_split *experts);
 struct layout frame_layout(const struct frame *frame); /* ep and etp 1 */
-
-
-
 
 #endif

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "planner/memory.h"
+#include "planner/memory_parts.h"
 
 /* Gradients are reduced in pieces as they come, parameters gathered likewise: Megatron-Core's bucket of 40 M
  * parameters, or of a million for each rank where that is more, so that latency doesn't rule
@@ -131,9 +131,11 @@ void communication_state_of(const struct communication_problem *problem, struct 
     communication_groups_of(layout, &groups);
     *state = (struct communication_state){0};
     struct stage_parameters longest = {0}, before = {-1, -1};
+    struct memory_parts parts;
+    memory_parameters_init(problem->model, layout, &parts);
     for (int64_t stage = 0; stage < layout->pp; stage++) {
         struct stage_parameters parameters;
-        memory_stage_parameters(problem->model, layout, stage, &parameters);
+        memory_parameters_of(&parts, stage, &parameters);
         if (parameters.dense == before.dense && parameters.expert == before.expert)
             continue;
         before = parameters;

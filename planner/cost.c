@@ -34,46 +34,88 @@ struct block_passes {
     struct pass_cost usual[BLOCK_COUNT], recomputed[BLOCK_COUNT];
 };
 
+/* Of those that the model has. */
 static void passes_of(const struct cost_context *context, const struct layout *layout,
-                      const struct layer_part *layer, const struct state_part *state,
+                      const struct block_cost *const blocks[BLOCK_COUNT], const struct state_part *state,
                       const struct offload_part *offload, struct pass_cost *passes) {
     bool sharded = cost_fully_sharded(context, layout) && !offload->broadcast;
     for (int block = 0; block < BLOCK_COUNT; block++) {
-        passes[block] = cost_block_pass(context, layout, (enum block)block, &layer->blocks[block]);
+        struct pass_cost *pass = &passes[block];
+        *pass = (struct pass_cost){0};
+        if (context->blocks[block] <= 0)
+            continue;
+        *pass = cost_block_pass(context, layout, (enum block)block, blocks[block]);
         if (sharded)
-            cost_add_sharding(context, layout, &state->state, (enum block)block, &passes[block]);
-        cost_add_streaming(layout, offload->forward[block], offload->backward[block], &passes[block]);
+            cost_add_sharding(context, layout, &state->state, (enum block)block, pass);
+        if (layout->offload != OFFLOAD_NONE)
+            cost_add_streaming(layout, offload->forward[block], offload->backward[block], pass);
     }
 }
 
-static void block_passes(const struct cost_context *context, const struct layout *layout,
-                         const struct layer_part *layer, const struct state_part *state,
-                         const struct offload_part *offload, struct block_passes *passes) {
+static void block_passes(struct cost_context *context, const struct layout *layout,
+                         const struct state_part *state, const struct offload_part *offload,
+                         struct block_passes *passes) {
+    const struct base_part *base = cost_base_part(context, layout);
+    const struct block_cost *blocks[BLOCK_COUNT];
+    struct block_cost experts;
     struct layout all = *layout;
     struct offload_part offload_all;
-    passes_of(context, layout, layer, state, offload, passes->usual);
+    for (int block = 0; block < BLOCK_COUNT; block++)
+        blocks[block] = &base->layer.blocks[block];
+    if (context->model->experts.count > 0) {
+        struct routed_cost routed = cost_routed_experts(context, layout);
+        experts = *blocks[BLOCK_EXPERTS];
+        cost_add_routed_experts(&experts, &routed);
+        blocks[BLOCK_EXPERTS] = &experts;
+    }
+    passes_of(context, layout, blocks, state, offload, passes->usual);
     if (layout->recompute_layers == 0)
         return;
     all.recompute_layers = 0;
     cost_offload_reckon(context, &all, state, &offload_all, NULL);
-    passes_of(context, &all, layer, state, &offload_all, passes->recomputed);
+    passes_of(context, &all, blocks, state, &offload_all, passes->recomputed);
 }
 
-/* The layers of virtual stage `index`. */
-static void add_layers(const struct cost_context *context, const struct layout *layout,
-                       const struct stage_layers *stages, const struct block_passes *passes, int64_t index,
-                       struct pass_cost *pass) {
-    int64_t dense = 0, experts = 0;
+/* What a virtual stage, or a device, has of the model: layers as most are, and those recomputed; its ends. */
+struct stage_share {
+    int64_t dense, experts, recomputed_dense, recomputed_experts, chunks;
+    bool first, last;
+};
+
+static struct stage_share share_of_stage(const struct cost_context *context, const struct layout *layout,
+                                         const struct stage_layers *stages, int64_t index) {
+    struct stage_share share = {.dense = stages->dense[index],
+                                .experts = stages->experts[index],
+                                .chunks = 1,
+                                .first = index == 0,
+                                .last = index == layout->pp * layout->vpp - 1};
     if (layout->recompute_layers > 0) {
         int64_t first = layout_layers_before(layout, context->model, index);
         int64_t limited = layout_recomputed_layers(layout, context->model, index);
-        experts = context->experts_before[first + limited] - context->experts_before[first];
-        dense = limited - experts;
-        add_pass(pass, &passes->recomputed[BLOCK_DENSE], (double)dense);
-        add_pass(pass, &passes->recomputed[BLOCK_EXPERTS], (double)experts);
+        share.recomputed_experts = context->experts_before[first + limited] - context->experts_before[first];
+        share.recomputed_dense = limited - share.recomputed_experts;
+        share.experts -= share.recomputed_experts;
+        share.dense -= share.recomputed_dense;
     }
-    add_pass(pass, &passes->usual[BLOCK_DENSE], (double)(stages->dense[index] - dense));
-    add_pass(pass, &passes->usual[BLOCK_EXPERTS], (double)(stages->experts[index] - experts));
+    return share;
+}
+
+/* Of all its chunks; without the mirrored stage of DualPipe. */
+static struct stage_share share_of_device(const struct cost_context *context, const struct layout *layout,
+                                          const struct stage_layers *stages, int64_t device) {
+    struct stage_share sum = {.dense = stages->device_dense[device],
+                              .experts = stages->device_experts[device],
+                              .chunks = layout->vpp,
+                              .first = device == 0,
+                              .last = device == layout->pp - 1};
+    for (int64_t chunk = 0; layout->recompute_layers > 0 && chunk < layout->vpp; chunk++) {
+        struct stage_share share = share_of_stage(context, layout, stages, chunk * layout->pp + device);
+        sum.recomputed_dense += share.recomputed_dense;
+        sum.recomputed_experts += share.recomputed_experts;
+    }
+    sum.dense -= sum.recomputed_dense;
+    sum.experts -= sum.recomputed_experts;
+    return sum;
 }
 
 /* Interleaving leaves slack to send in. */
@@ -81,16 +123,20 @@ static bool hops_hidden(const struct layout *layout) {
     return layout->overlap.pp && layout->vpp > 1;
 }
 
-/* All that virtual stage `index` does for a micro-batch. */
-static struct pass_cost stage_pass(const struct cost_context *context, const struct layout *layout,
-                                   const struct stage_layers *stages, const struct block_passes *passes,
-                                   int64_t index) {
+/* All that it takes for a micro-batch. */
+static struct pass_cost share_pass(const struct cost_context *context, const struct layout *layout,
+                                   const struct block_passes *passes, const struct stage_share *share) {
     const struct pass_cost *usual = passes->usual;
     struct pass_cost pass = {0};
-    add_layers(context, layout, stages, passes, index, &pass);
-    if (index == 0)
+    if (layout->recompute_layers > 0) {
+        add_pass(&pass, &passes->recomputed[BLOCK_DENSE], (double)share->recomputed_dense);
+        add_pass(&pass, &passes->recomputed[BLOCK_EXPERTS], (double)share->recomputed_experts);
+    }
+    add_pass(&pass, &usual[BLOCK_DENSE], (double)share->dense);
+    add_pass(&pass, &usual[BLOCK_EXPERTS], (double)share->experts);
+    if (share->first)
         add_pass(&pass, &usual[BLOCK_EMBEDDING], 1);
-    if (index == layout->pp * layout->vpp - 1) {
+    if (share->last) {
         double further = (double)context->model->mtp_layers;
         enum block kind = context->model->experts.count > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
         add_pass(&pass, &usual[BLOCK_HEAD], 1 + further);
@@ -98,7 +144,7 @@ static struct pass_cost stage_pass(const struct cost_context *context, const str
         add_pass(&pass, &usual[BLOCK_MTP_JOIN], further);
     }
     if (layout->pp > 1 && !hops_hidden(layout)) {
-        double host = context->training.stack->hop_seconds;
+        double host = context->training.stack->hop_seconds * (double)share->chunks;
         pass.forward += host;
         pass.backward_input += host;
         pass.pp = 2 * host;
@@ -106,23 +152,18 @@ static struct pass_cost stage_pass(const struct cost_context *context, const str
     return pass;
 }
 
-/* A device's share of all its chunks, and of the mirrored stage under DualPipe. */
 static struct pass_cost device_pass(const struct cost_context *context, const struct layout *layout,
                                     const struct stage_layers *stages, const struct block_passes *passes,
                                     int64_t device) {
-    struct pass_cost sum = {0};
-    for (int64_t chunk = 0; chunk < layout->vpp; chunk++) {
-        struct pass_cost pass = stage_pass(context, layout, stages, passes, chunk * layout->pp + device);
-        add_pass(&sum, &pass, 1);
-    }
-    if (layout->schedule == SCHEDULE_DUALPIPE) {
-        struct pass_cost both = {0},
-                         mirrored = stage_pass(context, layout, stages, passes, layout->pp - 1 - device);
-        add_pass(&both, &sum, 0.5);
-        add_pass(&both, &mirrored, 0.5);
-        return both;
-    }
-    return sum;
+    struct stage_share share = share_of_device(context, layout, stages, device);
+    struct pass_cost own = share_pass(context, layout, passes, &share), both = {0};
+    if (layout->schedule != SCHEDULE_DUALPIPE)
+        return own;
+    share = share_of_device(context, layout, stages, layout->pp - 1 - device);
+    struct pass_cost mirrored = share_pass(context, layout, passes, &share);
+    add_pass(&both, &own, 0.5);
+    add_pass(&both, &mirrored, 0.5);
+    return both;
 }
 
 /* Seconds that gradients and parameters add to the step. They hide behind the last micro-batch's backward and
@@ -151,35 +192,45 @@ static double data_parallel(const struct cost_context *context, const struct lay
            communication_exposed(state->gather, forward, share) + state->tied;
 }
 
-/* Whether a virtual stage, neither the first nor the last, does the same as the one before it. */
-static bool is_as_before(const struct layout *layout, const struct stage_layers *stages, int64_t index,
-                         int64_t count) {
-    return index > 1 && index < count - 1 && layout->recompute_layers == 0 &&
-           stages->dense[index] == stages->dense[index - 1] &&
-           stages->experts[index] == stages->experts[index - 1];
+static bool is_alike(const struct stage_share *a, const struct stage_share *b) {
+    return a->dense == b->dense && a->experts == b->experts && a->recomputed_dense == b->recomputed_dense &&
+           a->recomputed_experts == b->recomputed_experts && a->first == b->first && a->last == b->last;
 }
 
-static void lay_out_pipeline(struct cost_context *context, const struct layout *layout,
-                             const struct stage_layers *stages, const struct block_passes *passes,
-                             struct pipeline *pipeline) {
-    const int64_t count = layout->pp * layout->vpp;
+/* By virtual stage. */
+static void lay_out_stages(struct cost_context *context, const struct layout *layout,
+                           const struct stage_layers *stages, const struct block_passes *passes,
+                           struct pipeline *pipeline) {
+    struct stage_share before = {.chunks = 0};
     struct pass_cost pass;
-    for (int64_t i = 0; i < count; i++) {
-        if (!is_as_before(layout, stages, i, count))
-            pass = stage_pass(context, layout, stages, passes, i);
+    for (int64_t i = 0; i < layout->pp * layout->vpp; i++) {
+        struct stage_share share = share_of_stage(context, layout, stages, i);
+        if (i == 0 || !is_alike(&share, &before))
+            pass = share_pass(context, layout, passes, &share);
+        before = share;
         context->forward[i] = pass.forward;
         context->backward_input[i] = pass.backward_input;
         context->backward_weight[i] = pass.backward_weight;
     }
-    int64_t micro_batches = layout_micro_batches(layout, context->training.global_batch);
-    *pipeline = (struct pipeline){.schedule = layout->schedule,
-                                  .stages = layout->pp,
-                                  .chunks = layout->vpp,
-                                  .micro_batches = micro_batches,
-                                  .group = layout_micro_batch_group(layout->pp, micro_batches),
-                                  .forward_seconds = context->forward,
-                                  .backward_input_seconds = context->backward_input,
-                                  .backward_weight_seconds = context->backward_weight};
+    pipeline->forward_seconds = context->forward;
+    pipeline->backward_input_seconds = context->backward_input;
+    pipeline->backward_weight_seconds = context->backward_weight;
+}
+
+/* What devices of a run have differs where only some layers are recomputed, and where DualPipe pairs them. */
+static void add_devices(const struct cost_context *context, const struct layout *layout,
+                        const struct stage_layers *stages, const struct block_passes *passes,
+                        struct pipeline_devices *devices) {
+    bool apart = layout->schedule == SCHEDULE_DUALPIPE || layout->recompute_layers > 0;
+    int64_t count = apart ? layout->pp : stages->run_count;
+    *devices = (struct pipeline_devices){.count = 0};
+    for (int64_t i = 0; i < count; i++) {
+        int64_t first = apart ? i : stages->runs[i];
+        int64_t next = apart ? i + 1 : i + 1 < count ? stages->runs[i + 1] : layout->pp;
+        struct pass_cost pass = device_pass(context, layout, stages, passes, first);
+        struct pipeline_work work = {pass.forward, pass.backward_input, pass.backward_weight, 0};
+        pipeline_add_devices(devices, &work, next - first);
+    }
 }
 
 static void scale(struct step_cost *cost, double factor) {
@@ -274,16 +325,12 @@ static void explain_parts(const struct cost_context *context, const struct layou
 }
 
 /* Of a transfer between stages, the seconds that it holds up the receiver: all, or what shows beside the
- * chunk's passes behind which its two transfers a micro-batch hide. */
-static double exposed_hop(const struct layout *layout, const struct pipeline *pipeline, double hop) {
-    int64_t chunks = pipeline->stages * pipeline->chunks;
-    double passes = 0;
+ * chunk's passes behind which its two transfers a micro-batch hide. `work`: of all devices. */
+static double exposed_hop(const struct layout *layout, const struct pipeline_work *work, double hop) {
+    double chunks = (double)(layout->pp * layout->vpp);
     if (!hops_hidden(layout))
         return hop;
-    for (int64_t i = 0; i < chunks; i++)
-        passes += pipeline->forward_seconds[i] + pipeline->backward_input_seconds[i] +
-                  pipeline->backward_weight_seconds[i];
-    return communication_exposed(hop, passes / (2 * (double)chunks), COMMUNICATION_INTERFERENCE);
+    return communication_exposed(hop, pipeline_work_seconds(work) / (2 * chunks), COMMUNICATION_INTERFERENCE);
 }
 
 /* Gradients sent out are never held, so never cleared. */
@@ -296,23 +343,31 @@ static double optimizer_seconds(const struct layout *layout, const struct state_
 
 void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain) {
-    struct layer_part layer;
     struct offload_part offload;
     const struct state_part *state = cost_state_part(context, layout);
     const struct stage_layers *stages = cost_stage_layers(context, layout);
-    struct communication_problem problem = {context->model, context->cluster, &context->training, layout,
-                                            context->collectives};
+    struct communication_problem problem = cost_communication_problem(context, layout);
+    int64_t batches = layout_micro_batches(layout, context->training.global_batch);
+    struct pipeline pipeline = {.schedule = layout->schedule,
+                                .stages = layout->pp,
+                                .chunks = layout->vpp,
+                                .micro_batches = batches,
+                                .group = layout_micro_batch_group(layout->pp, batches)};
+    struct pipeline_devices devices;
     struct block_passes passes;
-    struct pipeline pipeline;
     struct pipeline_time time;
-    cost_layer_part(context, layout, &layer);
     cost_offload_reckon(context, layout, state, &offload, NULL);
-    block_passes(context, layout, &layer, state, &offload, &passes);
-    lay_out_pipeline(context, layout, stages, &passes, &pipeline);
+    block_passes(context, layout, state, &offload, &passes);
+    add_devices(context, layout, stages, &passes, &devices);
 
     double hop = communication_hop_seconds(&problem);
-    pipeline.hop_seconds = exposed_hop(layout, &pipeline, hop);
-    pipeline_time_of(&pipeline, method, &context->room, &time);
+    pipeline.hop_seconds = exposed_hop(layout, &devices.total, hop);
+    if (method == PIPELINE_CLOSED_FORM) {
+        pipeline_closed_form_of(&pipeline, &devices, &time);
+    } else {
+        lay_out_stages(context, layout, stages, &passes, &pipeline);
+        pipeline_time_of(&pipeline, method, &context->room, &time);
+    }
 
     double micro_batches = (double)pipeline.micro_batches;
     struct pass_cost device = device_pass(context, layout, stages, &passes, time.stage);

@@ -195,7 +195,7 @@ static double step_of(const struct cost_pace *pace, double pipeline_seconds) {
 /* What some device does at least for a micro-batch. Under DualPipe it has halves of two stages. */
 static double busiest(const struct cost_pace *pace, enum schedule schedule,
                       const struct pipeline_work *work) {
-    double all = work->forward + work->backward_input + work->backward_weight;
+    double all = pipeline_work_seconds(work);
     double layers = schedule == SCHEDULE_DUALPIPE ? 0 : pace->most_layers * work->layer_seconds;
     return larger(all / (double)pace->stages, layers);
 }

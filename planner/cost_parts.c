@@ -157,14 +157,6 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
     return *part;
 }
 
-void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part) {
-    *part = cost_base_part(context, layout)->layer;
-    if (context->model->experts.count > 0) {
-        struct routed_cost routed = cost_routed_experts(context, layout);
-        cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], &routed);
-    }
-}
-
 /* The update streams through memory. */
 static void reckon_optimizer(const struct cost_context *context, struct state_part *part) {
     const struct cluster *cluster = context->cluster;
@@ -229,9 +221,20 @@ static void reserve_stages(struct cost_context *context, int64_t count) {
     stages->capacity = (int64_t)capacity;
     stages->dense = ARENA_ARRAY(context->arena, int64_t, capacity);
     stages->experts = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->device_dense = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->device_experts = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->runs = ARENA_ARRAY(context->arena, int64_t, capacity);
     context->forward = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_input = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_weight = ARENA_ARRAY(context->arena, double, capacity);
+}
+
+static void find_runs(struct stage_layers *stages, int64_t devices) {
+    stages->run_count = 0;
+    for (int64_t i = 0; i < devices; i++)
+        if (i <= 1 || i == devices - 1 || stages->device_dense[i] != stages->device_dense[i - 1] ||
+            stages->device_experts[i] != stages->device_experts[i - 1])
+            stages->runs[stages->run_count++] = i;
 }
 
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout) {
@@ -239,14 +242,21 @@ const struct stage_layers *cost_stage_layers(struct cost_context *context, const
     if (stages->pp == layout->pp && stages->vpp == layout->vpp &&
         stages->first == layout->first_stage_layers && stages->last == layout->last_stage_layers)
         return stages;
+    struct layout_dealing dealing;
     int64_t count = layout->pp * layout->vpp, first = 0;
+    layout_deal(layout, context->model, &dealing);
     reserve_stages(context, count);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t layers = layout_chunk_layers(layout, context->model, i);
-        stages->experts[i] = context->experts_before[first + layers] - context->experts_before[first];
-        stages->dense[i] = layers - stages->experts[i];
-        first += layers;
+    for (int64_t i = 0; i < layout->pp; i++)
+        stages->device_dense[i] = stages->device_experts[i] = 0;
+    for (int64_t i = 0, device = 0; i < count; i++, device = device + 1 < layout->pp ? device + 1 : 0) {
+        int64_t end = layout_dealt_before(&dealing, i + 1);
+        stages->experts[i] = context->experts_before[end] - context->experts_before[first];
+        stages->dense[i] = end - first - stages->experts[i];
+        stages->device_experts[device] += stages->experts[i];
+        stages->device_dense[device] += stages->dense[i];
+        first = end;
     }
+    find_runs(stages, layout->pp);
     stages->pp = layout->pp;
     stages->vpp = layout->vpp;
     stages->first = layout->first_stage_layers;

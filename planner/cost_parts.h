@@ -62,11 +62,15 @@ struct offload_part {
     bool broadcast; /* the store sends weights to all replicas and sums their gradients: nothing else does */
 };
 
-/* Layers on each virtual stage. Depends on pp, vpp and the ends alone; kept for the last ones seen. */
+/* Layers on each virtual stage, and on each device of all its chunks. Depends on pp, vpp and the ends alone;
+ * kept for the last ones seen. */
 struct stage_layers {
     int64_t pp, vpp, first, last;
     int64_t capacity;
     int64_t *dense, *experts;
+    int64_t *device_dense, *device_experts;
+    int64_t *runs; /* the first of devices next to each other that have the same; ends are by themselves */
+    int64_t run_count;
 };
 
 struct cache_key {
@@ -103,9 +107,7 @@ struct cost_context {
     double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */
 };
 
-/* The parts of a layout, from the cache or reckoned and kept. */
-void cost_layer_part(struct cost_context *context, const struct layout *layout, struct layer_part *part);
-/* The same without routed experts. */
+/* The parts of a layout without routed experts, from the cache or reckoned and kept. */
 struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout);
 /* Routed experts have no attention, and no products beside tp collectives; part of a layout, and added to
  * one. */

@@ -295,7 +295,8 @@ static void fullest_stage(const struct memory_parts *parts, const struct cluster
         stage_memory(parts, cluster, stage, &memory);
         if (stage_total(parts, &memory) > stage_total(parts, fullest))
             *fullest = memory;
-        if (stage_outside(parts, &memory) > stage_outside(parts, outside))
+        if (parts->layout->offload != OFFLOAD_NONE &&
+            stage_outside(parts, &memory) > stage_outside(parts, outside))
             *outside = memory;
     }
 }

@@ -109,6 +109,11 @@ int64_t memory_virtual_stage(const struct layout *layout, int64_t stage, int64_t
 bool memory_has_embedding(const struct layout *layout, int64_t stage);
 bool memory_has_head(const struct layout *layout, int64_t stage);
 void memory_layers_of_stage(const struct memory_parts *parts, int64_t stage, struct chunk_layers *layers);
+/* Parameters of one stage after the other (memory_stage_parameters): what they share, and one of them. */
+void memory_parameters_init(const struct model *model, const struct layout *layout,
+                            struct memory_parts *parts);
+void memory_parameters_of(const struct memory_parts *parts, int64_t stage,
+                          struct stage_parameters *parameters);
 /* Devices that hold the states of a routed expert's parameter, or of another, between them. */
 double memory_shards(const struct layout *layout, bool expert);
 /* Of so many parameters, which pass the device in pieces, those on it at a time. */

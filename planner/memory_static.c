@@ -199,22 +199,32 @@ void memory_layers_of_stage(const struct memory_parts *parts, int64_t stage, str
     }
 }
 
-void memory_stage_parameters(const struct model *model, const struct layout *layout, int64_t stage,
-                             struct stage_parameters *parameters) {
+void memory_parameters_init(const struct model *model, const struct layout *layout,
+                            struct memory_parts *parts) {
     static const struct stack any = {.name = "any"};
-    struct training training = {.stack = &any};
-    struct memory_parts parts = {.model = model, .training = &training, .layout = layout};
-    struct chunk_layers layers;
+    static const struct training training = {.stack = &any};
+    *parts = (struct memory_parts){.model = model, .training = &training, .layout = layout};
+    memory_static_init(parts);
+    layout_deal(layout, model, &parts->dealing);
+}
 
-    memory_static_init(&parts);
-    layout_deal(layout, model, &parts.dealing);
-    memory_layers_of_stage(&parts, stage, &layers);
-    parameters->dense = memory_vocabulary_parameters(&parts, stage);
+void memory_parameters_of(const struct memory_parts *parts, int64_t stage,
+                          struct stage_parameters *parameters) {
+    struct chunk_layers layers;
+    memory_layers_of_stage(parts, stage, &layers);
+    parameters->dense = memory_vocabulary_parameters(parts, stage);
     parameters->expert = 0;
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
-        parameters->dense += (double)layers.count[kind] * parts.dense_parameters[kind];
-        parameters->expert += (double)layers.count[kind] * parts.expert_parameters[kind];
+        parameters->dense += (double)layers.count[kind] * parts->dense_parameters[kind];
+        parameters->expert += (double)layers.count[kind] * parts->expert_parameters[kind];
     }
+}
+
+void memory_stage_parameters(const struct model *model, const struct layout *layout, int64_t stage,
+                             struct stage_parameters *parameters) {
+    struct memory_parts parts;
+    memory_parameters_init(model, layout, &parts);
+    memory_parameters_of(&parts, stage, parameters);
 }
 
 double memory_streamed(double parameters) {

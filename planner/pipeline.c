@@ -4,38 +4,33 @@
 
 #include "planner/pipeline_flow.h"
 
-/* Work of one device for one micro-batch. */
-struct work {
-    double forward, input, weight;
-};
-
-static double work_sum(const struct work *work) {
-    return work->forward + work->input + work->weight;
-}
-
 /* DualPipe runs two directions: a device has stage d of the one and stage p-1-d of the other, each for half
  * of the micro-batches. */
-static struct work device_work(const struct pipeline *pipeline, int64_t device) {
-    struct work work = {0};
+static struct pipeline_work device_work(const struct pipeline *pipeline, int64_t device) {
+    struct pipeline_work work = {0};
     for (int64_t chunk = 0; chunk < pipeline->chunks; chunk++) {
         int64_t stage = chunk * pipeline->stages + device;
         work.forward += pipeline->forward_seconds[stage];
-        work.input += pipeline->backward_input_seconds[stage];
-        work.weight += pipeline->backward_weight_seconds[stage];
+        work.backward_input += pipeline->backward_input_seconds[stage];
+        work.backward_weight += pipeline->backward_weight_seconds[stage];
     }
     if (pipeline->schedule == SCHEDULE_DUALPIPE) {
         int64_t other = pipeline->stages - 1 - device;
         work.forward = 0.5 * (work.forward + pipeline->forward_seconds[other]);
-        work.input = 0.5 * (work.input + pipeline->backward_input_seconds[other]);
-        work.weight = 0.5 * (work.weight + pipeline->backward_weight_seconds[other]);
+        work.backward_input = 0.5 * (work.backward_input + pipeline->backward_input_seconds[other]);
+        work.backward_weight = 0.5 * (work.backward_weight + pipeline->backward_weight_seconds[other]);
     }
     return work;
 }
 
+double pipeline_work_seconds(const struct pipeline_work *work) {
+    return work->forward + work->backward_input + work->backward_weight;
+}
+
 /* Idle time of a device when `average` is what one of the other stages does for a micro-batch. */
-static double bubble(const struct pipeline *pipeline, const struct work *average) {
+static double bubble(const struct pipeline *pipeline, const struct pipeline_work *average) {
     double stages = (double)pipeline->stages, micro_batches = (double)pipeline->micro_batches;
-    double f = average->forward, b = average->input, w = average->weight;
+    double f = average->forward, b = average->backward_input, w = average->backward_weight;
     switch (pipeline->schedule) {
     case SCHEDULE_INTERLEAVED:
         return (stages - 1) * (f + b + w) / (double)pipeline->chunks;
@@ -80,29 +75,42 @@ static double hops(const struct pipeline *pipeline) {
     return crossed;
 }
 
-void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time) {
-    struct work total = {0}, busiest = {0};
-    *time = (struct pipeline_time){0};
-    for (int64_t device = 0; device < pipeline->stages; device++) {
-        struct work work = device_work(pipeline, device);
-        total.forward += work.forward;
-        total.input += work.input;
-        total.weight += work.weight;
-        if (device == 0 || work_sum(&work) > work_sum(&busiest)) {
-            busiest = work;
-            time->stage = device;
-        }
+void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_work *work, int64_t count) {
+    struct pipeline_work *total = &devices->total;
+    total->forward += (double)count * work->forward;
+    total->backward_input += (double)count * work->backward_input;
+    total->backward_weight += (double)count * work->backward_weight;
+    if (devices->count == 0 || pipeline_work_seconds(work) > pipeline_work_seconds(&devices->busiest)) {
+        devices->busiest = *work;
+        devices->stage = devices->count;
     }
-    time->busy_seconds = (double)pipeline->micro_batches * work_sum(&busiest);
+    devices->count += count;
+}
+
+void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipeline_devices *devices,
+                             struct pipeline_time *time) {
+    const struct pipeline_work *total = &devices->total, *busiest = &devices->busiest;
+    *time = (struct pipeline_time){.stage = devices->stage};
+    time->busy_seconds = (double)pipeline->micro_batches * pipeline_work_seconds(busiest);
     if (pipeline->stages > 1) {
         double others = (double)(pipeline->stages - 1);
-        struct work average = {.forward = (total.forward - busiest.forward) / others,
-                               .input = (total.input - busiest.input) / others,
-                               .weight = (total.weight - busiest.weight) / others};
+        struct pipeline_work average = {
+            .forward = (total->forward - busiest->forward) / others,
+            .backward_input = (total->backward_input - busiest->backward_input) / others,
+            .backward_weight = (total->backward_weight - busiest->backward_weight) / others};
         time->bubble_seconds = bubble(pipeline, &average);
         time->hop_seconds = pipeline->hop_seconds * hops(pipeline);
     }
     time->seconds = time->busy_seconds + time->bubble_seconds + time->hop_seconds;
+}
+
+void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time) {
+    struct pipeline_devices devices = {.count = 0};
+    for (int64_t device = 0; device < pipeline->stages; device++) {
+        struct pipeline_work work = device_work(pipeline, device);
+        pipeline_add_devices(&devices, &work, 1);
+    }
+    pipeline_closed_form_of(pipeline, &devices, time);
 }
 
 /* The busiest device is at least as busy as the average, and what it does not do is done by the others: where
@@ -111,7 +119,7 @@ void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time 
  * gradient fills: the others' forward passes; the busiest device's own is at most b. */
 double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
                               const struct pipeline_work *work, double busiest) {
-    double all = work->forward + work->backward_input + work->backward_weight;
+    double all = pipeline_work_seconds(work);
     double busy = (double)micro_batches * busiest;
     if (stages == 1)
         return busy;
@@ -162,9 +170,9 @@ void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time)
     }
     time->seconds = 0;
     for (int64_t device = 0; device < pipeline->stages; device++) {
-        struct work work = device_work(pipeline, device);
+        struct pipeline_work work = device_work(pipeline, device);
         double hops = dual ? 0 : pipeline_received(pipeline, device);
-        time->seconds = fmax(time->seconds, before + micro_batches * (work_sum(&work) + hops));
+        time->seconds = fmax(time->seconds, before + micro_batches * (pipeline_work_seconds(&work) + hops));
         before +=
             (fills ? pipeline->forward_seconds[device] : 0) +
             (drains ? pipeline->backward_input_seconds[device] + pipeline->backward_weight_seconds[device]

@@ -52,6 +52,19 @@ struct pipeline_work {
     double layer_seconds; /* of a layer of the kind that counts, all passes; 0: not known */
 };
 
+/* What the devices of a pipeline do for a micro-batch, added from the first to the last. */
+struct pipeline_devices {
+    struct pipeline_work total, busiest;
+    int64_t count, stage; /* devices added; the busiest */
+};
+/* So many that do the same. */
+void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_work *work, int64_t count);
+
+/* The closed form from that; the pipeline's passes by stage aren't looked at. */
+void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipeline_devices *devices,
+                             struct pipeline_time *time);
+double pipeline_work_seconds(const struct pipeline_work *work);
+
 /* Seconds that no pipeline takes less of by its closed form, however `work` is dealt to the stages, where one
  * of them does at least `busiest` of it, the average or more. */
 double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,

@@ -116,15 +116,38 @@ static size_t order_splits(struct search *search, const struct open_frame *open,
     return kept;
 }
 
-static void open_splits(struct search *search, const struct open_frame *open, struct split_choices *choices) {
+/* Leaves the modes that a split has room for, with as much of the experts as it has. False when they are
+ * none, or too slow. */
+static bool narrow_modes(const struct search *search, const struct search_space *space, size_t place,
+                         struct open_frame *open) {
+    const struct search_problem *problem = search->problem;
+    struct search_modes of_use = open->asked;
+    struct search_bound bound;
+    if (problem->exhaustive)
+        return true;
+    of_use.count = 0;
+    for (size_t i = 0; i < open->asked.count; i++)
+        if (search_has_mode(open, open->asked.modes[i].sequence_parallel))
+            of_use.modes[of_use.count++] = open->asked.modes[i];
+    open->modes = of_use;
+    if (!search_modes_with_room(problem, search->context, space, open->frame, &open->splits[place],
+                                &open->modes))
+        return false;
+    search_bound_split(problem, search->context, open, place, &bound);
+    return !search_is_pruned(search, &bound);
+}
+
+static void open_splits(struct search *search, const struct search_space *space,
+                        const struct open_frame *open, struct split_choices *choices) {
     size_t kept = order_splits(search, open, choices);
     for (size_t i = 0; i < kept; i++) {
         const struct open_split *split = &search->splits[i];
-        if (search_is_pruned(search, &split->bound))
+        struct open_frame narrowed = *open;
+        if (search_is_pruned(search, &split->bound) || !narrow_modes(search, space, split->place, &narrowed))
             prune_split(search, open, split->place, choices);
         else if (choose_split(search, open, split->place, choices) &&
                  search_split_has_room(search->problem, choices))
-            search_open_split(search, open, split->place, choices);
+            search_open_split(search, &narrowed, split->place, choices);
     }
 }
 
@@ -160,7 +183,8 @@ static void open_frame(struct search *search, const struct search_space *space, 
             search->result->pruned += frame->leaves;
             return;
         }
-        if (!search_modes_with_room(problem, search->context, space, frame, &open.modes))
+        open.asked = open.modes;
+        if (!search_modes_with_room(problem, search->context, space, frame, NULL, &open.modes))
             return;
         if (!search_bound_modes(problem, search->context, &search->limits, &open)) {
             search->result->pruned += frame->leaves;
@@ -168,7 +192,7 @@ static void open_frame(struct search *search, const struct search_space *space, 
         }
     }
     if (choose_split(search, &open, 0, &choices))
-        open_splits(search, &open, &choices);
+        open_splits(search, space, &open, &choices);
 }
 
 static void show_progress(const struct search *search, size_t done, size_t count) {

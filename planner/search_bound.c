@@ -168,6 +168,13 @@ bool search_drop_modes(const struct search_problem *problem, struct cost_context
     return kept > 0;
 }
 
+bool search_has_mode(const struct open_frame *open, bool sequence_parallel) {
+    for (size_t i = 0; i < open->modes.count; i++)
+        if (open->modes.modes[i].sequence_parallel == sequence_parallel)
+            return true;
+    return false;
+}
+
 /* Modes of one kind of sequence parallelism follow each other, each repeating more than the one before. */
 bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
                         const struct search_bound *limit, struct open_frame *open) {
@@ -262,6 +269,19 @@ void search_bound_splits(const struct search_problem *problem, struct cost_conte
     for (size_t i = 0; i < open->modes.count; i++) {
         set_mode(problem, &open->modes.modes[i], &layout);
         bound_splits_of_mode(problem, context, &layout, open, &open->modes.modes[i], most, bounds);
+    }
+}
+
+void search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, size_t split, struct search_bound *bound) {
+    struct layout layout = frame_split(open->frame, &open->splits[split]);
+    *bound = NOTHING_FASTER;
+    layout.zero = search_least_zero(open->frame, &open->splits[split]);
+    for (size_t i = 0; i < open->modes.count; i++) {
+        struct bound_of of = {EXPERTS_OF_SPLIT, NULL, &open->splits[split], &open->modes.modes[i]};
+        set_mode(problem, of.mode, &layout);
+        of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
+        bound_orders(problem, context, &layout, open, &of, bound);
     }
 }
 

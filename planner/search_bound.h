@@ -10,8 +10,8 @@ struct open_frame {
     const struct frame *frame;
     const struct expert_split *splits;
     size_t split_count;
-    int64_t split_leaves;      /* of each, where they have as many each: dp x cp above 1 */
-    struct search_modes modes; /* that it may have room for */
+    int64_t split_leaves;             /* of each, where they have as many each: dp x cp above 1 */
+    struct search_modes asked, modes; /* that are fast enough; that it may have room for */
     struct cost_pace pace;
     unsigned offloads;
 };
@@ -32,12 +32,19 @@ bool search_drop_modes(const struct search_problem *problem, struct cost_context
 bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
                         const struct search_bound *limit, struct open_frame *open);
 
+/* Whether a mode of the kind is left. */
+bool search_has_mode(const struct open_frame *open, bool sequence_parallel);
+
 /* Of each of its splits: as many bounds; of those that are above the limit in either of its times just some
  * that is.
  */
 void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
                          const struct open_frame *open, const struct search_bound *limit,
                          struct search_bound *bounds);
+
+/* Of all leaves of one of them. */
+void search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, size_t split, struct search_bound *bound);
 
 /* Of all leaves of a variant of a split. */
 void search_bound_variant(const struct search_problem *problem, struct cost_context *context,

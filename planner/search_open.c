@@ -128,14 +128,6 @@ static int64_t open_all_partials(struct search *search, const struct cost_pace *
     return fewest;
 }
 
-/* Whether a mode of the frame is left that is of use. */
-static bool has_mode(const struct open_frame *open, bool sequence_parallel) {
-    for (size_t i = 0; i < open->modes.count; i++)
-        if (open->modes.modes[i].sequence_parallel == sequence_parallel)
-            return true;
-    return false;
-}
-
 /* Variants that are of use, with their memory's parts reckoned. */
 static void make_leaves(struct search *search, const struct open_frame *open, size_t place,
                         const struct split_choices *choices, struct leaves *leaves) {
@@ -148,7 +140,7 @@ static void make_leaves(struct search *search, const struct open_frame *open, si
         bool kept = (int)variants[i].recompute >= open->modes.least_recompute[variants[i].sequence_parallel];
         if (!kept && !open->modes.moves)
             continue;
-        bool slower = !has_mode(open, variants[i].sequence_parallel);
+        bool slower = !search_has_mode(open, variants[i].sequence_parallel);
         if (!slower && !search->problem->exhaustive)
             search_bound_variant(search->problem, search->context, open, place, &variants[i], &bound);
         if (slower || search_is_pruned(search, &bound))

@@ -165,13 +165,17 @@ static void add_modes_with_room(const struct search_problem *problem, const stru
 
 bool search_modes_with_room(const struct search_problem *problem, const struct cost_context *context,
                             const struct search_space *space, const struct frame *frame,
-                            struct search_modes *modes) {
+                            const struct expert_split *split, struct search_modes *modes) {
     struct layout layout = thriftiest(space, frame);
     const struct search_modes asked = *modes;
     struct stage_parts stages[STAGES_KEPT] = {{.known = false}};
     struct memory_parts parts;
     if (!can_tell(problem, frame))
         return true;
+    if (split != NULL) {
+        layout.ep = split->ep;
+        layout.etp = split->etp;
+    }
     if (offload_activations(layout.offload)) /* seen apart */
         layout.offload = (enum offload)(layout.offload - 1);
     modes->count = 0;

@@ -27,10 +27,11 @@ struct search_modes {
 bool search_modes_asked(const struct search_problem *problem, const struct frame *frame,
                         struct search_modes *modes);
 
-/* Takes out the modes that no leaf of the frame has room for. False when none is left. */
+/* Of modes that were asked, those that some leaf of the frame, or of one of its splits, has room for. False
+ * when there is none. `split` may be NULL. */
 bool search_modes_with_room(const struct search_problem *problem, const struct cost_context *context,
                             const struct search_space *space, const struct frame *frame,
-                            struct search_modes *modes);
+                            const struct expert_split *split, struct search_modes *modes);
 
 /* Bytes that no leaf of the frame is held against a device for less than. */
 double search_frame_least_bytes(const struct search_problem *problem, const struct search_space *space,

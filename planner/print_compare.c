@@ -1,6 +1,7 @@
 #include "planner/print_compare.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
@@ -213,10 +214,8 @@ static const char *winners(const struct compared *compared, size_t count, struct
 /* Why no fewer devices do, or how far the closest is off. */
 static const char *reason(const struct compared *compared, struct arena *arena) {
     const struct size_result *result = &compared->result;
-    const char *why =
-        result->best
-            ? compared->wish.objective == OBJECTIVE_DEVICES ? print_size_binding(result, arena) : NULL
-            : print_size_miss(&compared->wish, result, arena);
+    const char *why = result->best ? print_size_binding(&compared->wish, result, arena)
+                                   : print_size_miss(&compared->wish, result, arena);
     if (!result->best && !why) {
         why =
             arena_print(arena, "nothing fits on %s devices: %s.", print_count(arena, result->nearest_devices),
@@ -264,6 +263,45 @@ static void print_question(const struct compared *compared, struct arena *arena,
     fprintf(stream, "Wish      %s\n", print_size_wish(&compared->wish, arena));
 }
 
+static bool has_note(const struct problem *problem, const char *note) {
+    for (size_t i = 0; i < problem->note_count; i++) {
+        if (strcmp(problem->notes[i], note) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool all_have_note(const struct compared *compared, size_t count, const char *note) {
+    for (size_t i = 0; i < count; i++) {
+        if (!has_note(&compared[i].problem, note)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What is assumed of all clusters, then what of one. */
+static void print_assumed(const struct compared *compared, size_t count, const struct print_style *style,
+                          struct arena *arena, FILE *stream) {
+    const struct problem *first = &compared[0].problem;
+    fprintf(stream, "\n%sAssumed%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    for (size_t i = 0; i < first->note_count; i++) {
+        if (all_have_note(compared, count, first->notes[i])) {
+            print_paragraph("  - ", first->notes[i], stream);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct problem *problem = &compared[i].problem;
+        for (size_t j = 0; j < problem->note_count; j++) {
+            if (!all_have_note(compared, count, problem->notes[j])) {
+                print_paragraph("  - ", arena_print(arena, "%s: %s", compared[i].label, problem->notes[j]),
+                                stream);
+            }
+        }
+    }
+}
+
 void print_compare_table(const struct compared *compared, size_t count, const struct print_style *style,
                          struct arena *arena, FILE *stream) {
     const char **texts = ARENA_ARRAY(arena, const char *, 3 * count + 1);
@@ -275,10 +313,7 @@ void print_compare_table(const struct compared *compared, size_t count, const st
     for (size_t i = 0; i < used; i++) {
         print_paragraph("  - ", texts[i], stream);
     }
-    for (size_t i = 0; i < count; i++) {
-        fprintf(stream, "\n%s%s%s", print_colour(style, BOLD), compared[i].label, print_colour(style, PLAIN));
-        print_plan_notes(&compared[i].problem, style, stream);
-    }
+    print_assumed(compared, count, style, arena, stream);
 }
 
 json_t *print_compare_data(const struct compared *compared, size_t count, struct arena *arena) {

@@ -75,10 +75,30 @@ static const char *key_words(enum wish_key key) {
     return key == WISH_DEADLINE ? "the deadline" : key == WISH_BUDGET ? "the budget" : "the step time";
 }
 
-const char *print_size_binding(const struct size_result *result, struct arena *arena) {
+/* Of the shortest: what the next point of the frontier does not meet. */
+static const char *binding_above(const struct wish *wish, const struct size_result *result,
+                                 struct arena *arena) {
+    for (size_t i = 0; i < result->point_count; i++) {
+        const struct plan *more = result->points[i].plan;
+        enum wish_key key;
+        if (more->devices <= result->best->devices || result->points[i].meets) {
+            continue;
+        }
+        wish_worst_excess(wish, more, &key);
+        return arena_print(arena, "What binds is %s: with %s devices it would be %s.", key_words(key),
+                           print_count(arena, more->devices), reached(more, key, arena));
+    }
+    return NULL;
+}
+
+const char *print_size_binding(const struct wish *wish, const struct size_result *result,
+                               struct arena *arena) {
     const struct plan *fewer = result->fewer;
     if (!result->best) {
         return NULL;
+    }
+    if (wish->objective != OBJECTIVE_DEVICES) {
+        return wish->objective == OBJECTIVE_TIME ? binding_above(wish, result, arena) : NULL;
     }
     if (result->binding == WISH_DEVICES) {
         return "No fewer devices were asked for.";
@@ -285,10 +305,10 @@ static void print_frontier(const struct size_result *result, const struct print_
     print_table_print(table, style, INDENT, stream);
 }
 
-static void print_best(const struct problem *problem, const struct size_result *result,
-                       const struct plan *plan, const struct print_style *style, struct arena *arena,
-                       FILE *stream) {
-    const char *binding = print_size_binding(result, arena);
+static void print_best(const struct problem *problem, const struct wish *wish,
+                       const struct size_result *result, const struct plan *plan,
+                       const struct print_style *style, struct arena *arena, FILE *stream) {
+    const char *binding = print_size_binding(wish, result, arena);
     const char *title = arena_print(arena, "%s devices in %s node%s", print_count(arena, plan->devices),
                                     print_count(arena, plan->nodes), print_plural(plan->nodes));
     print_plan_layout(title, &plan->layout, &plan->training, style, stream);
@@ -327,7 +347,7 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
     fprintf(stream, "Wish      %s\n", print_size_wish(wish, arena));
     const struct plan *best = result->best;
     if (best) {
-        print_best(problem, result, best, style, arena, stream);
+        print_best(problem, wish, result, best, style, arena, stream);
     } else {
         print_none(problem, wish, result, style, arena, stream);
     }
@@ -417,7 +437,7 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
     json_object_set_new(data, "best", result->best ? print_plan_one(problem, result->best) : json_null());
     if (result->best && wish->objective == OBJECTIVE_DEVICES) {
         json_object_set_new(data, "binding", json_string(memory ? "memory" : wish_names[result->binding]));
-        json_object_set_new(data, "why", print_data_text(print_size_binding(result, arena)));
+        json_object_set_new(data, "why", print_data_text(print_size_binding(wish, result, arena)));
     }
     if (result->closest) {
         json_object_set_new(data, "closest", print_plan_one(problem, result->closest));

@@ -20,9 +20,10 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
 /* "done in 90 d, for 63 M$": the wish in words; "whatever fits" where nothing is wished. */
 const char *print_size_wish(const struct wish *wish, struct arena *arena);
 
-/* Why no fewer devices do, and by how much the closest plan misses what was wished: a sentence each, with a
- * full stop. NULL where that has no answer. */
-const char *print_size_binding(const struct size_result *result, struct arena *arena);
+/* Why no fewer devices do (of the shortest: why no more), and by how much the closest plan misses what was
+ * wished: a sentence each, with a full stop. NULL where that has no answer. */
+const char *print_size_binding(const struct wish *wish, const struct size_result *result,
+                               struct arena *arena);
 const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena);
 
 /* Describes that no count does it, what comes closest and by how much it misses; `key` is the wish to blame.

@@ -436,7 +436,8 @@ static void note_cluster(struct problem *problem) {
 static void note_schedules(struct problem *problem) {
     const struct stack *stack = problem->search.training.stack;
     char missing[128] = "";
-    if (problem->search.request.keys[LAYOUT_SCHEDULE].count > 0) {
+    if (problem->search.request.keys[LAYOUT_SCHEDULE].count > 0 ||
+        problem->cluster.parallelism == PARALLELISM_DATA) {
         return;
     }
     for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {

@@ -216,8 +216,8 @@ static void held_out_runs_are_predicted(void **state) {
     (void)state;
     assert_int_equal(glob(SOURCE_DIR "/tests/held_out/*.yaml", 0, NULL, &found), 0);
     validation = validate((const char *const *)found.gl_pathv, found.gl_pathc);
-    assert_int_equal(validation.step.runs, 432);
-    check_limit("held-out runs", "step time", &validation.step, 7.0);
+    assert_int_equal(validation.step.runs, 542);
+    check_limit("held-out runs", "step time", &validation.step, 7.3);
     check_limit("held-out runs", "memory", &validation.memory, 5);
     globfree(&found);
 }

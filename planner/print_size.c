@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "planner/band.h"
 #include "planner/print_data.h"
 #include "planner/print_layout.h"
 #include "planner/print_plan.h"
@@ -305,10 +306,29 @@ static void print_frontier(const struct size_result *result, const struct print_
     print_table_print(table, style, INDENT, stream);
 }
 
+/* What the answer misses if its step takes as long as the band allows: a sentence, or NULL. */
+static const char *risk(const struct wish *wish, const struct plan *plan, struct arena *arena) {
+    struct bands bands = bands_of(plan->model, plan->cluster, &plan->training, &plan->layout, arena);
+    struct plan slow = *plan;
+    enum wish_key key;
+    slow.step.seconds *= 1 + bands.step.error;
+    if (slow.training.tokens > 0) {
+        cost_training(plan->model, plan->cluster, &plan->training, &plan->layout, slow.step.seconds,
+                      &slow.total);
+        wish_pay_spares(wish, &slow);
+    }
+    if (wish_worst_excess(wish, &slow, &key) <= 0) {
+        return NULL;
+    }
+    return arena_print(arena, "At the slow end of the step's band (+%.0f %%) it misses %s: %s.",
+                       ceil(100 * bands.step.error), key_words(key), reached(&slow, key, arena));
+}
+
 static void print_best(const struct problem *problem, const struct wish *wish,
                        const struct size_result *result, const struct plan *plan,
                        const struct print_style *style, struct arena *arena, FILE *stream) {
     const char *binding = print_size_binding(wish, result, arena);
+    const char *slow = risk(wish, plan, arena);
     const char *title = arena_print(arena, "%s devices in %s node%s", print_count(arena, plan->devices),
                                     print_count(arena, plan->nodes), print_plural(plan->nodes));
     print_plan_layout(title, &plan->layout, &plan->training, style, stream);
@@ -316,6 +336,9 @@ static void print_best(const struct problem *problem, const struct wish *wish,
     print_slow_hosts(problem, arena, stream);
     if (binding) {
         print_paragraph("  ", binding, stream);
+    }
+    if (slow) {
+        print_paragraph("  ", slow, stream);
     }
 }
 
@@ -438,6 +461,9 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
     if (result->best && wish->objective == OBJECTIVE_DEVICES) {
         json_object_set_new(data, "binding", json_string(memory ? "memory" : wish_names[result->binding]));
         json_object_set_new(data, "why", print_data_text(print_size_binding(wish, result, arena)));
+    }
+    if (result->best) {
+        json_object_set_new(data, "risk", print_data_text(risk(wish, result->best, arena)));
     }
     if (result->closest) {
         json_object_set_new(data, "closest", print_plan_one(problem, result->closest));

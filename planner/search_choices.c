@@ -1,5 +1,7 @@
 #include "planner/search_choices.h"
 
+#include "planner/communication.h"
+
 /* Where a key is free its choices are all that make a difference; where it is given, all that were given. */
 static bool is_given(const struct search_problem *problem, enum layout_key key) {
     return problem->request.keys[key].count > 0;
@@ -138,7 +140,10 @@ static void make_sequence_parallel(const struct search_problem *problem, struct 
 
 static void make_overlaps(const struct search_problem *problem, struct split_choices *choices) {
     const struct stack *stack = problem->training.stack;
-    const bool defaults[] = {stack->overlap_tp, stack->overlap_dp, stack->overlap_pp};
+    struct layout overlapped = choices->base;
+    overlapped.overlap.tp = stack->overlap_tp;
+    const bool defaults[] = {communication_overlaps_products(problem->cluster, &overlapped),
+                             stack->overlap_dp, stack->overlap_pp};
     choices->overlap_count = 0;
     for (int flags = 0; flags < 8; flags++) {
         bool allowed = true;

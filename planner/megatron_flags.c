@@ -91,7 +91,9 @@ static void add_experts(struct writer *writer, const struct plan *plan) {
 static void add_data_parallel(struct writer *writer, const struct training *training,
                               const struct layout *layout) {
     int64_t shards = layout->dp * layout->cp;
-    add_if(writer, layout->zero == 1, "--use-distributed-optimizer");
+    /* The optimizer that updates on the host is built on the distributed one. */
+    add_if(writer, layout->zero == 1 || (layout->zero == 0 && offload_optimizer(layout->offload)),
+           "--use-distributed-optimizer");
     add_if(writer, layout->zero == 2, "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads");
     add_if(writer, layout->zero == 3,
            "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params");
@@ -138,10 +140,14 @@ static void add_memory(struct writer *writer, const struct model *model, const s
     }
 }
 
-static void add_numbers(struct writer *writer, const struct training *training) {
+static void add_numbers(struct writer *writer, const struct plan *plan) {
+    const struct training *training = &plan->training;
+    bool blocks = plan->cluster->device.fp8_scaling == FP8_SCALING_BLOCK;
     add_if(writer, training->precision == PRECISION_BF16 || training->precision == PRECISION_FP8, "--bf16");
     add_if(writer, training->precision == PRECISION_FP16, "--fp16");
-    add_if(writer, training->precision == PRECISION_FP8, "--fp8-format hybrid");
+    if (training->precision == PRECISION_FP8)
+        add(writer,
+            blocks ? "--fp8-format e4m3 --fp8-recipe mxfp8" : "--fp8-format hybrid --fp8-recipe tensorwise");
     add_if(writer, training->precision == PRECISION_FP8 && training_parameter_bytes(training) < 2,
            "--fp8-param-gather");
 }
@@ -187,6 +193,6 @@ void megatron_flags(const struct plan *plan, struct arena *arena, struct megatro
         add_experts(&writer, plan);
     add_data_parallel(&writer, training, layout);
     add_memory(&writer, model, training, layout);
-    add_numbers(&writer, training);
+    add_numbers(&writer, plan);
     add_kernels(&writer, model, training);
 }

@@ -7,9 +7,11 @@
 #include "planner/search.h"
 
 /* All flags of the best plan in one line. */
-static const char *flags_of(struct arena *arena, const char *model, const char *stack, const char *layout) {
+static const char *flags_in(struct arena *arena, const char *cluster, const char *precision,
+                            const char *model, const char *stack, const char *layout) {
     const struct problem_flags flags = {.model = model,
-                                        .cluster = "dgx-h100",
+                                        .cluster = cluster,
+                                        .precision = precision,
                                         .devices = "64",
                                         .global_batch = "256",
                                         .stack = stack,
@@ -28,6 +30,10 @@ static const char *flags_of(struct arena *arena, const char *model, const char *
     for (size_t i = 0; i < list.count; i++)
         line = arena_print(arena, "%s%s ", line, list.flags[i]);
     return line;
+}
+
+static const char *flags_of(struct arena *arena, const char *model, const char *stack, const char *layout) {
+    return flags_in(arena, "dgx-h100", NULL, model, stack, layout);
 }
 
 static void assert_has(const char *line, const char *flag) {
@@ -92,6 +98,14 @@ static void test_experts(void **state) {
                "--offload-modules attn_norm qkv_linear core_attn attn_proj mlp_norm expert_fc1 moe_act ");
 }
 
+static void test_fp8(void **state) {
+    const char *layout = "tp=2 pp=1 cp=1";
+    assert_has(flags_in(*state, "dgx-h100", "fp8", "llama-3-8b", NULL, layout),
+               "--bf16 --fp8-format hybrid --fp8-recipe tensorwise ");
+    assert_has(flags_in(*state, "dgx-b200", "fp8", "llama-3-8b", NULL, layout),
+               "--bf16 --fp8-format e4m3 --fp8-recipe mxfp8 ");
+}
+
 static void test_what_megatron_core_does_not_run(void **state) {
     assert_string_equal(flags_of(*state, "llama-3-8b", "fsdp", "tp=1 pp=1 cp=1"), "");
     assert_string_equal(flags_of(*state, "llama-3-8b", NULL, "tp=1 pp=4 cp=1 schedule=zb-1p"), "");
@@ -104,6 +118,7 @@ int main(void) {
         cmocka_unit_test(test_beyond_a_node),
         cmocka_unit_test(test_unequal_stages),
         cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_fp8),
         cmocka_unit_test(test_what_megatron_core_does_not_run),
     };
     return cmocka_run_group_tests(tests, create, destroy);

@@ -221,7 +221,9 @@ static const char *reason(const struct compared *compared, struct arena *arena) 
             arena_print(arena, "nothing fits on %s devices: %s.", print_count(arena, result->nearest_devices),
                         result->nearest.found ? result->nearest.why : "no layout splits the model");
     }
-    return why ? arena_print(arena, "%s: %s", compared->label, why) : NULL;
+    const char *risk = result->best ? print_size_risk(&compared->wish, result->best, arena) : NULL;
+    return why ? arena_print(arena, "%s: %s%s%s", compared->label, why, risk ? " " : "", risk ? risk : "")
+               : NULL;
 }
 
 /* All sentences, in the order they are shown; returns how many. */

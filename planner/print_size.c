@@ -306,8 +306,7 @@ static void print_frontier(const struct size_result *result, const struct print_
     print_table_print(table, style, INDENT, stream);
 }
 
-/* What the answer misses if its step takes as long as the band allows: a sentence, or NULL. */
-static const char *risk(const struct wish *wish, const struct plan *plan, struct arena *arena) {
+const char *print_size_risk(const struct wish *wish, const struct plan *plan, struct arena *arena) {
     struct bands bands = bands_of(plan->model, plan->cluster, &plan->training, &plan->layout, arena);
     struct plan slow = *plan;
     enum wish_key key;
@@ -328,7 +327,7 @@ static void print_best(const struct problem *problem, const struct wish *wish,
                        const struct size_result *result, const struct plan *plan,
                        const struct print_style *style, struct arena *arena, FILE *stream) {
     const char *binding = print_size_binding(wish, result, arena);
-    const char *slow = risk(wish, plan, arena);
+    const char *slow = print_size_risk(wish, plan, arena);
     const char *title = arena_print(arena, "%s devices in %s node%s", print_count(arena, plan->devices),
                                     print_count(arena, plan->nodes), print_plural(plan->nodes));
     print_plan_layout(title, &plan->layout, &plan->training, style, stream);
@@ -463,7 +462,7 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
         json_object_set_new(data, "why", print_data_text(print_size_binding(wish, result, arena)));
     }
     if (result->best) {
-        json_object_set_new(data, "risk", print_data_text(risk(wish, result->best, arena)));
+        json_object_set_new(data, "risk", print_data_text(print_size_risk(wish, result->best, arena)));
     }
     if (result->closest) {
         json_object_set_new(data, "closest", print_plan_one(problem, result->closest));

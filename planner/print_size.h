@@ -26,6 +26,9 @@ const char *print_size_binding(const struct wish *wish, const struct size_result
                                struct arena *arena);
 const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena);
 
+/* What a plan misses if its step takes as long as the band allows: a sentence, or NULL. */
+const char *print_size_risk(const struct wish *wish, const struct plan *plan, struct arena *arena);
+
 /* Describes that no count does it, what comes closest and by how much it misses; `key` is the wish to blame.
  */
 void print_size_no(const struct problem *problem, const struct wish *wish, const struct size_result *result,

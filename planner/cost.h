@@ -62,14 +62,15 @@ struct expert_split {
 /* Names an ep and etp that the model can have. */
 size_t cost_expert_place(const struct cost_context *context, int64_t ep, int64_t etp);
 
-/* The same, quickly, for one split after the other of those that a layout leaves open: `splits` are all that
- * the request allows for its tp x cp x dp, and the row that holds their routed experts is kept for the next
- * layout with as many tokens a rank. NULL for models without experts. */
+/* The same, quickly, for one split after the other of those that a layout leaves open, in either order of the
+ * ranks (`any_order`) or where groups lie near: `splits` are all that are of use for its tp x cp x dp, and
+ * the row that holds their routed experts is kept for the next layout with as many tokens a rank. NULL for
+ * models without experts. */
 struct expert_row;
 const struct expert_row *cost_expert_row(struct cost_context *context, const struct layout *layout,
                                          const struct expert_split *splits, size_t count);
 void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,
-                            const struct expert_row *row, const struct expert_split *split,
+                            const struct expert_row *row, const struct expert_split *split, bool any_order,
                             struct pipeline_work *work);
 
 /* Less than the same, as one number, of one split after the other, more quickly still. */

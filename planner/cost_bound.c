@@ -94,11 +94,11 @@ void cost_least_work(struct cost_context *context, const struct layout *layout, 
 }
 
 void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,
-                            const struct expert_row *row, const struct expert_split *split,
+                            const struct expert_row *row, const struct expert_split *split, bool any_order,
                             struct pipeline_work *work) {
     struct routed_cost routed;
     if (row != NULL)
-        routed = cost_routed_in_row(layout, row, split);
+        routed = cost_routed_in_row(row, split, any_order);
     least_work(context, layout, split->ep, row != NULL ? &routed : NULL, work);
 }
 

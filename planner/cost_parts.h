@@ -122,8 +122,8 @@ void cost_add_routed_experts(struct block_cost *block, const struct routed_cost 
 /* cost_routed.c: reckoned anew, telling how; of a split in its row; the least of each part in a row. */
 struct routed_cost cost_routed_reckon(const struct cost_context *context, const struct layout *layout,
                                       struct explain *explain);
-struct routed_cost cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
-                                      const struct expert_split *split);
+struct routed_cost cost_routed_in_row(const struct expert_row *row, const struct expert_split *split,
+                                      bool any_order);
 const struct routed_cost *cost_routed_least(const struct expert_row *row);
 /* Forward passes, backward pass and a share of the exchange of a split; the lesser of near and spread, or
  * near. */

@@ -144,10 +144,16 @@ struct routed_cost cost_routed_experts(struct cost_context *context, const struc
                  exchanges_of(context, tokens, is_spread(layout) ? layout->pp : 1));
 }
 
-struct routed_cost cost_routed_in_row(const struct layout *layout, const struct expert_row *row,
-                                      const struct expert_split *split) {
-    return together(&row->compute[split->place],
-                    &(is_spread(layout) ? row->spread : row->near)[split->place]);
+struct routed_cost cost_routed_in_row(const struct expert_row *row, const struct expert_split *split,
+                                      bool any_order) {
+    struct routed_cost routed = together(&row->compute[split->place], &row->near[split->place]);
+    if (any_order) {
+        const struct routed_exchange *spread = &row->spread[split->place];
+        routed.ep_forward = smaller(routed.ep_forward, spread->forward);
+        routed.ep_backward = smaller(routed.ep_backward, spread->backward);
+        routed.ep_shown = smaller(routed.ep_shown, spread->shown);
+    }
+    return routed;
 }
 
 static double exchange_seconds(const struct routed_exchange *exchange, double forward_passes) {

@@ -207,25 +207,32 @@ static bool differ_in_micro_batch(const struct frame *a, const struct frame *b) 
            a->first_stage_layers == b->first_stage_layers && a->last_stage_layers == b->last_stage_layers;
 }
 
+/* Whether a frame has room for its weights, which is looked at once for those that differ in the micro-batch.
+ */
+static bool has_room(const struct search *search, const struct search_space *space, struct frame *frame) {
+    struct frame *first = frame;
+    while (first > space->frames && differ_in_micro_batch(first - 1, frame))
+        first--;
+    if (first->least_ranks == 0)
+        search_frame_find_room(search->problem, space, first);
+    frame->least_ranks = first->least_ranks;
+    frame->whole_ranks = first->whole_ranks;
+    return frame->least_ranks < FRAME_NO_ROOM;
+}
+
 static void queue_frames(struct search *search, struct search_space *space, struct search_queue *queue) {
-    bool has_room = false;
     queue->items = ARENA_ARRAY(search->arena, struct queued_frame, space->count);
     queue->count = 0;
     for (size_t i = 0; i < space->count; i++) {
         struct frame *frame = &space->frames[i];
         struct open_frame open = {.frame = frame};
-        if (i == 0 || !differ_in_micro_batch(frame, frame - 1)) {
-            has_room = search_frame_find_room(search->problem, space, frame);
-        } else {
-            frame->least_ranks = frame[-1].least_ranks;
-            frame->whole_ranks = frame[-1].whole_ranks;
-        }
-        if (!has_room)
-            continue;
         search_modes_asked(search->problem, frame, &open.modes);
         set_pace(search, &open);
         search_bound_frame(search->problem, search->context, &open, &frame->bound);
-        queue->items[queue->count++] = (struct queued_frame){frame->bound.closed_form_seconds, i};
+        if (search_is_pruned(search, &frame->bound))
+            search->result->pruned += frame->leaves;
+        else
+            queue->items[queue->count++] = (struct queued_frame){frame->bound.closed_form_seconds, i};
     }
     search_queue_make(queue);
 }
@@ -235,11 +242,11 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
     struct search_queue queue;
     queue_frames(search, space, &queue);
     while (queue.count > 0 && queue.items[0].seconds <= search->limits.closed_form_seconds) {
-        const struct frame *frame = &space->frames[search_queue_take(&queue).index];
+        struct frame *frame = &space->frames[search_queue_take(&queue).index];
         show_progress(search, space->count - queue.count, space->count);
         if (search_is_pruned(search, &frame->bound))
             search->result->pruned += frame->leaves;
-        else
+        else if (has_room(search, space, frame))
             open_frame(search, space, offloads, frame);
     }
     for (size_t i = 0; i < queue.count; i++)

@@ -29,11 +29,16 @@ struct bound_of {
     const struct search_mode *mode; /* NULL: as the layout says */
 };
 
+/* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
+static bool order_matters(const struct layout *layout) {
+    return layout->pp > 1 && layout->ep * layout->etp > layout->tp * layout->cp;
+}
+
 static void layout_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
                         struct pipeline_work *work) {
     bool dual = layout->schedule == SCHEDULE_DUALPIPE;
     if (of->experts == EXPERTS_OF_SPLIT)
-        cost_least_work_in_row(context, layout, of->row, of->split, work);
+        cost_least_work_in_row(context, layout, of->row, of->split, order_matters(layout), work);
     else if (of->experts == EXPERTS_OF_ROW && !dual)
         cost_least_work_of_row(context, layout, of->row, work);
     else
@@ -94,23 +99,6 @@ static void bound_schedules(struct cost_context *context, const struct layout *o
     layout.schedule = SCHEDULE_DUALPIPE;
     least_work(context, &layout, of, &work);
     keep_least(least, &frame->pace, SCHEDULE_DUALPIPE, 1, &work);
-}
-
-/* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
-static bool order_matters(const struct layout *layout) {
-    return layout->pp > 1 && layout->ep * layout->etp > layout->tp * layout->cp;
-}
-
-static void bound_orders(const struct search_problem *problem, struct cost_context *context,
-                         const struct layout *split, const struct open_frame *open, const struct bound_of *of,
-                         struct search_bound *least) {
-    struct layout layout = *split;
-    bool matters = order_matters(&layout);
-    for (int order = 0; order < (matters ? ORDER_COUNT : 1); order++) {
-        layout.order = (enum rank_order)order;
-        if (!matters || search_allows(problem, LAYOUT_ORDER, order))
-            bound_schedules(context, &layout, open, of, least);
-    }
 }
 
 /* Sets a frame's layout to a mode, with the most overlap. */
@@ -241,9 +229,9 @@ static double work_of_split(const struct mode_work *work, const struct expert_sp
 }
 
 /* The splits of a mode, most of which one number rules out. */
-static void bound_splits_of_mode(const struct search_problem *problem, struct cost_context *context,
-                                 struct layout *layout, const struct open_frame *open,
-                                 const struct search_mode *mode, double most, struct search_bound *bounds) {
+static void bound_splits_of_mode(struct cost_context *context, struct layout *layout,
+                                 const struct open_frame *open, const struct search_mode *mode, double most,
+                                 struct search_bound *bounds) {
     struct bound_of of = {EXPERTS_OF_SPLIT, cost_expert_row(context, layout, open->splits, open->split_count),
                           NULL, mode};
     struct mode_work work;
@@ -255,7 +243,7 @@ static void bound_splits_of_mode(const struct search_problem *problem, struct co
         layout->etp = of.split->etp;
         layout->zero = search_least_zero(open->frame, of.split);
         if (work_of_split(&work, of.split, order_matters(layout)) <= most)
-            bound_orders(problem, context, layout, open, &of, &bounds[i]);
+            bound_schedules(context, layout, open, &of, &bounds[i]);
     }
 }
 
@@ -268,7 +256,7 @@ void search_bound_splits(const struct search_problem *problem, struct cost_conte
         bounds[i] = NOTHING_FASTER;
     for (size_t i = 0; i < open->modes.count; i++) {
         set_mode(problem, &open->modes.modes[i], &layout);
-        bound_splits_of_mode(problem, context, &layout, open, &open->modes.modes[i], most, bounds);
+        bound_splits_of_mode(context, &layout, open, &open->modes.modes[i], most, bounds);
     }
 }
 
@@ -281,20 +269,19 @@ void search_bound_split(const struct search_problem *problem, struct cost_contex
         struct bound_of of = {EXPERTS_OF_SPLIT, NULL, &open->splits[split], &open->modes.modes[i]};
         set_mode(problem, of.mode, &layout);
         of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
-        bound_orders(problem, context, &layout, open, &of, bound);
+        bound_schedules(context, &layout, open, &of, bound);
     }
 }
 
-void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
-                          const struct open_frame *open, size_t split, const struct layout *variant,
-                          struct search_bound *bound) {
+void search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
+                          const struct layout *variant, struct search_bound *bound) {
     struct bound_of of = {EXPERTS_OF_SPLIT,
                           cost_expert_row(context, variant, open->splits, open->split_count),
                           &open->splits[split], NULL};
     struct layout layout = *variant;
     layout.zero = search_least_zero(open->frame, of.split);
     *bound = NOTHING_FASTER;
-    bound_orders(problem, context, &layout, open, &of, bound);
+    bound_schedules(context, &layout, open, &of, bound);
 }
 
 /* Device-seconds of a sequence, of one micro-batch of so many on tp x cp devices; infinite where that is no

@@ -47,9 +47,8 @@ void search_bound_split(const struct search_problem *problem, struct cost_contex
                         const struct open_frame *open, size_t split, struct search_bound *bound);
 
 /* Of all leaves of a variant of a split. */
-void search_bound_variant(const struct search_problem *problem, struct cost_context *context,
-                          const struct open_frame *open, size_t split, const struct layout *variant,
-                          struct search_bound *bound);
+void search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
+                          const struct layout *variant, struct search_bound *bound);
 
 /* The least device-seconds of a sequence over all frames of any number of devices; `arena` holds working
  * space. */

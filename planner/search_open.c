@@ -142,7 +142,7 @@ static void make_leaves(struct search *search, const struct open_frame *open, si
             continue;
         bool slower = !search_has_mode(open, variants[i].sequence_parallel);
         if (!slower && !search->problem->exhaustive)
-            search_bound_variant(search->problem, search->context, open, place, &variants[i], &bound);
+            search_bound_variant(search->context, open, place, &variants[i], &bound);
         if (slower || search_is_pruned(search, &bound))
             search->result->pruned += split_recompute_count(choices, recompute);
         else

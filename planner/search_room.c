@@ -34,9 +34,6 @@ static struct layout thriftiest(const struct search_space *space, const struct f
     return layout;
 }
 
-/* More than there are. */
-static const int32_t NO_RANKS = INT32_MAX;
-
 /* The least ep x etp of a frame's with room for a ZeRO stage: more ranks hold fewer of the experts' weights
  * each. `all`: the weights of a layout with ep and etp 1. */
 static int32_t least_ranks(const struct search_problem *problem, const struct search_space *space,
@@ -58,22 +55,22 @@ static int32_t least_ranks(const struct search_problem *problem, const struct se
         else
             low = middle + 1;
     }
-    return high < group->ranks_count ? (int32_t)ranks[high] : NO_RANKS;
+    return high < group->ranks_count ? (int32_t)ranks[high] : FRAME_NO_ROOM;
 }
 
-bool search_frame_find_room(const struct search_problem *problem, const struct search_space *space,
+void search_frame_find_room(const struct search_problem *problem, const struct search_space *space,
                             struct frame *frame) {
     bool gathers = frame->zero == 3 && frame->pp == 1 && frame->zero_group == 0;
-    frame->least_ranks = frame->whole_ranks = 0;
+    frame->least_ranks = 1;
+    frame->whole_ranks = 0;
     if (frame->zero < 0)
-        return true;
+        return;
     struct layout layout = thriftiest(space, frame);
     layout.ep = 1;
     const struct memory_parts all = static_parts(problem, &layout);
     frame->least_ranks = least_ranks(problem, space, frame, frame->zero, &all);
-    if (gathers && frame->least_ranks < NO_RANKS)
+    if (gathers && frame->least_ranks < FRAME_NO_ROOM)
         frame->whole_ranks = least_ranks(problem, space, frame, 2, &all);
-    return frame->least_ranks < NO_RANKS;
 }
 
 int64_t search_least_zero(const struct frame *frame, const struct expert_split *split) {

@@ -38,8 +38,8 @@ double search_frame_least_bytes(const struct search_problem *problem, const stru
                                 const struct frame *frame);
 
 /* Finds which splits and ZeRO stages have room for a frame's weights, gradients and optimizer alone, whatever
- * the micro-batch: least_ranks, whole_ranks. False when none has. */
-bool search_frame_find_room(const struct search_problem *problem, const struct search_space *space,
+ * the micro-batch: least_ranks, whole_ranks. */
+void search_frame_find_room(const struct search_problem *problem, const struct search_space *space,
                             struct frame *frame);
 
 /* 3 where no lower ZeRO stage of the split has room and weights are thus gathered for each micro-batch, else

@@ -30,6 +30,9 @@ struct search_bound {
     double step_seconds, closed_form_seconds;
 };
 
+/* No ep x etp has room. */
+static const int32_t FRAME_NO_ROOM = INT32_MAX;
+
 struct frame {
     int32_t tp, pp, cp, dp, micro_batch;
     int32_t first_stage_layers, last_stage_layers; /* as in struct layout */
@@ -40,7 +43,7 @@ struct frame {
     int32_t zero_group;
     int32_t zero, offload;
     bool keeps, moves; /* activations stay on the device in some leaves, lie elsewhere in some */
-    /* Once its room is looked at: fewer ep x etp have none; fewer have none for whole weights. */
+    /* Fewer ep x etp have no room, 0: not looked at yet; fewer have none for whole weights. */
     int32_t least_ranks, whole_ranks;
     struct search_bound bound;
 };

@@ -54,11 +54,12 @@ const char *notes_of_memory(const struct campaign *campaign, const char *notes) 
     }
     units_format(campaign->nodes[first].hwloc_memory_bytes, UNIT_BYTES, theirs, sizeof theirs);
     units_format(campaign->nodes[first].memory_bytes, UNIT_BYTES, ours, sizeof ours);
-    return notes_add(
-        campaign->arena, notes,
-        arena_print(campaign->arena, "hwloc counts %s of memory and the kernel %s on %s%s", theirs, ours,
-                    campaign->placement->hosts[first].name,
-                    differ > 1 ? arena_print(campaign->arena, " and %zu other hosts", differ - 1) : ""));
+    return notes_add(campaign->arena, notes,
+                     arena_print(campaign->arena, "hwloc counts %s of memory and the kernel %s on %s%s",
+                                 theirs, ours, campaign->placement->hosts[first].name,
+                                 differ > 1 ? arena_print(campaign->arena, " and %zu other host%s",
+                                                          differ - 1, differ > 2 ? "s" : "")
+                                            : ""));
 }
 
 const char *notes_of_libraries(const struct campaign *campaign) {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_MAX_BYTES = 128, BOOT_MAX_BYTES = 48 };
+enum { NAME_MAX_BYTES = 256, BOOT_MAX_BYTES = 48 };
 
 /* What each rank says of itself. */
 struct card {
@@ -40,7 +40,7 @@ static void fill_card(struct card *card) {
     if (slurm_name != NULL && slurm_name[0] != '\0') {
         snprintf(card->host, sizeof card->host, "%s", slurm_name);
     } else if (MPI_Get_processor_name(name, &length) == MPI_SUCCESS && name[0] != '\0') {
-        snprintf(card->host, sizeof card->host, "%.*s", NAME_MAX_BYTES - 1, name);
+        snprintf(card->host, sizeof card->host, "%s", name);
     } else {
         snprintf(card->host, sizeof card->host, "unnamed");
     }

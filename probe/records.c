@@ -3,12 +3,16 @@
 #include "probe/records.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cluster.h"
+#include "probe/task.h"
+
 static const char magic[] = "clusterprobe journal 2";
-enum { FIELDS = 15, LINE_MAX_BYTES = 512 };
+enum { FIELDS = 15, HEAD_LINES = 2, LINE_MAX_BYTES = 512 };
 
 static bool append(struct records *records, const struct record *record) {
     if (records->count == records->capacity) {
@@ -38,7 +42,28 @@ static bool parse(const char *line, struct record *record) {
     return fields == FIELDS && line[end] == '\n';
 }
 
-static bool take_over(struct records *records, const char *identity, struct error *error) {
+static bool is_between(int32_t value, int32_t least, int32_t end) {
+    return value >= least && value < end;
+}
+
+/* Whether a run of `ranks` may have written it: what was edited must not lead outside of any array. */
+static bool is_possible(const struct record *record, int32_t ranks) {
+    const struct summary *s = &record->summary;
+    bool collective = record->kind == TASK_COLLECTIVE;
+    const double figures[] = {s->minimum, s->lower_quartile, s->median, s->upper_quartile, s->maximum};
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        if (!isfinite(figures[i]) || figures[i] < 0) {
+            return false;
+        }
+    }
+    return is_between(record->phase, 0, PHASE_COUNT) && is_between(record->kind, 0, TASK_COMPUTE + 1) &&
+           is_between(record->from, 0, ranks) && is_between(record->to, 0, ranks) &&
+           is_between(record->operation, 0, collective ? COLLECTIVE_COUNT : INT32_MAX) &&
+           is_between(record->transport, 0, TRANSPORT_COUNT) && is_between(record->members, 1, ranks + 1) &&
+           (!collective || is_between(record->level, 0, GROUP_COUNT)) && record->bytes >= 0 && s->count >= 0;
+}
+
+static bool take_over(struct records *records, const char *identity, int32_t ranks, struct error *error) {
     FILE *file = fopen(records->path, "r");
     char *line = NULL;
     size_t size = 0;
@@ -52,9 +77,10 @@ static bool take_over(struct records *records, const char *identity, struct erro
         line[strcspn(line, "\n")] = '\0';
         same = strcmp(line, identity) == 0;
     }
-    bool kept = true;
+    bool kept = true, possible = true;
     struct record record;
-    while (same && kept && getline(&line, &size, file) > 0 && parse(line, &record)) {
+    while (same && kept && possible && getline(&line, &size, file) > 0 && parse(line, &record)) {
+        possible = is_possible(&record, ranks);
         kept = append(records, &record);
     }
     free(line);
@@ -63,6 +89,11 @@ static bool take_over(struct records *records, const char *identity, struct erro
         error_set(error, "%s is of other hosts, ranks or another program", records->path);
         return error_hint(error,
                           "--resume needs the mpirun line of the first run; to begin anew, leave it out");
+    }
+    if (!possible) {
+        error_set(error, "%s: line %zu is no figure that clusterprobe wrote", records->path,
+                  records->count + HEAD_LINES);
+        return error_hint(error, "to begin anew, leave out --resume");
     }
     return kept || error_set(error, "out of memory");
 }
@@ -80,13 +111,14 @@ static bool write_record(struct records *records, const struct record *r, struct
 }
 
 /* Writes what is there under another name first, so that a full disk leaves the earlier journal. */
-bool records_open(struct records *records, const char *path, const char *identity, bool resume,
+bool records_open(struct records *records, const char *path, const char *identity, int32_t ranks, bool resume,
                   struct error *error) {
     char fresh[4096];
     memset(records, 0, sizeof *records);
     records->path = path;
     snprintf(fresh, sizeof fresh, "%s.new", path);
-    if (resume && !take_over(records, identity, error)) {
+    if (resume && !take_over(records, identity, ranks, error)) {
+        records_close(records, false);
         return false;
     }
     records->resumed = records->count;

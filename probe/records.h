@@ -59,9 +59,10 @@ struct records {
 };
 
 /* Opens the journal at `path`. `identity` is one line that says which ranks, hosts and program the figures
- * are of. With `resume`, figures of an earlier journal of the same identity are taken over; it is an error
- * when there is none, or of another identity. Without, an earlier one is replaced. */
-bool records_open(struct records *records, const char *path, const char *identity, bool resume,
+ * are of. With `resume`, figures of an earlier journal of the same identity are taken over; it is an
+ * error when there is none, it is of another identity, or holds what `ranks` ranks can't have written.
+ * Without, an earlier one is replaced. */
+bool records_open(struct records *records, const char *path, const char *identity, int32_t ranks, bool resume,
                   struct error *error);
 
 /* The figure of an earlier run that is being resumed, or NULL. All but the summary of `key` counts. */

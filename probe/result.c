@@ -219,6 +219,16 @@ static void add_base_levels(const struct cluster *base, int64_t devices, struct 
     }
 }
 
+/* What joins the nodes of the base; nothing where it is of one node. */
+static void add_base_network(const struct cluster *base, struct cluster *cluster) {
+    const struct network_level *outermost = &base->levels[base->level_count - 1];
+    if (outermost->devices == 0 || outermost->devices > base->node.devices) {
+        struct network_level *level = &cluster->levels[cluster->level_count++];
+        *level = *outermost;
+        level->from = "base";
+    }
+}
+
 static void make_levels(const struct campaign *campaign, const struct cluster *base, bool gpus,
                         struct cluster *cluster) {
     int64_t devices = cluster->node.devices;
@@ -239,11 +249,15 @@ static void make_levels(const struct campaign *campaign, const struct cluster *b
     }
     if (hosts > 1) {
         struct analysis_matrix matrix;
+        size_t inside = cluster->level_count;
         campaign_gather(campaign, campaign->arena, &matrix);
         for (size_t level = 0; level < campaign->levels.count && cluster->level_count < CLUSTER_MAX_LEVELS;
              level++) {
             struct network_level *out = &cluster->levels[cluster->level_count];
             cluster->level_count += make_network_level(campaign, &matrix, level, devices, out) ? 1 : 0;
+        }
+        if (cluster->level_count == inside) {
+            add_base_network(base, cluster); /* time was up before any pair of nodes was measured */
         }
     }
     cluster->levels[cluster->level_count - 1].devices = 0;

@@ -312,12 +312,12 @@ static void test_journal(void **state) {
                                   .level = -1,
                                   .bytes = 4194304,
                                   .summary = {7, 0.1, 0.2, 1.0 / 3, 0.4, 0.5}};
-    assert_true(records_open(&first, path, "us", false, &error));
+    assert_true(records_open(&first, path, "us", 3, false, &error));
     assert_null(records_find(&first, &record));
     assert_true(records_add(&first, &record, &error));
     fputs("3 3 1 2", first.journal); /* a crash in the middle of a line */
     records_close(&first, false);
-    assert_true(records_open(&second, path, "us", true, &error));
+    assert_true(records_open(&second, path, "us", 3, true, &error));
     const struct record *found = records_find(&second, &record);
     assert_non_null(found);
     assert_memory_equal(found, &record, sizeof record);
@@ -325,10 +325,23 @@ static void test_journal(void **state) {
     other.bytes = 8;
     assert_null(records_find(&second, &other));
     records_close(&second, false);
-    assert_false(records_open(&second, path, "others", true, &error));
+    assert_false(records_open(&second, path, "others", 3, true, &error));
     assert_non_null(strstr(error.what, "is of other hosts"));
-    assert_true(records_open(&second, path, "us", true, &error)); /* and it is still there */
+    assert_true(records_open(&second, path, "us", 3, true, &error)); /* and it is still there */
     assert_int_equal(second.count, 1);
+    records_close(&second, false);
+    /* An edited line: a rank that isn't there, an operation that is none, no number. */
+    const char *const edited[] = {"3 6 0 3 0 0 1 0 8 1 1 1 1 1 1", "6 9 0 0 9 0 2 0 8 1 1 1 1 1 1",
+                                  "3 6 0 1 0 0 1 0 8 1 nan nan nan nan nan"};
+    for (size_t i = 0; i < sizeof edited / sizeof *edited; i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fprintf(file, "clusterprobe journal 2\nus\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n%s\n", edited[i]);
+        fclose(file);
+        assert_false(records_open(&second, path, "us", 3, true, &error));
+        assert_non_null(strstr(error.what, ": line 4 is no figure"));
+    }
+    assert_true(records_open(&second, path, "us", 3, false, &error));
     records_close(&second, true);
     assert_int_not_equal(access(path, F_OK), 0);
 }

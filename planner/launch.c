@@ -6,8 +6,8 @@ static const double BACKWARD_FLOOR = 1.6;
 
 /* CUDA graphs of the router and of what prepares an exchange spare the host some of the launches of a layer
  * with routed experts, but none of those made for each expert. 20.1 s of Qwen3 30B on 16 H100 leave a forward
- * pass at most 0.7 of the floor (Megatron-Bridge, docs/training/moe-optimization.md), 28.2 and 27.1 s of it on
- * 8 B200 at least that (its performance summaries of 25.11 and 26.02). */
+ * pass at most 0.7 of the floor (Megatron-Bridge, docs/training/moe-optimization.md), 28.2 and 27.1 s of it
+ * on 8 B200 at least that (its performance summaries of 25.11 and 26.02). */
 static const double GRAPHED_FLOOR = 0.7;
 
 /* What is launched for each expert, from the sources of Transformer Engine (GroupedLinear) and Megatron-Core

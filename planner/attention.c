@@ -7,8 +7,8 @@
 /* A tile of queries walks its row of keys on one multiprocessor. docs/cost-model.md, "Attention". */
 static const double query_tile = 128;
 static const double backward_flops = 2.5; /* of the forward's: five products instead of two */
-/* Share of the datasheet's memory bandwidth that the kernels reach: fitted on A100 (0.64) and H100 (0.64). */
-static const double memory_share = 0.64;
+/* Share of the datasheet's memory bandwidth that the kernels reach; an assumption, the products' too. */
+static const double memory_share = 0.85;
 static const double diagonal_head_dim = 128; /* that diagonal_tokens is given for */
 /* Rate of heads wider than 128 (192 for keys, 128 for values), as a share: SimuMax on A100-PCIe and B200
  * gives 0.87 and 0.90 forward, 0.80 and 0.77 backward. */
@@ -69,7 +69,8 @@ double attention_seconds(const struct cluster_device *device, const struct atten
     if (a->qk_head_dim > wide_head_dim)
         rate *= a->backward ? wide_backward_rate : wide_forward_rate;
     double dims = (double)(a->qk_head_dim + a->v_head_dim);
-    double with_softmax = 1 + 2 * r.softmax_dims / dims;
+    double softmax = r.softmax_dims / (a->backward ? backward_flops : 1); /* as many exponentials */
+    double with_softmax = 1 + 2 * softmax / dims;
     double diagonal = 2 * diagonal_head_dim / dims * r.diagonal_tokens * split / sequence;
     double throttle = r.throttle > 0 ? r.throttle * flops / (flops + r.throttle_flops) : 0;
     double products = flops * (with_softmax + diagonal) * (1 + throttle) / rate;
@@ -79,7 +80,9 @@ double attention_seconds(const struct cluster_device *device, const struct atten
     double row = row_flops * with_softmax * (double)multiprocessors / rate;
     double elements = (double)a->batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
     double bytes = 2 * elements * (a->backward ? 2 : 1);
-    /* Context parallelism takes the keys part by part, a kernel each. */
-    return r.launch * split + bytes / (device->memory_bytes_per_second * memory_share) +
-           fmax(products + r.longest_row_share * row, row);
+    double traffic = bytes / (device->memory_bytes_per_second * memory_share);
+    double computed = fmax(products + r.longest_row_share * row, row);
+    /* Context parallelism takes the keys part by part, a kernel each. The backward pass has kernels of its
+     * own before and after, which sum up rows and round the queries' gradients. */
+    return r.launch * split + (a->backward ? traffic + computed : fmax(traffic, computed));
 }

@@ -1,7 +1,8 @@
 #include "planner/reference_device.h"
 
 /* Fitted by `clusterplan calibrate` on the H100-SXM5-80GB rows of the ai-dynamo/aiconfigurator database
- * (Apache-2.0); docs/cost-model.md gives the errors. Peaks and memory: NVIDIA H100 datasheet. */
+ * (Apache-2.0), attention on cuDNN's rates in arXiv 2407.08608, figures 5 and 6; docs/cost-model.md gives the
+ * errors. Peaks and memory: NVIDIA H100 datasheet. */
 const struct cluster_device reference_device = {
     .name = "H100-SXM5-80GB",
     .memory_bytes = 80e9,
@@ -33,12 +34,12 @@ const struct cluster_device reference_device = {
                 },
             .attention = {.known = true,
                           .launch_seconds = 16e-6,
-                          .flops_per_second = 661e12,
-                          .diagonal_tokens = 710,
+                          .flops_per_second = 903e12,
+                          .diagonal_tokens = 339,
                           .longest_row_share = 0.05,
-                          .softmax_dims = 24,
-                          .backward_launch_seconds = 16e-6,
-                          .backward_flops_per_second = 570e12},
+                          .softmax_dims = 81,
+                          .backward_launch_seconds = 5e-6,
+                          .backward_flops_per_second = 665e12},
             .grouped_rate = 1,
             .grouped_launch_seconds = 9e-6,
             .grouped_exposed = 0.2,

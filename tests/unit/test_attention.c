@@ -13,26 +13,25 @@ static const struct attention example = {.batch = 4,
                                          .qk_head_dim = 128,
                                          .v_head_dim = 128};
 
-/* H100-SXM, forward, milliseconds: aiconfigurator database. */
+/* H100-SXM, cuDNN, 16,384 tokens, milliseconds: the rates of arXiv 2407.08608, figure 5. */
 static void forward_as_measured_on_h100(void **state) {
     (void)state;
     static const struct {
-        int64_t batch, sequence, heads, kv_heads, head_dim;
+        int64_t batch, sequence, heads, head_dim;
         double milliseconds;
     } known[] = {
-        {1, 16384, 32, 8, 128, 4.54},
-        {4, 4096, 32, 8, 128, 1.3},
-        {8, 2048, 16, 4, 64, 0.2759},
-        {2, 8192, 48, 48, 64, 2.157},
+        {16, 1024, 16, 128, 0.1676}, {4, 4096, 16, 128, 0.5306}, {1, 16384, 16, 128, 2.0398},
+        {16, 1024, 32, 64, 0.2386},  {4, 4096, 32, 64, 0.7572},  {1, 16384, 32, 64, 2.8338},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct attention a = {known[i].batch,    known[i].sequence, 1,     known[i].heads, known[i].kv_heads,
+        struct attention a = {known[i].batch,    known[i].sequence, 1,     known[i].heads, known[i].heads,
                               known[i].head_dim, known[i].head_dim, false, PRECISION_BF16};
-        assert_near(attention_seconds(&reference_device, &a) * 1e3, known[i].milliseconds, 0.12);
+        assert_near(attention_seconds(&reference_device, &a) * 1e3 / known[i].milliseconds, 1, 0.03);
     }
 }
 
-/* Transformer Engine on A100, batch 1, sequence 4096, milliseconds: SimuMax. */
+/* Transformer Engine on A100-PCIe, batch 1, sequence 4096, milliseconds: SimuMax; SXM is 1.14 times as fast.
+ */
 static void both_passes_as_measured_on_a100(void **state) {
     (void)state;
     static const struct {
@@ -57,7 +56,7 @@ static void both_passes_as_measured_on_a100(void **state) {
                               128,
                               known[i].backward,
                               PRECISION_BF16};
-        assert_near(attention_seconds(&cluster.device, &a) * 1e3, known[i].milliseconds, 0.08);
+        assert_near(attention_seconds(&cluster.device, &a) * 1e3 * 1.14 / known[i].milliseconds, 1, 0.1);
     }
     arena_destroy(arena);
 }
@@ -113,6 +112,7 @@ static void without_a_backward_rate_it_follows_the_forward(void **state) {
     a.backward = true;
     device.kernels.attention.backward_flops_per_second = 0;
     given.kernels.attention.backward_flops_per_second = 0.74 * device.kernels.attention.flops_per_second;
+    given.kernels.attention.backward_launch_seconds = device.kernels.attention.launch_seconds;
     assert_near(attention_seconds(&device, &a), attention_seconds(&given, &a), 1e-12);
 }
 

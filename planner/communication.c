@@ -98,6 +98,26 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     time->tp_backward = backward;
 }
 
+/* Backward attention takes so many times the forward's, five products instead of two. */
+static const double BACKWARD_ATTENTION = 2.5;
+
+/* PyTorch gathers keys and values at once, repeated for all heads of queries, while it computes the first of
+ * cp pieces; their gradients go round the ring in fp32 (torch/distributed/tensor/experimental/_attention.py,
+ * torchtitan's repeat_kv). */
+static void add_pytorch_ring(const struct communication_problem *problem, double token, double query,
+                             double attention, struct communication_time *time, struct explain *explain) {
+    static const double SINGLE_PRECISION = 2; /* times the bytes of 16 bits */
+    struct communication_groups groups;
+    communication_groups_of(problem->layout, &groups);
+    double cp = (double)problem->layout->cp, share = COMMUNICATION_INTERFERENCE;
+    struct collective gather = {COLLECTIVE_ALL_GATHER, token * 2 * query * cp, groups.cp};
+    double seconds = add_collective(problem, explain, "cp gather, each pass", 1, &gather);
+    double backward = BACKWARD_ATTENTION * attention;
+    time->cp_forward = communication_exposed(seconds, attention / cp, share);
+    time->cp_backward = communication_exposed(seconds, backward / cp, share) +
+                        communication_exposed(SINGLE_PRECISION * seconds, backward, share);
+}
+
 /* Context parallelism: keys and values go round the ring behind the attention of the blocks already there
  * (arXiv 2310.01889), or all-to-all deals heads for tokens (arXiv 2309.14509). The cheaper is taken in each
  * pass: how often the forward pass runs isn't known here. */
@@ -117,14 +137,19 @@ static void add_context_parallel(const struct communication_problem *problem,
         query = (double)(model->heads * (model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim));
         kv = query + (double)(model->heads * model->mla.v_head_dim);
     }
+    double window = compute->attention;
+    if (problem->training->stack->fully_sharded) {
+        add_pytorch_ring(problem, token, query, window, time, explain);
+        return;
+    }
     struct collective ring = {COLLECTIVE_ALL_GATHER, token * kv * (double)layout->cp, groups.cp};
     struct collective deal = {COLLECTIVE_ALL_TO_ALL, token * (2 * query + kv) / 4, groups.cp};
     double ring_forward = add_collective(problem, explain, "cp ring, forward", 1, &ring);
     double deal_forward = add_collective(problem, explain, "or cp all-to-all, each pass", 4, &deal);
-    double window = compute->attention;
     double ring_exposed = communication_exposed(ring_forward, window, COMMUNICATION_INTERFERENCE);
-    /* Backward: keys and values once more and their gradients; attention takes 2.5 times the forward's. */
-    double ring_backward = communication_exposed(2 * ring_forward, 2.5 * window, COMMUNICATION_INTERFERENCE);
+    /* Backward: keys and values once more and their gradients. */
+    double ring_backward =
+        communication_exposed(2 * ring_forward, BACKWARD_ATTENTION * window, COMMUNICATION_INTERFERENCE);
     time->cp_forward = fmin(ring_exposed, deal_forward);
     time->cp_backward = fmin(ring_backward, deal_forward);
 }

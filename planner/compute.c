@@ -188,6 +188,24 @@ static void add_flash_attention(struct compute_work *work, struct attention *att
                 flops / forward / 1e12, 2.5 * flops / backward / 1e12);
 }
 
+/* Bytes of an element of the queries that PyTorch's ring moves at each turn: it joins keys and values (8),
+ * casts a piece's result to fp32 (6) and merges it operation by operation (32); of every other piece half the
+ * queries, joined again (8). Backward it casts and adds up gradients in fp32 and joins those of keys and
+ * values. At the ends it casts the first piece and the sum (torch/distributed/tensor/experimental,
+ * _attention.py). */
+static const double RING_BYTES = 40, RING_BACKWARD_BYTES = 72, RING_ENDS_BYTES = 12;
+
+static void add_ring_merges(struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    const struct layout *layout = work->problem->layout;
+    double elements = (double)work->tokens * (double)(model->heads * model->head_dim) / (double)layout->tp;
+    double turns = (double)(layout->cp - 1);
+    if (layout->cp > 1 && work->problem->training->stack->fully_sharded)
+        compute_add_traffic(work, "pieces of context parallelism merged",
+                            elements * (turns * RING_BYTES + RING_ENDS_BYTES),
+                            elements * (turns * RING_BACKWARD_BYTES + RING_ENDS_BYTES));
+}
+
 /* Scores and context as batched products over the whole square, softmax, mask and dropout as traffic. */
 static void add_unfused_attention(struct compute_work *work, const struct attention *attention) {
     /* A score of 16 bits, forward: written by the product, read and written by the softmax with its mask,
@@ -234,6 +252,7 @@ static void add_attention_core(struct compute_work *work) {
         add_flash_attention(work, &attention);
     else
         add_unfused_attention(work, &attention);
+    add_ring_merges(work);
 }
 
 /* Multi-head latent attention: queries, keys and values through low ranks (arXiv 2405.04434). The products

@@ -98,9 +98,12 @@ static void add_selective(const struct block_cost *block, enum selective selecti
                           struct pass_cost *pass) {
     const struct compute_time *compute = &block->compute;
     double again = compute->attention;
-    if (selective == SELECTIVE_OPERATIONS)
+    if (selective == SELECTIVE_OPERATIONS) {
+        double gathers = block->communication.tp_forward / 2; /* what was scattered is kept */
         again = RECOMPUTED_PRODUCTS * compute->products + compute->traffic;
-    else if (selective == SELECTIVE_ACTIVATIONS)
+        pass->tp += gathers;
+        pass->backward_input += gathers;
+    } else if (selective == SELECTIVE_ACTIVATIONS)
         again = compute->norms + compute->activation;
     else if (selective == SELECTIVE_EXPERTS) {
         again = compute->norms + compute->experts;

@@ -8,6 +8,7 @@
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
 const char *const selective_names[] = {"default", "attention", "activations", "experts", "operations", NULL};
 const char *const toggle_names[] = {"default", "on", "off", NULL};
+static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
 const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 
@@ -117,12 +118,19 @@ enum flash_kernel training_flash(const struct training *training, const struct m
     return training->stack->fully_sharded && !model->gated ? FLASH_1 : training->stack->flash;
 }
 
+/* Who publishes Llama-like trainings under FSDP compiles them: fms-fsdp, and torchtitan but for two rows. */
+static bool compiled(const struct training *training, const struct model *model) {
+    if (training->recipe.compiled != TOGGLE_DEFAULT)
+        return training->recipe.compiled == TOGGLE_ON;
+    return training->stack->fully_sharded && model->gated && model->experts.count == 0;
+}
+
 double training_traffic_factor(const struct training *training, const struct model *model) {
     static const double AS_COUNTED = 1;
     const struct stack *stack = training->stack;
     bool eager = model->gated && stack->traffic_factor_gated > 0 && !sharded_experts(training, model);
     double factor = eager ? stack->traffic_factor_gated : stack->traffic_factor;
-    return training->recipe.compiled ? fmin(AS_COUNTED, factor) : factor;
+    return compiled(training, model) ? fmin(AS_COUNTED, factor) : factor;
 }
 
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
@@ -143,28 +151,30 @@ bool routing_read(const struct fields_reader *reader, const struct yaml_node *no
 }
 
 bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    static const struct field fields[] = {
-        {.key = "dropout",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct recipe, dropout),
-         .choices = toggle_names},
-        {.key = "loss",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct recipe, loss),
-         .choices = loss_kernel_names},
-        {.key = "parameters",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct recipe, parameters),
-         .choices = parameter_format_names},
-        {.key = "flash",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct recipe, flash),
-         .choices = flash_kernel_names},
-        {.key = "compiled", .type = FIELD_BOOL, .offset = offsetof(struct recipe, compiled)},
-        {.key = "early_stop",
-         .type = FIELD_CHOICE,
-         .offset = offsetof(struct recipe, early_stop),
-         .choices = toggle_names},
-        {.key = NULL}};
+    static const struct field fields[] = {{.key = "dropout",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, dropout),
+                                           .choices = toggle_names},
+                                          {.key = "loss",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, loss),
+                                           .choices = loss_kernel_names},
+                                          {.key = "parameters",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, parameters),
+                                           .choices = parameter_format_names},
+                                          {.key = "flash",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, flash),
+                                           .choices = flash_kernel_names},
+                                          {.key = "compiled",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, compiled),
+                                           .choices = compiled_names},
+                                          {.key = "early_stop",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, early_stop),
+                                           .choices = toggle_names},
+                                          {.key = NULL}};
     return fields_read(reader, node, fields, "recipe", target);
 }

@@ -52,7 +52,7 @@ struct recipe {
     enum loss_kernel loss;
     enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
     enum flash_kernel flash;          /* where attention is flash */
-    bool compiled;                    /* element-wise kernels fused by torch.compile */
+    enum toggle compiled;             /* element-wise kernels fused by torch.compile */
     enum toggle early_stop;           /* under FSDP, full recompute ends before the layer's last product */
 };
 

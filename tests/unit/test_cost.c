@@ -338,6 +338,7 @@ static void exchange_is_assumed_as_software_has_it(void **state) {
     dense.experts.count = 0;
     assert_int_equal(training_flash(&training, &model), FLASH_CUDNN);
     assert_int_equal(training_flash(&training, &dense), FLASH_2);
+    training.recipe.compiled = TOGGLE_OFF;
     assert_true(training_traffic_factor(&training, &model) < training_traffic_factor(&training, &dense));
 }
 
@@ -513,7 +514,7 @@ static void recipes_do_what_they_say(void **state) {
     assert_near(seconds_with(&(struct recipe){.dropout = TOGGLE_ON}, &training, &model, &layout), base,
                 1e-12);
     assert_true(seconds_with(&(struct recipe){.flash = FLASH_1}, &training, &model, &layout) > base);
-    assert_true(seconds_with(&(struct recipe){.compiled = true}, &training, &model, &layout) < base);
+    assert_true(seconds_with(&(struct recipe){.compiled = TOGGLE_ON}, &training, &model, &layout) < base);
     double compiled = seconds_with(&(struct recipe){.loss = LOSS_COMPILED}, &training, &model, &layout);
     assert_near(compiled, base, 1e-12);
     assert_true(seconds_with(&(struct recipe){.loss = LOSS_FUSED}, &training, &model, &layout) < compiled);
@@ -535,6 +536,12 @@ static void recipes_do_what_they_say(void **state) {
     training.stack = stack_find("fsdp");
     assert_int_equal(training_flash(&training, &gated), FLASH_2);
     assert_int_equal(training_flash(&training, &model), FLASH_1);
+    /* Under FSDP Llama-like models are compiled unless the recipe says no, GPT-like ones if it says so. */
+    training.recipe.compiled = TOGGLE_OFF;
+    assert_true(training_traffic_factor(&training, &gated) > 1);
+    training.recipe.compiled = TOGGLE_DEFAULT;
+    assert_true(training_traffic_factor(&training, &gated) == 1);
+    assert_true(training_traffic_factor(&training, &model) > 1);
     /* By operation, half of the products run again, and attention doesn't. */
     layout = (struct layout){.tp = 1,
                              .pp = 1,
@@ -555,6 +562,16 @@ static void recipes_do_what_they_say(void **state) {
     layout.recompute = RECOMPUTE_SELECTIVE;
     double selective = cost_on(&cluster, &gated, &training, &layout).recompute;
     assert_true(selective > 0.4 * full && selective < 0.75 * full);
+    /* What tp gathered is gathered again, what it scattered is kept: half of a pass's exchange more. */
+    layout.tp = 8;
+    layout.dp = 8;
+    layout.sequence_parallel = true;
+    double again = cost_on(&cluster, &gated, &training, &layout).tp;
+    layout.recompute = RECOMPUTE_FULL;
+    double both = cost_on(&cluster, &gated, &training, &layout).tp;
+    layout.recompute = RECOMPUTE_NONE;
+    double none = cost_on(&cluster, &gated, &training, &layout).tp;
+    assert_near(again - none, (both - none) / 2, 1e-9 * none);
 }
 
 /* What Llama-like models pay under FSDP: torchao's casts, five bytes of an input where Transformer Engine
@@ -604,6 +621,7 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     struct communication_time ring_sends, fused_sends;
     fused.fully_sharded = false;
     model.gated = true; /* GPT-like models have another flash attention under FSDP */
+    training.recipe.compiled = TOGGLE_OFF;
     model.kv_heads = 8;
     layout.cp = 4;
     training.stack = &fused;

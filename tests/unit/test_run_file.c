@@ -68,7 +68,7 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.recipe.loss, LOSS_COMPILED);
     assert_int_equal(run->training.recipe.parameters, PARAMETERS_FP8);
     assert_int_equal(run->training.recipe.flash, FLASH_2);
-    assert_true(run->training.recipe.compiled);
+    assert_int_equal(run->training.recipe.compiled, TOGGLE_ON);
     assert_int_equal(run->layout.keys[LAYOUT_VPP].values[0], 3);
     assert_int_equal(run->layout.keys[LAYOUT_OVERLAP_TP].count, 1);
     assert_int_equal(run->layout.keys[LAYOUT_RECOMPUTE].count, 0); /* not published: free */

@@ -102,8 +102,8 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
 static const double BACKWARD_ATTENTION = 2.5;
 
 /* PyTorch gathers keys and values at once, repeated for all heads of queries, while it computes the first of
- * cp pieces; their gradients go round the ring in fp32 (torch/distributed/tensor/experimental/_attention.py,
- * torchtitan's repeat_kv). */
+ * cp pieces; their gradients go round the ring in fp32 behind the others
+ * (torch/distributed/tensor/experimental/_attention.py, torchtitan's repeat_kv). */
 static void add_pytorch_ring(const struct communication_problem *problem, double token, double query,
                              double attention, struct communication_time *time, struct explain *explain) {
     static const double SINGLE_PRECISION = 2; /* times the bytes of 16 bits */
@@ -115,7 +115,7 @@ static void add_pytorch_ring(const struct communication_problem *problem, double
     double backward = BACKWARD_ATTENTION * attention;
     time->cp_forward = communication_exposed(seconds, attention / cp, share);
     time->cp_backward = communication_exposed(seconds, backward / cp, share) +
-                        communication_exposed(SINGLE_PRECISION * seconds, backward, share);
+                        communication_exposed(SINGLE_PRECISION * seconds, backward * (1 - 1 / cp), share);
 }
 
 /* Context parallelism: keys and values go round the ring behind the attention of the blocks already there

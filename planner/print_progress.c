@@ -2,8 +2,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common/clock.h"
 
 #define PATIENCE_SECONDS 2.0
 #define REFRESH_SECONDS  0.25
@@ -11,14 +12,8 @@
 /* Back to the start of the line, and erase it. */
 #define CLEAR_LINE "\r\x1b[K"
 
-static double now_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 void print_progress_start(struct print_progress *progress, const int64_t *devices) {
-    double now = now_seconds();
+    double now = clock_seconds();
     *progress = (struct print_progress){.devices = devices,
                                         .start_seconds = now,
                                         .search_start_seconds = now,
@@ -30,7 +25,7 @@ void print_progress_update(void *data, double share) {
     if (!progress->enabled) {
         return;
     }
-    double now = now_seconds();
+    double now = clock_seconds();
     if (progress->devices && *progress->devices != progress->shown_devices) {
         progress->shown_devices = *progress->devices;
         progress->search_start_seconds = now;

@@ -8,7 +8,7 @@
 struct print_progress {
     const int64_t *devices;      /* what the search now running is for; may be NULL */
     int64_t shown_devices;       /* what the line shown is about */
-    double start_seconds;        /* of the first search (CLOCK_MONOTONIC) */
+    double start_seconds;        /* of the first search (clock_seconds) */
     double search_start_seconds; /* of the one now running */
     double shown_seconds;        /* of the last line */
     bool enabled, shown;

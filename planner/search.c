@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "planner/search_open.h"
 #include "planner/search_queue.h"
 #include "planner/search_space.h"
@@ -21,12 +21,6 @@ enum { CONTENDERS = 24, SPARE = 2 };
 
 /* Frames between two calls of `progress`. */
 enum { PROGRESS_STEP = 256 };
-
-static double now_seconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* The closed form is at most this much above the simulation: the most seen on random problems is 6.4 %. The
  * bounds hold for the simulation too, but for rounding. */
@@ -371,7 +365,7 @@ static bool search_pass(struct search *search, unsigned offloads, struct error *
 
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                 struct error *error) {
-    double start = now_seconds();
+    double start = clock_seconds();
     size_t top = problem->top > 0 ? problem->top : 1;
     struct search search = {.problem = problem, .arena = arena_create(), .result = result};
     bool posed;
@@ -393,6 +387,6 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
     if (posed)
         take_plans(&search, arena);
     arena_destroy(search.arena);
-    result->seconds = now_seconds() - start;
+    result->seconds = clock_seconds() - start;
     return posed;
 }

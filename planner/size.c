@@ -15,8 +15,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "planner/recommend.h"
 
 const double SIZE_PAYING = 0.5;
@@ -37,12 +37,6 @@ struct walk {
     double least_work;           /* device-seconds of a sequence, search_least_work */
     double share_from, share_to; /* of the progress, of the walk that runs */
 };
-
-static double now_seconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void show_progress(const struct walk *walk, double share) {
     if (walk->progress && walk->progress->update) {
@@ -388,7 +382,7 @@ static void note_offload(struct walk *walk, const struct plan *shown) {
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
                struct size_result *result, struct error *error) {
     struct walk walk = {problem, wish, result, progress, 0, 0, 0.2};
-    double start = now_seconds();
+    double start = clock_seconds();
     memset(result, 0, sizeof *result);
     result->points = ARENA_ARRAY(problem->arena, struct size_point, MOST_POINTS);
     problem->search.top = 1;
@@ -418,6 +412,6 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct si
         problem_set_devices(problem, shown->devices, shown->devices);
         note_offload(&walk, shown);
     }
-    result->seconds = now_seconds() - start;
+    result->seconds = clock_seconds() - start;
     return true;
 }

@@ -1,5 +1,5 @@
-/* Constants out of measured times: the collective form
- * of common/cluster.h. Errors count relative to the measured time, and outliers count little. No MPI. */
+/* Constants out of measured times, in the collective form of common/cluster.h. Errors count relative to the
+ * measured time, and outliers count little. No MPI. */
 #ifndef CLUSTERPLAN_PROBE_FIT_H
 #define CLUSTERPLAN_PROBE_FIT_H
 

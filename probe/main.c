@@ -250,7 +250,8 @@ static int lead(const struct placement *placement, const struct arguments *argum
                                    .mpi = mpi_version(arena)};
     const char *journal = arena_print(arena, "%s.partial", arguments->output);
     source.note = notes_of_placement(placement, arena);
-    if (!records_open(&records, journal, identify(placement, arena), placement->ranks, arguments->resume, error)) {
+    if (!records_open(&records, journal, identify(placement, arena), placement->ranks, arguments->resume,
+                      error)) {
         return EXIT_USAGE;
     }
     watchdog_last_words(

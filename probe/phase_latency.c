@@ -163,7 +163,7 @@ bool phases_confirm_late_hosts(struct campaign *campaign, struct error *error) {
     struct analysis_links suspects;
     size_t hosts = campaign->placement->host_count;
     double end = MPI_Wtime() + passes_share * campaign->limit_seconds;
-    int32_t number = phases_next_look(campaign);
+    int32_t number = phases_next_look(campaign, PHASE_PAIRS);
     bool any = true;
     for (size_t turn = 0; any && turn < ANALYSIS_LOOKS_MAX && MPI_Wtime() < end; turn++) {
         any = false;

@@ -45,7 +45,6 @@ size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t
     return taken;
 }
 
-/* Who deviates, by all looks so far. */
 void phases_find_deviations(struct campaign *campaign, struct analysis_links *suspects) {
     struct arena *scratch = arena_create();
     struct analysis_matrix matrix;
@@ -153,12 +152,11 @@ static bool look_again(struct campaign *campaign, const struct analysis_link *li
     return true;
 }
 
-/* The number of the next look, larger than that of any. */
-int32_t phases_next_look(const struct campaign *campaign) {
+int32_t phases_next_look(const struct campaign *campaign, enum record_phase phase) {
     int32_t number = 1;
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
-        if (record->phase == PHASE_PAIRS && record->level >= number) {
+        if (record->phase == (int32_t)phase && record->level >= number) {
             number = record->level + 1;
         }
     }
@@ -171,7 +169,7 @@ int32_t phases_next_look(const struct campaign *campaign) {
 static bool try_suspects(struct campaign *campaign, struct analysis_links *suspects, struct error *error) {
     double end = MPI_Wtime() + looks_share * campaign->limit_seconds;
     size_t hosts = campaign->placement->host_count;
-    int32_t number = phases_next_look(campaign);
+    int32_t number = phases_next_look(campaign, PHASE_PAIRS);
     while (suspects->count > 0 && MPI_Wtime() < end && !phases_time_is_up(campaign)) {
         for (size_t i = 0; i < suspects->count && i < SUSPECTS_AT_ONCE; i++) {
             const struct analysis_link *link = &suspects->items[i];

@@ -77,21 +77,10 @@ static bool look_again(struct campaign *campaign, enum speeds_kind kind, size_t 
     return true;
 }
 
-static int32_t next_number(const struct campaign *campaign) {
-    int32_t number = 1;
-    for (size_t r = 0; r < campaign->records->count; r++) {
-        const struct record *record = &campaign->records->items[r];
-        if (record->phase == PHASE_MEMORY && record->level >= number) {
-            number = record->level + 1;
-        }
-    }
-    return number;
-}
-
 static bool confirm(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
     double end = MPI_Wtime() + looks_share * campaign->limit_seconds;
-    int32_t number = next_number(campaign);
+    int32_t number = phases_next_look(campaign, PHASE_MEMORY);
     bool any = true;
     judge(campaign);
     for (size_t turn = 0; any && turn < ANALYSIS_LOOKS_MAX; turn++) {

@@ -48,8 +48,6 @@ static void step(struct campaign *campaign, double share) {
     progress_step(&campaign->progress, share, MPI_Wtime());
 }
 
-/* Hosts that share a machine would disturb each other: they take turns. Returns the end of the turn that
- * begins with host `first`. */
 size_t phases_turn_end(const struct campaign *campaign, size_t first) {
     return campaign->placement->share_machine ? first + 1 : campaign->placement->host_count;
 }

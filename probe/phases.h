@@ -65,8 +65,8 @@ void phases_find_deviations(struct campaign *campaign, struct analysis_links *su
 /* What is usual between hosts that `level` joins, by all looks so far. */
 struct analysis_usual phases_usual(const struct campaign *campaign, size_t level);
 
-/* The number of the next look at a pair, larger than that of any. */
-int32_t phases_next_look(const struct campaign *campaign);
+/* The number of the next look at a pair (PHASE_PAIRS) or host (PHASE_MEMORY), larger than that of any. */
+int32_t phases_next_look(const struct campaign *campaign, enum record_phase phase);
 
 /* Up to `most` pairs of hosts that `level` joins, spread over all there are; sound hosts where there are. */
 size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t most,

@@ -33,7 +33,7 @@ struct record {
     int32_t transport; /* enum transport */
     int32_t members;   /* of the group; of pairs: how many ran at the same time */
     int32_t level;     /* of PHASE_MEMORY, PHASE_PAIRS: how often it was measured before; of PHASE_LOADED,
-                          PHASE_RAIL: the     network level; of collectives: enum record_group */
+                          PHASE_RAIL: the network level; of collectives: enum record_group */
     int64_t bytes;     /* of a message, or of a member's buffer */
     struct summary summary;
 };

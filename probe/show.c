@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/units.h"
 
@@ -117,6 +118,11 @@ bool show_heat_map(const struct cluster *cluster, const char *matrix_path, struc
     if (hosts > MAP_HOSTS_MAX) {
         fprintf(stream, "pairs of %zu hosts: see %s\n", hosts, matrix_path);
         return true;
+    }
+    struct stat status;
+    if (stat(matrix_path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        return error_set(error, "%s: a directory, pipe or device, where the pairs were expected",
+                         matrix_path);
     }
     FILE *file = fopen(matrix_path, "r");
     if (file == NULL) {

@@ -520,6 +520,9 @@ odd_hosts() {
     expect "${name}b\"?[,}]" c.yaml
     # What is inside a node never stands for what joins nodes.
     grep -Eq '^(node|nvlink) +8 ' out || fail "what is inside a node joins nodes"
+    sed "s,matrix: .*,matrix: /dev/zero," c.yaml >edited.yaml
+    expect_status 2 "$probe" --show edited.yaml
+    expect "/dev/zero: .* where the pairs were expected" err
 }
 
 # Four ranks of which a journal of an earlier run says that they sit in two sockets. Where they run, hwloc says so too.

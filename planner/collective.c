@@ -127,7 +127,7 @@ static void find_path(const struct cluster *cluster, const struct collective *co
         const struct network_level *level = &cluster->levels[i];
         bool last = i + 1 == cluster->level_count || level->devices == 0;
         int64_t devices = level->devices;
-        if (placed != innermost)
+        if (innermost > 0 && placed != innermost)
             devices = devices / innermost * placed;
         int64_t members = last ? group->size : largest(inside, members_in(group, devices));
         if (members > inside) {

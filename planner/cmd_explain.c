@@ -1,5 +1,6 @@
 /* Every cost and memory term of one layout. */
 #include "planner/ask.h"
+#include "planner/expert_load.h"
 #include "planner/print_explain.h"
 #include "planner/print_plan.h"
 #include "planner/print_slow_hosts.h"
@@ -73,6 +74,9 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
         return command_fail(&error);
     }
     slow_hosts_price(problem, answer.plan_count > 0 ? answer.plans[0] : NULL);
+    if (answer.plan_count > 0) {
+        expert_load_note(problem, answer.plans[0]);
+    }
     problem_note_assumptions(problem);
     return report(problem, &answer, format, arena);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "planner/ask.h"
+#include "planner/expert_load.h"
 #include "planner/frontier.h"
 #include "planner/print_frontier.h"
 #include "planner/print_plan.h"
@@ -75,6 +76,9 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
         shapes_find(problem, &asked, answer.plan_count > 0 ? answer.plans[0] : NULL, find_shape, NULL);
     }
     slow_hosts_price(problem, answer.plan_count > 0 ? answer.plans[0] : NULL);
+    if (answer.plan_count > 0) {
+        expert_load_note(problem, answer.plans[0]);
+    }
     problem_note_assumptions(problem);
     if (format != FORMAT_TABLE) {
         print_data(print_plan_data(problem, &answer), format, stdout);

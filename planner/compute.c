@@ -329,7 +329,7 @@ double compute_expert_rows(const struct model *model, const struct training *tra
     double rows = tokens * (double)experts->top_k * (double)layout->etp;
     if (experts->capacity_factor > 0)
         return rows * experts->capacity_factor;
-    return layout->ep > 1 ? rows * training_imbalance(training) : rows;
+    return rows * training_fullest_experts(training, model, layout->ep);
 }
 
 static void add_experts(struct compute_work *work) {

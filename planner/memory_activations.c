@@ -90,6 +90,14 @@ static void dense_mlp(const struct memory_parts *parts, struct layer_activations
         layer->mlp_backward += parts->element_bytes * ffn * hidden / parts->tokens;
 }
 
+/* Rows that the experts of the fullest device get for each token of a sequence. */
+static double rows_received(const struct memory_parts *parts) {
+    const struct model_experts *experts = &parts->model->experts;
+    double capacity = experts->capacity_factor > 0 ? experts->capacity_factor : 1;
+    return (double)experts->top_k * capacity * (double)parts->layout->etp / parts->sequence_share *
+           training_fullest_experts(parts->training, parts->model, parts->layout->ep);
+}
+
 static void expert_mlp(const struct memory_parts *parts, struct layer_activations *layer) {
     const struct model *model = parts->model;
     const struct model_experts *experts = &model->experts;
@@ -97,7 +105,7 @@ static void expert_mlp(const struct memory_parts *parts, struct layer_activation
     double etp = (double)parts->layout->etp, tp = (double)parts->layout->tp;
     double capacity = experts->capacity_factor > 0 ? experts->capacity_factor : 1;
     double copies = (double)experts->top_k * capacity / share; /* of a token, sent out from here */
-    double received = copies * etp;                            /* balanced load: as many come in */
+    double received = rows_received(parts);
     double ffn = (double)experts->ffn_hidden / etp;
     double shared = (double)(experts->shared * experts->shared_ffn_hidden) / tp;
 
@@ -149,8 +157,8 @@ static double selective_bytes(const struct memory_parts *parts, const struct att
     if (selective == SELECTIVE_EXPERTS)
         return norm + layer->mlp -
                (parts->element_bytes * (double)parts->model->hidden / parts->sequence_share + norm);
-    return 2 * norm + product_input_bytes(parts) * (double)(experts->top_k * experts->ffn_hidden) /
-                          parts->sequence_share;
+    return 2 * norm + product_input_bytes(parts) * rows_received(parts) * (double)experts->ffn_hidden /
+                          (double)parts->layout->etp;
 }
 
 static void layer_init(struct memory_parts *parts, enum layer_kind kind) {

@@ -67,6 +67,11 @@ double training_imbalance(const struct training *training) {
     return training->routing.imbalance > 0 ? training->routing.imbalance : DEFAULT_IMBALANCE;
 }
 
+double training_fullest_experts(const struct training *training, const struct model *model, int64_t ep) {
+    bool even = ep == 1 || model->experts.capacity_factor > 0; /* what is beyond a capacity is dropped */
+    return even ? 1 : training_imbalance(training);
+}
+
 enum selective training_selective(const struct training *training, const struct model *model) {
     if (training->selective != SELECTIVE_DEFAULT)
         return training->selective;

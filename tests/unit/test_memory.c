@@ -284,7 +284,10 @@ static void test_selective(void **state) {
                           .gated = true,
                           .vocab = 151936,
                           .experts = {.count = 128, .top_k = 8, .ffn_hidden = 768}};
-    struct training training = {.stack = stack_find("megatron-core"), .sequence = 4096, .global_batch = 64};
+    struct training training = {.stack = stack_find("megatron-core"),
+                                .sequence = 4096,
+                                .global_batch = 64,
+                                .routing = {.imbalance = 1}};
     struct layout layout = {.ep = 8, .dp = 8, .zero = 1};
     struct memory_parts parts;
     double whole, tokens = 4096, h = 2048, f = 768;
@@ -302,6 +305,13 @@ static void test_selective(void **state) {
     training.selective = SELECTIVE_ATTENTION; /* the logarithms of flash attention */
     memory_parts_init(&parts, &model, &training, &layout);
     assert_near(whole - parts.activations[LAYER_EXPERTS].kept, tokens * 4 * 32, 1e-9);
+    layout.recompute = RECOMPUTE_NONE;
+    training.routing.imbalance = 1.5; /* the fullest device keeps half as many rows again */
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(parts.activations[LAYER_EXPERTS].kept - whole, tokens * 0.5 * 8 * (2 * h + 6 * f + 8), 1e-9);
+    model.experts.capacity_factor = 1; /* the rest is dropped */
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(parts.activations[LAYER_EXPERTS].kept, whole, 1e-9);
 }
 
 int main(void) {

@@ -21,7 +21,7 @@ struct cost_cache {
     struct cache_slot *slots;
 };
 
-enum { FIRST_CAPACITY = 1024 };
+enum { FIRST_CAPACITY = 64 };
 
 struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size) {
     struct cost_cache *cache = ARENA_NEW(arena, struct cost_cache);

@@ -160,7 +160,7 @@ static void find_splits(const struct search *search, const struct search_space *
     for (size_t i = 0; i < count; i++)
         if (splits[i].ep * splits[i].etp >= open->frame->least_ranks)
             search->with_room[open->split_count++] = splits[i];
-    open->split_leaves = open->frame->leaves / (int64_t)count;
+    open->split_leaves = count > 0 ? open->frame->leaves / (int64_t)count : 0;
 }
 
 static void open_frame(struct search *search, const struct search_space *space, unsigned offloads,

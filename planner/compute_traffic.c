@@ -25,6 +25,9 @@ static const double COMPILED_LOSS_BYTES = 22, COMPILED_LOSS_BACKWARD_BYTES = 6;
  * the parts, rounding; backward the same, and two sums (Megatron-LM experts.py, _apply_bias). The first
  * product's are added by it. */
 static const double EXPERT_BIAS_BYTES = 28, EXPERT_BIAS_BACKWARD_BYTES = 36;
+/* But not under FSDP: sum and joining in 16 bits, backward the sum over the rows (NeMo AutoModel,
+ * moe/layers.py, _apply_bias). Of an element of the product. */
+static const double FIRST_BIAS_BYTES = 8, FIRST_BIAS_BACKWARD_BYTES = 2;
 /* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
 static const double ROUTER_BYTES = 24;
 
@@ -102,9 +105,12 @@ void compute_routing_traffic(struct compute_work *work) {
         compute_add_idle(work, "gaps between routing's kernels", ROUTING_GAP_SECONDS);
     compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
     work->time->activation += compute_tensor_seconds(work, activation);
-    if (problem->model->linear_bias && stack->transformer_engine)
-        compute_add_traffic(work, "experts' biases", EXPERT_BIAS_BYTES * hidden * rows,
-                            EXPERT_BIAS_BACKWARD_BYTES * hidden * rows);
+    if (training_adds_expert_biases(problem->training, problem->model)) {
+        double first = stack->fully_sharded ? (problem->model->gated ? 2 : 1) * ffn * rows : 0;
+        compute_add_traffic(work, "experts' biases",
+                            EXPERT_BIAS_BYTES * hidden * rows + FIRST_BIAS_BYTES * first,
+                            EXPERT_BIAS_BACKWARD_BYTES * hidden * rows + FIRST_BIAS_BACKWARD_BYTES * first);
+    }
 }
 
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {

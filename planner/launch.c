@@ -58,7 +58,7 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
         forward += casts;
         backward += casts;
     }
-    if (model->linear_bias && stack->transformer_engine) {
+    if (training_adds_expert_biases(training, model)) {
         forward += BIAS_LAUNCHES;
         backward += BIAS_BACKWARD_LAUNCHES;
     }

@@ -130,6 +130,11 @@ static bool compiled(const struct training *training, const struct model *model)
     return training->stack->fully_sharded && model->gated && model->experts.count == 0;
 }
 
+bool training_adds_expert_biases(const struct training *training, const struct model *model) {
+    const struct stack *stack = training->stack;
+    return model->linear_bias && (stack->transformer_engine || stack->fully_sharded);
+}
+
 double training_traffic_factor(const struct training *training, const struct model *model) {
     static const double AS_COUNTED = 1;
     const struct stack *stack = training->stack;

@@ -110,6 +110,9 @@ double training_sent_gradient_bytes(const struct training *training, int64_t zer
 double training_parameter_bytes(const struct training *training);
 enum loss_kernel training_loss(const struct training *training);
 enum flash_kernel training_flash(const struct training *training, const struct model *model);
+/* Whether biases of experts are added by kernels of their own, an expert at a time: by Megatron-Core and,
+ * under FSDP, by NeMo AutoModel. */
+bool training_adds_expert_biases(const struct training *training, const struct model *model);
 /* Of element-wise traffic as counted. */
 double training_traffic_factor(const struct training *training, const struct model *model);
 

@@ -661,6 +661,16 @@ static void biases_of_experts_are_added_apart(void **state) {
                 1e-9);
     assert_near(biased.backward_input - plain.backward_input,
                 compute_traffic_seconds(&cluster.device, 36 * elements), 1e-9);
+    /* NeMo AutoModel those of the first product too. */
+    training.stack = stack_find("fsdp");
+    compute_routed_experts(&problem, &plain, NULL);
+    model.linear_bias = true;
+    compute_routed_experts(&problem, &biased, NULL);
+    double first = elements / 2048 * 768;
+    assert_near(biased.forward - plain.forward,
+                compute_traffic_seconds(&cluster.device, 28 * elements + 8 * first), 1e-9);
+    assert_near(biased.backward_input - plain.backward_input,
+                compute_traffic_seconds(&cluster.device, 36 * elements + 2 * first), 1e-9);
 }
 
 static void zero_three_pays_by_micro_batch(void **state) {

@@ -1,4 +1,4 @@
-/* Fits the constants of the software stacks (planner/stack.c) and the efficiencies of the networks
+/* Fits the constants of the software stacks (planner/inputs/stack.c) and the efficiencies of the networks
  * (topologies/) to measured training steps, and shows how well they predict runs they were not fitted to:
  *
  *     fit_stacks [--left-out] RUNS.yaml...
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "planner/cost.h"
-#include "planner/validate.h"
+#include "planner/answers/validate.h"
+#include "planner/cost/cost.h"
 
 enum { MAX_STACKS = 16, MAX_CLUSTERS = 32, MAX_TARGETS = 8, MAX_MEMBERS = 3, ROUNDS = 25 };
 

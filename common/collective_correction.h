@@ -11,7 +11,7 @@
 /* Lists are sorted by members, then by bytes; each pair of them stands there once. */
 struct collective_correction {
     int64_t members;
-    double message_bytes; /* as in struct collective (planner/collective.h) */
+    double message_bytes; /* as in struct collective (planner/kernels/collective.h) */
     double factor;        /* measured seconds over those of the constants */
 };
 

@@ -1,6 +1,6 @@
 /* Fitted constants of a device's kernels, as a cluster file carries them under `device: matmul` and `device:
- * attention`. The forms that use them are in planner/matmul.c and planner/attention.c; docs/cost-model.md
- * says where each was fitted. */
+ * attention`. The forms that use them are in planner/kernels/matmul.c and planner/kernels/attention.c;
+ * docs/cost-model.md says where each was fitted. */
 #ifndef CLUSTERPLAN_KERNEL_CONSTANTS_H
 #define CLUSTERPLAN_KERNEL_CONSTANTS_H
 
@@ -26,7 +26,7 @@ struct matmul_constants {
     double operand_seconds;          /* smooth: an element of the left operand (quantising it) */
 };
 
-/* Fused attention; planner/attention.c has the form. */
+/* Fused attention; planner/kernels/attention.c has the form. */
 struct attention_constants {
     bool known;
     double launch_seconds;

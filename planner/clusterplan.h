@@ -3,13 +3,13 @@
 #define CLUSTERPLAN_CLUSTERPLAN_H
 
 #include "common/cluster.h"
-#include "planner/cost.h"
+#include "planner/cost/cost.h"
+#include "planner/cost/memory.h"
 #include "planner/explain.h"
-#include "planner/layout.h"
-#include "planner/memory.h"
-#include "planner/model.h"
-#include "planner/search.h"
-#include "planner/stack.h"
-#include "planner/training.h"
+#include "planner/inputs/layout.h"
+#include "planner/inputs/model.h"
+#include "planner/inputs/stack.h"
+#include "planner/inputs/training.h"
+#include "planner/search/search.h"
 
 #endif

@@ -14,11 +14,11 @@
 
 #include "common/cluster.h"
 #include "common/yaml_tree.h"
-#include "planner/layout.h"
-#include "planner/model.h"
-#include "planner/run_file.h"
-#include "planner/session.h"
-#include "planner/timings.h"
+#include "planner/answers/run_file.h"
+#include "planner/answers/session.h"
+#include "planner/calibration/timings.h"
+#include "planner/inputs/layout.h"
+#include "planner/inputs/model.h"
 
 enum { LONGEST = 256 * 1024, MOST_SEEDS = 256, MOST_MUTATIONS = 6, LONGEST_PIECE = 64 };
 

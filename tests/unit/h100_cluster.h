@@ -2,7 +2,7 @@
 #ifndef CLUSTERPLAN_TESTS_H100_CLUSTER_H
 #define CLUSTERPLAN_TESTS_H100_CLUSTER_H
 
-#include "planner/reference_device.h"
+#include "planner/kernels/reference_device.h"
 
 static inline struct cluster h100_cluster(void) {
     struct cluster cluster = {.name = "test", .node = {.devices = 8}, .device = reference_device};

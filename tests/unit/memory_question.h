@@ -7,8 +7,8 @@
 #include <math.h>
 
 #include "common/cluster.h"
-#include "planner/memory.h"
-#include "planner/memory_parts.h"
+#include "planner/cost/memory.h"
+#include "planner/cost/memory_parts.h"
 
 /* What a test asks; zero in a layout's field stands for 1 where a size is meant. */
 struct question {

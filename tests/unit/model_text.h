@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "planner/model.h"
+#include "planner/inputs/model.h"
 
 static bool read_text(const char *text, struct arena *arena, struct model *model, struct error *error) {
     char path[] = "/tmp/clusterplan-model-XXXXXX";

@@ -7,7 +7,7 @@
 
 #include "check.h"
 
-#include "planner/problem.h"
+#include "planner/answers/problem.h"
 
 /* Setup and teardown of a group, whose state is the arena. */
 static inline int create(void **state) {

@@ -2,7 +2,7 @@
 #ifndef CLUSTERPLAN_TESTS_SHAPES_H
 #define CLUSTERPLAN_TESTS_SHAPES_H
 
-#include "planner/model.h"
+#include "planner/inputs/model.h"
 
 /* GPT-3 175B. */
 static const struct model gpt_3 = {.name = "GPT-3",

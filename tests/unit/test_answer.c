@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/answer.h"
+#include "planner/answers/answer.h"
 
 static void find(struct arena *arena, const struct problem_flags *flags, struct problem *problem,
                  struct answer *answer) {

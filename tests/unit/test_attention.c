@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-#include "planner/attention.h"
-#include "planner/reference_device.h"
+#include "planner/kernels/attention.h"
+#include "planner/kernels/reference_device.h"
 
 static const struct attention example = {.batch = 4,
                                          .sequence = 8192,

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "check.h"
-#include "planner/band.h"
-#include "planner/validate.h"
+#include "planner/answers/band.h"
+#include "planner/answers/validate.h"
 
 /* The table has four decimals, and small changes of the model need no new table. */
 static const double tolerance = 0.005;

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "planner/calibrate.h"
-#include "planner/reference_device.h"
+#include "planner/calibration/calibrate.h"
+#include "planner/kernels/reference_device.h"
 
 /* Times made by the forms themselves, with known constants and a deterministic error of up to 2 %: the fit
  * must find the constants again. */

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "planner/collective.h"
+#include "planner/kernels/collective.h"
 
 /* Two nodes of 8 A100, NVLink as fitted, and 4 x 12.5 GB/s ports a node (AWS p4de). */
 static struct cluster p4de(void) {

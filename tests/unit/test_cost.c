@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "h100_cluster.h"
-#include "planner/communication.h"
-#include "planner/cost.h"
-#include "planner/launch.h"
+#include "planner/cost/communication.h"
+#include "planner/cost/cost.h"
+#include "planner/cost/launch.h"
 #include "shapes.h"
 
 static struct training training_of(int64_t sequence, int64_t global_batch) {

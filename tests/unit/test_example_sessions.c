@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/session.h"
-#include "planner/shapes.h"
-#include "planner/size.h"
+#include "planner/answers/session.h"
+#include "planner/answers/shapes.h"
+#include "planner/answers/size.h"
 
 /* Under the sanitizers, which take twenty times as long, the large ones are left out. */
 #ifdef __SANITIZE_ADDRESS__

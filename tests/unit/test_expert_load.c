@@ -3,7 +3,7 @@
 
 #include "posed.h"
 
-#include "planner/expert_load.h"
+#include "planner/answers/expert_load.h"
 
 /* The note on one layout of Mixtral on 64 devices, with what the model file adds to its experts; NULL: none.
  */

@@ -6,10 +6,10 @@
 
 #include "common/arena.h"
 #include "common/cluster_fields.h"
-#include "planner/layout.h"
-#include "planner/model_parts.h"
-#include "planner/stack.h"
-#include "planner/wish.h"
+#include "planner/answers/wish.h"
+#include "planner/inputs/layout.h"
+#include "planner/inputs/model_parts.h"
+#include "planner/inputs/stack.h"
 
 static char *document;
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "planner/frontier.h"
+#include "planner/answers/frontier.h"
 
 static bool beats(const struct plan *a, const struct plan *b, double share) {
     return a->devices <= b->devices && a->step.seconds <= b->step.seconds &&

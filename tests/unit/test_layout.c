@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "planner/layout.h"
+#include "planner/inputs/layout.h"
 #include "shapes.h"
 
 static const struct layout one_device = {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/yaml_tree.h"
-#include "planner/layout.h"
+#include "planner/inputs/layout.h"
 
 static void assert_choices(const struct layout_request *request, enum layout_key key, size_t count,
                            const int64_t *values) {

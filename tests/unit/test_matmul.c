@@ -2,9 +2,9 @@
 
 #include <math.h>
 
-#include "planner/attention.h"
-#include "planner/matmul.h"
-#include "planner/reference_device.h"
+#include "planner/kernels/attention.h"
+#include "planner/kernels/matmul.h"
+#include "planner/kernels/reference_device.h"
 
 static struct cluster_device a100;
 

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "planner/megatron_flags.h"
-#include "planner/search.h"
+#include "planner/report/megatron_flags.h"
+#include "planner/search/search.h"
 
 /* All flags of the best plan in one line. */
 static const char *flags_in(struct arena *arena, const char *cluster, const char *precision,

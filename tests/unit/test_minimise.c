@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "planner/minimise.h"
+#include "planner/calibration/minimise.h"
 
 /* Rosenbrock's valley, least at (1, 1). */
 static double rosenbrock(const double *x, void *context) {

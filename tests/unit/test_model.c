@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "planner/model_parts.h"
+#include "planner/inputs/model_parts.h"
 
 /* A model file's keys, completed with defaults as the readers do. */
 static struct model complete(struct model model) {

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "planner/model_parts.h"
+#include "planner/inputs/model_parts.h"
 
 static struct model derive(double parameters) {
     static struct arena *arena;

@@ -1,8 +1,8 @@
 /* Memory outside the device: what goes where, what stays, and what it costs, by hand. */
 #include "memory_question.h"
 
-#include "planner/cost.h"
-#include "planner/reference_device.h"
+#include "planner/cost/cost.h"
+#include "planner/kernels/reference_device.h"
 
 /* A layer has 12 h^2 = 12 x 4096^2 = 201326592 parameters in its products, two norms of 2 h, and biases of
  * none; the table 32768 h = 134217728, the last norm 2 h. */

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "planner/pipeline.h"
+#include "planner/cost/pipeline.h"
 
 enum { MAX_STAGES = 512 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/yaml_tree.h"
-#include "planner/print_data.h"
+#include "planner/report/print_data.h"
 
 /* What a reader of YAML 1.1 or 1.2 might take for something else than the text it is. */
 static const char *const texts[] = {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/print_data.h"
-#include "planner/print_explain.h"
-#include "planner/print_plan.h"
+#include "planner/report/print_data.h"
+#include "planner/report/print_explain.h"
+#include "planner/report/print_plan.h"
 
 static const struct print_style ascii = {false, false};
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/print_table.h"
+#include "planner/report/print_table.h"
 
 static const struct print_style ascii = {false, false}, utf8 = {false, true}, coloured = {true, false};
 

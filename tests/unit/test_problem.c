@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/problem.h"
+#include "planner/answers/problem.h"
 
 static void assert_refused(struct arena *arena, const struct problem_flags *flags, const char *what,
                            const char *hint) {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "planner/search.h"
+#include "planner/search/search.h"
 #include "random_pick.h"
 
 enum { PROBLEMS = 200 };

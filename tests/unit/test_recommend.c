@@ -1,7 +1,7 @@
 /* The plan to take against the fastest one: offload only where it is worth it. */
 #include "posed.h"
 
-#include "planner/recommend.h"
+#include "planner/answers/recommend.h"
 
 static bool same_layout(const struct layout *a, const struct layout *b) {
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++)

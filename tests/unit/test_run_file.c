@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "planner/run_file.h"
+#include "planner/answers/run_file.h"
 
 static struct arena *arena;
 static char path[] = "/tmp/test_run_file.XXXXXX";

@@ -4,10 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "planner/search.h"
-#include "planner/search_pool.h"
-#include "planner/search_space.h"
-#include "planner/stage_balance.h"
+#include "planner/cost/stage_balance.h"
+#include "planner/search/search.h"
+#include "planner/search/search_pool.h"
+#include "planner/search/search_space.h"
 
 enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120, MOVED_PROBLEMS = 40 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "planner/session.h"
+#include "planner/answers/session.h"
 
 struct fixture {
     struct arena *arena;

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "planner/size.h"
+#include "planner/answers/size.h"
 
 /* As short a search as can be: the small model, and few free keys. */
 static struct problem_flags small = {.model = "llama-3-8b",

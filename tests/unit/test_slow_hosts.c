@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/answer.h"
-#include "planner/collective.h"
-#include "planner/matmul.h"
-#include "planner/reference_device.h"
-#include "planner/slow_hosts.h"
+#include "planner/answers/answer.h"
+#include "planner/answers/slow_hosts.h"
+#include "planner/kernels/collective.h"
+#include "planner/kernels/matmul.h"
+#include "planner/kernels/reference_device.h"
 
 static int create(void **state) {
     setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);

@@ -1,6 +1,6 @@
 #include "check.h"
 
-#include "planner/stack.h"
+#include "planner/inputs/stack.h"
 
 static void finds_by_name(void **state) {
     (void)state;

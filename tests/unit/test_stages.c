@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "h100_cluster.h"
-#include "planner/cost.h"
-#include "planner/stage_balance.h"
+#include "planner/cost/cost.h"
+#include "planner/cost/stage_balance.h"
 #include "shapes.h"
 
 /* 3 dense layers, then 57 with experts, and a large vocabulary. */

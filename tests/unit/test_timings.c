@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "planner/timings.h"
+#include "planner/calibration/timings.h"
 
 struct fixture {
     struct arena *arena;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "planner/validate.h"
+#include "planner/answers/validate.h"
 
 static struct arena *arena;
 static char folder[] = "/tmp/test_validate.XXXXXX";

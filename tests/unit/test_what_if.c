@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/attention.h"
-#include "planner/collective.h"
-#include "planner/matmul.h"
-#include "planner/what_if.h"
+#include "planner/answers/what_if.h"
+#include "planner/kernels/attention.h"
+#include "planner/kernels/collective.h"
+#include "planner/kernels/matmul.h"
 
 static void find(struct arena *arena, const struct problem_flags *flags, struct problem *problem,
                  struct answer *answer) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/why_not.h"
+#include "planner/answers/why_not.h"
 
 static void find(struct arena *arena, const struct problem_flags *flags, struct problem *problem,
                  struct answer *answer) {

@@ -1,0 +1,296 @@
+#include "planner/answers/answer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/answers/recommend.h"
+#include "planner/answers/size.h"
+
+/* So many of the devices that were asked may stand idle. Where that takes this share of the time of planning
+ * all, it is said; where this less, the number asked splits badly, and the fewer are planned. */
+static const double IDLE_MOST = 0.0625, WORTH_SAYING = 0.97, WORTH_IDLING = 0.8;
+
+enum { MOST_BETWEEN = 64, MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
+
+void answer_count(struct answer *answer, const struct search_result *result) {
+    answer->layouts += result->layouts;
+    answer->evaluated += result->evaluated;
+    answer->pruned += result->pruned;
+    answer->feasible += result->feasible;
+    answer->seconds += result->seconds;
+}
+
+static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
+                         struct search_result *result, struct error *error) {
+    problem_set_count(problem, devices);
+    if (!recommend_run(&problem->search, problem->arena, result, error)) {
+        return false;
+    }
+    answer_count(answer, result);
+    answer->nearest = result->nearest;
+    answer->nearest_devices = devices;
+    return true;
+}
+
+static void take_plans(struct answer *answer, const struct search_result *result, size_t most) {
+    for (size_t i = 0; i < result->plan_count && i < most; i++) {
+        answer->plans[answer->plan_count++] = &result->plans[i];
+    }
+}
+
+int64_t answer_next_count(const struct problem *problem, int64_t devices) {
+    int64_t per_node = problem->cluster.node.devices, to = problem->devices_to;
+    int64_t next = devices < per_node && devices * 2 > per_node ? per_node : devices * 2;
+    return next < to ? next : to;
+}
+
+static int compare_by_time(const void *left, const void *right) {
+    const struct plan *const *a = left, *const *b = right;
+    return (size_time(*a) > size_time(*b)) - (size_time(*a) < size_time(*b));
+}
+
+static void add_sums(struct answer *answer, const struct size_result *sums) {
+    answer->layouts += sums->layouts;
+    answer->evaluated += sums->evaluated;
+    answer->pruned += sums->pruned;
+    answer->feasible += sums->feasible;
+    answer->seconds += sums->seconds;
+}
+
+/* Whether a range from `from` on looks at a count anyway. */
+static bool is_doubled(const struct problem *problem, int64_t from, int64_t devices) {
+    while (from < devices) {
+        from = answer_next_count(problem, from);
+    }
+    return from == devices;
+}
+
+/* Among the counts that a range passes by one may be faster than those it looks at: of few all are tried, of
+ * many those of the last doubling that split well, from the most devices on. */
+static void add_fastest(struct problem *problem, int64_t from, int64_t to, struct answer *answer) {
+    int64_t step = problem->cluster.node.devices, fewest = problem_fewest_devices(problem);
+    const struct plan *best = answer->plans[0];
+    struct size_result sums = {0};
+    double share = WORTH_SAYING;
+    bool are_few = to - from <= MOST_BETWEEN * step;
+    int64_t least = are_few ? from : to / 2;
+    least = least > fewest ? least : fewest;
+    for (int64_t devices = to / step * step; devices >= least; devices -= step) {
+        if (is_doubled(problem, from, devices) || !(are_few || size_splits_well(devices / step))) {
+            continue;
+        }
+        problem->devices_to = to;
+        const struct plan *plan = size_faster(problem, devices, best, share, &sums);
+        if (plan) {
+            best = plan;
+            share = 1;
+        }
+    }
+    if (best != answer->plans[0]) {
+        memmove(answer->plans + 1, answer->plans, answer->plan_count * sizeof *answer->plans);
+        answer->plans[0] = best;
+        answer->plan_count++;
+    }
+    add_sums(answer, &sums);
+}
+
+/* Whether the question is about a certain split, rather than about the best. */
+static bool fixes_split(const struct layout_request *request) {
+    static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_PP, LAYOUT_CP, LAYOUT_DP, LAYOUT_EP, LAYOUT_ETP};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (request->keys[keys[i]].count == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of the counts below one that is asked, down to IDLE_MOST less, those that split well: the best plan of the
+ * fastest, if it is worth leaving devices idle for; else NULL. A certain split is for as many devices as it
+ * can be: of the largest count, and only where all can't be split. `best`, that of the count itself, may be
+ * NULL; what it moves out is held against what is tried with it. */
+static const struct plan *search_below(struct problem *problem, int64_t devices, const struct plan *best,
+                                       struct answer *answer) {
+    int64_t per_node = problem->cluster.node.devices, nodes = devices / per_node;
+    const struct layout_request asked = problem->search.request;
+    bool is_certain = fixes_split(&asked);
+    const struct plan *found = NULL;
+    struct size_result sums = {0};
+    if (best) {
+        search_keep_offloads(&problem->search, best->layout.offload);
+    }
+    for (int64_t fewer = nodes - 1; (double)fewer >= (1 - IDLE_MOST) * (double)nodes; fewer--) {
+        if (is_certain ? best || found : !size_splits_well(fewer)) {
+            continue;
+        }
+        const struct plan *plan =
+            size_faster(problem, fewer * per_node, found ? found : best, found ? 1 : WORTH_SAYING, &sums);
+        found = plan ? plan : found;
+    }
+    problem->search.request = asked;
+    add_sums(answer, &sums);
+    return found;
+}
+
+/* A batch in tokens is taken to what each count splits well; any other is that of the range. Counts that no
+ * layout splits are passed by: the error is that of the last. */
+static bool search_range(struct problem *problem, struct answer *answer, struct error *error) {
+    int64_t from = problem->devices_from, to = problem->devices_to, asked_batch = problem->asked_batch;
+    bool posed = false;
+    problem_set_devices(problem, from, to);
+    if (problem->asked_batch_tokens <= 0) {
+        problem->asked_batch = problem->search.training.global_batch;
+    }
+    problem->search.top = 1; /* the best of each */
+    problem_share_costs(problem);
+    for (int64_t devices = from;; devices = answer_next_count(problem, devices)) {
+        struct search_result result;
+        problem->search.plans_only = devices < to || answer->plan_count > 0;
+        problem_set_devices(problem, devices, devices);
+        problem->devices_to = to;
+        if (search_count(problem, devices, answer, &result, error)) {
+            posed = true;
+            take_plans(answer, &result, 1);
+        }
+        if (devices == to) {
+            break;
+        }
+    }
+    if (answer->plan_count > 0) {
+        qsort(answer->plans, answer->plan_count, sizeof *answer->plans, compare_by_time);
+        add_fastest(problem, from, to, answer);
+        problem->search.training = answer->plans[0]->training;
+    }
+    problem->asked_batch = asked_batch;
+    problem->devices_from = from;
+    problem->devices_to = to;
+    return posed;
+}
+
+/* The best plan of as many devices as `best` has with one value for a key, what else is asked, and what is
+ * tried with what `best` moves out; NULL where it takes more than `share` of the time of `than`, or nothing
+ * fits. */
+static const struct plan *search_with(struct problem *problem, enum layout_key key, int64_t value,
+                                      const struct plan *best, const struct plan *than, double share,
+                                      struct answer *answer) {
+    const struct layout_request asked = problem->search.request;
+    struct size_result sums = {0};
+    layout_request_fix(&problem->search.request, key, value);
+    search_keep_offloads(&problem->search, best->layout.offload);
+    const struct plan *found = size_faster(problem, best->devices, than, share, &sums);
+    problem->search.request = asked;
+    add_sums(answer, &sums);
+    return found;
+}
+
+/* Says what larger groups of micro-batches would gain: stacks have them when asked, no measured run does. */
+static void note_groups(struct problem *problem, const struct plan *best, struct answer *answer) {
+    const struct layout_request *asked = &problem->search.request;
+    if (!problem->search.training.stack->any_groups || asked->keys[LAYOUT_SCHEDULE].count > 0 ||
+        asked->keys[LAYOUT_VPP].count > 0) {
+        return;
+    }
+    const struct plan *faster =
+        search_with(problem, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED, best, best, WORTH_SAYING, answer);
+    if (faster) {
+        problem_note(problem,
+                     "interleaving micro-batches that pp doesn't divide, in groups, takes %.3g %% less time "
+                     "(--layout schedule=interleaved); no measured run does it",
+                     100 * (1 - size_time(faster) / size_time(best)));
+    }
+}
+
+static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
+    struct search_result looked;
+    recommend_note(problem, best, &looked);
+    answer_count(answer, &looked);
+}
+
+static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
+    struct search_result result;
+    int64_t asked = problem->devices_from;
+    problem_share_costs(problem);
+    problem_set_devices(problem, asked, asked);
+    bool posed = search_count(problem, asked, answer, &result, error);
+    const struct plan *best = posed && result.plan_count > 0 ? result.plans : NULL;
+    const struct plan *below = best || !posed ? search_below(problem, asked, best, answer) : NULL;
+    double share = below && best ? size_time(below) / size_time(best) : 0;
+    int64_t planned = below && share < WORTH_IDLING ? below->devices : asked;
+    problem_set_devices(problem, planned, planned);
+    if (planned < asked) {
+        problem_note(problem,
+                     "%" PRId64 " of the %" PRId64 " devices: %s, and the rest stands idle, at no cost here",
+                     planned, asked, best ? "all split badly" : "no layout splits all");
+        posed = search_count(problem, planned, answer, &result, error);
+    } else if (below) {
+        problem_note(problem,
+                     "%" PRId64 " of the %" PRId64
+                     " devices, which split better, take %.3g %% less time (--devices %" PRId64 ")",
+                     below->devices, asked, 100 * (1 - share), below->devices);
+    }
+    if (posed) {
+        take_plans(answer, &result, problem->search.top);
+    }
+    const struct plan *planned_best = posed && result.plan_count > 0 ? result.plans : NULL;
+    if (planned_best) {
+        note_offload(problem, planned_best, answer);
+        note_groups(problem, planned_best, answer);
+    }
+    return posed;
+}
+
+/* Small counts are tried one by one; of large ones those that are multiples of a power of two, about one in
+ * thirty: near enough to the fewest, and odd multiples split badly anyway. */
+static int64_t fewest_nodes_step(int64_t nodes) {
+    int64_t step = 1;
+    while (step * 2 * FEWEST_RESOLUTION <= nodes) {
+        step *= 2;
+    }
+    return step;
+}
+
+/* With states on the host a model fits on ever fewer devices, ever more slowly: the fewest are those it fits
+ * on by itself, unless it is asked for, or the cluster has no other way to hold a large model. */
+static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
+    const struct layout_request asked = problem->search.request;
+    bool narrowed = !problem_only_streams(problem) && asked.keys[LAYOUT_OFFLOAD].count == 0;
+    if (narrowed) {
+        layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+    }
+    int64_t per_node = problem->cluster.node.devices, first = problem_fewest_devices(problem) / per_node;
+    int64_t nodes = first;
+    for (int tries = 0; tries < MAX_FEWEST_TRIES; tries++) {
+        struct search_result result;
+        problem_set_devices(problem, nodes * per_node, nodes * per_node);
+        /* A count that no layout splits is one to pass by. */
+        if (search_count(problem, nodes * per_node, answer, &result, error) && result.plan_count > 0) {
+            problem->search.request = asked;
+            if (narrowed) {
+                search_count(problem, nodes * per_node, answer, &result, error);
+            }
+            take_plans(answer, &result, problem->search.top);
+            note_offload(problem, result.plans, answer);
+            problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
+                         nodes * per_node, fewest_nodes_step(nodes) > 1 ? ", to a few percent" : "");
+            return true;
+        }
+        int64_t step = fewest_nodes_step(nodes);
+        nodes = (nodes / step + 1) * step;
+    }
+    problem->search.request = asked;
+    problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)",
+                 first * per_node, answer->nearest_devices);
+    return true;
+}
+
+bool answer_find(struct problem *problem, struct answer *answer, struct error *error) {
+    memset(answer, 0, sizeof *answer);
+    size_t room = problem->search.top > MAX_COUNTS ? problem->search.top : MAX_COUNTS;
+    answer->plans = ARENA_ARRAY(problem->arena, const struct plan *, room + 1);
+    answer->range = problem->devices_from != problem->devices_to;
+    if (!problem->devices_from) {
+        return search_fewest(problem, answer, error);
+    }
+    return answer->range ? search_range(problem, answer, error) : search_one(problem, answer, error);
+}

@@ -1,0 +1,124 @@
+#include "planner/answers/band.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "planner/answers/band_table.h"
+
+enum { FEW_EXPERTS = 16 };
+
+/* Of fewer runs a 90th percentile says nothing; so many times the devices of the largest run are still near
+ * it. */
+enum { FEWEST_RUNS = 5, NEAR_FACTOR = 4 };
+
+/* What a device's name says. Those that are not `measured` have the generation's chip, but no run of their
+ * own. The first that fits counts. */
+static const struct {
+    const char *name;
+    enum band_generation generation;
+    bool measured;
+} devices[] = {
+    {"A100", BAND_A100, true},  {"A800", BAND_A100, false}, {"H100", BAND_H100, true},
+    {"H200", BAND_H100, false}, {"H800", BAND_H100, false}, {"GB200", BAND_B200, false},
+    {"B200", BAND_B200, true},
+};
+
+static const struct band_errors none;
+
+static size_t device_index(const struct cluster_device *device) {
+    size_t i = 0;
+
+    while (i < sizeof devices / sizeof *devices && strstr(device->name, devices[i].name) == NULL)
+        i++;
+    return i;
+}
+
+struct band_kind band_kind_of(const struct model *model, const struct cluster_device *device,
+                              enum precision precision) {
+    size_t index = device_index(device);
+
+    return (struct band_kind){
+        .generation = index < sizeof devices / sizeof *devices ? devices[index].generation : BAND_GENERATIONS,
+        .experts = model->experts.count == 0             ? BAND_DENSE
+                   : model->experts.count <= FEW_EXPERTS ? BAND_FEW_EXPERTS
+                                                         : BAND_MANY_EXPERTS,
+        .width = precision == PRECISION_FP8 ? BAND_8_BIT : BAND_16_BIT,
+    };
+}
+
+/* scripts/accuracy reads these words. */
+const char *band_kind_format(const struct band_kind *kind, struct arena *arena) {
+    static const char *const generations[] = {"A100", "H100", "B200", "other"};
+    static const char *const experts[] = {"dense", "few-experts", "many-experts"};
+    static const char *const widths[] = {"16-bit", "fp8"};
+
+    return arena_print(arena, "%s %s %s", generations[kind->generation], experts[kind->experts],
+                       widths[kind->width]);
+}
+
+const struct band_errors *band_step_errors(const struct band_kind *kind) {
+    if (kind == NULL)
+        return &all_step_errors;
+    return kind->generation == BAND_GENERATIONS ? &none
+                                                : &step_errors[kind->generation][kind->experts][kind->width];
+}
+
+const struct band_errors *band_memory_errors(const struct band_kind *kind) {
+    if (kind == NULL)
+        return &all_memory_errors;
+    return kind->generation == BAND_GENERATIONS
+               ? &none
+               : &memory_errors[kind->generation][kind->experts][kind->width];
+}
+
+bool band_schedule_measured(enum schedule schedule) {
+    return schedule == SCHEDULE_1F1B || schedule == SCHEDULE_INTERLEAVED || schedule == SCHEDULE_ZB_1P;
+}
+
+/* What no measured run has, of any kind; NULL for nothing. */
+static const char *unseen(const struct cluster *cluster, const struct training *training,
+                          const struct layout *layout, struct arena *arena) {
+    size_t index = device_index(&cluster->device);
+
+    if (index == sizeof devices / sizeof *devices || !devices[index].measured)
+        return arena_print(arena, "no measured run on %s", cluster->device.name);
+    if (training->precision == PRECISION_TF32)
+        return "no measured run in tf32";
+    if (!band_schedule_measured(layout->schedule))
+        return arena_print(arena, "no measured run with schedule=%s", schedule_names[layout->schedule]);
+    if (layout->vpp > 1 && layout_micro_batches(layout, training->global_batch) % layout->pp != 0)
+        return "no measured run interleaves micro-batches that pp doesn't divide";
+    return layout->offload ? "no measured run with offload" : NULL;
+}
+
+static struct band band_of(const struct band_errors *errors, const struct band_errors *all,
+                           const char *kind_name, const char *unseen_what, int64_t device_count,
+                           struct arena *arena) {
+    struct band band = {.error = errors->error, .runs = errors->runs, .extrapolated = unseen_what};
+
+    if (band.extrapolated == NULL && errors->runs < FEWEST_RUNS)
+        band.extrapolated =
+            errors->runs == 0
+                ? arena_print(arena, "none of this kind (%s) was measured", kind_name)
+                : arena_print(arena, "only %" PRId64 " of this kind (%s) measured", errors->runs, kind_name);
+    if (band.extrapolated == NULL && device_count > NEAR_FACTOR * errors->most_devices)
+        band.extrapolated =
+            arena_print(arena, "those of this kind (%s) were measured on at most %" PRId64 " devices",
+                        kind_name, errors->most_devices);
+    if (band.extrapolated != NULL)
+        band.error = fmax(band.error, all->error);
+    return band;
+}
+
+struct bands bands_of(const struct model *model, const struct cluster *cluster,
+                      const struct training *training, const struct layout *layout, struct arena *arena) {
+    struct band_kind kind = band_kind_of(model, &cluster->device, training->precision);
+    const char *name = band_kind_format(&kind, arena), *what = unseen(cluster, training, layout, arena);
+    int64_t count = layout_devices(layout);
+
+    return (struct bands){
+        .step = band_of(band_step_errors(&kind), &all_step_errors, name, what, count, arena),
+        .memory = band_of(band_memory_errors(&kind), &all_memory_errors, name, what, count, arena),
+    };
+}

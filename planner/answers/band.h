@@ -1,0 +1,60 @@
+/* How far a prediction may be off: the errors reached on measured runs of the same kind (tests/measured).
+ *
+ * A kind is a generation of devices, dense or few or many routed experts, and the width of the products'
+ * operands. Where no measured run is near, what is predicted is extrapolated. */
+#ifndef CLUSTERPLAN_BAND_H
+#define CLUSTERPLAN_BAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/cluster.h"
+#include "planner/inputs/layout.h"
+#include "planner/inputs/model.h"
+#include "planner/inputs/training.h"
+
+enum band_generation { BAND_A100, BAND_H100, BAND_B200, BAND_GENERATIONS };
+enum band_experts { BAND_DENSE, BAND_FEW_EXPERTS, BAND_MANY_EXPERTS, BAND_EXPERTS }; /* few: up to 16 */
+enum band_width { BAND_16_BIT, BAND_8_BIT, BAND_WIDTHS };
+
+struct band_kind {
+    enum band_generation generation; /* BAND_GENERATIONS: one of which nothing was measured */
+    enum band_experts experts;
+    enum band_width width;
+};
+
+/* Of measured runs; all 0 where there are none. */
+struct band_errors {
+    int64_t runs;
+    double error;         /* nine of ten runs were predicted within this fraction of what was measured */
+    int64_t most_devices; /* of one run */
+};
+
+struct band {
+    double error;             /* fraction of what is predicted */
+    int64_t runs;             /* measured, of the same kind */
+    const char *extrapolated; /* why no measured run is near; NULL: some are */
+};
+
+struct bands {
+    struct band step, memory;
+};
+
+/* The kind that counts for a plan: "H100 dense 16-bit". */
+struct band_kind band_kind_of(const struct model *model, const struct cluster_device *device,
+                              enum precision precision);
+const char *band_kind_format(const struct band_kind *kind, struct arena *arena);
+
+/* The table. `kind` NULL: of all runs. */
+const struct band_errors *band_step_errors(const struct band_kind *kind);
+const struct band_errors *band_memory_errors(const struct band_kind *kind);
+
+/* True for schedules that a measured run used. */
+bool band_schedule_measured(enum schedule schedule);
+
+/* Texts belong to the arena. An extrapolated band is never narrower than that of all runs. */
+struct bands bands_of(const struct model *model, const struct cluster *cluster,
+                      const struct training *training, const struct layout *layout, struct arena *arena);
+
+#endif

@@ -1,0 +1,228 @@
+/* The flags of plan, explain and size, and the readers of one value that session files share with them. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/units.h"
+#include "planner/answers/problem.h"
+
+enum { MAX_TOP = 1000 };
+
+struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries) {
+    const struct option_entry options[PROBLEM_OPTIONS] = {
+        {"model", 'm', "F", "model: a shipped name (clusterplan models), a model file, or a config.json",
+         &flags->model, NULL},
+        {"cluster", 'c', "F", "cluster: a shipped name (clusterplan topologies), or a cluster file",
+         &flags->cluster, NULL},
+        {"devices", 'n', "N",
+         "how many (a few may stand idle where that is faster), or a range 8..512;\n"
+         "default: all that the cluster file says there are, or else the fewest\n"
+         "nodes the model fits on",
+         &flags->devices, NULL},
+        {"sequence", 's', "N", "tokens of a sequence; default: the model's", &flags->sequence, NULL},
+        {"global-batch", 'b', "N",
+         "sequences of a step, or \"60M tokens\"; default: 4M tokens, and on many\n"
+         "devices 2,048 tokens for each",
+         &flags->global_batch, NULL},
+        {"tokens", 't', "N", "tokens of the whole training, such as 13T: gives days and cost", &flags->tokens,
+         NULL},
+        {"precision", 'p', "P", "bf16 (default), fp16, tf32 or fp8", &flags->precision, NULL},
+        {"layout", 'l', "\"K=V ...\"", "fixes keys of the layout: \"tp=8 pp=16\"; \"tp=4,8\" gives a choice",
+         &flags->layout, NULL},
+        {"top", 'k', "K", "how many plans to show; default: 5", &flags->top, NULL},
+        {"stack", 0, "S", "software that runs it; default: megatron-core", &flags->stack, NULL},
+        {"attention", 0, "A", "flash or unfused; default: what the stack does", &flags->attention, NULL},
+        {"training", 0, "\"K: V, ...\"",
+         "how it is run, as in a session file: \"gradients: 16-bit\",\n"
+         "\"recipe: {compiled: true}, routing: {overlap: true}\"",
+         &flags->training, NULL},
+        {"price", 0, "M", "of a device: \"2.50 $/h\"; default: the cluster file's", &flags->price, NULL},
+        {"energy-price", 0, "M",
+         "of what the devices draw, beside their price: \"0.10 $/kWh\"; default: the\n"
+         "cluster file's, or none",
+         &flags->energy_price, NULL},
+        {"exhaustive", 0, NULL, "cost every layout that fits, prune none", NULL, &flags->exhaustive},
+    };
+    memcpy(entries, options, sizeof options);
+    return entries + PROBLEM_OPTIONS;
+}
+
+/* Counts in full: "1 to 16777216". */
+static char *format_limit(double value, enum unit unit, char *buffer, size_t size) {
+    if (unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS)
+        return units_format(value, unit, buffer, size);
+    snprintf(buffer, size, "%.15g", value);
+    return buffer;
+}
+
+bool problem_parse_number(const char *what, const char *text, enum unit unit, double minimum, double maximum,
+                          double *value, struct error *error) {
+    char why[256];
+    if (!units_parse(text, unit, value, why, sizeof why)) {
+        return error_set(error, "%s: %s", what, why);
+    }
+    if (*value < minimum || *value > maximum) {
+        char least[64], most[64];
+        return error_set(error, "%s takes %s to %s, not \"%s\"", what,
+                         format_limit(minimum, unit, least, sizeof least),
+                         format_limit(maximum, unit, most, sizeof most), text);
+    }
+    return true;
+}
+
+static bool parse_whole(const char *what, const char *text, enum unit unit, int64_t maximum, int64_t *value,
+                        struct error *error) {
+    double number;
+    if (!problem_parse_number(what, text, unit, 1, (double)maximum, &number, error)) {
+        return false;
+    }
+    if (number != floor(number)) {
+        return error_set(error, "%s takes a whole number, not \"%s\"", what, text);
+    }
+    *value = (int64_t)number;
+    return true;
+}
+
+/* The index of `text` in `names`, which ends with NULL. */
+bool problem_parse_choice(const char *what, const char *text, const char *const *names, int *choice,
+                          struct error *error) {
+    char list[256] = "";
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *choice = i;
+            return true;
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    error_set(error, "%s takes %s, not \"%s\"", what, list, text);
+    const char *nearest = error_nearest(text, names);
+    return nearest ? error_hint(error, "did you mean \"%s\"?", nearest) : false;
+}
+
+bool problem_parse_devices(const char *what, const char *text, int64_t *from, int64_t *to,
+                           struct error *error) {
+    const char *dots = strstr(text, "..");
+    if (!dots) {
+        if (!parse_whole(what, text, UNIT_COUNT, PROBLEM_MAX_DEVICES, from, error)) {
+            return false;
+        }
+        *to = *from;
+        return true;
+    }
+    char first[32];
+    snprintf(first, sizeof first, "%.*s", (int)(dots - text), text);
+    if (!parse_whole(what, first, UNIT_COUNT, PROBLEM_MAX_DEVICES, from, error) ||
+        !parse_whole(what, dots + 2, UNIT_COUNT, PROBLEM_MAX_DEVICES, to, error)) {
+        return false;
+    }
+    if (*from > *to) {
+        return error_set(error, "%s %s runs backwards", what, text);
+    }
+    return true;
+}
+
+bool problem_parse_batch(const char *what, const char *text, int64_t *sequences, double *tokens,
+                         struct error *error) {
+    if (strstr(text, "token")) {
+        return problem_parse_number(what, text, UNIT_TOKENS, 1, 1e15, tokens, error);
+    }
+    return parse_whole(what, text, UNIT_COUNT, INT32_MAX, sequences, error);
+}
+
+static bool read_choices(const struct problem_flags *flags, struct problem_asked *asked,
+                         struct error *error) {
+    int precision = PRECISION_BF16, attention = 0;
+    if (flags->precision &&
+        !problem_parse_choice("--precision", flags->precision, precision_names, &precision, error)) {
+        return false;
+    }
+    if (flags->attention &&
+        !problem_parse_choice("--attention", flags->attention, attention_kernel_names, &attention, error)) {
+        return false;
+    }
+    asked->precision = (enum precision)precision;
+    asked->attention_given = flags->attention != NULL;
+    asked->attention = (enum attention_kernel)attention;
+    return true;
+}
+
+/* The keys of a session's `training:` that have no flag of their own. */
+static bool read_detail(const char *text, struct problem_asked *asked, struct error *error) {
+    static const struct field fields[] = {TRAINING_DETAIL_FIELDS(struct problem_asked), {.key = NULL}};
+    struct arena *arena = arena_create();
+    struct yaml_document document;
+    const char *mapping = arena_print(arena, "{%s}", text);
+    bool read = yaml_read_text("--training", mapping, arena, &document, error) &&
+                fields_read(&(struct fields_reader){&document, arena, error}, document.root, fields,
+                            "--training", asked);
+    arena_destroy(arena);
+    return read;
+}
+
+static bool read_training(const struct problem_flags *flags, struct problem_asked *asked,
+                          struct error *error) {
+    if (flags->sequence &&
+        !parse_whole("--sequence", flags->sequence, UNIT_TOKENS, INT32_MAX, &asked->sequence, error)) {
+        return false;
+    }
+    if (flags->tokens &&
+        !problem_parse_number("--tokens", flags->tokens, UNIT_TOKENS, 1, 1e18, &asked->tokens, error)) {
+        return false;
+    }
+    if (flags->global_batch &&
+        !problem_parse_batch("--global-batch", flags->global_batch, &asked->global_batch,
+                             &asked->global_batch_tokens, error)) {
+        return false;
+    }
+    return (!flags->stack || stack_parse(flags->stack, &asked->stack, error)) &&
+           (!flags->training || read_detail(flags->training, asked, error)) &&
+           read_choices(flags, asked, error);
+}
+
+static bool read_prices(const struct problem_flags *flags, struct problem_asked *asked, struct error *error) {
+    asked->price_given = flags->price != NULL;
+    asked->energy_price_given = flags->energy_price != NULL;
+    return (!flags->price || problem_parse_number("--price", flags->price, UNIT_MONEY_PER_SECOND, 0,
+                                                  CLUSTER_HIGHEST_PRICE, &asked->price_per_second, error)) &&
+           (!flags->energy_price ||
+            problem_parse_number("--energy-price", flags->energy_price, UNIT_MONEY_PER_JOULE, 0,
+                                 CLUSTER_HIGHEST_ENERGY_PRICE, &asked->energy_price_per_joule, error));
+}
+
+static bool missing_file(const struct problem_flags *flags, struct error *error) {
+    bool model_missing = !flags->model;
+    error_set(error, "--%s is missing", model_missing ? "model" : "cluster");
+    return error_hint(error, model_missing
+                                 ? "--model gpt-3, or a file; clusterplan models lists the shipped ones"
+                                 : "--cluster dgx-h100, or a file; clusterplan topologies lists the "
+                                   "shipped ones");
+}
+
+bool problem_flags_read(const struct problem_flags *flags, struct problem_asked *asked, struct error *error) {
+    *asked = problem_asked_nothing();
+    asked->model = flags->model;
+    asked->cluster = flags->cluster;
+    asked->exhaustive = flags->exhaustive;
+    if (!flags->model || !flags->cluster) {
+        return missing_file(flags, error);
+    }
+    int64_t top = (int64_t)asked->top;
+    if (!read_training(flags, asked, error) || !read_prices(flags, asked, error) ||
+        (flags->layout && !layout_request_parse(flags->layout, &asked->layout, error)) ||
+        (flags->top && !parse_whole("--top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
+        (flags->devices && !problem_parse_devices("--devices", flags->devices, &asked->devices_from,
+                                                  &asked->devices_to, error))) {
+        return false;
+    }
+    asked->top = (size_t)top;
+    return true;
+}
+
+bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
+                  struct error *error) {
+    struct problem_asked asked;
+    return problem_flags_read(flags, &asked, error) && problem_pose(&asked, arena, problem, error) &&
+           problem_default_devices(problem, error);
+}

@@ -1,0 +1,86 @@
+#include "planner/answers/recommend.h"
+
+#include <math.h>
+#include <string.h>
+
+const double RECOMMEND_OFFLOAD_SHARE = 0.05;
+
+/* The same problem for plans that move nothing out. */
+static struct search_problem without_offload(const struct search_problem *problem) {
+    struct search_problem plain = *problem;
+    layout_request_fix(&plain.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+    plain.plans_only = true;
+    return plain;
+}
+
+/* The longest step that is preferred to that of `fastest`. */
+static double longest_step(const struct search_problem *problem, const struct plan *fastest) {
+    double longest = fastest->step.seconds / (1 - RECOMMEND_OFFLOAD_SHARE);
+    return problem->limit_seconds > 0 ? fmin(longest, problem->limit_seconds) : longest;
+}
+
+static void take(const struct search_result *plain, const struct plan *fastest,
+                 struct search_result *result) {
+    result->plans = plain->plans;
+    result->plan_count = plain->plan_count;
+    result->plans[0].rival = fastest;
+}
+
+static void add_counts(const struct search_result *more, struct search_result *result) {
+    result->layouts += more->layouts;
+    result->evaluated += more->evaluated;
+    result->pruned += more->pruned;
+    result->feasible += more->feasible;
+    result->seconds += more->seconds;
+}
+
+bool recommend_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
+                   struct error *error) {
+    struct search_problem second = without_offload(problem);
+    struct search_result plain;
+    struct error ignored = {0}; /* what the first could split, so can this */
+    if (!search_run(problem, arena, result, error))
+        return false;
+    if (!problem->weighs_offload || result->plan_count == 0 ||
+        result->plans[0].layout.offload == OFFLOAD_NONE)
+        return true;
+    const struct plan *fastest = &result->plans[0];
+    double longest = longest_step(problem, fastest);
+    if (problem->top == 1) /* else runners-up are asked for, however slow */
+        second.limit_seconds = longest;
+    if (!search_run(&second, arena, &plain, &ignored))
+        return true;
+    add_counts(&plain, result);
+    if (plain.plan_count > 0 && plain.plans[0].step.seconds <= longest)
+        take(&plain, fastest, result);
+    return true;
+}
+
+/* Of what moves something out, over what doesn't. */
+static double percent_saved(const struct plan *moving, const struct plan *plain) {
+    return 100 * (1 - moving->step.seconds / plain->step.seconds);
+}
+
+void recommend_note(struct problem *problem, const struct plan *best, struct search_result *looked) {
+    struct search_problem second = without_offload(&problem->search);
+    struct error ignored = {0};
+    memset(looked, 0, sizeof *looked);
+    if (!problem->search.weighs_offload)
+        return;
+    if (best->rival) {
+        const char *moved = offload_names[best->rival->layout.offload];
+        problem_note(problem,
+                     "offload=%s takes %.2g %% less time (--layout offload=%s): by itself offload is taken "
+                     "where it saves %.0f %%",
+                     moved, percent_saved(best->rival, best), moved, 100 * RECOMMEND_OFFLOAD_SHARE);
+    } else if (best->layout.offload != OFFLOAD_NONE) {
+        second.top = 1;
+        second.limit_seconds = 0;
+        if (search_run(&second, problem->arena, looked, &ignored) && looked->plan_count > 0)
+            problem_note(problem,
+                         "offload takes %.3g %% less time than the best without (--layout offload=none)",
+                         percent_saved(best, looked->plans));
+        else
+            problem_note(problem, "nothing fits without offload");
+    }
+}

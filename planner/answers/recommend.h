@@ -1,0 +1,23 @@
+/* Which layout to take: the fastest, but one that moves nothing out of the devices where that is nearly as
+ * fast. No run with offload was measured, its streams share the host with all that the model doesn't know,
+ * and an operator would not set it up for a percent. */
+#ifndef CLUSTERPLAN_RECOMMEND_H
+#define CLUSTERPLAN_RECOMMEND_H
+
+#include "planner/answers/problem.h"
+
+/* Offload that was left free is taken where it saves this share of a step at least, and where nothing fits or
+ * is fast enough without it. Half the band of a step that no measured run is near (docs/accuracy.md). */
+extern const double RECOMMEND_OFFLOAD_SHARE;
+
+/* search_run, and where the fastest plan moves something out that nobody asked for, a second search of the
+ * plans that don't. Their best is taken where the first saves less than that share; it then has the first as
+ * its `rival`. Both searches are exact, and their counts are added. */
+bool recommend_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
+                   struct error *error);
+
+/* Notes what the best plan of the count that is set gains by what it moves out, or would gain. `looked`
+ * counts what that took. */
+void recommend_note(struct problem *problem, const struct plan *best, struct search_result *looked);
+
+#endif

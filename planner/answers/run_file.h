@@ -1,0 +1,58 @@
+/* Run files: measured training steps, published or a user's own, that predictions are held against.
+ *
+ * Everything read belongs to the arena. */
+#ifndef CLUSTERPLAN_RUN_FILE_H
+#define CLUSTERPLAN_RUN_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "planner/inputs/layout.h"
+#include "planner/inputs/model.h"
+#include "planner/inputs/training.h"
+
+/* What a memory figure counts: what the framework's allocator handed out at the peak, what it held, or all
+ * that the device had in use. */
+enum memory_kind { MEMORY_ALLOCATED, MEMORY_RESERVED, MEMORY_DEVICE };
+extern const char *const memory_kind_names[]; /* "allocated" "reserved" "device", NULL */
+
+enum run_confidence { CONFIDENCE_A, CONFIDENCE_A_MINUS, CONFIDENCE_B };
+extern const char *const confidence_names[]; /* "A" "A-" "B", NULL */
+
+struct run_measured {
+    double step_seconds; /* 0: not measured */
+    double memory_bytes; /* of the fullest device at its peak; 0: not measured */
+    enum memory_kind memory_kind;
+    const char *step_note, *memory_note; /* how the figures were derived; NULL when as published */
+};
+
+struct run {
+    const char *id;
+    const char *source;       /* where it was published; NULL when not given */
+    const char *cluster;      /* a shipped topology's name, or a path */
+    const char *cluster_path; /* of its cluster file */
+    int64_t devices;
+    struct model model;
+    struct training training;
+    struct layout_request layout; /* what was published; the rest is free */
+    struct run_measured measured;
+    enum run_confidence confidence;
+    const char **assumed; /* what was filled in by inference; ends with NULL; NULL when nothing */
+    const char *note;     /* NULL when there is none */
+    unsigned line;        /* in the file */
+};
+
+struct run_file {
+    const char *path;
+    struct run *runs;
+    size_t count;
+};
+
+/* Reads a file, whole or not at all. False with the error set: unknown keys, a layout that takes other
+ * devices than the run says, two runs of one id, nothing measured, no
+ * such cluster. */
+bool run_file_read(const char *path, struct arena *arena, struct run_file *file, struct error *error);
+
+#endif

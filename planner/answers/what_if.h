@@ -1,0 +1,43 @@
+/* How fast the best plan would be on a cluster that is better in one respect: what to buy next.
+ *
+ * Each change is searched anew, so the best layout may be another one. Fitted constants of kernels and
+ * collectives go along with what is changed; what the host takes to launch a kernel doesn't. */
+#ifndef CLUSTERPLAN_WHAT_IF_H
+#define CLUSTERPLAN_WHAT_IF_H
+
+#include "planner/answers/answer.h"
+
+enum what_if_kind {
+    WHAT_IF_COMPUTE,
+    WHAT_IF_MEMORY,
+    WHAT_IF_MEMORY_BANDWIDTH,
+    WHAT_IF_BANDWIDTH,
+    WHAT_IF_LATENCY,
+    WHAT_IF_KIND_COUNT
+};
+/* "compute" "memory" "memory_bandwidth" "bandwidth" "latency"; ends with NULL */
+extern const char *const what_if_names[WHAT_IF_KIND_COUNT + 1];
+
+struct what_if_change {
+    enum what_if_kind kind;
+    double factor;           /* what is changed is so many times as much */
+    const char *level;       /* of bandwidth and latency; NULL: of all levels */
+    const struct plan *plan; /* the best under the change; never slower than today's best */
+    double kept_seconds;     /* a step of today's best layout under the change */
+    double saved;            /* share of today's step time that the plan saves */
+};
+
+enum { WHAT_IF_MAX_CHANGES = WHAT_IF_BANDWIDTH + 2 * (CLUSTER_MAX_LEVELS + 1) };
+
+struct what_if {
+    struct what_if_change changes[WHAT_IF_MAX_CHANGES]; /* most saved first */
+    size_t count;
+};
+
+/* Finds the best plan, as answer_find does, and sets answer->what_if (NULL where nothing fits). */
+bool what_if_find(struct problem *problem, struct answer *answer, struct error *error);
+
+/* The cluster with the change. `level` is an index of its levels, or level_count for all of them. */
+void what_if_apply(enum what_if_kind kind, double factor, size_t level, struct cluster *cluster);
+
+#endif

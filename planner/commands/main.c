@@ -1,0 +1,117 @@
+/* clusterplan: finds the command that is asked for and makes sure that what it printed has arrived. */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "planner/commands/commands.h"
+
+struct command {
+    const char *verb, *summary;
+    int (*run)(int argc, char **argv);
+};
+
+#define COMMAND_ENTRY(verb, summary) {#verb, summary, cmd_##verb},
+static const struct command commands[] = {COMMANDS(COMMAND_ENTRY){NULL, NULL, NULL}};
+
+#define COMMAND_NAME(verb, summary) #verb,
+static const char *const words[] = {COMMANDS(COMMAND_NAME) "help", "--help", "--version", NULL};
+
+static const struct command *find_command(const char *verb) {
+    for (const struct command *command = commands; command->verb; command++) {
+        if (strcmp(command->verb, verb) == 0) {
+            return command;
+        }
+    }
+    return NULL;
+}
+
+static void print_overview(FILE *stream) {
+    fprintf(stream, "clusterplan " CLUSTERPLAN_VERSION ": plans the training of large models on clusters, "
+                    "measured or from a datasheet\n\n"
+                    "Usage: clusterplan COMMAND [options]\n\nCommands:\n");
+    for (const struct command *command = commands; command->verb; command++) {
+        fprintf(stream, "  %-11s %s\n", command->verb, command->summary);
+    }
+    fprintf(stream, "  %-11s %s\n", "help", "more about a command: clusterplan help plan");
+    fprintf(stream, "\nExamples:\n"
+                    "  clusterplan plan --model llama-3-70b --cluster dgx-h100 --devices 512 --tokens 15T\n"
+                    "  clusterplan explain --model gpt-3 --cluster dgx-a100-80g --layout \"tp=8 pp=8\"\n"
+                    "  mpirun -np 2 clusterprobe -o cluster.yaml --base dgx-a100-80g\n"
+                    "  clusterplan plan --model llama-3-8b --cluster cluster.yaml\n"
+                    "\nExit status: 0 success, 1 no result (nothing fits), 2 bad usage or bad input.\n");
+}
+
+static int unknown_command(const char *verb) {
+    struct error error = {0};
+    error_set(&error, *verb == '-' ? "unknown option \"%s\"" : "there is no command \"%s\"", verb);
+    const char *nearest = error_nearest(verb, words);
+    if (nearest) {
+        error_hint(&error, "did you mean \"%s\"?", nearest);
+    } else {
+        error_hint(&error, "clusterplan --help lists them");
+    }
+    return command_fail(&error);
+}
+
+static int help(int argc, char **argv) {
+    if (argc < 2 || strcmp(argv[1], "help") == 0) {
+        print_overview(stdout);
+        return EXIT_RESULT;
+    }
+    if (argc > 2) {
+        struct error error = {0};
+        error_set(&error, "help takes one command, \"%s\" is one too many", argv[2]);
+        return command_fail(&error);
+    }
+    const struct command *command = find_command(argv[1]);
+    if (!command) {
+        return unknown_command(argv[1]);
+    }
+    char option[] = "--help";
+    char *arguments[] = {argv[1], option, NULL};
+    return command->run(2, arguments);
+}
+
+static int dispatch(int argc, char **argv) {
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    const char *verb = argv[1];
+    if (strcmp(verb, "--version") == 0) {
+        puts("clusterplan " CLUSTERPLAN_VERSION);
+        return EXIT_RESULT;
+    }
+    if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+        return help(argc - 1, argv + 1);
+    }
+    const struct command *command = find_command(verb);
+    return command ? command->run(argc - 1, argv + 1) : unknown_command(verb);
+}
+
+/* A full or closed stdout is an error; a reader that has seen enough (`| head`) is none worth a message. By
+ * default SIGPIPE ends the program before this; EPIPE is seen where the parent process ignores the signal. */
+static int finish(int code) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return code;
+    }
+    if (errno != EPIPE) {
+        fprintf(stderr, "clusterplan: error: can't write to standard output: %s\n",
+                errno ? strerror(errno) : "write error");
+    }
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    /* Else the next file opened would take stdout's place. */
+    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) {
+        fprintf(stderr, "clusterplan: error: standard output is closed\n");
+        return EXIT_USAGE;
+    }
+    setlocale(LC_CTYPE, ""); /* which characters the terminal shows; numbers stay as in C */
+    return finish(dispatch(argc, argv));
+}

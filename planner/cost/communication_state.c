@@ -1,0 +1,164 @@
+/* Gradients and parameters between the ranks that hold the same of them. */
+#include "planner/cost/communication.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "planner/cost/memory_parts.h"
+
+/* Gradients are reduced in pieces as they come, parameters gathered likewise: Megatron-Core's bucket of 40 M
+ * parameters, or of a million for each rank where that is more, so that latency doesn't rule
+ * (megatron/core/distributed/distributed_data_parallel.py). */
+static const double BUCKET_PARAMETERS = 40e6, BUCKET_PARAMETERS_A_RANK = 1e6;
+
+/* A collective over a buffer that is sent bucket by bucket; ZeRO-3 sends each layer whole. */
+static double bucketed(const struct communication_problem *problem, enum collective_operation operation,
+                       double parameters, double bytes_a_parameter, struct rank_group group) {
+    if (group.size <= 1 || parameters <= 0)
+        return 0;
+    double bucket = problem->training->stack->bucket_elements > 0
+                        ? problem->training->stack->bucket_elements
+                        : fmax(BUCKET_PARAMETERS, BUCKET_PARAMETERS_A_RANK * (double)group.size);
+    double buckets = problem->layout->zero >= 3 ? 1 : ceil(parameters / bucket);
+    struct collective collective = {operation, bytes_a_parameter * parameters / buckets, group};
+    return buckets * communication_seconds(problem, &collective);
+}
+
+/* The ranks that share one shard's states, and those that hold copies of the same shard. */
+static void split_group(const struct layout *layout, struct rank_group group, struct rank_group *shard,
+                        struct rank_group *copies) {
+    int64_t size = group.size;
+    if (layout->zero_group > 0 && layout->zero_group < size && size % layout->zero_group == 0)
+        size = layout->zero_group;
+    *shard = (struct rank_group){size, group.stride};
+    *copies = (struct rank_group){group.size / size, group.stride * size};
+}
+
+/* Adds gradients over `group`, leaving each rank its shard, or all of them where nothing is sharded. */
+static double reduce_seconds(const struct communication_problem *problem, double parameters,
+                             struct rank_group group) {
+    double bytes = training_sent_gradient_bytes(problem->training, problem->layout->zero);
+    bool sharded = problem->layout->zero >= 2 ||
+                   (problem->layout->zero == 1 && problem->training->stack->sharded_reduction);
+    if (!sharded)
+        return bucketed(problem, COLLECTIVE_ALL_REDUCE, parameters, bytes, group);
+    struct rank_group shard, copies;
+    split_group(problem->layout, group, &shard, &copies);
+    return bucketed(problem, COLLECTIVE_REDUCE_SCATTER, parameters, bytes, shard) +
+           bucketed(problem, COLLECTIVE_ALL_REDUCE, parameters / (double)shard.size, bytes, copies);
+}
+
+static double gather_seconds(const struct communication_problem *problem, double parameters,
+                             struct rank_group group) {
+    struct rank_group shard, copies;
+    split_group(problem->layout, group, &shard, &copies);
+    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters, training_parameter_bytes(problem->training),
+                    shard);
+}
+
+static double updated_parameters(const struct communication_problem *problem, double parameters,
+                                 struct rank_group group) {
+    if (problem->layout->zero == 0)
+        return parameters;
+    struct rank_group shard, copies;
+    split_group(problem->layout, group, &shard, &copies);
+    return parameters / (double)shard.size;
+}
+
+/* ZeRO-3 handles a layer at a time. */
+static void layer_state(const struct communication_problem *problem,
+                        const struct communication_groups *groups, bool with_experts,
+                        struct communication_state *state) {
+    const struct layout *layout = problem->layout;
+    struct layer_parameters layer;
+    model_layer_parameters(problem->model, with_experts, &layer);
+    double dense = (layer.attention_split + layer.mlp_split) / (double)layout->tp +
+                   layer.attention_replicated + layer.norms + layer.router;
+    double expert = layer.expert * layer.experts / (double)(layout->ep * layout->etp);
+    state->layer_parameters[with_experts] = dense + expert;
+    state->layer_gather[with_experts] =
+        gather_seconds(problem, dense, groups->dp) + gather_seconds(problem, expert, groups->expert_dp);
+    state->layer_scatter[with_experts] =
+        reduce_seconds(problem, dense, groups->dp) + reduce_seconds(problem, expert, groups->expert_dp);
+}
+
+static void vocabulary_state(const struct communication_problem *problem,
+                             const struct communication_groups *groups, struct communication_state *state) {
+    const struct model *model = problem->model;
+    const struct layout *layout = problem->layout;
+    double table = (double)model->vocab * (double)model->hidden / (double)layout->tp;
+    state->vocabulary_parameters = table;
+    state->vocabulary_gather = gather_seconds(problem, table, groups->dp);
+    state->vocabulary_scatter = reduce_seconds(problem, table, groups->dp);
+    if (model->tied_embeddings && layout->pp > 1) {
+        int64_t apart = groups->hop.stride * (layout->pp - 1);
+        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table,
+                               training_sent_gradient_bytes(problem->training, problem->layout->zero),
+                               (struct rank_group){2, apart});
+    }
+}
+
+static void explain_state(const struct communication_problem *problem,
+                          const struct communication_groups *groups, const struct communication_state *state,
+                          const struct stage_parameters *longest, struct explain *explain) {
+    if (explain == NULL)
+        return;
+    double bytes = training_sent_gradient_bytes(problem->training, problem->layout->zero);
+    struct collective collective = {COLLECTIVE_REDUCE_SCATTER, BUCKET_PARAMETERS * bytes, groups->dp};
+    struct collective_estimate estimate = {.level = "none", .from = "nothing sent", .correction = 1};
+    char origin[COLLECTIVE_ORIGIN_TEXT];
+    if (groups->dp.size > 1)
+        collective_estimate(problem->cluster, &collective, &estimate);
+    explain_add(
+        explain, "gradients, before overlap", state->reduce, UNIT_SECONDS,
+        "%.4g GB over %lld ranks %lld apart, experts' %.4g GB over %lld; level %s, %.4g GB/s bus (%s)",
+        longest->dense * bytes / 1e9, (long long)groups->dp.size, (long long)groups->dp.stride,
+        longest->expert * bytes / 1e9, (long long)groups->expert_dp.size, estimate.level,
+        estimate.bandwidth_bytes_per_second / 1e9, collective_origin(&estimate, origin));
+    explain_add(explain, "parameters gathered, before overlap", state->gather, UNIT_SECONDS, "%.4g GB",
+                problem->layout->zero > 0
+                    ? (longest->dense + longest->expert) * training_parameter_bytes(problem->training) / 1e9
+                    : 0.0);
+    if (state->tied > 0)
+        explain_add(explain, "tied embedding's gradient", state->tied, UNIT_SECONDS,
+                    "between first and last stage");
+}
+
+void communication_state_of(const struct communication_problem *problem, struct communication_state *state,
+                            struct explain *explain) {
+    const struct layout *layout = problem->layout;
+    struct communication_groups groups;
+    communication_groups_of(layout, &groups);
+    *state = (struct communication_state){0};
+    struct stage_parameters longest = {0}, before = {-1, -1};
+    struct memory_parts parts;
+    memory_parameters_init(problem->model, layout, &parts);
+    for (int64_t stage = 0; stage < layout->pp; stage++) {
+        struct stage_parameters parameters;
+        memory_parameters_of(&parts, stage, &parameters);
+        if (parameters.dense == before.dense && parameters.expert == before.expert)
+            continue;
+        before = parameters;
+        double reduce = reduce_seconds(problem, parameters.dense, groups.dp) +
+                        reduce_seconds(problem, parameters.expert, groups.expert_dp);
+        double gather = layout->zero == 0 ? 0
+                                          : gather_seconds(problem, parameters.dense, groups.dp) +
+                                                gather_seconds(problem, parameters.expert, groups.expert_dp);
+        double updated = updated_parameters(problem, parameters.dense, groups.dp) +
+                         updated_parameters(problem, parameters.expert, groups.expert_dp);
+        if (stage == 0 || reduce + gather > state->reduce + state->gather) {
+            state->reduce = reduce;
+            state->gather = gather;
+            longest = parameters;
+        }
+        if (updated >= state->sharded_parameters) {
+            state->sharded_parameters = updated;
+            state->parameters = parameters.dense + parameters.expert;
+        }
+    }
+    layer_state(problem, &groups, false, state);
+    if (problem->model->experts.count > 0)
+        layer_state(problem, &groups, true, state);
+    vocabulary_state(problem, &groups, state);
+    explain_state(problem, &groups, state, &longest, explain);
+}

@@ -1,0 +1,412 @@
+/* Products and attention of a layer. The rest, memory traffic, is in compute_traffic.c. */
+#include "planner/cost/compute_parts.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* A backward pass reads and writes so much more than the forward pass of an element-wise kernel: a norm reads
+ * two tensors and writes one where forward reads one, a gate reads three and writes two. Counted over the
+ * kernels of a layer. */
+const double BACKWARD_TRAFFIC = 1.7;
+
+static int64_t at_least_one(int64_t value) {
+    return value > 0 ? value : 1;
+}
+
+void compute_work_init(struct compute_work *work, const struct compute_problem *problem,
+                       struct compute_time *time, struct explain *explain) {
+    const struct layout *layout = problem->layout;
+    *time = (struct compute_time){0};
+    *work = (struct compute_work){.problem = problem, .time = time, .explain = explain};
+    work->tokens = at_least_one(layout->micro_batch * problem->training->sequence / layout->cp);
+    work->share = layout->sequence_parallel ? (double)layout->tp : 1;
+    work->device = problem->cluster->device;
+    /* The kernel data of fp8 quantise their left operand in kernels of their own; a training stack casts
+     * where the operand is made, which add_product counts as traffic. */
+    work->device.kernels.matmul[PRECISION_FP8].operand_seconds = 0;
+    work->half = problem->training->precision;
+    if (work->half == PRECISION_FP8)
+        work->half =
+            problem->cluster->device.peak_flops[PRECISION_BF16] > 0 ? PRECISION_BF16 : PRECISION_FP16;
+}
+
+double compute_traffic_seconds(const struct cluster_device *device, double bytes) {
+    /* Reached by streaming kernels where the device's own share isn't known: BabelStream on A100 and H100
+     * gives 0.87 to 0.93. */
+    static const double STREAMING_SHARE = 0.88;
+    double share =
+        device->kernels.memory_efficiency > 0 ? device->kernels.memory_efficiency : STREAMING_SHARE;
+    return bytes / (device->memory_bytes_per_second * share);
+}
+
+/* Bytes that the accumulation of a weight's gradient moves besides the product. A kernel of its own reads the
+ * product's 16-bit result and the sum, and writes the sum. Fused into the product, the sum is read and
+ * written: in a step it comes from memory and all of that shows, while the kernel model is fitted to
+ * benchmarks that add to the same buffer again and again, and has a part of it. Fully sharded stacks reduce
+ * each gradient at once. */
+static double accumulation_bytes(const struct training *training) {
+    static const double KERNEL_MODEL_BYTES = 3.2; /* its accumulate_share of 8 */
+    const struct stack *stack = training->stack;
+    double gradient = training_gradient_bytes(training);
+    if (stack->fused_gradient_accumulation)
+        return fmax(0, 2 * gradient - KERNEL_MODEL_BYTES);
+    if (stack->fully_sharded)
+        return 0;
+    return 2 + 2 * gradient;
+}
+
+static double product_seconds(const struct compute_work *work, const struct matmul *matmul, int64_t groups) {
+    if (groups > 1)
+        return matmul_grouped_seconds(&work->device, matmul, groups);
+    return matmul_seconds(&work->device, matmul);
+}
+
+/* Bytes that casting to fp8 moves an element of a product's input in the forward pass, of its result's
+ * gradient, and of both before the weight's gradient. Transformer Engine scales by the maxima of earlier
+ * steps: 16 bits are read once, and fp8 is written as it is and transposed. torchao, which FSDP's users take,
+ * scales by the tensor's own maximum: a pass to find it (2), one to cast (2 + 1); for the weight's gradient
+ * the gradient is transposed (2), and the input, kept in 16 bits, cast again (5) and transposed (2)
+ * (torchao/float8/float8_linear.py). */
+struct cast_bytes {
+    double input, gradient, gradient_again, input_again;
+};
+static const struct cast_bytes CAST_BY_EARLIER_STEPS = {4, 4, 0, 0}, CAST_BY_ITSELF = {5, 5, 2, 7};
+
+/* GPT-like models under FSDP are llm-foundry's, which takes Transformer Engine's. */
+static struct cast_bytes cast_bytes_of(const struct compute_work *work, enum precision precision) {
+    const struct compute_problem *problem = work->problem;
+    if (precision != PRECISION_FP8 || problem->cluster->device.peak_flops[PRECISION_FP8] <= 0)
+        return (struct cast_bytes){0};
+    return problem->training->stack->fully_sharded && problem->model->gated ? CAST_BY_ITSELF
+                                                                            : CAST_BY_EARLIER_STEPS;
+}
+
+static struct product_seconds reckon_product(const struct compute_work *work, const struct product *product) {
+    int64_t m = product->rows, n = product->outputs, k = product->inputs,
+            groups = at_least_one(product->groups);
+    enum precision precision = product->half ? work->half : work->problem->training->precision;
+    struct matmul forward = {m, n, k, 1, precision, MATMUL_FORWARD};
+    struct matmul input = {m, k, n, 1, precision, MATMUL_DATA_GRADIENT};
+    struct matmul weight = {k, n, m, 1, precision, MATMUL_WEIGHT_GRADIENT};
+    double weights = (double)(n * k * groups);
+    const struct training *training = work->problem->training;
+    struct cast_bytes cast = cast_bytes_of(work, precision);
+    double in = (double)m * (double)k, out = (double)m * (double)n;
+    double weight_bytes =
+        weights * accumulation_bytes(training) + cast.input_again * in + cast.gradient_again * out;
+    return (struct product_seconds){.forward = product_seconds(work, &forward, groups) +
+                                               compute_traffic_seconds(&work->device, cast.input * in),
+                                    .input = product_seconds(work, &input, groups) +
+                                             compute_traffic_seconds(&work->device, cast.gradient * out),
+                                    .weight = product_seconds(work, &weight, groups) +
+                                              compute_traffic_seconds(&work->device, weight_bytes)};
+}
+
+static struct product_seconds find_product(const struct compute_work *work, const struct product *product) {
+    const struct product_shape shape = {product->rows, product->outputs, product->inputs, product->groups,
+                                        product->half};
+    struct product_cache *cache = work->problem->products;
+    struct product_seconds *seconds;
+    bool known;
+    if (cache == NULL)
+        return reckon_product(work, product);
+    seconds = product_cache_find(cache, &shape, &known);
+    if (!known)
+        *seconds = reckon_product(work, product);
+    return *seconds;
+}
+
+void compute_add_product(struct compute_work *work, const char *label, const struct product *product) {
+    struct product_seconds seconds = find_product(work, product);
+    work->time->forward += seconds.forward;
+    work->time->products += seconds.forward;
+    work->time->backward_input += seconds.input;
+    work->time->backward_weight += seconds.weight;
+    if (product->split) {
+        work->time->split_products_forward += seconds.forward;
+        work->time->split_products_backward += seconds.input;
+    }
+    if (work->explain == NULL)
+        return;
+    int64_t m = product->rows, n = product->outputs, k = product->inputs;
+    enum precision precision = product->half ? work->half : work->problem->training->precision;
+    double flops = 2 * (double)m * (double)n * (double)k, share = work->device.kernels.measured_share;
+    char measured[48] = "";
+    if (share > 0)
+        snprintf(measured, sizeof measured, " (%.3g of the usual, measured)", share);
+    explain_add(work->explain, label, seconds.forward + seconds.input + seconds.weight, UNIT_SECONDS,
+                "m %lld n %lld k %lld%s %s: forward %.4g, data gradient %.4g, weight gradient %.4g TFLOP/s%s",
+                (long long)m, (long long)n, (long long)k, product->groups > 1 ? ", grouped," : "",
+                precision_names[precision], flops / seconds.forward / 1e12, flops / seconds.input / 1e12,
+                flops / seconds.weight / 1e12, measured);
+}
+
+static double wider(const struct compute_work *work) {
+    return training_element_bytes(work->problem->training) / 2;
+}
+
+double compute_tensor_seconds(const struct compute_work *work, double bytes) {
+    return compute_traffic_seconds(&work->device, wider(work) * bytes);
+}
+
+void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
+                         double backward_bytes) {
+    double forward = compute_tensor_seconds(work, forward_bytes);
+    double backward = compute_tensor_seconds(work, backward_bytes);
+    work->time->forward += forward;
+    work->time->backward_input += backward;
+    explain_add(work->explain, label, forward + backward, UNIT_SECONDS,
+                "%.4g MB forward, %.4g MB backward at %.4g GB/s", wider(work) * forward_bytes / 1e6,
+                wider(work) * backward_bytes / 1e6, work->device.memory_bytes_per_second / 1e9);
+}
+
+void compute_add_idle(struct compute_work *work, const char *label, double seconds) {
+    work->time->forward += seconds;
+    work->time->backward_input += seconds;
+    explain_add(work->explain, label, 2 * seconds, UNIT_SECONDS, "%.4g s in each pass", seconds);
+}
+
+static void add_flash_attention(struct compute_work *work, struct attention *attention) {
+    const struct training *training = work->problem->training;
+    bool hopper = work->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
+    double rate = flash_kernel_rate(training_flash(training, work->problem->model), hopper);
+    if (training_has_dropout(training, work->problem->model))
+        rate *= training->stack->attention_dropout;
+    attention->backward = false;
+    double forward = attention_seconds(&work->device, attention) / rate;
+    attention->backward = true;
+    double backward = attention_seconds(&work->device, attention) / rate;
+    attention->backward = false;
+    double flops = attention_flops(attention);
+    work->time->forward += forward;
+    work->time->attention += forward;
+    work->time->backward_input += backward;
+    explain_add(work->explain, "flash attention", forward + backward, UNIT_SECONDS,
+                "batch %lld heads %lld of %lld: forward %.4g, backward %.4g causal TFLOP/s",
+                (long long)attention->batch, (long long)attention->heads, (long long)attention->qk_head_dim,
+                flops / forward / 1e12, 2.5 * flops / backward / 1e12);
+}
+
+/* Bytes of an element of the queries that PyTorch's ring moves at each turn: it joins keys and values (8),
+ * casts a piece's result to fp32 (6) and merges it operation by operation (32); of every other piece half the
+ * queries, joined again (8). Backward it casts and adds up gradients in fp32 and joins those of keys and
+ * values. At the ends it casts the first piece and the sum (torch/distributed/tensor/experimental,
+ * _attention.py). */
+static const double RING_BYTES = 40, RING_BACKWARD_BYTES = 72, RING_ENDS_BYTES = 12;
+
+static void add_ring_merges(struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    const struct layout *layout = work->problem->layout;
+    double elements = (double)work->tokens * (double)(model->heads * model->head_dim) / (double)layout->tp;
+    double turns = (double)(layout->cp - 1);
+    if (layout->cp > 1 && work->problem->training->stack->fully_sharded)
+        compute_add_traffic(work, "pieces of context parallelism merged",
+                            elements * (turns * RING_BYTES + RING_ENDS_BYTES),
+                            elements * (turns * RING_BACKWARD_BYTES + RING_ENDS_BYTES));
+}
+
+/* Scores and context as batched products over the whole square, softmax, mask and dropout as traffic. */
+static void add_unfused_attention(struct compute_work *work, const struct attention *attention) {
+    /* A score of 16 bits, forward: written by the product, read and written by the softmax with its mask,
+     * read and written by dropout with a byte of mask, read by the product. Backward: gradients the same way
+     * back, with the kept results read once more. */
+    static const double FORWARD_BYTES = 13, BACKWARD_BYTES = 17;
+    int64_t rows = attention->sequence / attention->query_split, keys = attention->sequence;
+    int64_t batch = attention->batch * attention->heads;
+    struct matmul scores = {rows, keys, attention->qk_head_dim, batch, work->half, MATMUL_FORWARD};
+    struct matmul context = {rows, attention->v_head_dim, keys, batch, work->half, MATMUL_FORWARD};
+    double products = matmul_seconds(&work->device, &scores) + matmul_seconds(&work->device, &context);
+    double square = (double)batch * (double)rows * (double)keys;
+    double factor = training_traffic_factor(work->problem->training, work->problem->model);
+    double traffic = compute_tensor_seconds(work, factor * FORWARD_BYTES * square);
+    double traffic_back = compute_tensor_seconds(work, factor * BACKWARD_BYTES * square);
+
+    work->time->forward += products + traffic;
+    work->time->attention += products + traffic;
+    work->time->backward_input += 2 * products + traffic_back;
+    explain_add(work->explain, "unfused attention", 3 * products + traffic + traffic_back, UNIT_SECONDS,
+                "%lld products of %lld x %lld x %lld at %.4g TFLOP/s; softmax, mask, dropout %.4g s",
+                (long long)(2 * batch), (long long)rows, (long long)keys, (long long)attention->qk_head_dim,
+                4 * square * (double)attention->qk_head_dim / products / 1e12, traffic + traffic_back);
+}
+
+static void add_attention_core(struct compute_work *work) {
+    const struct compute_problem *problem = work->problem;
+    const struct model *model = problem->model;
+    const struct layout *layout = problem->layout;
+    struct attention attention = {.precision = work->half,
+                                  .batch = layout->micro_batch,
+                                  .sequence = problem->training->sequence,
+                                  .query_split = layout->cp,
+                                  .heads = at_least_one(model->heads / layout->tp),
+                                  .kv_heads = at_least_one(model->kv_heads / layout->tp),
+                                  .qk_head_dim = model->head_dim,
+                                  .v_head_dim = model->head_dim};
+    if (model->mla.kv_lora_rank > 0) {
+        attention.kv_heads = attention.heads;
+        attention.qk_head_dim = model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim;
+        attention.v_head_dim = model->mla.v_head_dim;
+    }
+    if (problem->training->attention == ATTENTION_FLASH)
+        add_flash_attention(work, &attention);
+    else
+        add_unfused_attention(work, &attention);
+    add_ring_merges(work);
+}
+
+/* Multi-head latent attention: queries, keys and values through low ranks (arXiv 2405.04434). The products
+ * into the low ranks aren't split by tp. */
+static void add_latent_projections(struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    const struct model_mla *mla = &model->mla;
+    int64_t heads = at_least_one(model->heads / work->problem->layout->tp);
+    int64_t query = heads * (mla->qk_nope_head_dim + mla->qk_rope_head_dim);
+    int64_t rows = work->tokens;
+    if (mla->q_lora_rank > 0) {
+        compute_add_product(
+            work, "query down",
+            &(struct product){.rows = rows, .outputs = mla->q_lora_rank, .inputs = model->hidden});
+        compute_add_product(work, "query up",
+                            &(struct product){.rows = rows, .outputs = query, .inputs = mla->q_lora_rank});
+    } else
+        compute_add_product(work, "query",
+                            &(struct product){.rows = rows, .outputs = query, .inputs = model->hidden});
+    compute_add_product(work, "key-value down",
+                        &(struct product){.rows = rows,
+                                          .outputs = mla->kv_lora_rank + mla->qk_rope_head_dim,
+                                          .inputs = model->hidden});
+    compute_add_product(work, "key-value up",
+                        &(struct product){.rows = rows,
+                                          .outputs = heads * (mla->qk_nope_head_dim + mla->v_head_dim),
+                                          .inputs = mla->kv_lora_rank});
+    compute_add_product(
+        work, "attention output",
+        &(struct product){
+            .rows = rows, .outputs = model->hidden, .inputs = heads * mla->v_head_dim, .split = true});
+}
+
+static void add_attention(struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    int64_t tp = work->problem->layout->tp;
+    if (model->mla.kv_lora_rank > 0) {
+        add_latent_projections(work);
+    } else {
+        int64_t query = at_least_one(model->heads / tp) * model->head_dim;
+        int64_t kv = at_least_one(model->kv_heads / tp) * model->head_dim;
+        compute_add_product(
+            work, "query, key, value",
+            &(struct product){
+                .rows = work->tokens, .outputs = query + 2 * kv, .inputs = model->hidden, .split = true});
+        compute_add_product(
+            work, "attention output",
+            &(struct product){
+                .rows = work->tokens, .outputs = model->hidden, .inputs = query, .split = true});
+    }
+    add_attention_core(work);
+}
+
+static void add_mlp(struct compute_work *work, const char *in, const char *out, int64_t ffn) {
+    const struct model *model = work->problem->model;
+    int64_t split = at_least_one(ffn / work->problem->layout->tp);
+    compute_add_product(work, in,
+                        &(struct product){.rows = work->tokens,
+                                          .outputs = model->gated ? 2 * split : split,
+                                          .inputs = model->hidden,
+                                          .split = true});
+    double before = work->time->forward;
+    compute_add_product(
+        work, out,
+        &(struct product){.rows = work->tokens, .outputs = model->hidden, .inputs = split, .split = true});
+    work->time->last_product = work->time->forward - before;
+}
+
+double compute_expert_rows(const struct model *model, const struct training *training,
+                           const struct layout *layout) {
+    const struct model_experts *experts = &model->experts;
+    double tokens = (double)(layout->micro_batch * training->sequence) / (double)layout->cp /
+                    (layout->sequence_parallel ? (double)layout->tp : 1);
+    double rows = tokens * (double)experts->top_k * (double)layout->etp;
+    if (experts->capacity_factor > 0)
+        return rows * experts->capacity_factor;
+    return rows * training_fullest_experts(training, model, layout->ep);
+}
+
+static void add_experts(struct compute_work *work) {
+    const struct compute_problem *problem = work->problem;
+    const struct model_experts *experts = &problem->model->experts;
+    int64_t hidden = problem->model->hidden;
+    int64_t rows =
+        at_least_one((int64_t)compute_expert_rows(problem->model, problem->training, problem->layout));
+    int64_t groups = at_least_one(experts->count / problem->layout->ep);
+    int64_t ffn = at_least_one(experts->ffn_hidden / problem->layout->etp);
+    compute_add_product(work, "router",
+                        &(struct product){.rows = at_least_one((int64_t)((double)work->tokens / work->share)),
+                                          .outputs = experts->count,
+                                          .inputs = hidden,
+                                          .half = true});
+    compute_add_product(work, "experts in",
+                        &(struct product){.rows = rows,
+                                          .outputs = problem->model->gated ? 2 * ffn : ffn,
+                                          .inputs = hidden,
+                                          .groups = groups});
+    compute_add_product(work, "experts out",
+                        &(struct product){.rows = rows, .outputs = hidden, .inputs = ffn, .groups = groups});
+}
+
+double compute_least_experts(const struct compute_problem *problem) {
+    const struct model *model = problem->model;
+    enum precision precision = problem->training->precision;
+    struct layout whole = *problem->layout;
+    whole.ep = whole.etp = 1; /* etp shares each row's work, ep only adds imbalance */
+    double rows = floor(compute_expert_rows(model, problem->training, &whole));
+    double out = 2 * rows * (double)model->hidden * (double)model->experts.ffn_hidden;
+    double in = model->gated ? 2 * out : out;
+    return matmul_least_seconds(&problem->cluster->device, precision, in) +
+           matmul_least_seconds(&problem->cluster->device, precision, out);
+}
+
+void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,
+                   struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    explain_open(explain, with_experts ? "compute of an expert layer" : "compute of a dense layer");
+    add_attention(&work);
+    if (!with_experts)
+        add_mlp(&work, "MLP in", "MLP out", problem->model->ffn_hidden);
+    else if (problem->model->experts.shared > 0) {
+        double before = time->forward;
+        add_mlp(&work, "shared experts in", "shared experts out",
+                problem->model->experts.shared * problem->model->experts.shared_ffn_hidden);
+        time->experts = time->forward - before;
+    }
+    compute_layer_traffic(&work, with_experts);
+    explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
+                  "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
+                  time->backward_input + time->backward_weight);
+}
+
+void compute_routed_experts(const struct compute_problem *problem, struct compute_time *time,
+                            struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    explain_open(explain, "compute of the routed experts");
+    add_experts(&work);
+    compute_routing_traffic(&work);
+    time->experts = time->forward;
+    explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
+                  "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
+                  time->backward_input + time->backward_weight);
+}
+
+void compute_mtp_join(const struct compute_problem *problem, struct compute_time *time,
+                      struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    int64_t hidden = problem->model->hidden;
+    compute_add_product(&work, "join of embedding and state",
+                        &(struct product){.rows = work.tokens,
+                                          .outputs = at_least_one(hidden / problem->layout->tp),
+                                          .inputs = 2 * hidden,
+                                          .half = true});
+}

@@ -1,0 +1,44 @@
+/* What compute.c and compute_traffic.c share. Internal to the compute model. */
+#ifndef CLUSTERPLAN_COMPUTE_PARTS_H
+#define CLUSTERPLAN_COMPUTE_PARTS_H
+
+#include "planner/cost/compute.h"
+#include "planner/kernels/attention.h"
+#include "planner/kernels/matmul.h"
+
+extern const double BACKWARD_TRAFFIC;
+
+struct compute_work {
+    const struct compute_problem *problem;
+    struct cluster_device device;
+    int64_t tokens;      /* of a micro-batch on one device, before sequence parallelism */
+    double share;        /* devices that sequence parallelism deals the tokens to; 1 without it */
+    enum precision half; /* the training's, or the 16-bit format beside fp8 */
+    struct compute_time *time;
+    struct explain *explain;
+};
+
+/* A linear layer's product, forward and backward. */
+struct product {
+    int64_t rows, outputs, inputs;
+    int64_t groups; /* of experts; 0 or 1: a plain product */
+    bool half;      /* stays in 16 bits when the rest is fp8 */
+    bool split;     /* stands beside a tp collective */
+};
+
+void compute_work_init(struct compute_work *work, const struct compute_problem *problem,
+                       struct compute_time *time, struct explain *explain);
+void compute_add_product(struct compute_work *work, const char *label, const struct product *product);
+/* Seconds to move what takes so many bytes in 16 bits. */
+double compute_tensor_seconds(const struct compute_work *work, double bytes);
+/* The bytes are those in 16 bits. */
+void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
+                         double backward_bytes);
+/* The device waits, in each pass. */
+void compute_add_idle(struct compute_work *work, const char *label, double seconds);
+
+/* Everything of a layer but products and attention; what routed experts move apart. */
+void compute_layer_traffic(struct compute_work *work, bool with_experts);
+void compute_routing_traffic(struct compute_work *work);
+
+#endif

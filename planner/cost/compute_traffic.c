@@ -1,0 +1,166 @@
+/* Memory-bound work: norms, residuals, dropout, activations, routing, embedding, loss. All tensors in
+ * 16 bits unless said otherwise, and twice as wide in tf32; bytes are counted kernel by kernel. */
+#include "planner/cost/compute_parts.h"
+
+#include <math.h>
+#include <stddef.h>
+
+/* Two norms (read 2, write 2 bytes an element) and two residual additions (read two tensors, write one), with
+ * dropout a mask each. */
+static const double NORM_BYTES = 2 * 4, NORM_AND_RESIDUAL_BYTES = NORM_BYTES + 2 * 6, DROPOUT_BYTES = 2;
+/* Activation: reads one (gated: two) and writes one. */
+static const double ACTIVATION_BYTES = 4, GATED_ACTIVATION_BYTES = 6;
+/* Rotary embedding or the split into heads: reads and writes query, key and value. */
+static const double HEAD_BYTES = 4;
+/* Embedding: reads a row of the table, writes it, adds positions, drops out. */
+static const double EMBEDDING_BYTES = 8, EMBEDDING_BACKWARD_BYTES = 8;
+/* Loss on a logit. Fused: the product's write is read for maximum and sum, and read and overwritten by the
+ * gradient. Unfused: cast to fp32 (2 + 4), maximum (4), subtraction (8), exponential and sum (12); backward:
+ * division and one-hot (8 + 8), cast (6). Compiled (megatron/core/fusions/fused_cross_entropy.py): cast with
+ * maximum (2 + 4), difference with exponential and sum (8), division (8); the gradient (4 + 2). */
+static const double LOSS_BYTES = 30, LOSS_BACKWARD_BYTES = 22;
+static const double FUSED_LOSS_BYTES = 4, FUSED_LOSS_BACKWARD_BYTES = 4;
+static const double COMPILED_LOSS_BYTES = 22, COMPILED_LOSS_BACKWARD_BYTES = 6;
+/* Biases of the experts' output, an expert at a time in fp32: product with the probability, sum, joining of
+ * the parts, rounding; backward the same, and two sums (Megatron-LM experts.py, _apply_bias). The first
+ * product's are added by it. */
+static const double EXPERT_BIAS_BYTES = 28, EXPERT_BIAS_BACKWARD_BYTES = 36;
+/* But not under FSDP: sum and joining in 16 bits, backward the sum over the rows (NeMo AutoModel,
+ * moe/layers.py, _apply_bias). Of an element of the product. */
+static const double FIRST_BIAS_BYTES = 8, FIRST_BIAS_BACKWARD_BYTES = 2;
+/* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
+static const double ROUTER_BYTES = 24;
+
+/* Routing is some hundred short kernels a layer, between which the device idles: 1.9 s of 24.7 s a step, of
+ * 48 layers and 64 micro-batches, were without a kernel (profile of Qwen3 30B on 16 H100, Megatron-Bridge,
+ * skills/nemo-mbridge-perf-moe-comm-overlap), and nothing with the exchange overlapped, where another
+ * micro-batch's fill them. In each pass. */
+static const double ROUTING_GAP_SECONDS = 0.31e-3;
+
+static double activation_bytes(const struct compute_work *work) {
+    return work->problem->model->gated ? GATED_ACTIVATION_BYTES : ACTIVATION_BYTES;
+}
+
+static double query_key_value(const struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    double tp = (double)work->problem->layout->tp;
+    if (model->mla.kv_lora_rank > 0)
+        return (double)model->heads *
+               (double)(3 * model->mla.qk_nope_head_dim + 2 * model->mla.qk_rope_head_dim) / tp;
+    return (double)((model->heads + 2 * model->kv_heads) * model->head_dim) / tp;
+}
+
+static double ways(double things, double drawn) {
+    double product = 1;
+    for (double i = 0; i < drawn; i++)
+        product *= (things - i) / (i + 1);
+    return product;
+}
+
+double compute_copies(const struct model *model, double places) {
+    const struct model_experts *experts = &model->experts;
+    double picks = (double)experts->top_k, groups = (double)experts->groups;
+    double drawn = (double)experts->group_top_k, missed = 0;
+    if (experts->groups <= 1 || (places < groups && experts->groups % (int64_t)places != 0))
+        return places * (1 - pow(1 - 1 / places, picks));
+    if (places >= groups) { /* as though there were fewer places */
+        double fewer = places * drawn / groups;
+        return fewer * (1 - pow(1 - 1 / fewer, picks));
+    }
+    double here = groups / places; /* groups of a place, of which `count` are drawn */
+    for (double count = fmax(0, drawn + here - groups); count <= fmin(here, drawn); count++) {
+        double chance = ways(here, count) * ways(groups - here, drawn - count) / ways(groups, drawn);
+        missed += chance * pow(1 - count / drawn, picks);
+    }
+    return places * (1 - missed);
+}
+
+/* Rows of `hidden` elements read and written to put a token's copies in the order of the experts, and back.
+ * What is to be sent expert by expert is dealt out from the tokens and, where a device holds several experts,
+ * sorted on arrival. What comes as one copy a device is dealt out on arrival. The way back undoes each. */
+static double rows_moved(const struct compute_work *work, double rows) {
+    const struct compute_problem *problem = work->problem;
+    double tokens = (double)work->tokens / work->share, ep = (double)problem->layout->ep;
+    if (problem->layout->ep > 1 && training_dispatcher(problem->training, problem->model, problem->cluster,
+                                                       problem->layout) == DISPATCHER_DEEPEP)
+        return 2 * (compute_copies(problem->model, ep) * tokens + rows);
+    bool sorted = problem->layout->ep > 1 && problem->model->experts.count > problem->layout->ep;
+    return 2 * (tokens + rows) + (sorted ? 4 * rows : 0);
+}
+
+void compute_routing_traffic(struct compute_work *work) {
+    static const double ELEMENT_BYTES = 2;
+    const struct compute_problem *problem = work->problem;
+    const struct model_experts *experts = &problem->model->experts;
+    double hidden = (double)problem->model->hidden;
+    double rows = compute_expert_rows(problem->model, problem->training, problem->layout);
+    const struct stack *stack = problem->training->stack;
+    double ffn = (double)experts->ffn_hidden / (double)problem->layout->etp;
+    double routing = ELEMENT_BYTES * hidden * rows_moved(work, rows) +
+                     ROUTER_BYTES * (double)experts->count * (double)work->tokens / work->share;
+    double activation =
+        training_traffic_factor(problem->training, problem->model) * activation_bytes(work) * ffn * rows;
+    compute_add_traffic(work, "routing", routing, routing);
+    if (!problem->training->routing.overlap)
+        compute_add_idle(work, "gaps between routing's kernels", ROUTING_GAP_SECONDS);
+    compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
+    work->time->activation += compute_tensor_seconds(work, activation);
+    if (training_adds_expert_biases(problem->training, problem->model)) {
+        double first = stack->fully_sharded ? (problem->model->gated ? 2 : 1) * ffn * rows : 0;
+        compute_add_traffic(work, "experts' biases",
+                            EXPERT_BIAS_BYTES * hidden * rows + FIRST_BIAS_BYTES * first,
+                            EXPERT_BIAS_BACKWARD_BYTES * hidden * rows + FIRST_BIAS_BACKWARD_BYTES * first);
+    }
+}
+
+void compute_layer_traffic(struct compute_work *work, bool with_experts) {
+    const struct model *model = work->problem->model;
+    double tokens = (double)work->tokens, tp = (double)work->problem->layout->tp;
+    double wide =
+        NORM_AND_RESIDUAL_BYTES + (training_has_dropout(work->problem->training, model) ? DROPOUT_BYTES : 0);
+    double bytes = wide * (double)model->hidden / work->share + HEAD_BYTES * query_key_value(work);
+    double ffn = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
+                              : (double)model->ffn_hidden;
+    bytes += activation_bytes(work) * ffn / tp;
+    double factor = tokens * training_traffic_factor(work->problem->training, model);
+    bytes *= factor;
+    compute_add_traffic(work, "norms, residuals, activation", bytes, BACKWARD_TRAFFIC * bytes);
+    work->time->traffic += compute_tensor_seconds(work, bytes);
+    work->time->norms +=
+        compute_tensor_seconds(work, factor * NORM_BYTES * (double)model->hidden / work->share);
+}
+
+void compute_embedding(const struct compute_problem *problem, struct compute_time *time,
+                       struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    double elements = (double)work.tokens * (double)problem->model->hidden;
+    compute_add_traffic(&work, "embedding", EMBEDDING_BYTES * elements, EMBEDDING_BACKWARD_BYTES * elements);
+}
+
+void compute_head(const struct compute_problem *problem, struct compute_time *time, struct explain *explain) {
+    struct compute_work work;
+    compute_work_init(&work, problem, time, explain);
+    const struct model *model = problem->model;
+    enum loss_kernel loss = training_loss(problem->training);
+    double bytes = loss == LOSS_FUSED      ? FUSED_LOSS_BYTES
+                   : loss == LOSS_COMPILED ? COMPILED_LOSS_BYTES
+                                           : LOSS_BYTES;
+    double backward_bytes = loss == LOSS_FUSED      ? FUSED_LOSS_BACKWARD_BYTES
+                            : loss == LOSS_COMPILED ? COMPILED_LOSS_BACKWARD_BYTES
+                                                    : LOSS_BACKWARD_BYTES;
+    int64_t vocabulary = (model->vocab + problem->layout->tp - 1) / problem->layout->tp;
+    double logits = (double)work.tokens * (double)vocabulary;
+    double norm = 4 * (double)work.tokens * (double)model->hidden / work.share;
+    explain_open(explain, "head and loss");
+    compute_add_product(&work, "logits",
+                        &(struct product){.rows = work.tokens,
+                                          .outputs = vocabulary,
+                                          .inputs = model->hidden,
+                                          .half = true,
+                                          .split = true});
+    compute_add_traffic(&work, "final norm and loss", norm + bytes * logits,
+                        BACKWARD_TRAFFIC * norm + backward_bytes * logits);
+    explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
+                  "%lld vocabulary entries a device", (long long)vocabulary);
+}

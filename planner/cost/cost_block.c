@@ -1,0 +1,167 @@
+/* One micro-batch through a block on one device: its passes, what ZeRO-3 sends beside them, and what streams
+ * in and out. */
+#include <math.h>
+
+#include "planner/cost/cost_parts.h"
+
+bool cost_fully_sharded(const struct cost_context *context, const struct layout *layout) {
+    return layout->zero >= 3 || (context->training.stack->fully_sharded && layout->zero >= 2);
+}
+
+/* Schedules that put weight gradients off, into the bubble. */
+bool cost_splits_backward(enum schedule schedule) {
+    return schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;
+}
+
+/* What a backward pass hides transfers behind: weight gradients too, where they aren't put off. */
+static double backward_window(const struct layout *layout, const struct pass_cost *pass) {
+    return pass->backward_input + (cost_splits_backward(layout->schedule) ? 0 : pass->backward_weight);
+}
+
+/* Memory traffic of a parameter that FSDP gathers: copied out of the buffer it arrived in, which Megatron's
+ * and DeepSpeed's parameters are views of, 16 bits read and written (PyTorch _fsdp_collectives.py,
+ * _runtime_utils.py). */
+static const double GATHERED_COPY_BYTES = 4;
+
+/* The same of its gradient: flattened in 16 bits, cast where it is reduced in fp32, and divided by the number
+ * of ranks. */
+static double scattered_copy_bytes(const struct training *training, int64_t zero) {
+    static const double FLATTENED_BYTES = 4, HALF_BYTES = 2;
+    double gradient = training_sent_gradient_bytes(training, zero);
+    double cast = gradient > HALF_BYTES ? HALF_BYTES + gradient : 0;
+    return FLATTENED_BYTES + cast + 2 * gradient;
+}
+
+/* What ZeRO-3 sends for a layer and micro-batch: its parameters before each pass, its gradients behind the
+ * backward one. ZeRO-2, and ZeRO-3 in a pipeline, keep the parameters gathered through the step, but never
+ * streamed ones. */
+static void add_sharding(const struct cost_context *context, const struct layout *layout, double parameters,
+                         double gather, double scatter, struct pass_cost *pass) {
+    bool streamed = offload_weights(layout->offload);
+    bool kept = (layout->zero == 2 || layout->pp > 1) && !streamed;
+    bool once = layout->pp > 1 && !offload_gradients(layout->offload); /* gradients go when the step ends */
+    double share = layout->overlap.dp ? COMMUNICATION_INTERFERENCE : 1;
+    double window = layout->overlap.dp ? 1 : 0;
+    double before = kept ? 0 : communication_exposed(gather, window * pass->forward, share);
+    double behind = communication_exposed((kept ? 0 : gather) + (once ? 0 : scatter),
+                                          window * backward_window(layout, pass), share);
+    double sent = kept ? 0 : parameters, copied = context->training.stack->fully_sharded ? sent : 0;
+    before += compute_traffic_seconds(&context->cluster->device, GATHERED_COPY_BYTES * copied);
+    behind += compute_traffic_seconds(&context->cluster->device,
+                                      GATHERED_COPY_BYTES * copied +
+                                          scattered_copy_bytes(&context->training, layout->zero) * sent);
+    pass->forward += before;
+    pass->backward_input += behind;
+    pass->dp += before + behind;
+}
+
+void cost_add_sharding(const struct cost_context *context, const struct layout *layout,
+                       const struct communication_state *state, enum block block, struct pass_cost *pass) {
+    if (block == BLOCK_DENSE || block == BLOCK_EXPERTS)
+        add_sharding(context, layout, state->layer_parameters[block], state->layer_gather[block],
+                     state->layer_scatter[block], pass);
+    else if (block == BLOCK_HEAD)
+        add_sharding(context, layout, state->vocabulary_parameters, state->vocabulary_gather,
+                     state->vocabulary_scatter, pass);
+}
+
+/* What comes from memory outside the device and goes there, beside the pass. */
+void cost_add_streaming(const struct layout *layout, double forward, double backward,
+                        struct pass_cost *pass) {
+    double before = communication_exposed(forward, pass->forward, 0);
+    double behind = communication_exposed(backward, backward_window(layout, pass), 0);
+    pass->forward += before;
+    pass->backward_input += behind;
+    pass->offload += before + behind;
+}
+
+/* Weight gradients put off are launched on their own: a third of the backward pass's kernels. */
+static double weight_floor(enum schedule schedule, double backward_floor) {
+    return cost_splits_backward(schedule) ? backward_floor / 3 : 0;
+}
+
+/* DualPipe runs one micro-batch's forward pass beside another's backward pass, so that the experts' exchange
+ * of each hides behind the other's compute (arXiv 2412.19437, section 3.2.1), here taken as long as its own.
+ */
+static double exposed_exchange(const struct training *training, enum schedule schedule, double exchange,
+                               double shown, double compute) {
+    if (schedule == SCHEDULE_DUALPIPE)
+        return communication_exposed(exchange, compute, 0);
+    return training->routing.overlap ? communication_exposed(exchange, compute, shown) : exchange;
+}
+
+/* By operation, torchtitan's keeps every second product (torchtitan/distributed/activation_checkpoint.py). */
+static const double RECOMPUTED_PRODUCTS = 0.5;
+
+/* What selective recompute repeats. */
+static void add_selective(const struct block_cost *block, enum selective selective, double exchange,
+                          struct pass_cost *pass) {
+    const struct compute_time *compute = &block->compute;
+    double again = compute->attention;
+    if (selective == SELECTIVE_OPERATIONS) {
+        double gathers = block->communication.tp_forward / 2; /* what was scattered is kept */
+        again = RECOMPUTED_PRODUCTS * compute->products + compute->traffic;
+        pass->tp += gathers;
+        pass->backward_input += gathers;
+    } else if (selective == SELECTIVE_ACTIVATIONS)
+        again = compute->norms + compute->activation;
+    else if (selective == SELECTIVE_EXPERTS) {
+        again = compute->norms + compute->experts;
+        pass->ep += exchange;
+        pass->backward_input += exchange;
+    }
+    pass->backward_input += again;
+    pass->recompute = again;
+}
+
+/* What the host needs to launch a block. */
+struct launch_time cost_launch_block(const struct cost_context *context, const struct layout *layout,
+                                     enum block block) {
+    if (block == BLOCK_DENSE)
+        return launch_dense_layer(context->training.stack);
+    if (block == BLOCK_EXPERTS)
+        return launch_expert_layer(context->model, &context->cluster->device, &context->training, layout);
+    return (struct launch_time){0};
+}
+
+struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
+                                 enum block block, const struct block_cost *cost) {
+    const struct compute_time *compute = &cost->compute;
+    const struct communication_time *communication = &cost->communication;
+    bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
+    bool recomputed = is_layer && layout->recompute_layers == 0;
+    enum recompute recompute = recomputed ? layout->recompute : RECOMPUTE_NONE;
+    struct launch_time launch = cost_launch_block(context, layout, block);
+    double ep = exposed_exchange(&context->training, layout->schedule, communication->ep_forward,
+                                 communication->ep_shown, compute->forward);
+    double ep_back =
+        exposed_exchange(&context->training, layout->schedule, communication->ep_backward,
+                         communication->ep_shown, compute->backward_input + compute->backward_weight);
+    double sent = communication->tp_forward + communication->cp_forward + ep;
+    double sent_back = communication->tp_backward + communication->cp_backward + ep_back;
+    double forward = fmax(compute->forward + sent, launch.forward);
+    double later = weight_floor(layout->schedule, launch.backward);
+    double weight = fmax(compute->backward_weight, later);
+    double together = later > 0 ? 0 : weight; /* launched with the rest */
+    double input = fmax(compute->backward_input + sent_back + together, launch.backward - later) - together;
+    struct pass_cost pass = {
+        .forward = forward,
+        .backward_input = input,
+        .backward_weight = weight,
+        .compute = forward - sent + input + weight - sent_back,
+        .tp = communication->tp_forward + communication->tp_backward,
+        .cp = communication->cp_forward + communication->cp_backward,
+        .ep = ep + ep_back,
+    };
+    if (recompute == RECOMPUTE_FULL) {
+        bool shorter = block == BLOCK_DENSE && training_stops_early(&context->training);
+        double again = forward - (shorter ? compute->last_product : 0);
+        pass.backward_input += again;
+        pass.recompute = again - sent;
+        pass.tp += communication->tp_forward;
+        pass.cp += communication->cp_forward;
+        pass.ep += ep;
+    } else if (recompute == RECOMPUTE_SELECTIVE)
+        add_selective(cost, training_selective(&context->training, context->model), ep, &pass);
+    return pass;
+}

@@ -1,0 +1,312 @@
+#include "planner/cost/cost_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Adam in mixed precision reads gradient, master copy and two moments in fp32 and writes the last three and
+ * the 16-bit parameter: 16 + 12 + 2 bytes, and as much again as a fp32 parameter in unscaling and clipping
+ * what was reduced. */
+static const double UPDATE_BYTES = 40;
+/* Each gradient held is cleared once a step. */
+static const double CLEAR_BYTES = 4;
+
+struct cache_slot {
+    struct cache_key key;
+    void *part; /* NULL: free */
+};
+
+struct cost_cache {
+    struct arena *arena;
+    size_t part_size, capacity, count; /* capacity: a power of two */
+    struct cache_slot *slots;
+};
+
+enum { FIRST_CAPACITY = 64 };
+
+struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size) {
+    struct cost_cache *cache = ARENA_NEW(arena, struct cost_cache);
+    *cache = (struct cost_cache){.arena = arena, .part_size = part_size, .capacity = FIRST_CAPACITY};
+    cache->slots = ARENA_ARRAY(arena, struct cache_slot, cache->capacity);
+    return cache;
+}
+
+/* Multiplied by 2^64 over the golden ratio (Fibonacci hashing), word after word. */
+static uint64_t hash(const struct cache_key *key) {
+    uint64_t mixed = 0;
+    for (size_t i = 0; i < 3; i++) {
+        mixed = (mixed ^ key->words[i]) * 0x9e3779b97f4a7c15u;
+        mixed ^= mixed >> 32;
+    }
+    return mixed;
+}
+
+static size_t slot_of(const struct cost_cache *cache, const struct cache_key *key) {
+    size_t slot = hash(key) & (cache->capacity - 1);
+    while (cache->slots[slot].part != NULL && memcmp(&cache->slots[slot].key, key, sizeof *key) != 0)
+        slot = (slot + 1) & (cache->capacity - 1);
+    return slot;
+}
+
+static void grow(struct cost_cache *cache) {
+    struct cost_cache larger = *cache;
+    larger.capacity *= 2;
+    larger.slots = ARENA_ARRAY(cache->arena, struct cache_slot, larger.capacity);
+    for (size_t i = 0; i < cache->capacity; i++) {
+        if (cache->slots[i].part != NULL)
+            larger.slots[slot_of(&larger, &cache->slots[i].key)] = cache->slots[i];
+    }
+    *cache = larger;
+}
+
+void *cost_cache_find(struct cost_cache *cache, const struct cache_key *key, bool *found) {
+    size_t slot = slot_of(cache, key);
+    *found = cache->slots[slot].part != NULL;
+    if (*found)
+        return cache->slots[slot].part;
+    if (2 * (cache->count + 1) > cache->capacity) {
+        grow(cache);
+        slot = slot_of(cache, key);
+    }
+    cache->count++;
+    cache->slots[slot] = (struct cache_slot){*key, arena_allocate(cache->arena, 1, cache->part_size)};
+    return cache->slots[slot].part;
+}
+
+static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
+    return (uint64_t)a | (uint64_t)b << 16 | (uint64_t)c << 32 | (uint64_t)d << 48;
+}
+
+struct communication_problem cost_communication_problem(const struct cost_context *context,
+                                                        const struct layout *layout) {
+    return (struct communication_problem){context->model, context->cluster, &context->training, layout,
+                                          context->collectives};
+}
+
+struct compute_problem cost_compute_problem(const struct cost_context *context, const struct layout *layout) {
+    return (struct compute_problem){context->model, context->cluster, &context->training, layout,
+                                    context->products};
+}
+
+static void reckon_layer_block(const struct cost_context *context, const struct layout *layout,
+                               bool with_experts, struct block_cost *block, struct explain *explain) {
+    struct compute_problem compute = cost_compute_problem(context, layout);
+    struct communication_problem communication = cost_communication_problem(context, layout);
+    compute_layer(&compute, with_experts, &block->compute, explain);
+    communication_layer(&communication, with_experts, &block->compute, &block->communication, explain);
+}
+
+static void reckon_base(const struct cost_context *context, const struct layout *layout,
+                        struct layer_part *part, struct explain *explain) {
+    struct compute_problem compute = cost_compute_problem(context, layout);
+    struct communication_problem communication = cost_communication_problem(context, layout);
+    int64_t expert_layers = model_expert_layers(context->model);
+    *part = (struct layer_part){0};
+    if (expert_layers < context->model->layers)
+        reckon_layer_block(context, layout, false, &part->blocks[BLOCK_DENSE], explain);
+    if (expert_layers > 0)
+        reckon_layer_block(context, layout, true, &part->blocks[BLOCK_EXPERTS], explain);
+    struct block_cost *embedding = &part->blocks[BLOCK_EMBEDDING], *head = &part->blocks[BLOCK_HEAD];
+    compute_embedding(&compute, &embedding->compute, explain);
+    communication_embedding(&communication, &embedding->communication, explain);
+    compute_head(&compute, &head->compute, explain);
+    communication_head(&communication, &head->communication, explain);
+    if (context->model->mtp_layers > 0)
+        compute_mtp_join(&compute, &part->blocks[BLOCK_MTP_JOIN].compute, explain);
+}
+
+void cost_add_routed_experts(struct block_cost *block, const struct routed_cost *routed) {
+    block->compute.forward += routed->forward;
+    block->compute.backward_input += routed->backward_input;
+    block->compute.backward_weight += routed->backward_weight;
+    block->compute.activation += routed->activation;
+    block->compute.experts += routed->experts;
+    block->communication.ep_forward = routed->ep_forward;
+    block->communication.ep_backward = routed->ep_backward;
+    block->communication.ep_shown = routed->ep_shown;
+}
+
+void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
+                       struct layer_part *part, struct explain *explain) {
+    reckon_base(context, layout, part, explain);
+    if (model_expert_layers(context->model) > 0) {
+        struct routed_cost routed = cost_routed_reckon(context, layout, explain);
+        cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], &routed);
+    }
+}
+
+static struct base_part *base_part_of(struct cost_context *context, const struct layout *layout) {
+    struct cache_key key = {{packed(layout->tp, layout->cp, layout->sequence_parallel, layout->overlap.tp), 0,
+                             (uint64_t)layout->micro_batch}};
+    bool found;
+    struct base_part *part = cost_cache_find(context->layers, &key, &found);
+    if (!found)
+        reckon_base(context, layout, &part->layer, NULL);
+    return part;
+}
+
+/* A search asks for one micro-batch after the other, with sequence parallelism and without. */
+struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
+    struct base_row *row = &context->last_rows[layout->sequence_parallel];
+    if (layout->micro_batch >= BASE_ROW)
+        return base_part_of(context, layout);
+    if (row->tp != layout->tp || row->cp != layout->cp || row->overlap_tp != layout->overlap.tp)
+        *row = (struct base_row){.tp = layout->tp, .cp = layout->cp, .overlap_tp = layout->overlap.tp};
+    struct base_part **part = &row->parts[layout->micro_batch];
+    if (*part == NULL)
+        *part = base_part_of(context, layout);
+    return *part;
+}
+
+/* The update streams through memory. */
+static void reckon_optimizer(const struct cost_context *context, struct state_part *part) {
+    const struct cluster *cluster = context->cluster;
+    double updated = part->state.sharded_parameters;
+    double clear = compute_traffic_seconds(&cluster->device, CLEAR_BYTES * part->state.parameters);
+    part->optimizer_seconds = compute_traffic_seconds(&cluster->device, UPDATE_BYTES * updated) + clear;
+    part->clear_seconds = clear;
+}
+
+void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
+                       struct state_part *part, struct explain *explain) {
+    struct communication_problem communication = cost_communication_problem(context, layout);
+    communication_state_of(&communication, &part->state, explain);
+    reckon_optimizer(context, part);
+    if (!offload_optimizer(layout->offload))
+        explain_add(explain, "optimizer", part->optimizer_seconds, UNIT_SECONDS,
+                    "%.4g M of %.4g M parameters updated", part->state.sharded_parameters / 1e6,
+                    part->state.parameters / 1e6);
+}
+
+/* Stands for the numbers of layers at the ends: 0 for the rule's, else from 1 on as they came. */
+static int64_t name_ends(struct cost_context *context, const struct layout *layout) {
+    size_t place = 0;
+    if (!layout_has_own_ends(layout))
+        return 0;
+    while (place < context->end_count && (context->ends[place].first != layout->first_stage_layers ||
+                                          context->ends[place].last != layout->last_stage_layers))
+        place++;
+    if (place == context->end_count) {
+        if (place == context->end_room) {
+            struct stage_ends *ends = ARENA_ARRAY(context->arena, struct stage_ends, 2 * place + 16);
+            for (size_t i = 0; i < place; i++)
+                ends[i] = context->ends[i];
+            context->ends = ends;
+            context->end_room = 2 * place + 16;
+        }
+        context->ends[context->end_count++] =
+            (struct stage_ends){layout->first_stage_layers, layout->last_stage_layers};
+    }
+    return (int64_t)place + 1;
+}
+
+const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout) {
+    bool dual = layout->schedule == SCHEDULE_DUALPIPE;
+    struct cache_key key = {
+        {packed(layout->tp, layout->cp, layout->ep, layout->etp),
+         packed(layout->pp, layout->vpp, layout->zero << 4 | (int64_t)layout->order << 1 | dual,
+                name_ends(context, layout)),
+         (uint64_t)layout->dp | (uint64_t)layout->zero_group << 32}};
+    bool found;
+    struct state_part *part = cost_cache_find(context->states, &key, &found);
+    if (!found)
+        cost_state_reckon(context, layout, part, NULL);
+    return part;
+}
+
+static void reserve_stages(struct cost_context *context, int64_t count) {
+    struct stage_layers *stages = &context->stages;
+    if (count <= stages->capacity)
+        return;
+    size_t capacity = 2 * (size_t)count;
+    stages->capacity = (int64_t)capacity;
+    stages->dense = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->experts = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->device_dense = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->device_experts = ARENA_ARRAY(context->arena, int64_t, capacity);
+    stages->runs = ARENA_ARRAY(context->arena, int64_t, capacity);
+    context->forward = ARENA_ARRAY(context->arena, double, capacity);
+    context->backward_input = ARENA_ARRAY(context->arena, double, capacity);
+    context->backward_weight = ARENA_ARRAY(context->arena, double, capacity);
+}
+
+static void find_runs(struct stage_layers *stages, int64_t devices) {
+    stages->run_count = 0;
+    for (int64_t i = 0; i < devices; i++)
+        if (i <= 1 || i == devices - 1 || stages->device_dense[i] != stages->device_dense[i - 1] ||
+            stages->device_experts[i] != stages->device_experts[i - 1])
+            stages->runs[stages->run_count++] = i;
+}
+
+const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout) {
+    struct stage_layers *stages = &context->stages;
+    if (stages->pp == layout->pp && stages->vpp == layout->vpp &&
+        stages->first == layout->first_stage_layers && stages->last == layout->last_stage_layers)
+        return stages;
+    struct layout_dealing dealing;
+    int64_t count = layout->pp * layout->vpp, first = 0;
+    layout_deal(layout, context->model, &dealing);
+    reserve_stages(context, count);
+    for (int64_t i = 0; i < layout->pp; i++)
+        stages->device_dense[i] = stages->device_experts[i] = 0;
+    for (int64_t i = 0, device = 0; i < count; i++, device = device + 1 < layout->pp ? device + 1 : 0) {
+        int64_t end = layout_dealt_before(&dealing, i + 1);
+        stages->experts[i] = context->experts_before[end] - context->experts_before[first];
+        stages->dense[i] = end - first - stages->experts[i];
+        stages->device_experts[device] += stages->experts[i];
+        stages->device_dense[device] += stages->dense[i];
+        first = end;
+    }
+    find_runs(stages, layout->pp);
+    stages->pp = layout->pp;
+    stages->vpp = layout->vpp;
+    stages->first = layout->first_stage_layers;
+    stages->last = layout->last_stage_layers;
+    return stages;
+}
+
+struct stage_balance *cost_stage_balance(struct cost_context *context) {
+    if (context->balance == NULL)
+        context->balance = stage_balance_create(context->model, context->training.sequence, context->arena);
+    return context->balance;
+}
+
+bool cost_context_is_of(const struct cost_context *context, const struct model *model,
+                        const struct cluster *cluster) {
+    return context->model == model && context->cluster == cluster;
+}
+
+void cost_context_renew(struct cost_context *context, int64_t global_batch, struct arena *arena) {
+    context->training.global_batch = global_batch;
+    context->rows = cost_cache_create(arena, cost_expert_row_size());
+    context->states = cost_cache_create(arena, sizeof(struct state_part));
+}
+
+static void count_blocks(const struct model *model, double blocks[BLOCK_COUNT]) {
+    double experts = (double)model_expert_layers(model), further = (double)model->mtp_layers;
+    blocks[BLOCK_DENSE] = (double)model->layers - experts;
+    blocks[BLOCK_EXPERTS] = experts;
+    blocks[BLOCK_EMBEDDING] = 1;
+    blocks[BLOCK_HEAD] = 1 + further;
+    blocks[BLOCK_MTP_JOIN] = further;
+    blocks[experts > 0 ? BLOCK_EXPERTS : BLOCK_DENSE] += further;
+}
+
+struct cost_context *cost_context_create(struct arena *arena, const struct model *model,
+                                         const struct cluster *cluster, const struct training *training) {
+    struct cost_context *context = ARENA_NEW(arena, struct cost_context);
+    context->arena = context->room.arena = arena;
+    context->model = model;
+    context->cluster = cluster;
+    context->training = *training;
+    count_blocks(model, context->blocks);
+    context->products = product_cache_create(arena);
+    context->collectives = collective_cache_create(arena, cluster);
+    context->layers = cost_cache_create(arena, sizeof(struct base_part));
+    context->routed = cost_cache_create(arena, sizeof(void *));
+    cost_places_init(context);
+    context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
+    for (int64_t i = 0; i < model->layers; i++)
+        context->experts_before[i + 1] = context->experts_before[i] + model_layer_has_experts(model, i);
+    cost_context_renew(context, training->global_batch, arena);
+    return context;
+}

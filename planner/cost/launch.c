@@ -1,0 +1,70 @@
+#include "planner/cost/launch.h"
+
+/* The host launches a backward pass's kernels in so many times what a forward pass takes: more of them, and
+ * autograd between. Fitted with the floors. */
+static const double BACKWARD_FLOOR = 1.6;
+
+/* CUDA graphs of the router and of what prepares an exchange spare the host some of the launches of a layer
+ * with routed experts, but none of those made for each expert. 20.1 s of Qwen3 30B on 16 H100 leave a forward
+ * pass at most 0.7 of the floor (Megatron-Bridge, docs/training/moe-optimization.md), 28.2 and 27.1 s of it
+ * on 8 B200 at least that (its performance summaries of 25.11 and 26.02). */
+static const double GRAPHED_FLOOR = 0.7;
+
+/* What is launched for each expert, from the sources of Transformer Engine (GroupedLinear) and Megatron-Core
+ * (experts.py, distributed_data_parallel.py). Forward two products; backward twice as many, and a hook for
+ * each weight. In fp8 the largest element, the scale and the cast of each operand; of MXFP8 the cast alone.
+ * With biases they are multiplied by the probability and added; backward two products and two sums, the first
+ * product's bias, and for each bias an addition and a hook. */
+enum {
+    EXPERT_LAUNCHES = 2,
+    EXPERT_BACKWARD_LAUNCHES = 6,
+    QUANTISING_LAUNCHES = 6, /* in each pass */
+    BLOCK_QUANTISING_LAUNCHES = 2,
+    BIAS_LAUNCHES = 2,
+    BIAS_BACKWARD_LAUNCHES = 9
+};
+/* One of them, in eager PyTorch with autograd. Assumed: 10 to 30 us are usual. With it, runs of 8 and 16
+ * experts a device, in bf16, in fp8 and with biases, agree (docs/cost-model.md). */
+static const double LAUNCH_SECONDS = 25e-6;
+
+/* Experts padded to their capacity: nobody waits for counts, and products have the same shape each time, so
+ * that the host runs ahead. Qwen3 30B on 8 B200 with 16 experts a device, which takes 28.2 s without,
+ * took 14.5 s so: a layer at most 4.7 ms (Megatron-Bridge, performance summaries of 25.11 and 25.09). */
+static const double PADDED_FLOOR = 0.5;
+
+/* A stage's pass over a chunk of its layers costs the host so much besides: the schedule and the transfers to
+ * its neighbours. As fitted to the stacks that wait for it (`hop_seconds` of Megatron-LM before Core). */
+static const double PASS_SECONDS = 0.55e-3;
+
+struct launch_time launch_dense_layer(const struct stack *stack) {
+    return (struct launch_time){stack->layer_floor_seconds, BACKWARD_FLOOR * stack->layer_floor_seconds};
+}
+
+/* A layer's share of that. */
+static double pass_share(const struct model *model, const struct layout *layout) {
+    double passes = (double)(layout->pp * layout->vpp);
+    return layout->pp > 1 ? PASS_SECONDS * passes / (double)model->layers : 0;
+}
+
+struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
+                                       const struct training *training, const struct layout *layout) {
+    const struct stack *stack = training->stack;
+    double experts = (double)model->experts.count / (double)layout->ep;
+    double floor = stack->expert_floor_seconds * (training->cuda_graphs ? GRAPHED_FLOOR : 1);
+    double forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
+    if (training->precision == PRECISION_FP8) {
+        int casts =
+            device->fp8_scaling == FP8_SCALING_BLOCK ? BLOCK_QUANTISING_LAUNCHES : QUANTISING_LAUNCHES;
+        forward += casts;
+        backward += casts;
+    }
+    if (training_adds_expert_biases(training, model)) {
+        forward += BIAS_LAUNCHES;
+        backward += BIAS_BACKWARD_LAUNCHES;
+    }
+    floor += pass_share(model, layout);
+    if (model->experts.capacity_factor > 0)
+        return (struct launch_time){PADDED_FLOOR * floor, BACKWARD_FLOOR * PADDED_FLOOR * floor};
+    return (struct launch_time){floor + experts * forward * LAUNCH_SECONDS,
+                                BACKWARD_FLOOR * floor + experts * backward * LAUNCH_SECONDS};
+}

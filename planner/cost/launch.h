@@ -1,0 +1,25 @@
+/* Time that the host needs to launch a layer's kernels. Where that is longer than the kernels take, the
+ * device waits for it. */
+#ifndef CLUSTERPLAN_LAUNCH_H
+#define CLUSTERPLAN_LAUNCH_H
+
+#include "common/cluster.h"
+#include "planner/inputs/layout.h"
+#include "planner/inputs/model.h"
+#include "planner/inputs/training.h"
+
+/* Seconds of a layer and micro-batch. */
+struct launch_time {
+    double forward;
+    double backward; /* with weight gradients */
+};
+
+/* A layer without routed experts. */
+struct launch_time launch_dense_layer(const struct stack *stack);
+
+/* One with them; all of the layout but what a device holds of them, and how many layers a stage's pass has,
+ * is of no account. */
+struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
+                                       const struct training *training, const struct layout *layout);
+
+#endif

@@ -1,0 +1,299 @@
+/* Activations: what a layer keeps from its forward to its backward pass, what it needs besides at its worst
+ * moment, and how many micro-batches of it a stage holds.
+ *
+ * Sources: arXiv 2205.05198 section 4 (a layer of GPT: s b h (34 + 5 a s / h)); Megatron-LM core (moe_layer,
+ * cross_entropy, schedules) and TransformerEngine for what their kernels keep; arXiv 2401.10241 (zero bubble)
+ * and arXiv 2412.19437 (DualPipe) for what is in flight. Elements take 2 bytes, those of tf32 take 4.
+ */
+#include "planner/cost/memory_parts.h"
+
+static const double SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
+/* Of a MoE layer a token and expert: the router's logits, probabilities, maps and their sorted forms. */
+static const double ROUTER_BYTES_PER_EXPERT = 21;
+/* Of a token sent to an expert: its probability and its place. */
+static const double ROUTED_TOKEN_BYTES = 8;
+/* Latent attention keeps two fp32 statistics of its inner norms and an index of a token. */
+static const double MLA_STATISTICS_BYTES = 12;
+
+static bool has_dropout(const struct memory_parts *parts) {
+    return training_has_dropout(parts->training, parts->model);
+}
+
+/* An input that a matrix product keeps for its weight gradient: in fp8 where Transformer Engine made it so.
+ */
+static double product_input_bytes(const struct memory_parts *parts) {
+    bool fp8 = parts->training->precision == PRECISION_FP8 && parts->training->stack->transformer_engine;
+    return fp8 ? FP8_BYTES : parts->element_bytes;
+}
+
+/* Bytes of one token in the attention part of a layer. `scores`: what is kept of the attention matrix. */
+struct attention_bytes {
+    double norms, heads, scores, scores_backward;
+    double selective; /* query, value and outputs kept by selective recompute of single operations (FSDP) */
+};
+
+static void attention_of_token(const struct memory_parts *parts, struct attention_bytes *bytes) {
+    const struct model *model = parts->model;
+    const struct model_mla *mla = &model->mla;
+    const struct layout *layout = parts->layout;
+    double tp = (double)layout->tp, share = parts->sequence_share, hidden = (double)model->hidden;
+    double heads = (double)model->heads / tp, input = product_input_bytes(parts);
+    double out;
+
+    bytes->norms = (parts->element_bytes + input) * hidden / share;
+    if (mla->kv_lora_rank == 0) {
+        double kv_heads = model->kv_heads > layout->tp ? (double)model->kv_heads / tp : 1;
+        double query = heads * (double)model->head_dim, key = kv_heads * (double)model->head_dim;
+        out = query;
+        bytes->heads = parts->element_bytes * (query + 2 * key) + parts->element_bytes * out;
+        bytes->selective = parts->element_bytes * (query + key + out);
+    } else {
+        double qk = (double)(mla->qk_nope_head_dim + mla->qk_rope_head_dim);
+        out = heads * (double)mla->v_head_dim;
+        bytes->heads = parts->element_bytes * (heads * 2 * qk + out) + parts->element_bytes * out +
+                       2 * parts->element_bytes * (double)mla->q_lora_rank / share +
+                       parts->element_bytes * (double)(mla->kv_lora_rank + mla->qk_rope_head_dim) / share +
+                       parts->element_bytes * (double)mla->kv_lora_rank / share + MLA_STATISTICS_BYTES;
+        bytes->selective = parts->element_bytes * (heads * qk + 2 * out);
+    }
+    if (input < parts->element_bytes)
+        bytes->heads += input * out; /* the fp8 copy that the output product keeps */
+    if (layout->cp > 1)
+        bytes->heads += parts->element_bytes * out; /* kept before and after the exchange between cp ranks */
+    if (has_dropout(parts))
+        bytes->norms += MASK_BYTES * hidden / share;
+    if (parts->training->attention == ATTENTION_FLASH) {
+        bytes->scores = SINGLE_BYTES * heads; /* logarithm of the softmax's sum */
+        bytes->scores_backward = 0;
+    } else {
+        /* Softmax out; with dropout its mask and its result too. Backward: gradients of both. */
+        double square = heads * (double)parts->training->sequence;
+        bytes->scores =
+            square * (parts->element_bytes + (has_dropout(parts) ? MASK_BYTES + parts->element_bytes : 0));
+        bytes->scores_backward = square * 2 * parts->element_bytes;
+    }
+}
+
+/* Bytes of one token in an MLP's hidden layer of `ffn` units. */
+static double mlp_hidden_bytes(const struct memory_parts *parts, double ffn) {
+    double before = (parts->model->gated ? 2 : 1) * parts->element_bytes * ffn;
+    return before + product_input_bytes(parts) * ffn;
+}
+
+static void dense_mlp(const struct memory_parts *parts, struct layer_activations *layer) {
+    const struct model *model = parts->model;
+    double hidden = (double)model->hidden, ffn = (double)model->ffn_hidden / (double)parts->layout->tp;
+    layer->mlp += mlp_hidden_bytes(parts, ffn);
+    layer->mlp_backward = (model->gated ? 2 : 1) * parts->element_bytes * ffn + parts->element_bytes * hidden;
+    if (!parts->training->stack->fused_gradient_accumulation)
+        /* The weight gradient stands apart before it is added; divided by tokens as the rest is per token. */
+        layer->mlp_backward += parts->element_bytes * ffn * hidden / parts->tokens;
+}
+
+/* Rows that the experts of the fullest device get for each token of a sequence. */
+static double rows_received(const struct memory_parts *parts) {
+    const struct model_experts *experts = &parts->model->experts;
+    double capacity = experts->capacity_factor > 0 ? experts->capacity_factor : 1;
+    return (double)experts->top_k * capacity * (double)parts->layout->etp / parts->sequence_share *
+           training_fullest_experts(parts->training, parts->model, parts->layout->ep);
+}
+
+static void expert_mlp(const struct memory_parts *parts, struct layer_activations *layer) {
+    const struct model *model = parts->model;
+    const struct model_experts *experts = &model->experts;
+    double hidden = (double)model->hidden, share = parts->sequence_share;
+    double etp = (double)parts->layout->etp, tp = (double)parts->layout->tp;
+    double capacity = experts->capacity_factor > 0 ? experts->capacity_factor : 1;
+    double copies = (double)experts->top_k * capacity / share; /* of a token, sent out from here */
+    double received = rows_received(parts);
+    double ffn = (double)experts->ffn_hidden / etp;
+    double shared = (double)(experts->shared * experts->shared_ffn_hidden) / tp;
+
+    layer->mlp += ROUTER_BYTES_PER_EXPERT * (double)experts->count / share;
+    layer->mlp += received * (product_input_bytes(parts) * hidden + mlp_hidden_bytes(parts, ffn));
+    layer->mlp += received * ROUTED_TOKEN_BYTES;
+    if (shared > 0)
+        layer->mlp += mlp_hidden_bytes(parts, shared);
+    layer->mlp_backward =
+        received * ((model->gated ? 2 : 1) * parts->element_bytes * ffn + parts->element_bytes * hidden) +
+        parts->element_bytes * hidden;
+    /* Permuted and dispatched tokens, the experts' outputs before and after they are sent back; the sum, the
+     * shared experts' output, and the stage's input where a pipeline holds on to it. */
+    layer->combine =
+        parts->element_bytes * hidden * (2 * copies + 2 * received) + parts->element_bytes * hidden / share;
+    if (shared > 0)
+        layer->combine += parts->element_bytes * hidden / share;
+    if (parts->layout->pp > 1)
+        layer->combine += parts->element_bytes * hidden / share;
+}
+
+/* What FSDP's selective recompute keeps of a token: the results of every second matrix product in the order
+ * they run (query, value, MLP in, MLP out), attention's result, and the layer's input (torchtitan,
+ * activation checkpointing by operation). */
+static double selective_operations(const struct memory_parts *parts, const struct attention_bytes *attention,
+                                   enum layer_kind kind) {
+    const struct model *model = parts->model;
+    double hidden = (double)model->hidden, share = parts->sequence_share;
+    double ffn = (double)model->ffn_hidden / (double)parts->layout->tp;
+    if (kind == LAYER_EXPERTS)
+        ffn = (double)(model->experts.top_k * model->experts.ffn_hidden) / share +
+              (double)(model->experts.shared * model->experts.shared_ffn_hidden) / (double)parts->layout->tp;
+    return 2 * parts->element_bytes * hidden / share + parts->element_bytes * ffn + attention->selective +
+           attention->scores;
+}
+
+/* What Megatron's selective recompute drops of a token: the scores; the norms' outputs and the activation's
+ * in each expert; or the norms' outputs and all that the experts keep but their input (Megatron-LM core,
+ * recompute_modules). */
+static double selective_bytes(const struct memory_parts *parts, const struct attention_bytes *attention,
+                              const struct layer_activations *layer, enum layer_kind kind) {
+    const struct model_experts *experts = &parts->model->experts;
+    enum selective selective = training_selective(parts->training, parts->model);
+    double norm = product_input_bytes(parts) * (double)parts->model->hidden / parts->sequence_share;
+    if (selective == SELECTIVE_ATTENTION)
+        return attention->scores;
+    if (kind == LAYER_DENSE)
+        return 2 * norm;
+    if (selective == SELECTIVE_EXPERTS)
+        return norm + layer->mlp -
+               (parts->element_bytes * (double)parts->model->hidden / parts->sequence_share + norm);
+    return 2 * norm + product_input_bytes(parts) * rows_received(parts) * (double)experts->ffn_hidden /
+                          (double)parts->layout->etp;
+}
+
+static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
+    const struct layout *layout = parts->layout;
+    struct layer_activations *layer = &parts->activations[kind];
+    struct attention_bytes attention;
+    double tokens = parts->tokens, hidden = (double)parts->model->hidden, share = parts->sequence_share;
+
+    *layer = (struct layer_activations){0};
+    attention_of_token(parts, &attention);
+    layer->mlp = (parts->element_bytes + product_input_bytes(parts)) * hidden / share;
+    if (has_dropout(parts))
+        layer->mlp += MASK_BYTES * hidden / share;
+    if (kind == LAYER_DENSE)
+        dense_mlp(parts, layer);
+    else
+        expert_mlp(parts, layer);
+    layer->whole = attention.norms + attention.heads + attention.scores + layer->mlp;
+    layer->scores_backward = attention.scores_backward;
+    layer->kept = layer->whole;
+    layer->checkpoint = parts->element_bytes * hidden / share;
+    if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0)
+        layer->kept = layer->checkpoint;
+    else if (layout->recompute == RECOMPUTE_SELECTIVE)
+        layer->kept = parts->training->stack->fully_sharded
+                          ? selective_operations(parts, &attention, kind)
+                          : layer->whole - selective_bytes(parts, &attention, layer, kind);
+    layer->kept *= tokens;
+    layer->checkpoint *= tokens;
+    layer->whole *= tokens;
+    layer->mlp *= tokens;
+    layer->mlp_backward *= tokens;
+    layer->scores_backward *= tokens;
+    layer->combine *= tokens;
+}
+
+void memory_activations_init(struct memory_parts *parts) {
+    layer_init(parts, LAYER_DENSE);
+    if (parts->model->experts.count > 0)
+        layer_init(parts, LAYER_EXPERTS);
+}
+
+/* Bytes that a vocabulary entry of a token takes at the worst moment of the loss, all copies together. */
+static double logits_bytes_per_entry(const struct memory_parts *parts) {
+    const struct stack *stack = parts->training->stack;
+    enum loss_kernel loss = parts->training->recipe.loss;
+    if (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine))
+        return parts->element_bytes; /* fused loss: the gradient takes the logits' place */
+    if (stack->fully_sharded && loss == LOSS_COMPILED && parts->layout->tp == 1)
+        return 2 * parts->element_bytes; /* logits and gradient: torch.compile keeps no fp32 of either */
+    if (stack->fully_sharded && parts->layout->tp > 1)
+        /* Loss over sharded logits (PyTorch loss_parallel): logits, and in fp32 the logarithm of the softmax,
+         * the loss's gradient, the exponential and the product of the two. */
+        return parts->element_bytes + 4 * SINGLE_BYTES;
+    if (stack->fully_sharded)
+        return parts->element_bytes +
+               3 * SINGLE_BYTES; /* logits; fp32 copy, logarithm of the softmax, gradient */
+    return parts->element_bytes +
+           2 * SINGLE_BYTES; /* logits; fp32 copy and softmax (Megatron-LM cross_entropy) */
+}
+
+double memory_logits_bytes(const struct memory_parts *parts) {
+    double hidden = (double)parts->model->hidden, share = parts->sequence_share;
+    double token = parts->vocabulary * logits_bytes_per_entry(parts);
+    /* Input and output of the last norm, and the gradient of the head's input, whole and dealt out. */
+    token += 2 * parts->element_bytes * hidden / share + parts->element_bytes * hidden;
+    if (share > 1)
+        token += parts->element_bytes * hidden / share;
+    /* Each further prediction keeps its logits until its own backward pass. */
+    token += (double)parts->model->mtp_layers * parts->element_bytes * parts->vocabulary;
+    return token * parts->tokens;
+}
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* Of an interleaved stage before its first backward pass: groups of micro-batches run through the chunks in
+ * turn (Megatron-LM, schedules.py). */
+static int64_t interleaved_of_chunk(const struct layout *layout, int64_t micro_batches, int64_t stage,
+                                    int64_t chunk) {
+    int64_t group = layout_micro_batch_group(layout->pp, micro_batches);
+    int64_t warm_up = 2 * (layout->pp - stage - 1) + (layout->vpp - 1) * group + 1;
+    int64_t passes = least(warm_up, micro_batches * layout->vpp);
+    int64_t round = group * layout->vpp; /* one group through all chunks */
+    int64_t rest = passes % round - chunk * group;
+    rest = rest < 0 ? 0 : least(rest, group);
+    return passes / round * group + rest;
+}
+
+int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage,
+                               int64_t chunk) {
+    if (layout->pp == 1)
+        return 1;
+    if (layout->vpp > 1)
+        return interleaved_of_chunk(layout, micro_batches, stage, chunk);
+    switch (layout->schedule) {
+    case SCHEDULE_GPIPE:
+        return micro_batches;
+    case SCHEDULE_ZB_1P: /* weight gradients wait so that every stage is as full as the first of 1F1B */
+        return least(micro_batches, layout->pp);
+    case SCHEDULE_ZB_2P:
+        return least(micro_batches, 2 * layout->pp);
+    case SCHEDULE_DUALPIPE: /* half of the micro-batches run each way; pp + 1 in all when there are enough */
+        return least((micro_batches + 1) / 2, chunk == 0 ? layout->pp - stage : stage + 1);
+    case SCHEDULE_1F1B:
+    case SCHEDULE_INTERLEAVED:
+    case SCHEDULE_COUNT:
+        break;
+    }
+    return least(micro_batches, layout->pp - stage);
+}
+
+int64_t memory_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage) {
+    int64_t count = 0, chunks = memory_stage_chunks(layout);
+    for (int64_t chunk = 0; chunk < chunks; chunk++)
+        count += memory_chunk_in_flight(layout, micro_batches, stage, chunk);
+    return count;
+}
+
+void memory_parts_follow(const struct memory_parts *like, const struct layout *layout,
+                         struct memory_parts *parts) {
+    *parts = *like;
+    parts->layout = layout;
+    parts->sequence_share = layout->sequence_parallel ? (double)layout->tp : 1;
+    memory_activations_init(parts);
+}
+
+void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,
+                       const struct layout *layout) {
+    *parts = (struct memory_parts){.model = model, .training = training, .layout = layout};
+    parts->micro_batches = layout_micro_batches(layout, training->global_batch);
+    parts->tokens = (double)layout->micro_batch * (double)training->sequence / (double)layout->cp;
+    parts->sequence_share = layout->sequence_parallel ? (double)layout->tp : 1;
+    memory_static_init(parts);
+    memory_sharding_init(parts);
+    memory_activations_init(parts);
+}

@@ -1,0 +1,91 @@
+/* Time of a pipeline schedule.
+ *
+ * A transfer between stages holds up the receiver: each pass that receives costs hop_seconds more.
+ * Sources: 1F1B and interleaving arXiv 2104.04473, GPipe arXiv 1811.06965, zero bubble arXiv 2401.10241
+ * (Table 2), DualPipe arXiv 2412.19437 (Table 2) and its published step order. */
+#ifndef CLUSTERPLAN_PIPELINE_H
+#define CLUSTERPLAN_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "planner/inputs/layout.h"
+
+struct pipeline {
+    enum schedule schedule;
+    int64_t stages, chunks; /* pp, vpp; only the interleaved schedule has more than one chunk */
+    int64_t micro_batches;
+    int64_t group; /* micro-batches that pass a chunk before any passes the next (layout_micro_batch_group) */
+    /* By virtual stage (chunk-major as a token meets them, stages x chunks of them), seconds a micro-batch:
+     */
+    const double *forward_seconds;
+    const double *backward_input_seconds; /* data gradient and recompute */
+    const double
+        *backward_weight_seconds; /* weight gradient; run with the former unless the schedule splits them */
+    double hop_seconds;           /* exposed time of one transfer between neighbouring stages */
+};
+
+/* How to find its time. */
+enum pipeline_method {
+    PIPELINE_CLOSED_FORM,
+    PIPELINE_SIMULATED,
+    PIPELINE_LEAST /* no more than the simulation says, as quickly as the closed form */
+};
+
+struct pipeline_time {
+    double seconds;        /* from the first forward to the last backward; zb-2p: the longest of the stages'
+                              own spans, since its optimizer step waits for nobody */
+    double busy_seconds;   /* of the busiest stage */
+    double bubble_seconds; /* seconds - busy, hops apart */
+    double hop_seconds;    /* exposed transfers of the busiest stage */
+    int64_t stage;         /* the busiest */
+};
+
+/* By closed form; equal to the simulation where the stages are equal and hops are free (zero-bubble: and
+ * W <= B, W <= F <= B + W or so). */
+void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time);
+
+/* What all stages together do for a micro-batch. */
+struct pipeline_work {
+    double forward, backward_input, backward_weight;
+    double layer_seconds; /* of a layer of the kind that counts, all passes; 0: not known */
+};
+
+/* What the devices of a pipeline do for a micro-batch, added from the first to the last. */
+struct pipeline_devices {
+    struct pipeline_work total, busiest;
+    int64_t count, stage; /* devices added; the busiest */
+};
+/* So many that do the same. */
+void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_work *work, int64_t count);
+
+/* The closed form from that; the pipeline's passes by stage aren't looked at. */
+void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipeline_devices *devices,
+                             struct pipeline_time *time);
+double pipeline_work_seconds(const struct pipeline_work *work);
+
+/* Seconds that no pipeline takes less of by its closed form, however `work` is dealt to the stages, where one
+ * of them does at least `busiest` of it, the average or more. */
+double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
+                              const struct pipeline_work *work, double busiest);
+
+/* Working space of simulations, for one after the other; it grows with the longest. */
+struct pipeline_room {
+    struct arena *arena; /* owns the memory; the rest is 0 at first */
+    void *memory;
+    size_t size;
+};
+
+/* By playing the schedule event by event. */
+void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
+                       struct pipeline_time *time);
+
+/* The simulation takes no less than `seconds`: a device waits for the first micro-batch to pass the devices
+ * before it, does its own passes, and the last micro-batch has to pass back. */
+void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time);
+
+void pipeline_time_of(const struct pipeline *pipeline, enum pipeline_method method,
+                      struct pipeline_room *room, struct pipeline_time *time);
+
+#endif

@@ -1,0 +1,23 @@
+/* How many layers the ends of a pipeline should have, so that embedding, head and loss, further predictions
+ * and first dense layers weigh as much as the layers they displace. */
+#ifndef CLUSTERPLAN_STAGE_BALANCE_H
+#define CLUSTERPLAN_STAGE_BALANCE_H
+
+#include "planner/inputs/layout.h"
+#include "planner/inputs/model.h"
+
+struct stage_ends {
+    int64_t first, last; /* as layout's first_stage_layers and last_stage_layers */
+};
+
+/* The layers of a model, weighed by the multiplications of a token of a sequence of so many tokens. Keeps
+ * what it found, so it is not const. Lives in the arena; the model has to live as long. */
+struct stage_balance;
+struct stage_balance *stage_balance_create(const struct model *model, int64_t sequence, struct arena *arena);
+
+/* The ends whose busiest stage has least to do; of equals those with the fewest layers on the first stage,
+ * which memory fills first. False where no ends are better than layout_chunk_layers' rule. Stages are taken
+ * whole (vpp 1). */
+bool stage_balance_ends(struct stage_balance *balance, int64_t pp, struct stage_ends *ends);
+
+#endif

@@ -1,0 +1,49 @@
+/* What the readers of models share: not for callers outside of planner/model_*.c. */
+#ifndef CLUSTERPLAN_MODEL_PARTS_H
+#define CLUSTERPLAN_MODEL_PARTS_H
+
+#include "planner/inputs/model.h"
+
+/* A model as read, with what its source said of the members whose 0 or false is a value too. */
+struct model_reading {
+    struct model model; /* numbers that were not given are 0 */
+    int norm;           /* enum model_norm */
+    bool has_norm, has_linear_bias, has_qkv_bias, has_output_bias, has_tied_embeddings;
+};
+
+/* What is wrong with a model, and the key to blame ("heads", "experts.top_k"). */
+struct model_problem {
+    const char *key;
+    char why[256];
+};
+
+/* Fills in the defaults (docs/formats.md lists them) and checks that the shape can be. */
+bool model_complete(struct model_reading *reading, struct model_problem *problem);
+
+/* A shape of `parameters` parameters by the rule that model_derive.c states. Takes name, vocab and sequence
+ * from the model and sets the rest. False when there are too few parameters for the vocabulary. */
+bool model_derive(double parameters, struct arena *arena, struct model *model, struct model_problem *problem);
+
+/* Reads a Hugging Face config.json. */
+bool model_read_config(const struct fields_reader *reader, const struct yaml_node *root, struct model *model);
+
+/* The keys of a model file. */
+extern const struct field model_shape_fields[];   /* struct model_reading */
+extern const struct field model_size_fields[];    /* of a model whose size alone is known */
+extern const struct field model_experts_fields[]; /* struct model_experts */
+extern const struct field model_mla_fields[];     /* struct model_mla */
+
+/* The largest sizes that files may give: far beyond any model, small enough that products of two fit 64 bits.
+ */
+#define MODEL_MAX_LAYERS   1e5
+#define MODEL_MAX_WIDTH    1e8
+#define MODEL_MAX_HEADS    1e6
+#define MODEL_MAX_EXPERTS  1e6
+#define MODEL_MAX_SEQUENCE 1e9
+/* A derived size: below, the embedding is most of it; above, counts lose their last digits. */
+#define MODEL_MIN_PARAMETERS 1e6
+#define MODEL_MAX_PARAMETERS 1e15
+
+enum { MODEL_DEFAULT_VOCAB = 51200, MODEL_DEFAULT_SEQUENCE = 8192 };
+
+#endif

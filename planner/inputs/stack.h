@@ -1,0 +1,91 @@
+/* Software stacks: which kernels are fused, what is overlapped, who holds the optimizer. */
+#ifndef CLUSTERPLAN_STACK_H
+#define CLUSTERPLAN_STACK_H
+
+#include <stdbool.h>
+
+#include "common/fields.h"
+#include "common/precision.h"
+#include "planner/inputs/layout.h"
+
+/* Who carries tokens to their experts. NCCL's all-to-all sends a row for each expert of a token; DeepEP
+ * (github.com/deepseek-ai/DeepEP), and HybridEP of its branch hybrid-ep, send a token once to each node and
+ * once to each device that has any of its experts. */
+enum dispatcher { DISPATCHER_DEFAULT, DISPATCHER_ALL_TO_ALL, DISPATCHER_DEEPEP };
+extern const char *const dispatcher_names[]; /* "default" "all-to-all" "deepep", NULL */
+
+/* Whose flash attention. */
+enum flash_kernel {
+    FLASH_DEFAULT, /* the stack's */
+    FLASH_1,       /* of 2022, and Triton's of that time */
+    FLASH_2,       /* of 2023, and what PyTorch calls */
+    FLASH_CUDNN    /* Transformer Engine's, written for each device */
+};
+extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" "cudnn", NULL */
+
+/* Share of the kernel model's speed that it reaches; on Hopper and later, whose units kernels written before
+ * it use by half, it is another. */
+double flash_kernel_rate(enum flash_kernel kernel, bool hopper);
+
+/* How the loss is reckoned. */
+enum loss_kernel {
+    LOSS_DEFAULT,  /* the stack's */
+    LOSS_FUSED,    /* Transformer Engine's and flash attention's: 16 bits, in place */
+    LOSS_COMPILED, /* Megatron-Core's cross_entropy_loss_fusion */
+    LOSS_UNFUSED
+};
+extern const char *const loss_kernel_names[]; /* "default" "fused" "compiled" "unfused", NULL */
+
+struct stack {
+    const char *name;
+    const char *what;     /* one line for people */
+    unsigned schedules;   /* bit 1 << enum schedule of each it runs; the search keeps to them unless told */
+    unsigned offloads;    /* bit 1 << enum offload of each it can move out, likewise; `none` besides */
+    bool fused_attention; /* flash attention is the default */
+    enum flash_kernel flash;
+    bool fused_gradient_accumulation;        /* weight gradients add to fp32 in the product */
+    bool overlap_tp, overlap_dp, overlap_pp; /* defaults of `overlap` */
+    bool transformer_engine;                 /* persistent dummy gradients and workspaces */
+    enum loss_kernel loss;                   /* unless the training says */
+    bool fully_sharded;                      /* ZeRO-3 by FSDP */
+    bool own_ends;                           /* first and last stage may have their own number of layers */
+    bool any_groups;        /* interleaves any number of micro-batches from pp on, not only multiples of pp */
+    bool own_chunks;        /* any virtual stage may */
+    bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
+    enum dispatcher dispatcher, dispatcher_in_node; /* between nodes and in one: training_dispatcher */
+    bool gathers_fp8;  /* under fp8, parameters are gathered in it, unless the training says */
+    double tp_exposed; /* share that shows of what tp sends beside products; 0: as of all that is hidden */
+    double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
+    bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
+    double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
+    /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
+    double traffic_factor; /* of element-wise memory traffic as counted */
+    /* The same of Llama-like models where the stack's fused kernels are GPT's alone (bias with GELU, bias
+     * with dropout and residual, LayerNorm) and rotary embedding, SwiGLU and RMSNorm run in eager PyTorch
+     * (docs/cost-model.md, "A step"); 0: the same as of all. */
+    double traffic_factor_gated;
+    double attention_dropout;    /* share of flash attention's speed that is left with dropout */
+    double expert_floor_seconds; /* the same of a layer with routed experts, whatever their number */
+    double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */
+    double layer_floor_seconds; /* the host can't launch a layer's forward faster */
+    /* An optimizer's update on the host takes so many times what its states take to pass the host's memory;
+     * 0: once. */
+    double host_update_factor;
+    double step_seconds; /* a step's fixed cost: logging, scalars, data */
+};
+
+extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md lists them */
+
+/* NULL when there is no such stack. */
+const struct stack *stack_find(const char *name);
+const struct stack *stack_default(void); /* megatron-core */
+/* Of a parameter's gradient, as it is summed over micro-batches and reduced. */
+double stack_gradient_bytes(const struct stack *stack, enum precision precision);
+
+/* The stack of that name; false with the error set, all names in it, where there is none. */
+bool stack_parse(const char *text, const struct stack **stack, struct error *error);
+
+/* Reader of a field: of a `const struct stack *`. */
+bool stack_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);
+
+#endif

@@ -1,0 +1,190 @@
+#include "planner/inputs/training.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
+const char *const selective_names[] = {"default", "attention", "activations", "experts", "operations", NULL};
+const char *const toggle_names[] = {"default", "on", "off", NULL};
+static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
+const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
+const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
+
+/* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
+ * balance by force is 1, routers left alone go to 1.2 and beyond (docs/accuracy.md). */
+static const double DEFAULT_IMBALANCE = 1.05;
+/* Beyond it a device would hold most tokens of the largest groups there are. */
+enum { MOST_IMBALANCE = 1000 };
+
+bool training_has_dropout(const struct training *training, const struct model *model) {
+    if (training->recipe.dropout != TOGGLE_DEFAULT)
+        return training->recipe.dropout == TOGGLE_ON;
+    return model->linear_bias && !model->gated && !training->stack->fully_sharded;
+}
+
+bool training_stops_early(const struct training *training) {
+    return training->stack->fully_sharded && training->recipe.early_stop != TOGGLE_OFF;
+}
+
+double training_element_bytes(const struct training *training) {
+    return training->precision == PRECISION_TF32 ? 4 : 2;
+}
+
+bool training_check_precision(enum precision precision, const struct cluster *cluster, struct error *error) {
+    const double *peaks = cluster->device.peak_flops;
+    char others[64] = "";
+    if (peaks[precision] > 0)
+        return precision != PRECISION_FP8 || peaks[PRECISION_BF16] > 0 || peaks[PRECISION_FP16] > 0 ||
+               error_set(
+                   error,
+                   "the %s of %s gives no peak in bf16 or fp16, in which attention and logits stay under fp8",
+                   cluster->device.name, cluster->name);
+    for (int other = 0; other < PRECISION_COUNT; other++) {
+        size_t used = strlen(others);
+        if (peaks[other] > 0)
+            snprintf(others + used, sizeof others - used, "%s%s", used > 0 ? ", " : "",
+                     precision_names[other]);
+    }
+    error_set(error, "the %s of %s gives no peak in %s", cluster->device.name, cluster->name,
+              precision_names[precision]);
+    return error_hint(error, "it has %s", others);
+}
+
+enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
+                                    const struct cluster *cluster, const struct layout *layout) {
+    bool hopper = cluster->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
+    if (training->routing.dispatcher != DISPATCHER_DEFAULT)
+        return training->routing.dispatcher;
+    if (model->experts.capacity_factor > 0 || !hopper)
+        return DISPATCHER_ALL_TO_ALL;
+    return layout->ep * layout->etp <= cluster->node.devices ? training->stack->dispatcher_in_node
+                                                             : training->stack->dispatcher;
+}
+
+double training_imbalance(const struct training *training) {
+    return training->routing.imbalance > 0 ? training->routing.imbalance : DEFAULT_IMBALANCE;
+}
+
+double training_fullest_experts(const struct training *training, const struct model *model, int64_t ep) {
+    bool even = ep == 1 || model->experts.capacity_factor > 0; /* what is beyond a capacity is dropped */
+    return even ? 1 : training_imbalance(training);
+}
+
+enum selective training_selective(const struct training *training, const struct model *model) {
+    if (training->selective != SELECTIVE_DEFAULT)
+        return training->selective;
+    if (training->stack->fully_sharded)
+        return SELECTIVE_OPERATIONS;
+    return training->stack->transformer_engine && training->attention == ATTENTION_FLASH &&
+                   model->experts.count > 0
+               ? SELECTIVE_ACTIVATIONS
+               : SELECTIVE_ATTENTION;
+}
+
+double training_gradient_bytes(const struct training *training) {
+    static const double HALF_BYTES = 2, SINGLE_BYTES = 4;
+    if (training->gradients != GRADIENTS_DEFAULT)
+        return training->gradients == GRADIENTS_HALF ? HALF_BYTES : SINGLE_BYTES;
+    return stack_gradient_bytes(training->stack, training->precision);
+}
+
+double training_sent_gradient_bytes(const struct training *training, int64_t zero) {
+    bool as_parameters =
+        zero >= 3 && !training->stack->fully_sharded && training->gradients == GRADIENTS_DEFAULT;
+    return as_parameters ? training_element_bytes(training) : training_gradient_bytes(training);
+}
+
+double training_parameter_bytes(const struct training *training) {
+    static const double FP8_BYTES = 1;
+    bool fp8 = training->recipe.parameters == PARAMETERS_FP8 ||
+               (training->recipe.parameters == PARAMETERS_DEFAULT && training->stack->gathers_fp8);
+    return fp8 && training->precision == PRECISION_FP8 ? FP8_BYTES : training_element_bytes(training);
+}
+
+enum loss_kernel training_loss(const struct training *training) {
+    return training->recipe.loss != LOSS_DEFAULT ? training->recipe.loss : training->stack->loss;
+}
+
+/* Models with experts came to FSDP in 2025, with Transformer Engine's attention, norms and rotary embedding
+ * (NeMo AutoModel, BackendConfig). */
+static bool sharded_experts(const struct training *training, const struct model *model) {
+    return training->stack->fully_sharded && model->experts.count > 0;
+}
+
+/* PyTorch has flash attention 2 since release 2.2. The GPT-like models that were trained with FSDP are
+ * llm-foundry's, whose ALiBi only Triton's kernel of 2022 knew. */
+enum flash_kernel training_flash(const struct training *training, const struct model *model) {
+    if (training->recipe.flash != FLASH_DEFAULT)
+        return training->recipe.flash;
+    if (sharded_experts(training, model))
+        return FLASH_CUDNN;
+    return training->stack->fully_sharded && !model->gated ? FLASH_1 : training->stack->flash;
+}
+
+/* Who publishes Llama-like trainings under FSDP compiles them: fms-fsdp, and torchtitan but for two rows. */
+static bool compiled(const struct training *training, const struct model *model) {
+    if (training->recipe.compiled != TOGGLE_DEFAULT)
+        return training->recipe.compiled == TOGGLE_ON;
+    return training->stack->fully_sharded && model->gated && model->experts.count == 0;
+}
+
+bool training_adds_expert_biases(const struct training *training, const struct model *model) {
+    const struct stack *stack = training->stack;
+    return model->linear_bias && (stack->transformer_engine || stack->fully_sharded);
+}
+
+double training_traffic_factor(const struct training *training, const struct model *model) {
+    static const double AS_COUNTED = 1;
+    const struct stack *stack = training->stack;
+    bool eager = model->gated && stack->traffic_factor_gated > 0 && !sharded_experts(training, model);
+    double factor = eager ? stack->traffic_factor_gated : stack->traffic_factor;
+    return compiled(training, model) ? fmin(AS_COUNTED, factor) : factor;
+}
+
+bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
+    static const struct field fields[] = {
+        {.key = "dispatcher",
+         .type = FIELD_CHOICE,
+         .offset = offsetof(struct routing, dispatcher),
+         .choices = dispatcher_names},
+        {.key = "overlap", .type = FIELD_BOOL, .offset = offsetof(struct routing, overlap)},
+        {.key = "imbalance",
+         .type = FIELD_NUMBER,
+         .offset = offsetof(struct routing, imbalance),
+         .unit = UNIT_NONE,
+         .minimum = 1,
+         .maximum = MOST_IMBALANCE},
+        {.key = NULL}};
+    return fields_read(reader, node, fields, "routing", target);
+}
+
+bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
+    static const struct field fields[] = {{.key = "dropout",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, dropout),
+                                           .choices = toggle_names},
+                                          {.key = "loss",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, loss),
+                                           .choices = loss_kernel_names},
+                                          {.key = "parameters",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, parameters),
+                                           .choices = parameter_format_names},
+                                          {.key = "flash",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, flash),
+                                           .choices = flash_kernel_names},
+                                          {.key = "compiled",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, compiled),
+                                           .choices = compiled_names},
+                                          {.key = "early_stop",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, early_stop),
+                                           .choices = toggle_names},
+                                          {.key = NULL}};
+    return fields_read(reader, node, fields, "recipe", target);
+}

@@ -1,0 +1,152 @@
+/* What is trained on: batch, sequence, number format, software. */
+#ifndef CLUSTERPLAN_TRAINING_H
+#define CLUSTERPLAN_TRAINING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cluster.h"
+#include "common/fields.h"
+#include "common/precision.h"
+#include "planner/inputs/model.h"
+#include "planner/inputs/stack.h"
+
+enum attention_kernel { ATTENTION_FLASH, ATTENTION_UNFUSED };
+extern const char *const attention_kernel_names[]; /* "flash" "unfused", NULL */
+
+/* What selective recompute repeats. By default what the stack's users repeat: the attention core where it
+ * isn't fused; every second product under FSDP; else, with routed experts, norms and the experts' activation.
+ */
+enum selective {
+    SELECTIVE_DEFAULT,
+    SELECTIVE_ATTENTION,   /* the attention core */
+    SELECTIVE_ACTIVATIONS, /* norms and the experts' activation */
+    SELECTIVE_EXPERTS,     /* norms and the whole of the experts: router, exchange, products */
+    SELECTIVE_OPERATIONS   /* every second product, and all that is no product or attention */
+};
+extern const char
+    *const selective_names[]; /* "default" "attention" "activations" "experts" "operations", NULL */
+
+/* What weight gradients are summed over micro-batches and reduced in. By default the stack's. */
+enum gradient_format { GRADIENTS_DEFAULT, GRADIENTS_HALF, GRADIENTS_SINGLE };
+extern const char *const gradient_format_names[]; /* "default" "16-bit" "fp32", NULL */
+
+/* How tokens get to their experts. */
+struct routing {
+    enum dispatcher dispatcher; /* DISPATCHER_DEFAULT: the stack's */
+    bool overlap;               /* behind the compute of another micro-batch (Megatron-Core:
+                                   overlap-moe-expert-parallel-comm) */
+    double imbalance;           /* rows of the fullest device's experts over the average; 0: unknown */
+};
+
+/* What a recipe of a stack can set one way or the other; where it isn't said, it is as the stack's users do.
+ */
+enum toggle { TOGGLE_DEFAULT, TOGGLE_ON, TOGGLE_OFF };
+extern const char *const toggle_names[]; /* "default" "on" "off", NULL */
+enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
+extern const char *const parameter_format_names[]; /* "default" "half" "fp8", NULL */
+
+struct recipe {
+    enum toggle dropout;
+    enum loss_kernel loss;
+    enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
+    enum flash_kernel flash;          /* where attention is flash */
+    enum toggle compiled;             /* element-wise kernels fused by torch.compile */
+    enum toggle early_stop;           /* under FSDP, full recompute ends before the layer's last product */
+};
+
+struct training {
+    int64_t sequence;     /* tokens */
+    int64_t global_batch; /* sequences a step */
+    double tokens;        /* of the whole training; 0: not asked */
+    enum precision precision;
+    enum attention_kernel attention;
+    enum selective selective;
+    enum gradient_format gradients;
+    bool cuda_graphs; /* the host replays the router and what prepares an exchange, instead of launching it */
+    struct routing routing;
+    struct recipe recipe;
+    const struct stack *stack;
+    /* Memory is counted as the thriftiest settings of the stack need it (16-bit gradients, no overhead, no
+     * margin): for a job that is known to have fitted, whose settings were not published. */
+    bool thrifty;
+};
+
+/* Where the recipe doesn't say: GPT-like models, which have biases and no gate, drop out inside attention
+ * and behind attention and MLP; others are trained without, and so are FSDP's (the configurations of NeMo,
+ * Megatron-LM and llm-foundry). */
+bool training_has_dropout(const struct training *training, const struct model *model);
+
+/* PyTorch's recomputation ends where the last tensor that the backward pass needs is back: a layer's last
+ * product isn't repeated (torch.utils.checkpoint, early_stop, the default since release 2.1). Megatron's and
+ * InternEvo's own repeat all of it. */
+bool training_stops_early(const struct training *training);
+
+/* Of an element of weights and activations, held and sent: 2, under fp8 too, and 4 in tf32, which rounds fp32
+ * tensors inside its products alone. */
+double training_element_bytes(const struct training *training);
+
+/* False, with the error set, where the device has no peak that a training in this format takes. */
+bool training_check_precision(enum precision precision, const struct cluster *cluster, struct error *error);
+
+/* What is meant where a training leaves it open. */
+/* NCCL's all-to-all where experts are padded to a capacity, which DeepEP can't (Megatron-Core,
+ * transformer_config.py), and on devices before Hopper; else the stack's, which may have another in a node
+ * than between nodes. */
+enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
+                                    const struct cluster *cluster, const struct layout *layout);
+double training_imbalance(const struct training *training);
+/* Rows of the experts of the fullest of `ep` devices over the average. */
+double training_fullest_experts(const struct training *training, const struct model *model, int64_t ep);
+enum selective training_selective(const struct training *training, const struct model *model);
+/* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
+double training_gradient_bytes(const struct training *training);
+/* The same as it is sent. What ZeRO-3 sends for each micro-batch goes in the parameters' format unless told
+ * (Megatron-LM, docs/user-guide/features/megatron_fsdp.md: "auto"; DeepSpeed's communication_data_type);
+ * PyTorch's FSDP as its stack says. */
+double training_sent_gradient_bytes(const struct training *training, int64_t zero);
+/* Of a parameter, as it is gathered after the update. */
+double training_parameter_bytes(const struct training *training);
+enum loss_kernel training_loss(const struct training *training);
+enum flash_kernel training_flash(const struct training *training, const struct model *model);
+/* Whether biases of experts are added by kernels of their own, an expert at a time: by Megatron-Core and,
+ * under FSDP, by NeMo AutoModel. */
+bool training_adds_expert_biases(const struct training *training, const struct model *model);
+/* Of element-wise traffic as counted. */
+double training_traffic_factor(const struct training *training, const struct model *model);
+
+/* Readers of a field: of struct routing, of struct recipe. */
+bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);
+bool recipe_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);
+
+/* The fields by which a file says how a training is run, for a table of `owner`: struct training, or another
+ * that has these members under the same names. The detail is what has no flag of its own. */
+#define TRAINING_DETAIL_FIELDS(owner)                                                                        \
+    {.key = "selective",                                                                                     \
+     .type = FIELD_CHOICE,                                                                                   \
+     .offset = offsetof(owner, selective),                                                                   \
+     .choices = selective_names},                                                                            \
+        {.key = "gradients",                                                                                 \
+         .type = FIELD_CHOICE,                                                                               \
+         .offset = offsetof(owner, gradients),                                                               \
+         .choices = gradient_format_names},                                                                  \
+        {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(owner, cuda_graphs)},                  \
+        {.key = "routing", .type = FIELD_CUSTOM, .offset = offsetof(owner, routing), .read = routing_read},  \
+    {                                                                                                        \
+        .key = "recipe", .type = FIELD_CUSTOM, .offset = offsetof(owner, recipe), .read = recipe_read        \
+    }
+
+#define TRAINING_FIELDS(owner)                                                                               \
+    {.key = "precision",                                                                                     \
+     .type = FIELD_CHOICE,                                                                                   \
+     .offset = offsetof(owner, precision),                                                                   \
+     .choices = precision_names},                                                                            \
+        {.key = "stack", .type = FIELD_CUSTOM, .offset = offsetof(owner, stack), .read = stack_read},        \
+        {.key = "attention",                                                                                 \
+         .type = FIELD_CHOICE,                                                                               \
+         .offset = offsetof(owner, attention),                                                               \
+         .choices = attention_kernel_names},                                                                 \
+        TRAINING_DETAIL_FIELDS(owner)
+
+#endif

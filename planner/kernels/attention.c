@@ -1,0 +1,88 @@
+#include "planner/kernels/attention.h"
+
+#include <math.h>
+
+#include "planner/kernels/reference_device.h"
+
+/* A tile of queries walks its row of keys on one multiprocessor. docs/cost-model.md, "Attention". */
+static const double query_tile = 128;
+static const double backward_flops = 2.5; /* of the forward's: five products instead of two */
+/* Share of the datasheet's memory bandwidth that the kernels reach; an assumption, the products' too. */
+static const double memory_share = 0.85;
+static const double diagonal_head_dim = 128; /* that diagonal_tokens is given for */
+/* Rate of heads wider than 128 (192 for keys, 128 for values), as a share: SimuMax on A100-PCIe and B200
+ * gives 0.87 and 0.90 forward, 0.80 and 0.77 backward. */
+static const double wide_forward_rate = 0.88, wide_backward_rate = 0.78;
+static const int64_t wide_head_dim = 128;
+/* Rate of the backward where it isn't known, as a share of the forward's: SimuMax, A100-PCIe 0.76, B200 0.69
+ * to 0.73. */
+static const double backward_rate_share = 0.74;
+
+struct rates {
+    double launch, flops_per_second, longest_row_share, diagonal_tokens, softmax_dims, throttle,
+        throttle_flops;
+};
+
+/* Constants are of the 16-bit formats; fp32 tensors are rounded to tf32, at its peak. */
+static struct rates rates_for(const struct cluster_device *device, enum precision precision, bool backward) {
+    const struct attention_constants *own = &device->kernels.attention;
+    double fitted = fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]);
+    double peak = precision == PRECISION_TF32 ? device->peak_flops[PRECISION_TF32] : fitted;
+    if (!own->known) {
+        own = &reference_device.kernels.attention;
+        fitted = reference_device.peak_flops[PRECISION_BF16];
+    }
+    double ratio = peak == fitted || fitted <= 0 ? 1 : peak / fitted;
+    struct rates rates = {.launch = own->launch_seconds,
+                          .flops_per_second = ratio * own->flops_per_second,
+                          .longest_row_share = own->longest_row_share,
+                          .diagonal_tokens = own->diagonal_tokens,
+                          .softmax_dims = own->softmax_dims};
+    if (!backward) { /* the backward pass runs at the power limit from the start */
+        rates.throttle = own->throttle;
+        rates.throttle_flops = ratio * own->throttle_flops;
+    }
+    if (backward && own->backward_flops_per_second > 0) {
+        rates.launch = own->backward_launch_seconds;
+        rates.flops_per_second = ratio * own->backward_flops_per_second;
+    } else if (backward) {
+        rates.flops_per_second *= backward_rate_share;
+    }
+    return rates;
+}
+
+double attention_flops(const struct attention *a) {
+    double pairs = (double)a->sequence * (double)a->sequence / 2 / (double)a->query_split;
+    double forward =
+        2 * (double)a->batch * (double)a->heads * pairs * (double)(a->qk_head_dim + a->v_head_dim);
+    return a->backward ? backward_flops * forward : forward;
+}
+
+double attention_seconds(const struct cluster_device *device, const struct attention *a) {
+    if (a->batch <= 0 || a->sequence <= 0 || a->heads <= 0)
+        return 0;
+    struct rates r = rates_for(device, a->precision, a->backward);
+    if (r.flops_per_second <= 0)
+        return HUGE_VAL;
+    double flops = attention_flops(a), sequence = (double)a->sequence, split = (double)a->query_split;
+    double rate = r.flops_per_second;
+    if (a->qk_head_dim > wide_head_dim)
+        rate *= a->backward ? wide_backward_rate : wide_forward_rate;
+    double dims = (double)(a->qk_head_dim + a->v_head_dim);
+    double softmax = r.softmax_dims / (a->backward ? backward_flops : 1); /* as many exponentials */
+    double with_softmax = 1 + 2 * softmax / dims;
+    double diagonal = 2 * diagonal_head_dim / dims * r.diagonal_tokens * split / sequence;
+    double throttle = r.throttle > 0 ? r.throttle * flops / (flops + r.throttle_flops) : 0;
+    double products = flops * (with_softmax + diagonal) * (1 + throttle) / rate;
+    int64_t multiprocessors = device->kernels.multiprocessors > 0 ? device->kernels.multiprocessors
+                                                                  : reference_device.kernels.multiprocessors;
+    double row_flops = 2 * query_tile * sequence * dims * (a->backward ? backward_flops : 1);
+    double row = row_flops * with_softmax * (double)multiprocessors / rate;
+    double elements = (double)a->batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
+    double bytes = 2 * elements * (a->backward ? 2 : 1);
+    double traffic = bytes / (device->memory_bytes_per_second * memory_share);
+    double computed = fmax(products + r.longest_row_share * row, row);
+    /* Context parallelism takes the keys part by part, a kernel each. The backward pass has kernels of its
+     * own before and after, which sum up rows and round the queries' gradients. */
+    return r.launch * split + (a->backward ? traffic + computed : fmax(traffic, computed));
+}

@@ -1,0 +1,26 @@
+/* Time of fused (flash) causal attention on one device. The unfused kind is products and memory traffic:
+ * planner/cost/compute.c. */
+#ifndef CLUSTERPLAN_ATTENTION_H
+#define CLUSTERPLAN_ATTENTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cluster.h"
+
+struct attention {
+    int64_t batch,
+        sequence;        /* sequence of keys; queries are sequence / query_split of them (context parallel) */
+    int64_t query_split; /* 1 without context parallelism */
+    int64_t heads, kv_heads; /* on this device */
+    int64_t qk_head_dim, v_head_dim;
+    bool backward;
+    enum precision precision; /* PRECISION_TF32, or any other: 16 bits */
+};
+
+double attention_seconds(const struct cluster_device *device, const struct attention *attention);
+
+/* Causal FLOPs: half the square. Backward: 2.5 times the forward's. */
+double attention_flops(const struct attention *attention);
+
+#endif

@@ -1,0 +1,198 @@
+#include "planner/report/megatron_flags.h"
+
+#include <string.h>
+
+#include "planner/cost/communication.h"
+
+struct writer {
+    struct megatron_flags *flags;
+    struct arena *arena;
+};
+
+static void add(struct writer *writer, const char *flag) {
+    struct megatron_flags *flags = writer->flags;
+    if (flags->count < MEGATRON_FLAGS_MOST)
+        flags->flags[flags->count++] = flag;
+}
+
+static void add_number(struct writer *writer, const char *flag, int64_t value) {
+    add(writer, arena_print(writer->arena, "%s %lld", flag, (long long)value));
+}
+
+static void add_if(struct writer *writer, bool set, const char *flag) {
+    if (set)
+        add(writer, flag);
+}
+
+static bool is_even(const struct model *model, const struct layout *layout) {
+    for (int64_t chunk = 0; chunk < layout->pp * layout->vpp; chunk++)
+        if (layout_chunk_layers(layout, model, chunk) != layout_chunk_layers(layout, model, 0))
+            return false;
+    return true;
+}
+
+/* "tttt" as "t*4". */
+static const char *layers_text(struct writer *writer, char kind, int64_t layers) {
+    return layers == 0   ? ""
+           : layers == 1 ? arena_print(writer->arena, "%c", kind)
+                         : arena_print(writer->arena, "%c*%lld", kind, (long long)layers);
+}
+
+/* "Et*7|(t*8|)*6t*6mL": E embedding, t layer, m further prediction, L loss; chunks in the order a token meets
+ * them. Equal neighbours are written once. */
+static const char *stages(struct writer *writer, const struct model *model, const struct layout *layout) {
+    int64_t last = layout->pp * layout->vpp - 1, chunk = 1;
+    const char *text =
+        arena_print(writer->arena, "E%s|", layers_text(writer, 't', layout_chunk_layers(layout, model, 0)));
+    while (chunk < last) {
+        int64_t layers = layout_chunk_layers(layout, model, chunk), alike = 1;
+        const char *stage = arena_print(writer->arena, "%s|", layers_text(writer, 't', layers));
+        while (chunk + alike < last && layout_chunk_layers(layout, model, chunk + alike) == layers)
+            alike++;
+        text = alike == 1 ? arena_print(writer->arena, "%s%s", text, stage)
+                          : arena_print(writer->arena, "%s(%s)*%lld", text, stage, (long long)alike);
+        chunk += alike;
+    }
+    return arena_print(writer->arena, "%s%s%sL", text,
+                       layers_text(writer, 't', layout_chunk_layers(layout, model, last)),
+                       layers_text(writer, 'm', model->mtp_layers));
+}
+
+static void add_pipeline(struct writer *writer, const struct model *model, const struct training *training,
+                         const struct layout *layout) {
+    int64_t group =
+        layout_micro_batch_group(layout->pp, layout_micro_batches(layout, training->global_batch));
+    add_number(writer, "--pipeline-model-parallel-size", layout->pp);
+    if (layout->pp == 1)
+        return;
+    if (!is_even(model, layout) || model->mtp_layers > 0)
+        add(writer, arena_print(writer->arena, "--pipeline-model-parallel-layout \"%s\"",
+                                stages(writer, model, layout)));
+    else if (layout->vpp > 1)
+        add_number(writer, "--num-virtual-stages-per-pipeline-rank", layout->vpp);
+    if (layout->vpp > 1 && group != layout->pp)
+        add_number(writer, "--microbatch-group-size-per-virtual-pipeline-stage", group);
+    add_if(writer, layout->vpp > 1 && !layout->overlap.pp, "--no-overlap-p2p-communication");
+    add_if(writer, layout->order == ORDER_TP_CP_PP_DP, "--use-tp-pp-dp-mapping");
+}
+
+static void add_experts(struct writer *writer, const struct plan *plan) {
+    const struct training *training = &plan->training;
+    const struct layout *layout = &plan->layout;
+    bool deepep = training_dispatcher(training, plan->model, plan->cluster, layout) == DISPATCHER_DEEPEP;
+    add_number(writer, "--expert-model-parallel-size", layout->ep);
+    add_number(writer, "--expert-tensor-parallel-size", layout->etp);
+    add(writer, "--moe-grouped-gemm");
+    add(writer, deepep ? "--moe-token-dispatcher-type flex --moe-flex-dispatcher-backend deepep"
+                       : "--moe-token-dispatcher-type alltoall");
+    add_if(writer, training->routing.overlap, "--overlap-moe-expert-parallel-comm");
+}
+
+static void add_data_parallel(struct writer *writer, const struct training *training,
+                              const struct layout *layout) {
+    int64_t shards = layout->dp * layout->cp;
+    /* The optimizer that updates on the host is built on the distributed one. */
+    add_if(writer, layout->zero == 1 || (layout->zero == 0 && offload_optimizer(layout->offload)),
+           "--use-distributed-optimizer");
+    add_if(writer, layout->zero == 2, "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads");
+    add_if(writer, layout->zero == 3,
+           "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params");
+    if (layout->zero > 0 && layout->zero_group > 0 && layout->zero_group < shards)
+        add_number(writer, "--num-distributed-optimizer-instances", shards / layout->zero_group);
+    add_if(writer, layout->overlap.dp, "--overlap-grad-reduce");
+    add_if(writer, layout->overlap.dp && layout->zero > 0, "--overlap-param-gather");
+    add_if(writer, training_gradient_bytes(training) < 4, "--grad-reduce-in-bf16");
+}
+
+/* What selective recompute repeats. */
+static const char *modules(const struct model *model, const struct training *training) {
+    switch (training_selective(training, model)) {
+    case SELECTIVE_ACTIVATIONS:
+        return model->experts.count > 0 ? "layernorm moe_act" : "layernorm";
+    case SELECTIVE_EXPERTS:
+        return "layernorm moe";
+    case SELECTIVE_DEFAULT:
+    case SELECTIVE_ATTENTION:
+    case SELECTIVE_OPERATIONS: /* FSDP's alone */
+        break;
+    }
+    return "core_attn";
+}
+
+static void add_memory(struct writer *writer, const struct model *model, const struct training *training,
+                       const struct layout *layout) {
+    if (layout->recompute == RECOMPUTE_SELECTIVE)
+        add(writer, arena_print(writer->arena, "--recompute-granularity selective --recompute-modules %s",
+                                modules(model, training)));
+    if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers > 0)
+        add_number(writer, "--recompute-granularity full --recompute-method block --recompute-num-layers",
+                   layout->recompute_layers);
+    else if (layout->recompute == RECOMPUTE_FULL)
+        add(writer, "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1");
+    add_if(writer, offload_optimizer(layout->offload),
+           "--optimizer-cpu-offload --use-precision-aware-optimizer");
+    if (offload_activations(layout->offload)) {
+        add(writer, "--fine-grained-activation-offloading");
+        add(writer,
+            model->experts.count > 0
+                ? "--offload-modules attn_norm qkv_linear core_attn attn_proj mlp_norm expert_fc1 moe_act"
+                : "--offload-modules attn_norm qkv_linear core_attn attn_proj mlp_norm");
+    }
+}
+
+static void add_numbers(struct writer *writer, const struct plan *plan) {
+    const struct training *training = &plan->training;
+    bool blocks = plan->cluster->device.fp8_scaling == FP8_SCALING_BLOCK;
+    add_if(writer, training->precision == PRECISION_BF16 || training->precision == PRECISION_FP8, "--bf16");
+    add_if(writer, training->precision == PRECISION_FP16, "--fp16");
+    if (training->precision == PRECISION_FP8)
+        add(writer,
+            blocks ? "--fp8-format e4m3 --fp8-recipe mxfp8" : "--fp8-format hybrid --fp8-recipe tensorwise");
+    add_if(writer, training->precision == PRECISION_FP8 && training_parameter_bytes(training) < 2,
+           "--fp8-param-gather");
+}
+
+static void add_kernels(struct writer *writer, const struct model *model, const struct training *training) {
+    if (training->attention == ATTENTION_UNFUSED)
+        add(writer, "--attention-backend unfused");
+    else
+        add(writer, training_flash(training, model) == FLASH_CUDNN ? "--attention-backend fused"
+                                                                   : "--attention-backend flash");
+    add_if(writer, training_loss(training) == LOSS_COMPILED, "--cross-entropy-loss-fusion");
+    add_if(writer, training_loss(training) == LOSS_FUSED,
+           "--cross-entropy-loss-fusion --cross-entropy-fusion-impl te");
+    add_if(writer, !training_has_dropout(training, model), "--attention-dropout 0 --hidden-dropout 0");
+    add_if(writer, training->cuda_graphs,
+           "--cuda-graph-impl transformer_engine --cuda-graph-modules moe_router moe_preprocess");
+}
+
+static bool is_run(const struct training *training, const struct layout *layout) {
+    const struct stack *stack = training->stack;
+    return strcmp(stack->name, "megatron-core") == 0 && (stack->schedules & 1U << layout->schedule) != 0 &&
+           ((stack->offloads | 1U << OFFLOAD_NONE) & 1U << layout->offload) != 0;
+}
+
+void megatron_flags(const struct plan *plan, struct arena *arena, struct megatron_flags *flags) {
+    const struct model *model = plan->model;
+    const struct training *training = &plan->training;
+    const struct layout *layout = &plan->layout;
+    struct writer writer = {flags, arena};
+    *flags = (struct megatron_flags){0};
+    if (!is_run(training, layout))
+        return;
+    add_number(&writer, "--seq-length", training->sequence);
+    add_number(&writer, "--micro-batch-size", layout->micro_batch);
+    add_number(&writer, "--global-batch-size", training->global_batch);
+    add_number(&writer, "--tensor-model-parallel-size", layout->tp);
+    add_if(&writer, layout->sequence_parallel, "--sequence-parallel");
+    add_if(&writer, layout->sequence_parallel && communication_overlaps_products(plan->cluster, layout),
+           "--tp-comm-overlap");
+    add_number(&writer, "--context-parallel-size", layout->cp);
+    add_pipeline(&writer, model, training, layout);
+    if (model->experts.count > 0)
+        add_experts(&writer, plan);
+    add_data_parallel(&writer, training, layout);
+    add_memory(&writer, model, training, layout);
+    add_numbers(&writer, plan);
+    add_kernels(&writer, model, training);
+}

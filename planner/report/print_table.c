@@ -1,0 +1,233 @@
+#include "planner/report/print_table.h"
+
+#include <ctype.h>
+#include <langinfo.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GAP = 2, MIN_WRAPPED = 20 };
+
+struct print_row {
+    const char **cells;
+    struct print_row *next;
+};
+
+struct print_table {
+    struct arena *arena;
+    const struct print_column *columns;
+    size_t count;
+    struct print_row *first, *last;
+    size_t *widths;
+};
+
+struct print_style print_style_of(FILE *stream) {
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    struct print_style style = {
+        .colour =
+            isatty(fileno(stream)) && !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0,
+        .unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+    };
+    return style;
+}
+
+const char *print_colour(const struct print_style *style, enum print_colour colour) {
+    static const char *const escapes[] = {
+        [PLAIN] = "\x1b[0m", [BOLD] = "\x1b[1m",     [DIM] = "\x1b[2m",
+        [RED] = "\x1b[31m",  [GREEN] = "\x1b[32m",   [YELLOW] = "\x1b[33m",
+        [BLUE] = "\x1b[34m", [MAGENTA] = "\x1b[35m", [CYAN] = "\x1b[36m",
+    };
+    return style->colour ? escapes[colour] : "";
+}
+
+size_t print_columns(const char *text) {
+    size_t columns = 0;
+    for (const char *c = text; *c; c++) {
+        if (*c == '\x1b') {
+            c += strcspn(c, "m");
+            if (!*c) {
+                break;
+            }
+        } else if ((*c & '\xc0') != '\x80') { /* not a UTF-8 byte that continues a character */
+            columns++;
+        }
+    }
+    return columns;
+}
+
+struct print_table *print_table_create(struct arena *arena, const struct print_column *columns,
+                                       size_t count) {
+    struct print_table *table = ARENA_NEW(arena, struct print_table);
+    table->arena = arena;
+    table->columns = columns;
+    table->count = count;
+    table->widths = ARENA_ARRAY(arena, size_t, count);
+    for (size_t i = 0; i < count; i++) {
+        table->widths[i] = columns[i].title ? print_columns(columns[i].title) : 0;
+    }
+    return table;
+}
+
+void print_table_add(struct print_table *table, const char *const *cells) {
+    struct print_row *row = ARENA_NEW(table->arena, struct print_row);
+    row->cells = ARENA_ARRAY(table->arena, const char *, table->count);
+    for (size_t i = 0; i < table->count; i++) {
+        row->cells[i] = arena_copy_string(table->arena, cells[i] ? cells[i] : "");
+        size_t width = print_columns(row->cells[i]);
+        if (width > table->widths[i]) {
+            table->widths[i] = width;
+        }
+    }
+    if (table->last) {
+        table->last->next = row;
+    } else {
+        table->first = row;
+    }
+    table->last = row;
+}
+
+/* A number and its unit stay on one line: whether the blank at `space` is between the two. */
+static bool is_before_unit(const char *text, size_t space) {
+    enum { LONGEST_UNIT = 3 }; /* "GWh" */
+    size_t length = strcspn(text + space + 1, " ,;:()");
+    return space > 0 && isdigit((unsigned char)text[space - 1]) && length <= LONGEST_UNIT &&
+           !isdigit((unsigned char)text[space + 1]);
+}
+
+/* Bytes of `text` that fit into `width` columns, whole words if at all possible. */
+static size_t fitting_bytes(const char *text, size_t width) {
+    size_t columns = 0, last_space = 0, i = 0;
+    for (; text[i]; i++) {
+        if (text[i] == '\x1b') {
+            i += strcspn(text + i, "m");
+            if (!text[i]) {
+                break;
+            }
+            continue;
+        }
+        if ((text[i] & '\xc0') == '\x80') {
+            continue;
+        }
+        if (text[i] == ' ' && !is_before_unit(text, i)) {
+            last_space = i;
+        }
+        if (columns == width) {
+            return last_space == 0 ? i : last_space;
+        }
+        columns++;
+    }
+    return i;
+}
+
+/* Prints `text` from the column the cursor is in; further lines start at `indent`. */
+static void print_wrapped(const char *text, size_t indent, size_t width, FILE *stream) {
+    for (;;) {
+        size_t bytes = fitting_bytes(text, width), shown = bytes;
+        while (shown > 0 && text[shown - 1] == ' ') {
+            shown--;
+        }
+        fprintf(stream, "%.*s\n", (int)shown, text);
+        text += bytes;
+        text += strspn(text, " ");
+        if (!*text) {
+            return;
+        }
+        fprintf(stream, "%*s", (int)indent, "");
+    }
+}
+
+static size_t last_filled(const struct print_table *table, const char *const *cells) {
+    size_t filled = table->count;
+    while (filled > 0 && !*cells[filled - 1]) {
+        filled--;
+    }
+    return filled;
+}
+
+static void print_row(const struct print_table *table, const char *const *cells, size_t indent,
+                      FILE *stream) {
+    size_t filled = last_filled(table, cells), column = indent;
+    fprintf(stream, "%*s", filled ? (int)indent : 0, "");
+    for (size_t i = 0; i < filled; i++) {
+        if (table->widths[i] == 0) {
+            continue;
+        }
+        size_t padding = table->widths[i] - print_columns(cells[i]);
+        bool last = i + 1 == filled;
+        if (table->columns[i].right) {
+            fprintf(stream, "%*s%s", (int)padding, "", cells[i]);
+        } else if (i + 1 == table->count) {
+            size_t width = column + MIN_WRAPPED < PRINT_WIDTH ? PRINT_WIDTH - column : MIN_WRAPPED;
+            print_wrapped(cells[i], column, width, stream);
+            return;
+        } else {
+            fprintf(stream, "%s%*s", cells[i], last ? 0 : (int)padding, "");
+        }
+        if (!last) {
+            fprintf(stream, "%*s", GAP, "");
+        }
+        column += table->widths[i] + GAP;
+    }
+    fputc('\n', stream);
+}
+
+static void print_titles(const struct print_table *table, const struct print_style *style, size_t indent,
+                         FILE *stream) {
+    const char **titles = ARENA_ARRAY(table->arena, const char *, table->count);
+    bool any = false;
+    for (size_t i = 0; i < table->count; i++) {
+        const char *title = table->columns[i].title;
+        any = any || (title && *title);
+        titles[i] = title && *title ? arena_print(table->arena, "%s%s%s", print_colour(style, DIM), title,
+                                                  print_colour(style, PLAIN))
+                                    : "";
+    }
+    if (any) {
+        print_row(table, titles, indent, stream);
+    }
+}
+
+void print_table_print(const struct print_table *table, const struct print_style *style, size_t indent,
+                       FILE *stream) {
+    print_titles(table, style, indent, stream);
+    for (const struct print_row *row = table->first; row; row = row->next) {
+        print_row(table, row->cells, indent, stream);
+    }
+}
+
+const char *print_bar(const struct print_style *style, enum print_colour colour, double from, double to,
+                      size_t width, struct arena *arena) {
+    const char *block = style->unicode ? "\u2588" : "#", *rest = style->unicode ? "\u2591" : ".";
+    double columns = (double)width;
+    size_t begin = (size_t)lround(fmin(fmax(from, 0), 1) * columns);
+    size_t end = (size_t)lround(fmin(fmax(to, 0), 1) * columns);
+    if (to > from && end == begin) {
+        begin -= begin == width;
+        end = begin + 1;
+    }
+    char *bar = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&bar, &size);
+    fputs(print_colour(style, DIM), stream);
+    for (size_t i = 0; i < width; i++) {
+        if (i == begin && end > begin) {
+            fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, colour));
+        }
+        if (i == end && end > begin) {
+            fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, DIM));
+        }
+        fputs(i >= begin && i < end ? block : rest, stream);
+    }
+    fputs(print_colour(style, PLAIN), stream);
+    fclose(stream);
+    const char *copy = arena_copy_string(arena, bar);
+    free(bar);
+    return copy;
+}
+
+void print_paragraph(const char *lead, const char *text, FILE *stream) {
+    size_t indent = print_columns(lead);
+    fputs(lead, stream);
+    print_wrapped(text, indent, PRINT_WIDTH - indent, stream);
+}

@@ -1,0 +1,17 @@
+/* What `validate` answers: as text for people, and as a document. */
+#ifndef CLUSTERPLAN_PRINT_VALIDATION_H
+#define CLUSTERPLAN_PRINT_VALIDATION_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "planner/answers/validate.h"
+#include "planner/report/print_table.h"
+
+void print_validation_table(const struct validation *validation, const struct print_style *style,
+                            struct arena *arena, FILE *stream);
+
+/* {runs, summary}: see docs/formats.md. */
+json_t *print_validation_data(const struct validation *validation, struct arena *arena);
+
+#endif

@@ -1,0 +1,392 @@
+/* Best first: frames, and the splits of a frame, in the order of a time that none of their layouts can beat,
+ * as long as that time is of use. Within a split come the bound of each variant, memory, then the cost. */
+#include "planner/search/search.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "planner/search/search_open.h"
+#include "planner/search/search_queue.h"
+#include "planner/search/search_space.h"
+#include "planner/search/search_why.h"
+
+/* The search ranks by the pipeline's closed form, the report by its simulation, which differs where stages
+ * are unequal or transfers take long. So more layouts than are asked for are kept and simulated: all that the
+ * closed form puts within CONTENDER_SHARE of its best, the CONTENDERS best of them at most, and of those that
+ * are really different SPARE more than asked. */
+static const double CONTENDER_SHARE = 0.05;
+enum { CONTENDERS = 24, SPARE = 2 };
+
+/* Frames between two calls of `progress`. */
+enum { PROGRESS_STEP = 256 };
+
+/* The closed form is at most this much above the simulation: the most seen on random problems is 6.4 %. The
+ * bounds hold for the simulation too, but for rounding. */
+static const double CLOSED_FORM_EXCESS = 0.1, ROUNDING = 1e-9;
+
+static double longest_seconds(const struct search_problem *problem) {
+    return problem->limit_seconds > 0 ? problem->limit_seconds * (1 + ROUNDING) : HUGE_VAL;
+}
+
+/* Slower than this by the closed form, a layout can't be as fast as was asked by the simulation either. */
+static double asked_seconds(const struct search_problem *problem) {
+    return problem->limit_seconds > 0 ? problem->limit_seconds * (1 + CLOSED_FORM_EXCESS) : HUGE_VAL;
+}
+
+/* A layout slower than this is of no use. */
+static double limit_seconds(const struct search *search) {
+    double contender = search_pool_limit(&search->contenders);
+    if (!search->problem->alike && search->contenders.count > 0)
+        contender = fmin(contender, search->contenders.candidates[0].seconds * (1 + CONTENDER_SHARE));
+    return fmin(fmax(contender, search_pool_limit(&search->distinct)), asked_seconds(search->problem));
+}
+
+/* What is of no use changes with what is kept. */
+static void set_limits(struct search *search) {
+    search->limits = (struct search_bound){longest_seconds(search->problem), limit_seconds(search)};
+}
+
+bool search_is_pruned(const struct search *search, const struct search_bound *bound) {
+    return !search->problem->exhaustive && search_bound_exceeds(bound, &search->limits);
+}
+
+void search_cost(struct search *search, const struct layout *layout, bool beaten) {
+    struct candidate candidate = {.layout = *layout};
+    struct step_cost cost;
+    cost_evaluate(search->context, layout, PIPELINE_CLOSED_FORM, &cost, NULL);
+    candidate.seconds = cost.seconds;
+    search->result->evaluated++;
+    if (beaten || candidate.seconds > asked_seconds(search->problem))
+        return;
+    search_pool_add(&search->contenders, &candidate);
+    search_pool_add(&search->distinct, &candidate);
+    set_limits(search);
+}
+
+static int compare_seconds(double a, double b) {
+    return (a > b) - (a < b);
+}
+
+static int compare_splits(const void *left, const void *right) {
+    const struct open_split *a = left, *b = right;
+    return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
+}
+
+/* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
+static bool choose_split(const struct search *search, const struct open_frame *open, size_t place,
+                         struct split_choices *choices) {
+    struct layout layout = frame_split(open->frame, &open->splits[place]);
+    if (choices->schedule_count == 0 || layout.dp * layout.cp == 1)
+        return split_choices_make(search->problem, open->offloads, &layout, choices);
+    choices->base = layout;
+    return true;
+}
+
+static void prune_split(struct search *search, const struct open_frame *open, size_t place,
+                        struct split_choices *choices) {
+    if (open->frame->dp * open->frame->cp > 1)
+        search->result->pruned += open->split_leaves;
+    else if (choose_split(search, open, place, choices))
+        search->result->pruned += split_choices_count(choices);
+}
+
+/* Splits that are of use, in the order of their bounds; returns how many. */
+static size_t order_splits(struct search *search, const struct open_frame *open,
+                           struct split_choices *choices) {
+    const struct search_problem *problem = search->problem;
+    size_t kept = 0;
+    if (!problem->exhaustive)
+        search_bound_splits(problem, search->context, open, &search->limits, search->bounds);
+    for (size_t i = 0; i < open->split_count; i++) {
+        if (problem->exhaustive || !search_is_pruned(search, &search->bounds[i]))
+            search->splits[kept++] = (struct open_split){i, search->bounds[i]};
+        else
+            prune_split(search, open, i, choices);
+    }
+    if (!problem->exhaustive && kept > 0)
+        qsort(search->splits, kept, sizeof search->splits[0], compare_splits);
+    return kept;
+}
+
+/* Leaves the modes that a split has room for, with as much of the experts as it has. False when they are
+ * none, or too slow. */
+static bool narrow_modes(const struct search *search, const struct search_space *space, size_t place,
+                         struct open_frame *open) {
+    const struct search_problem *problem = search->problem;
+    struct search_modes of_use = open->asked;
+    struct search_bound bound;
+    if (problem->exhaustive)
+        return true;
+    of_use.count = 0;
+    for (size_t i = 0; i < open->asked.count; i++)
+        if (search_has_mode(open, open->asked.modes[i].sequence_parallel))
+            of_use.modes[of_use.count++] = open->asked.modes[i];
+    open->modes = of_use;
+    if (!search_modes_with_room(problem, search->context, space, open->frame, &open->splits[place],
+                                &open->modes))
+        return false;
+    search_bound_split(problem, search->context, open, place, &bound);
+    return !search_is_pruned(search, &bound);
+}
+
+static void open_splits(struct search *search, const struct search_space *space,
+                        const struct open_frame *open, struct split_choices *choices) {
+    size_t kept = order_splits(search, open, choices);
+    for (size_t i = 0; i < kept; i++) {
+        const struct open_split *split = &search->splits[i];
+        struct open_frame narrowed = *open;
+        if (search_is_pruned(search, &split->bound) || !narrow_modes(search, space, split->place, &narrowed))
+            prune_split(search, open, split->place, choices);
+        else if (choose_split(search, open, split->place, choices) &&
+                 search_split_has_room(search->problem, choices))
+            search_open_split(search, &narrowed, split->place, choices);
+    }
+}
+
+static void set_pace(struct search *search, struct open_frame *open) {
+    struct layout layout = frame_layout(open->frame);
+    cost_pace_of(search->context, &layout, &open->pace);
+}
+
+/* Those that have room. */
+static void find_splits(const struct search *search, const struct search_space *space,
+                        struct open_frame *open) {
+    size_t count;
+    const struct expert_split *splits = frame_splits(space, open->frame, &count);
+    open->splits = search->with_room;
+    open->split_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (splits[i].ep * splits[i].etp >= open->frame->least_ranks)
+            search->with_room[open->split_count++] = splits[i];
+    open->split_leaves = count > 0 ? open->frame->leaves / (int64_t)count : 0;
+}
+
+static void open_frame(struct search *search, const struct search_space *space, unsigned offloads,
+                       const struct frame *frame) {
+    const struct search_problem *problem = search->problem;
+    struct open_frame open = {.frame = frame, .offloads = offloads};
+    struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
+    find_splits(search, space, &open);
+    if (!search_modes_asked(problem, frame, &open.modes))
+        return;
+    if (!problem->exhaustive) {
+        set_pace(search, &open);
+        if (!search_drop_modes(problem, search->context, &search->limits, &open)) {
+            search->result->pruned += frame->leaves;
+            return;
+        }
+        open.asked = open.modes;
+        if (!search_modes_with_room(problem, search->context, space, frame, NULL, &open.modes))
+            return;
+        if (!search_bound_modes(problem, search->context, &search->limits, &open)) {
+            search->result->pruned += frame->leaves;
+            return;
+        }
+    }
+    if (choose_split(search, &open, 0, &choices))
+        open_splits(search, space, &open, &choices);
+}
+
+static void show_progress(const struct search *search, size_t done, size_t count) {
+    const struct search_problem *problem = search->problem;
+    if (problem->progress != NULL && done % PROGRESS_STEP == 0)
+        problem->progress(problem->progress_data, (double)done / (double)count);
+}
+
+/* Frames that differ in the micro-batch alone come one after the other. */
+static bool differ_in_micro_batch(const struct frame *a, const struct frame *b) {
+    return a->tp == b->tp && a->pp == b->pp && a->cp == b->cp && a->dp == b->dp &&
+           a->first_stage_layers == b->first_stage_layers && a->last_stage_layers == b->last_stage_layers;
+}
+
+/* Whether a frame has room for its weights, which is looked at once for those that differ in the micro-batch.
+ */
+static bool has_room(const struct search *search, const struct search_space *space, struct frame *frame) {
+    struct frame *first = frame;
+    while (first > space->frames && differ_in_micro_batch(first - 1, frame))
+        first--;
+    if (first->least_ranks == 0)
+        search_frame_find_room(search->problem, space, first);
+    frame->least_ranks = first->least_ranks;
+    frame->whole_ranks = first->whole_ranks;
+    return frame->least_ranks < FRAME_NO_ROOM;
+}
+
+static void queue_frames(struct search *search, struct search_space *space, struct search_queue *queue) {
+    queue->items = ARENA_ARRAY(search->arena, struct queued_frame, space->count);
+    queue->count = 0;
+    for (size_t i = 0; i < space->count; i++) {
+        struct frame *frame = &space->frames[i];
+        struct open_frame open = {.frame = frame};
+        search_modes_asked(search->problem, frame, &open.modes);
+        set_pace(search, &open);
+        search_bound_frame(search->problem, search->context, &open, &frame->bound);
+        if (search_is_pruned(search, &frame->bound))
+            search->result->pruned += frame->leaves;
+        else
+            queue->items[queue->count++] = (struct queued_frame){frame->bound.closed_form_seconds, i};
+    }
+    search_queue_make(queue);
+}
+
+/* Best first. Once a frame is too slow by the closed form, so are all that are left. */
+static void search_queued(struct search *search, unsigned offloads, struct search_space *space) {
+    struct search_queue queue;
+    queue_frames(search, space, &queue);
+    while (queue.count > 0 && queue.items[0].seconds <= search->limits.closed_form_seconds) {
+        struct frame *frame = &space->frames[search_queue_take(&queue).index];
+        show_progress(search, space->count - queue.count, space->count);
+        if (search_is_pruned(search, &frame->bound))
+            search->result->pruned += frame->leaves;
+        else if (has_room(search, space, frame))
+            open_frame(search, space, offloads, frame);
+    }
+    for (size_t i = 0; i < queue.count; i++)
+        search->result->pruned += space->frames[queue.items[i].index].leaves;
+}
+
+static void search_frames(struct search *search, unsigned offloads, struct search_space *space) {
+    search->with_room = ARENA_ARRAY(search->arena, struct expert_split, space->most_splits);
+    search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
+    search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
+    if (!search->problem->exhaustive) {
+        search_queued(search, offloads, space);
+        return;
+    }
+    for (size_t i = 0; i < space->count; i++) {
+        show_progress(search, i, space->count);
+        open_frame(search, space, offloads, &space->frames[i]);
+    }
+}
+
+static void fill_plan(const struct search_problem *problem, struct cost_context *context,
+                      const struct layout *layout, struct plan *plan, struct explain *explain) {
+    int64_t per_node = problem->cluster->node.devices;
+    *plan = (struct plan){.model = problem->model,
+                          .cluster = problem->cluster,
+                          .training = problem->training,
+                          .devices = layout_devices(layout),
+                          .layout = *layout};
+    plan->nodes = (plan->devices + per_node - 1) / per_node;
+    memory_estimate(problem->model, problem->cluster, &problem->training, layout, &plan->memory, explain);
+    cost_evaluate(context, layout, PIPELINE_SIMULATED, &plan->step, explain);
+    plan->mfu = cost_mfu(problem->model, problem->cluster, &problem->training, layout, plan->step.seconds);
+    if (problem->training.tokens > 0)
+        cost_training(problem->model, problem->cluster, &problem->training, layout, plan->step.seconds,
+                      &plan->total);
+}
+
+void search_evaluate(const struct search_problem *problem, const struct layout *layout, struct arena *arena,
+                     struct plan *plan, struct explain *explain) {
+    struct cost_context *context =
+        cost_context_create(arena, problem->model, problem->cluster, &problem->training);
+    fill_plan(problem, context, layout, plan, explain);
+}
+
+double search_least_work(const struct search_problem *problem) {
+    struct arena *arena = arena_create();
+    double least = search_bound_work(problem, arena);
+    arena_destroy(arena);
+    return least;
+}
+
+static bool is_among(const struct candidate *candidates, size_t count, const struct candidate *candidate) {
+    for (size_t i = 0; i < count; i++)
+        if (candidate_compare(&candidates[i], candidate) == 0)
+            return true;
+    return false;
+}
+
+/* Simulates a candidate, unless the least it can take is too long for the ranking. */
+static void rank_one(const struct search *search, struct candidate candidate, struct search_pool *ranking) {
+    struct step_cost cost;
+    cost_evaluate(search->context, &candidate.layout, PIPELINE_LEAST, &cost, NULL);
+    if (cost.seconds > search_pool_limit_of(ranking, &candidate.layout) * (1 + ROUNDING))
+        return;
+    cost_evaluate(search->context, &candidate.layout, PIPELINE_SIMULATED, &cost, NULL);
+    candidate.seconds = cost.seconds;
+    search_pool_add(ranking, &candidate);
+}
+
+/* Ranks all that was kept by simulated time. */
+static void rank(const struct search *search, struct search_pool *ranking) {
+    const struct search_pool *contenders = &search->contenders, *distinct = &search->distinct;
+    size_t ranked = 0;
+    while (ranked < contenders->count &&
+           (search->problem->alike || contenders->candidates[ranked].seconds <=
+                                          contenders->candidates[0].seconds * (1 + CONTENDER_SHARE)))
+        rank_one(search, contenders->candidates[ranked++], ranking);
+    for (size_t i = 0; i < distinct->count; i++)
+        if (!is_among(contenders->candidates, ranked, &distinct->candidates[i]))
+            rank_one(search, distinct->candidates[i], ranking);
+}
+
+static void pool_room(struct arena *arena, struct search_pool *pool, size_t room,
+                      bool (*alike)(const struct layout *, const struct layout *)) {
+    *pool = (struct search_pool){.room = room, .alike = alike};
+    pool->candidates = ARENA_ARRAY(arena, struct candidate, room + 1);
+}
+
+/* Where the request leaves one split, runners-up are its variants. */
+static bool (*likeness(const struct search_problem *problem))(const struct layout *, const struct layout *) {
+    return search_has_one_split(problem) ? layout_alike : layout_same_split;
+}
+
+static void take_plans(struct search *search, struct arena *arena) {
+    const struct search_problem *problem = search->problem;
+    struct search_result *result = search->result;
+    struct search_pool ranking;
+    size_t top = problem->top > 0 ? problem->top : 1;
+    pool_room(search->arena, &ranking, top, problem->alike ? NULL : likeness(problem));
+    rank(search, &ranking);
+    result->plans = ARENA_ARRAY(arena, struct plan, ranking.count);
+    for (size_t i = 0; i < ranking.count; i++)
+        fill_plan(problem, search->context, &ranking.candidates[i].layout, &result->plans[i], NULL);
+    result->plan_count = ranking.count;
+}
+
+/* One pass over the space. False with the error set when there is no layout in it. */
+static bool search_pass(struct search *search, unsigned offloads, struct error *error) {
+    struct search_space space;
+    search_space_build(search->problem, search->context, offloads, &space);
+    search->result->layouts += space.layouts;
+    if (space.layouts == 0) {
+        search_space_free(&space);
+        return search_why_no_layout(search->problem, error);
+    }
+    search_frames(search, offloads, &space);
+    if (search->contenders.count == 0 && !search->problem->plans_only && search->problem->limit_seconds <= 0)
+        search_why_nothing_fits(search->problem, offloads, &space, &search->result->nearest);
+    search_space_free(&space);
+    return true;
+}
+
+bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
+                struct error *error) {
+    double start = clock_seconds();
+    size_t top = problem->top > 0 ? problem->top : 1;
+    struct search search = {.problem = problem, .arena = arena_create(), .result = result};
+    bool posed;
+    *result = (struct search_result){0};
+    search.context = problem->context;
+    if (search.context == NULL || !cost_context_is_of(search.context, problem->model, problem->cluster))
+        search.context =
+            cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
+    cost_context_renew(search.context, problem->training.global_batch, search.arena);
+    search.only_adds = cost_offload_only_adds(problem->cluster);
+    pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, NULL);
+    pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));
+    set_limits(&search);
+    posed = search_pass(&search, search_usual_offloads(problem), error);
+    if (posed && result->feasible == 0 && search_further_offloads(problem) != 0)
+        posed = search_pass(&search, search_further_offloads(problem), error);
+    if (search.contenders.count > 0)
+        result->nearest = (struct near_miss){0};
+    if (posed)
+        take_plans(&search, arena);
+    arena_destroy(search.arena);
+    result->seconds = clock_seconds() - start;
+    return posed;
+}

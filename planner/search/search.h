@@ -1,0 +1,76 @@
+/* The best layouts of a problem, from the whole space. */
+#ifndef CLUSTERPLAN_SEARCH_H
+#define CLUSTERPLAN_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "planner/cost/cost.h"
+
+struct search_problem {
+    const struct model *model;
+    const struct cluster *cluster;
+    struct training training;
+    struct layout_request request;
+    int64_t devices;
+    size_t top;           /* how many plans to keep */
+    bool exhaustive;      /* no bound removes a layout */
+    bool alike;           /* runners-up may be of the same split, and differ in the micro-batch alone */
+    double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
+    bool plans_only;      /* no near miss is sought when nothing fits */
+    bool weighs_offload;  /* offload was left free: recommend_run takes it only where it is worth it */
+    struct cost_context *context; /* of this training, used again from search to search of its model and
+                                     cluster; NULL: made anew */
+    void (*progress)(void *data, double share); /* called now and then; may be NULL */
+    void *progress_data;
+};
+
+struct plan {
+    const struct model *model;
+    const struct cluster *cluster;
+    struct training training;
+    int64_t devices, nodes;
+    struct layout layout;
+    struct memory_use memory;
+    struct step_cost step;
+    double mfu;
+    struct training_cost total; /* all 0 when no tokens were asked */
+    const struct plan *rival;   /* faster, but not recommended (recommend.h); else NULL */
+};
+
+/* The best layout that was refused, and what refused it. */
+struct near_miss {
+    bool found;
+    struct layout layout;
+    struct memory_use memory;
+    const char *bound; /* "memory", "divisibility" ... */
+    char why[256];     /* "12.3 GiB over the device's 80 GB" */
+};
+
+struct search_result {
+    struct plan *plans; /* best first, owned by the arena */
+    size_t plan_count;
+    int64_t layouts, evaluated, pruned, feasible;
+    double seconds;
+    struct near_miss nearest; /* set when nothing fits */
+};
+
+/* False with the error set only for problems that can't be posed (no divisor split at all); nothing fitting
+ * is a result with plan_count 0. */
+bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
+                struct error *error);
+
+/* Leaves, where offload is free, what is tried together with `offload`: what the stack moves out, or, if it
+ * is none of that, the rest. For searches that follow one that found it. */
+void search_keep_offloads(struct search_problem *problem, enum offload offload);
+
+/* Device-seconds that no layout on any number of devices takes less of for a sequence: a step takes at least
+ * global batch x this / devices. Neither devices nor batch of the problem matter. */
+double search_least_work(const struct search_problem *problem);
+
+/* One layout costed in full, the pipeline simulated; `explain` may be NULL. */
+void search_evaluate(const struct search_problem *problem, const struct layout *layout, struct arena *arena,
+                     struct plan *plan, struct explain *explain);
+
+#endif

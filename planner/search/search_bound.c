@@ -1,0 +1,336 @@
+#include "planner/search/search_bound.h"
+
+#include <math.h>
+
+#include "planner/least.h"
+
+static const struct search_bound NOTHING_FASTER = {HUGE_VAL, HUGE_VAL};
+
+/* Overlap hides: as much of it as is allowed is fastest. */
+static struct layout_overlap most_overlap(const struct search_problem *problem) {
+    const struct stack *stack = problem->training.stack;
+    const struct layout_request *request = &problem->request;
+    bool free_tp = request->keys[LAYOUT_OVERLAP_TP].count == 0;
+    bool free_dp = request->keys[LAYOUT_OVERLAP_DP].count == 0;
+    bool free_pp = request->keys[LAYOUT_OVERLAP_PP].count == 0;
+    return (struct layout_overlap){free_tp ? stack->overlap_tp : search_allows(problem, LAYOUT_OVERLAP_TP, 1),
+                                   free_dp ? stack->overlap_dp : search_allows(problem, LAYOUT_OVERLAP_DP, 1),
+                                   free_pp ? stack->overlap_pp
+                                           : search_allows(problem, LAYOUT_OVERLAP_PP, 1)};
+}
+
+/* What a bound is of: any experts, all splits of a row, or one of them. */
+enum experts { EXPERTS_ANY, EXPERTS_OF_ROW, EXPERTS_OF_SPLIT };
+
+struct bound_of {
+    enum experts experts;
+    const struct expert_row *row;
+    const struct expert_split *split;
+    const struct search_mode *mode; /* NULL: as the layout says */
+};
+
+/* The order of the ranks matters to a layer only where a group of experts reaches beyond tp x cp. */
+static bool order_matters(const struct layout *layout) {
+    return layout->pp > 1 && layout->ep * layout->etp > layout->tp * layout->cp;
+}
+
+static void layout_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
+                        struct pipeline_work *work) {
+    bool dual = layout->schedule == SCHEDULE_DUALPIPE;
+    if (of->experts == EXPERTS_OF_SPLIT)
+        cost_least_work_in_row(context, layout, of->row, of->split, order_matters(layout), work);
+    else if (of->experts == EXPERTS_OF_ROW && !dual)
+        cost_least_work_of_row(context, layout, of->row, work);
+    else
+        cost_least_work_any_experts(context, layout, work);
+}
+
+static void least_work(struct cost_context *context, const struct layout *layout, const struct bound_of *of,
+                       struct pipeline_work *work) {
+    layout_work(context, layout, of, work);
+    if (of->mode != NULL && of->mode->share > 0) {
+        struct layout full = *layout;
+        struct pipeline_work all;
+        full.recompute = RECOMPUTE_FULL;
+        layout_work(context, &full, of, &all);
+        cost_blend_work(work, &all, of->mode->share);
+    }
+    if (of->mode != NULL && of->mode->streamed_seconds > 0)
+        cost_stream_beside(of->mode->streamed_seconds, work);
+}
+
+static void keep_least(struct search_bound *least, const struct cost_pace *pace, enum schedule schedule,
+                       int64_t vpp, const struct pipeline_work *work) {
+    least->step_seconds = smaller(least->step_seconds, cost_bound(pace, schedule, work));
+    least->closed_form_seconds =
+        smaller(least->closed_form_seconds, cost_bound_closed_form(pace, schedule, vpp, work));
+}
+
+static bool has(const struct frame_schedules *schedules, enum schedule schedule) {
+    return (schedules->mask & 1U << schedule) != 0;
+}
+
+/* Of those with a whole bubble, more chunks make it smaller. */
+static void keep_schedules(const struct open_frame *frame, const struct pipeline_work *work,
+                           struct search_bound *least) {
+    const struct frame_schedules *schedules = &frame->frame->schedules;
+    if (has(schedules, SCHEDULE_INTERLEAVED))
+        keep_least(least, &frame->pace, SCHEDULE_INTERLEAVED, schedules->most_chunks, work);
+    else if (has(schedules, SCHEDULE_1F1B) || has(schedules, SCHEDULE_GPIPE))
+        keep_least(least, &frame->pace, SCHEDULE_1F1B, 1, work);
+    if (has(schedules, SCHEDULE_ZB_2P))
+        keep_least(least, &frame->pace, SCHEDULE_ZB_2P, 1, work);
+    else if (has(schedules, SCHEDULE_ZB_1P))
+        keep_least(least, &frame->pace, SCHEDULE_ZB_1P, 1, work);
+}
+
+/* The least over some schedules of a layout. All have the same work but DualPipe, which hides exchanges. */
+static void bound_schedules(struct cost_context *context, const struct layout *open,
+                            const struct open_frame *frame, const struct bound_of *of,
+                            struct search_bound *least) {
+    const struct frame_schedules *schedules = &frame->frame->schedules;
+    struct layout layout = *open;
+    struct pipeline_work work;
+    layout.schedule = SCHEDULE_1F1B;
+    least_work(context, &layout, of, &work);
+    keep_schedules(frame, &work, least);
+    if (!has(schedules, SCHEDULE_DUALPIPE))
+        return;
+    layout.schedule = SCHEDULE_DUALPIPE;
+    least_work(context, &layout, of, &work);
+    keep_least(least, &frame->pace, SCHEDULE_DUALPIPE, 1, &work);
+}
+
+/* Sets a frame's layout to a mode, with the most overlap. */
+static void set_mode(const struct search_problem *problem, const struct search_mode *mode,
+                     struct layout *layout) {
+    layout->overlap = most_overlap(problem);
+    layout->sequence_parallel = mode->sequence_parallel;
+    layout->recompute = mode->recompute;
+}
+
+static bool is_hidden(const struct search_problem *problem, struct cost_context *context,
+                      const struct open_frame *open, const struct search_mode *mode) {
+    struct layout layout = frame_layout(open->frame);
+    struct pipeline_work work;
+    set_mode(problem, mode, &layout);
+    cost_least_work_any_experts(context, &layout, &work);
+    return mode->streamed_seconds <= work.forward &&
+           mode->streamed_seconds <= work.backward_input + work.backward_weight;
+}
+
+bool search_bound_exceeds(const struct search_bound *bound, const struct search_bound *limit) {
+    return bound->step_seconds > limit->step_seconds ||
+           bound->closed_form_seconds > limit->closed_form_seconds;
+}
+
+static void bound_mode(const struct search_problem *problem, struct cost_context *context,
+                       const struct open_frame *open, const struct search_mode *mode, enum experts experts,
+                       struct search_bound *least) {
+    struct layout layout = frame_layout(open->frame);
+    struct bound_of of = {experts, NULL, NULL, mode};
+    set_mode(problem, mode, &layout);
+    if (experts == EXPERTS_OF_ROW)
+        of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
+    bound_schedules(context, &layout, open, &of, least);
+}
+
+static bool is_slower(const struct search_problem *problem, struct cost_context *context,
+                      const struct open_frame *open, const struct search_mode *mode, enum experts experts,
+                      const struct search_bound *limit) {
+    struct search_bound bound = NOTHING_FASTER;
+    bound_mode(problem, context, open, mode, experts, &bound);
+    return search_bound_exceeds(&bound, limit);
+}
+
+bool search_drop_modes(const struct search_problem *problem, struct cost_context *context,
+                       const struct search_bound *limit, struct open_frame *open) {
+    struct search_modes *modes = &open->modes;
+    size_t kept = 0;
+    for (size_t i = 0; i < modes->count; i++) {
+        const struct search_mode mode = modes->modes[i];
+        if (!is_slower(problem, context, open, &mode, EXPERTS_ANY, limit))
+            modes->modes[kept++] = mode;
+    }
+    modes->count = kept;
+    return kept > 0;
+}
+
+bool search_has_mode(const struct open_frame *open, bool sequence_parallel) {
+    for (size_t i = 0; i < open->modes.count; i++)
+        if (open->modes.modes[i].sequence_parallel == sequence_parallel)
+            return true;
+    return false;
+}
+
+/* Modes of one kind of sequence parallelism follow each other, each repeating more than the one before. */
+bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        const struct search_bound *limit, struct open_frame *open) {
+    struct search_modes *modes = &open->modes;
+    bool done[2] = {false, false};
+    size_t kept = 0;
+    for (size_t i = 0; i < modes->count; i++) {
+        const struct search_mode mode = modes->modes[i];
+        if (done[mode.sequence_parallel])
+            continue;
+        done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(problem, context, open, &mode);
+        if (!is_slower(problem, context, open, &mode, EXPERTS_ANY, limit) &&
+            !is_slower(problem, context, open, &mode, EXPERTS_OF_ROW, limit))
+            modes->modes[kept++] = mode;
+    }
+    modes->count = kept;
+    return kept > 0;
+}
+
+void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, struct search_bound *bound) {
+    *bound = NOTHING_FASTER;
+    for (size_t i = 0; i < open->modes.count; i++)
+        bound_mode(problem, context, open, &open->modes.modes[i], EXPERTS_ANY, bound);
+}
+
+/* The most that a frame's stages may do together for a micro-batch within a limit: a bound rises with it
+ * along a line. */
+static double most_work(const struct open_frame *open, const struct search_bound *limit) {
+    static const double ROUNDING = 1e-9;
+    const struct pipeline_work second = {.backward_input = 1};
+    struct search_bound one = NOTHING_FASTER;
+    double fixed = open->pace.fixed_seconds;
+    keep_schedules(open, &second, &one);
+    if (has(&open->frame->schedules, SCHEDULE_DUALPIPE))
+        keep_least(&one, &open->pace, SCHEDULE_DUALPIPE, 1, &second);
+    return (1 + ROUNDING) * smaller((limit->step_seconds - fixed) / (one.step_seconds - fixed),
+                                    (limit->closed_form_seconds - fixed) / (one.closed_form_seconds - fixed));
+}
+
+/* What a mode's splits take, as one number. */
+struct mode_work {
+    const struct search_mode *mode;
+    struct cost_row_work work, all; /* with the mode's recompute; with all recomputed, where it has a share */
+};
+
+static void mode_work_of(struct cost_context *context, const struct layout *layout,
+                         const struct open_frame *open, const struct bound_of *of, struct mode_work *work) {
+    bool hides = has(&open->frame->schedules, SCHEDULE_DUALPIPE);
+    struct layout full = *layout;
+    work->mode = of->mode;
+    cost_row_work_of(context, layout, hides, of->row, &work->work);
+    full.recompute = RECOMPUTE_FULL;
+    if (of->mode->share > 0)
+        cost_row_work_of(context, &full, hides, of->row, &work->all);
+}
+
+static double work_of_split(const struct mode_work *work, const struct expert_split *split, bool any_order) {
+    const struct search_mode *mode = work->mode;
+    double seconds = cost_row_work(&work->work, split, any_order), streamed = 2 * mode->streamed_seconds;
+    if (mode->share > 0)
+        seconds += mode->share * (cost_row_work(&work->all, split, any_order) - seconds);
+    return seconds > streamed ? seconds : streamed;
+}
+
+/* The splits of a mode, most of which one number rules out. */
+static void bound_splits_of_mode(struct cost_context *context, struct layout *layout,
+                                 const struct open_frame *open, const struct search_mode *mode, double most,
+                                 struct search_bound *bounds) {
+    struct bound_of of = {EXPERTS_OF_SPLIT, cost_expert_row(context, layout, open->splits, open->split_count),
+                          NULL, mode};
+    struct mode_work work;
+    layout->zero = 0;
+    mode_work_of(context, layout, open, &of, &work);
+    for (size_t i = 0; i < open->split_count; i++) {
+        of.split = &open->splits[i];
+        layout->ep = of.split->ep;
+        layout->etp = of.split->etp;
+        layout->zero = search_least_zero(open->frame, of.split);
+        if (work_of_split(&work, of.split, order_matters(layout)) <= most)
+            bound_schedules(context, layout, open, &of, &bounds[i]);
+    }
+}
+
+void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
+                         const struct open_frame *open, const struct search_bound *limit,
+                         struct search_bound *bounds) {
+    struct layout layout = frame_layout(open->frame);
+    double most = most_work(open, limit);
+    for (size_t i = 0; i < open->split_count; i++)
+        bounds[i] = NOTHING_FASTER;
+    for (size_t i = 0; i < open->modes.count; i++) {
+        set_mode(problem, &open->modes.modes[i], &layout);
+        bound_splits_of_mode(context, &layout, open, &open->modes.modes[i], most, bounds);
+    }
+}
+
+void search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, size_t split, struct search_bound *bound) {
+    struct layout layout = frame_split(open->frame, &open->splits[split]);
+    *bound = NOTHING_FASTER;
+    layout.zero = search_least_zero(open->frame, &open->splits[split]);
+    for (size_t i = 0; i < open->modes.count; i++) {
+        struct bound_of of = {EXPERTS_OF_SPLIT, NULL, &open->splits[split], &open->modes.modes[i]};
+        set_mode(problem, of.mode, &layout);
+        of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
+        bound_schedules(context, &layout, open, &of, bound);
+    }
+}
+
+void search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
+                          const struct layout *variant, struct search_bound *bound) {
+    struct bound_of of = {EXPERTS_OF_SPLIT,
+                          cost_expert_row(context, variant, open->splits, open->split_count),
+                          &open->splits[split], NULL};
+    struct layout layout = *variant;
+    layout.zero = search_least_zero(open->frame, of.split);
+    *bound = NOTHING_FASTER;
+    bound_schedules(context, &layout, open, &of, bound);
+}
+
+/* Device-seconds of a sequence, of one micro-batch of so many on tp x cp devices; infinite where that is no
+ * layout. */
+static double work_of_frame(const struct search_problem *problem, struct cost_context *context, int64_t tp,
+                            int64_t cp, int64_t sequences) {
+    const struct frame frame = {.tp = (int32_t)tp,
+                                .pp = 1,
+                                .cp = (int32_t)cp,
+                                .dp = 1,
+                                .micro_batch = (int32_t)sequences,
+                                .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
+    const struct layout layout = frame_layout(&frame);
+    struct open_frame open = {.frame = &frame};
+    struct search_bound bound;
+    if (!search_allows(problem, LAYOUT_TP, tp) || !search_allows(problem, LAYOUT_CP, cp) ||
+        !layout_valid(&layout, problem->model, problem->training.sequence, sequences, NULL, 0) ||
+        !search_modes_asked(problem, &frame, &open.modes))
+        return HUGE_VAL;
+    cost_pace_of(context, &layout, &open.pace);
+    search_bound_frame(problem, context, &open, &bound);
+    return (bound.step_seconds - problem->training.stack->step_seconds) * (double)(tp * cp) /
+           (double)sequences;
+}
+
+static double work_of_micro_batch(const struct search_problem *problem, struct cost_context *context,
+                                  int64_t sequences, struct arena *arena) {
+    double least = HUGE_VAL;
+    cost_context_renew(context, sequences, arena);
+    for (int64_t cp = 1; cp <= problem->training.sequence; cp++)
+        for (int64_t tp = 1; problem->training.sequence % cp == 0 && tp <= problem->model->heads; tp++)
+            if (problem->model->heads % tp == 0)
+                least = smaller(least, work_of_frame(problem, context, tp, cp, sequences));
+    return least;
+}
+
+/* What a frame's bound is made of depends on tp, cp and micro-batch alone: pp and dp deal the same work to
+ * more devices, and stragglers are fewest on the fewest. So frames of tp x cp devices stand for all. */
+double search_bound_work(const struct search_problem *problem, struct arena *arena) {
+    const struct layout_request *request = &problem->request;
+    size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
+    double least = HUGE_VAL;
+    struct cost_context *context = problem->context;
+    if (context == NULL)
+        context = cost_context_create(arena, problem->model, problem->cluster, &problem->training);
+    for (size_t i = 0; i < given; i++)
+        least = smaller(
+            least, work_of_micro_batch(problem, context, request->keys[LAYOUT_MICRO_BATCH].values[i], arena));
+    for (int64_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
+        least = smaller(least, work_of_micro_batch(problem, context, size, arena));
+    return isfinite(least) ? least : 0;
+}

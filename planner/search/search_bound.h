@@ -1,0 +1,57 @@
+/* Times that no layout of a frame or split can beat. Internal to the search. */
+#ifndef CLUSTERPLAN_SEARCH_BOUND_H
+#define CLUSTERPLAN_SEARCH_BOUND_H
+
+#include "planner/cost/cost.h"
+#include "planner/search/search_room.h"
+
+/* A frame with what is known of it once it is opened. */
+struct open_frame {
+    const struct frame *frame;
+    const struct expert_split *splits;
+    size_t split_count;
+    int64_t split_leaves;             /* of each, where they have as many each: dp x cp above 1 */
+    struct search_modes asked, modes; /* that are fast enough; that it may have room for */
+    struct cost_pace pace;
+    unsigned offloads;
+};
+
+bool search_bound_exceeds(const struct search_bound *bound, const struct search_bound *limit);
+
+/* Of all leaves of a frame in its modes; splits don't matter. */
+void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, struct search_bound *bound);
+
+/* Leaves out modes that are above the limit whatever the experts. False when none is left. */
+bool search_drop_modes(const struct search_problem *problem, struct cost_context *context,
+                       const struct search_bound *limit, struct open_frame *open);
+
+/* The same by the experts that its splits have, and those that another is
+ * faster than: where activations that move out hide behind the passes, no other recompute is. False when none
+ * is left. */
+bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        const struct search_bound *limit, struct open_frame *open);
+
+/* Whether a mode of the kind is left. */
+bool search_has_mode(const struct open_frame *open, bool sequence_parallel);
+
+/* Of each of its splits: as many bounds; of those that are above the limit in either of its times just some
+ * that is.
+ */
+void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
+                         const struct open_frame *open, const struct search_bound *limit,
+                         struct search_bound *bounds);
+
+/* Of all leaves of one of them. */
+void search_bound_split(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, size_t split, struct search_bound *bound);
+
+/* Of all leaves of a variant of a split. */
+void search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
+                          const struct layout *variant, struct search_bound *bound);
+
+/* The least device-seconds of a sequence over all frames of any number of devices; `arena` holds working
+ * space. */
+double search_bound_work(const struct search_problem *problem, struct arena *arena);
+
+#endif

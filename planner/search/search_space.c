@@ -1,0 +1,313 @@
+#include "planner/search/search_space.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/cost/stage_balance.h"
+/* Divisors of the device count, rising. A number below 2^31 has at most 1536. */
+enum { MAX_DIVISORS = 1536 };
+
+/* What the check of a schedule asks of the micro-batches, each answer a bit: they are dealt out evenly to
+ * stages, they are even, there are two for each stage, there is one. */
+enum { MICRO_BATCH_CLASSES = 16 };
+
+struct schedules_known {
+    bool known;
+    int64_t count, partials; /* of all of them */
+    struct frame_schedules schedules;
+};
+
+struct builder {
+    const struct search_problem *problem;
+    struct cost_context *context;
+    unsigned offloads;
+    struct search_space *space;
+    size_t frame_room, split_room, group_room, ranks_room;
+    int64_t divisors[MAX_DIVISORS];
+    size_t divisor_count;
+    struct schedules_known known[2]
+                                [MICRO_BATCH_CLASSES]; /* of the pp and the ends at hand, and without own */
+    bool balanced;                                     /* `ends` are better than the rule's */
+    struct stage_ends ends;
+};
+
+static bool is_valid(const struct search_problem *problem, const struct layout *layout) {
+    return layout_valid(layout, problem->model, problem->training.sequence, problem->training.global_batch,
+                        NULL, 0);
+}
+
+struct layout frame_layout(const struct frame *frame) {
+    return (struct layout){.tp = frame->tp,
+                           .pp = frame->pp,
+                           .vpp = 1,
+                           .cp = frame->cp,
+                           .ep = 1,
+                           .etp = 1,
+                           .dp = frame->dp,
+                           .micro_batch = frame->micro_batch,
+                           .first_stage_layers = frame->first_stage_layers,
+                           .last_stage_layers = frame->last_stage_layers};
+}
+
+struct layout frame_split(const struct frame *frame, const struct expert_split *experts) {
+    struct layout layout = frame_layout(frame);
+    layout.ep = experts->ep;
+    layout.etp = experts->etp;
+    return layout;
+}
+
+const struct expert_split *frame_splits(const struct search_space *space, const struct frame *frame,
+                                        size_t *count) {
+    const struct split_group *group = &space->split_groups[frame->split_group];
+    *count = group->count;
+    return &space->expert_splits[group->first];
+}
+
+/* `array` with room for at least one more than `count` items of `size` bytes. */
+static void *grown(void *array, size_t count, size_t *room, size_t size) {
+    if (count < *room)
+        return array;
+    *room = *room > 0 ? 2 * *room : 1024;
+    array = realloc(array, *room * size);
+    if (array == NULL)
+        arena_out_of_memory();
+    return array;
+}
+
+/* Schedules of a frame: the same for all of its pp whose micro-batches are of one class. */
+static const struct schedules_known *schedules_of(struct builder *builder, const struct frame *frame) {
+    struct split_choices choices;
+    choices.base = frame_layout(frame);
+    int64_t micro_batches = layout_micro_batches(&choices.base, builder->problem->training.global_batch);
+    int class = (micro_batches % frame->pp == 0) | (micro_batches % 2 == 0) << 1 |
+                (micro_batches >= 2 * (int64_t)frame->pp) << 2 | (micro_batches >= frame->pp) << 3;
+    struct schedules_known *known = &builder->known[layout_has_own_ends(&choices.base)][class];
+    if (known->known)
+        return known;
+    split_choices_schedules(builder->problem, &choices);
+    *known = (struct schedules_known){
+        .known = true, .count = (int64_t)choices.schedule_count, .schedules = {.most_chunks = 1}};
+    for (size_t i = 0; i < choices.schedule_count; i++) {
+        known->partials += choices.schedules[i].partials;
+        known->schedules.mask |= 1U << choices.schedules[i].schedule;
+        if (choices.schedules[i].vpp > 1 && !layout_has_own_ends(&choices.base) &&
+            !search_has_equal_chunks(builder->problem->model, frame->pp, choices.schedules[i].vpp))
+            known->schedules.unequal = true;
+        if (choices.schedules[i].vpp > known->schedules.most_chunks)
+            known->schedules.most_chunks = (int32_t)choices.schedules[i].vpp;
+    }
+    return known;
+}
+
+static void set_thriftiest(const struct split_choices *choices, struct frame *frame) {
+    const struct layout layout = split_thriftiest(choices);
+    frame->zero = (int32_t)layout.zero;
+    frame->zero_group = (int32_t)layout.zero_group;
+    frame->offload = (int32_t)layout.offload;
+    frame->keeps = choices->keeping_count > 0;
+    frame->moves = choices->keeping_count < choices->offload_count;
+}
+
+/* Leaves of all splits of a frame: of each schedule, and of each of its partials. */
+struct frame_leaves {
+    int64_t whole, partial;
+};
+
+/* Splits differ only where ZeRO has experts alone to divide. */
+static struct frame_leaves leaves_a_schedule(const struct builder *builder, struct frame *frame) {
+    bool equal = frame->dp * frame->cp > 1;
+    size_t count;
+    const struct expert_split *splits = frame_splits(builder->space, frame, &count);
+    struct frame_leaves leaves = {0, 0};
+    frame->zero = -1;
+    for (size_t i = 0; i < (equal && count > 0 ? 1 : count); i++) {
+        struct split_choices choices;
+        int64_t whole;
+        choices.base = frame_split(frame, &splits[i]);
+        choices.schedule_count = 1;
+        if (!is_valid(builder->problem, &choices.base))
+            continue;
+        split_choices_others(builder->problem, builder->offloads, &choices);
+        choices.schedules[0].partials = 0;
+        whole = split_choices_count(&choices);
+        leaves.whole += whole;
+        if (equal && whole > 0)
+            set_thriftiest(&choices, frame);
+        choices.schedules[0].partials = 1;
+        leaves.partial += split_choices_count(&choices) - whole;
+    }
+    if (equal) {
+        leaves.whole *= (int64_t)count;
+        leaves.partial *= (int64_t)count;
+    }
+    return leaves;
+}
+
+static void add_frame(struct builder *builder, struct frame frame, int64_t each,
+                      const struct frame_leaves *leaves) {
+    struct search_space *space = builder->space;
+    if (frame.micro_batch > each || each % frame.micro_batch != 0)
+        return;
+    const struct schedules_known *known = schedules_of(builder, &frame);
+    if (known->count == 0)
+        return;
+    frame.schedules = known->schedules;
+    frame.leaves = known->count * leaves->whole + known->partials * leaves->partial;
+    space->frames = grown(space->frames, space->count, &builder->frame_room, sizeof frame);
+    space->frames[space->count++] = frame;
+    space->layouts += frame.leaves;
+}
+
+static void add_micro_batches(struct builder *builder, struct frame frame) {
+    const struct layout_request *request = &builder->problem->request;
+    int64_t each = builder->problem->training.global_batch / frame.dp;
+    struct frame_leaves leaves;
+    size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
+    frame.micro_batch = 1;
+    leaves = leaves_a_schedule(builder, &frame);
+    if (leaves.whole == 0)
+        return;
+    for (size_t i = 0; i < given; i++) {
+        frame.micro_batch = (int32_t)request->keys[LAYOUT_MICRO_BATCH].values[i];
+        add_frame(builder, frame, each, &leaves);
+    }
+    for (int32_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++) {
+        frame.micro_batch = size;
+        add_frame(builder, frame, each, &leaves);
+    }
+}
+
+/* The ends' numbers of layers: those given; else the rule's, and those that balance the stages. */
+static void add_ends(struct builder *builder, struct frame frame) {
+    static const int64_t by_rule[] = {0};
+    const struct layout_request *request = &builder->problem->request;
+    size_t firsts = request->keys[LAYOUT_FIRST_STAGE_LAYERS].count;
+    size_t lasts = request->keys[LAYOUT_LAST_STAGE_LAYERS].count;
+    const int64_t *first = firsts > 0 ? request->keys[LAYOUT_FIRST_STAGE_LAYERS].values : by_rule;
+    const int64_t *last = lasts > 0 ? request->keys[LAYOUT_LAST_STAGE_LAYERS].values : by_rule;
+    for (size_t i = 0; i < (firsts > 0 ? firsts : 1); i++)
+        for (size_t j = 0; j < (lasts > 0 ? lasts : 1); j++) {
+            frame.first_stage_layers = (int32_t)first[i];
+            frame.last_stage_layers = (int32_t)last[j];
+            if (firsts > 1 || lasts > 1)
+                memset(builder->known[true], 0, sizeof builder->known[true]);
+            add_micro_batches(builder, frame);
+        }
+    if (firsts > 0 || lasts > 0 || !builder->balanced)
+        return;
+    frame.first_stage_layers = (int32_t)builder->ends.first;
+    frame.last_stage_layers = (int32_t)builder->ends.last;
+    add_micro_batches(builder, frame);
+}
+
+/* Puts in its place what ep x etp comes to, of each number one. */
+static void add_ranks(struct builder *builder, struct split_group *group) {
+    struct search_space *space = builder->space;
+    group->first_ranks = space->ranks_count;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct expert_split *split = &space->expert_splits[group->first + i];
+        const int64_t ranks = split->ep * split->etp;
+        size_t place = space->ranks_count;
+        while (place > group->first_ranks && space->ranks[place - 1] > ranks)
+            place--;
+        if (place > group->first_ranks && space->ranks[place - 1] == ranks)
+            continue;
+        space->ranks = grown(space->ranks, space->ranks_count, &builder->ranks_room, sizeof *space->ranks);
+        memmove(&space->ranks[place + 1], &space->ranks[place],
+                (space->ranks_count - place) * sizeof *space->ranks);
+        space->ranks[place] = ranks;
+        space->ranks_count++;
+    }
+    group->ranks_count = space->ranks_count - group->first_ranks;
+}
+
+/* All ep and etp that the model has experts and units for and that `ranks` can be dealt to: a group of its
+ * own. */
+static void add_split_group(struct builder *builder, int64_t ranks) {
+    const struct search_problem *problem = builder->problem;
+    const struct model_experts *experts = &problem->model->experts;
+    struct search_space *space = builder->space;
+    int64_t most_ep = experts->count > 0 ? experts->count : 1;
+    int64_t most_etp = experts->count > 0 ? experts->ffn_hidden : 1;
+    struct split_group group = {.first = space->expert_split_count};
+    for (size_t i = 0; i < builder->divisor_count; i++) {
+        int64_t ep = builder->divisors[i];
+        if (most_ep % ep != 0 || ranks % ep != 0 || !search_allows(problem, LAYOUT_EP, ep))
+            continue;
+        for (size_t j = 0; j < builder->divisor_count; j++) {
+            int64_t etp = builder->divisors[j];
+            if (most_etp % etp != 0 || ranks / ep % etp != 0 || !search_allows(problem, LAYOUT_ETP, etp))
+                continue;
+            space->expert_splits = grown(space->expert_splits, space->expert_split_count,
+                                         &builder->split_room, sizeof *space->expert_splits);
+            space->expert_splits[space->expert_split_count++] =
+                (struct expert_split){ep, etp, cost_expert_place(builder->context, ep, etp)};
+            group.count++;
+        }
+    }
+    add_ranks(builder, &group);
+    space->most_splits = group.count > space->most_splits ? group.count : space->most_splits;
+    space->split_groups =
+        grown(space->split_groups, space->split_group_count, &builder->group_room, sizeof group);
+    space->split_groups[space->split_group_count++] = group;
+}
+
+/* Frames of `ranks` devices a stage. */
+static void add_frames_of_pp(struct builder *builder, int64_t pp, int64_t ranks) {
+    const struct search_problem *problem = builder->problem;
+    memset(builder->known, 0, sizeof builder->known);
+    builder->balanced = problem->training.stack->own_ends &&
+                        stage_balance_ends(cost_stage_balance(builder->context), pp, &builder->ends);
+    add_split_group(builder, ranks);
+    for (size_t i = 0; i < builder->divisor_count; i++) {
+        int64_t tp = builder->divisors[i];
+        if (ranks % tp != 0 || problem->model->heads % tp != 0 || !search_allows(problem, LAYOUT_TP, tp))
+            continue;
+        for (size_t j = 0; j < builder->divisor_count; j++) {
+            int64_t cp = builder->divisors[j], dp = ranks / tp / cp;
+            if (ranks / tp % cp != 0 || problem->training.sequence % cp != 0 ||
+                problem->training.global_batch % dp != 0 || !search_allows(problem, LAYOUT_CP, cp) ||
+                !search_allows(problem, LAYOUT_DP, dp))
+                continue;
+            add_ends(builder, (struct frame){.tp = (int32_t)tp,
+                                             .pp = (int32_t)pp,
+                                             .cp = (int32_t)cp,
+                                             .dp = (int32_t)dp,
+                                             .split_group = (int32_t)builder->space->split_group_count - 1});
+        }
+    }
+}
+
+static void find_divisors(struct builder *builder) {
+    int64_t devices = builder->problem->devices, *divisors = builder->divisors;
+    size_t low = 0, high = MAX_DIVISORS; /* both ends of the array are filled towards each other */
+    for (int64_t i = 1; i * i <= devices; i++) {
+        if (devices % i != 0)
+            continue;
+        divisors[low++] = i;
+        if (devices / i != i)
+            divisors[--high] = devices / i;
+    }
+    memmove(&divisors[low], &divisors[high], (MAX_DIVISORS - high) * sizeof *divisors);
+    builder->divisor_count = low + MAX_DIVISORS - high;
+}
+
+void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
+                        struct search_space *space) {
+    struct builder builder = {.problem = problem, .context = context, .offloads = offloads, .space = space};
+    *space = (struct search_space){0};
+    find_divisors(&builder);
+    for (size_t i = 0; i < builder.divisor_count; i++) {
+        int64_t pp = builder.divisors[i];
+        if (pp <= problem->model->layers + 2 && search_allows(problem, LAYOUT_PP, pp))
+            add_frames_of_pp(&builder, pp, problem->devices / pp);
+    }
+}
+
+void search_space_free(struct search_space *space) {
+    free(space->frames);
+    free(space->expert_splits);
+    free(space->split_groups);
+    free(space->ranks);
+    *space = (struct search_space){0};
+}

@@ -1,0 +1,79 @@
+/* The space of layouts of a problem, in three steps of freedom.
+ *
+ * A frame is tp, pp, cp, dp and micro-batch; a split a frame with ep and etp; the leaves of a split are all
+ * combinations of the other keys that go with it. Frames are few, splits many, leaves very many: only frames
+ * are stored, the rest is made when a frame or split is opened. Internal to the search. */
+#ifndef CLUSTERPLAN_SEARCH_SPACE_H
+#define CLUSTERPLAN_SEARCH_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "planner/search/search_choices.h"
+
+/* Sequences a micro-batch may have where the request leaves it free: published runs have at most 64. */
+enum { SEARCH_MAX_MICRO_BATCH = 64 };
+
+/* Schedules that a frame can run, as a mask of 1 << enum schedule, and the most chunks it can be interleaved
+ * in. */
+struct frame_schedules {
+    unsigned mask;
+    int32_t most_chunks;
+    bool unequal; /* some chunks are */
+};
+
+/* Seconds that no layout of some takes less of: of a step, however its pipeline is simulated, and by the
+ * closed form.
+ */
+struct search_bound {
+    double step_seconds, closed_form_seconds;
+};
+
+/* No ep x etp has room. */
+static const int32_t FRAME_NO_ROOM = INT32_MAX;
+
+struct frame {
+    int32_t tp, pp, cp, dp, micro_batch;
+    int32_t first_stage_layers, last_stage_layers; /* as in struct layout */
+    int32_t split_group;                           /* place among the space's */
+    struct frame_schedules schedules;
+    int64_t leaves; /* of all its splits */
+    /* What all its leaves that need least memory have in common; zero -1 where that depends on the split. */
+    int32_t zero_group;
+    int32_t zero, offload;
+    bool keeps, moves; /* activations stay on the device in some leaves, lie elsewhere in some */
+    /* Fewer ep x etp have no room, 0: not looked at yet; fewer have none for whole weights. */
+    int32_t least_ranks, whole_ranks;
+    struct search_bound bound;
+};
+
+/* Splits that the frames of one pp have in common: they deal the same number of ranks. */
+struct split_group {
+    size_t first, count;             /* in the space's expert_splits */
+    size_t first_ranks, ranks_count; /* in the space's ranks: what ep x etp may be, rising */
+};
+
+struct search_space {
+    struct frame *frames; /* owned, as are the next three; search_space_free */
+    struct expert_split *expert_splits;
+    int64_t *ranks;
+    struct split_group *split_groups;
+    size_t count, expert_split_count, split_group_count, ranks_count;
+    size_t most_splits; /* of any frame */
+    int64_t layouts;    /* leaves of all frames */
+};
+
+/* All frames of the problem that have leaves. `offloads`: a bit 1 << enum offload of each that is tried where
+ * the request leaves that free. What balances the stages is kept in the context. */
+void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
+                        struct search_space *space);
+void search_space_free(struct search_space *space);
+
+/* The splits of a frame, and the layout of one: its keys, ep and etp; the rest at 0, vpp 1. */
+const struct expert_split *frame_splits(const struct search_space *space, const struct frame *frame,
+                                        size_t *count);
+struct layout frame_split(const struct frame *frame, const struct expert_split *experts);
+struct layout frame_layout(const struct frame *frame); /* ep and etp 1 */
+
+#endif

@@ -41,12 +41,14 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# Configures and builds a preset of CMakePresets.json, quietly unless it fails.
+# Configures and builds a preset of CMakePresets.json, all of it or some targets, quietly unless it fails.
+# usage: build_preset PRESET [--target TARGET...]
 build_preset() {
-    local log
+    local preset=$1 log
 
+    shift
     log=$(mktemp)
-    if cmake --preset "$1" >"$log" 2>&1 && cmake --build --preset "$1" -j "$(nproc)" >>"$log" 2>&1; then
+    if cmake --preset "$preset" >"$log" 2>&1 && cmake --build --preset "$preset" -j "$(nproc)" "$@" >>"$log" 2>&1; then
         rm -f "$log"
         return 0
     fi

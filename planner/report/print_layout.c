@@ -146,6 +146,9 @@ static char *keys_unlike(const struct layout *layout, const struct layout *other
         enum layout_key key = (enum layout_key)i;
         int64_t value = layout_get(layout, key);
         char text[32];
+        if (layout->pp == 1 && (key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS)) {
+            continue; /* the one stage has them all */
+        }
         if (value != (other ? layout_get(other, key) : plain_value(layout, key))) {
             append(buffer, size, "%s%s=%s", *buffer ? " " : "", layout_key_names[i],
                    print_layout_value(key, value, text, sizeof text));

@@ -61,9 +61,10 @@ static bool ask(const struct question *question, const char *directory) {
             layout_format(&result.plans[0].layout, layout, sizeof layout);
         printf("%s: %.1f ms of processor time, %lld layouts, %lld evaluated, %lld pruned, %lld fit\n    best "
                "%.3f s, %s\n",
-               question->name, 1e3 * spent, (long long)result.layouts, (long long)result.evaluated,
-               (long long)result.pruned, (long long)result.feasible,
-               result.plan_count > 0 ? result.plans[0].step.seconds : 0, layout);
+               question->name, 1e3 * spent, (long long)result.looked.layouts,
+               (long long)result.looked.evaluated, (long long)result.looked.pruned,
+               (long long)result.looked.feasible, result.plan_count > 0 ? result.plans[0].step.seconds : 0,
+               layout);
     }
     arena_destroy(arena);
     return done;

@@ -13,21 +13,13 @@ static const double IDLE_MOST = 0.0625, WORTH_SAYING = 0.97, WORTH_IDLING = 0.8;
 
 enum { MOST_BETWEEN = 64, MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLUTION = 32 };
 
-void answer_count(struct answer *answer, const struct search_result *result) {
-    answer->layouts += result->layouts;
-    answer->evaluated += result->evaluated;
-    answer->pruned += result->pruned;
-    answer->feasible += result->feasible;
-    answer->seconds += result->seconds;
-}
-
 static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
                          struct search_result *result, struct error *error) {
     problem_set_count(problem, devices);
     if (!recommend_run(&problem->search, problem->arena, result, error)) {
         return false;
     }
-    answer_count(answer, result);
+    search_counts_add(&result->looked, &answer->looked);
     answer->nearest = result->nearest;
     answer->nearest_devices = devices;
     return true;
@@ -48,14 +40,6 @@ int64_t answer_next_count(const struct problem *problem, int64_t devices) {
 static int compare_by_time(const void *left, const void *right) {
     const struct plan *const *a = left, *const *b = right;
     return (size_time(*a) > size_time(*b)) - (size_time(*a) < size_time(*b));
-}
-
-static void add_sums(struct answer *answer, const struct size_result *sums) {
-    answer->layouts += sums->layouts;
-    answer->evaluated += sums->evaluated;
-    answer->pruned += sums->pruned;
-    answer->feasible += sums->feasible;
-    answer->seconds += sums->seconds;
 }
 
 /* Whether a range from `from` on looks at a count anyway. */
@@ -92,7 +76,7 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
         answer->plans[0] = best;
         answer->plan_count++;
     }
-    add_sums(answer, &sums);
+    search_counts_add(&sums.looked, &answer->looked);
 }
 
 /* Whether the question is about a certain split, rather than about the best. */
@@ -129,7 +113,7 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
         found = plan ? plan : found;
     }
     problem->search.request = asked;
-    add_sums(answer, &sums);
+    search_counts_add(&sums.looked, &answer->looked);
     return found;
 }
 
@@ -168,31 +152,19 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
     return posed;
 }
 
-/* The best plan of as many devices as `best` has with one value for a key, what else is asked, and what is
- * tried with what `best` moves out; NULL where it takes more than `share` of the time of `than`, or nothing
- * fits. */
-static const struct plan *search_with(struct problem *problem, enum layout_key key, int64_t value,
-                                      const struct plan *best, const struct plan *than, double share,
-                                      struct answer *answer) {
-    const struct layout_request asked = problem->search.request;
-    struct size_result sums = {0};
-    layout_request_fix(&problem->search.request, key, value);
-    search_keep_offloads(&problem->search, best->layout.offload);
-    const struct plan *found = size_faster(problem, best->devices, than, share, &sums);
-    problem->search.request = asked;
-    add_sums(answer, &sums);
-    return found;
-}
-
 /* Says what larger groups of micro-batches would gain: stacks have them when asked, no measured run does. */
 static void note_groups(struct problem *problem, const struct plan *best, struct answer *answer) {
-    const struct layout_request *asked = &problem->search.request;
-    if (!problem->search.training.stack->any_groups || asked->keys[LAYOUT_SCHEDULE].count > 0 ||
-        asked->keys[LAYOUT_VPP].count > 0) {
+    const struct layout_request asked = problem->search.request;
+    struct size_result sums = {0};
+    if (!problem->search.training.stack->any_groups || asked.keys[LAYOUT_SCHEDULE].count > 0 ||
+        asked.keys[LAYOUT_VPP].count > 0) {
         return;
     }
-    const struct plan *faster =
-        search_with(problem, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED, best, best, WORTH_SAYING, answer);
+    layout_request_fix(&problem->search.request, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED);
+    search_keep_offloads(&problem->search, best->layout.offload);
+    const struct plan *faster = size_faster(problem, best->devices, best, WORTH_SAYING, &sums);
+    problem->search.request = asked;
+    search_counts_add(&sums.looked, &answer->looked);
     if (faster) {
         problem_note(problem,
                      "interleaving micro-batches that pp doesn't divide, in groups, takes %.3g %% less time "
@@ -202,9 +174,9 @@ static void note_groups(struct problem *problem, const struct plan *best, struct
 }
 
 static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
-    struct search_result looked;
+    struct search_counts looked;
     recommend_note(problem, best, &looked);
-    answer_count(answer, &looked);
+    search_counts_add(&looked, &answer->looked);
 }
 
 static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
@@ -282,6 +254,10 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
     problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)",
                  first * per_node, answer->nearest_devices);
     return true;
+}
+
+const struct plan *answer_best(const struct answer *answer) {
+    return answer->plan_count > 0 ? answer->plans[0] : NULL;
 }
 
 bool answer_find(struct problem *problem, struct answer *answer, struct error *error) {

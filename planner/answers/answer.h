@@ -12,9 +12,8 @@ struct answer {
     const struct plan **plans; /* best first: the search's ranking, or of a range the fastest of each count */
     size_t plan_count;         /* 0: nothing fits */
     bool range;
-    int64_t layouts, evaluated, pruned, feasible; /* sums over all searches */
-    double seconds;
-    struct near_miss nearest; /* on the largest count, when nothing fits */
+    struct search_counts looked; /* over all searches */
+    struct near_miss nearest;    /* on the largest count, when nothing fits */
     int64_t nearest_devices;
     const struct what_if *what_if; /* where that was asked too (what_if.h); else NULL */
     const struct why_not *why_not; /* the same (why_not.h) */
@@ -26,11 +25,11 @@ struct answer {
  * nodes on which something fits, which it notes. Everything belongs to the problem's arena. */
 bool answer_find(struct problem *problem, struct answer *answer, struct error *error);
 
+/* NULL: nothing fits. */
+const struct plan *answer_best(const struct answer *answer);
+
 /* The count that a range looks at after this one: twice as many, but a full node and the end aren't passed
  * by. */
 int64_t answer_next_count(const struct problem *problem, int64_t devices);
-
-/* Adds what a search looked at to the sums. */
-void answer_count(struct answer *answer, const struct search_result *result);
 
 #endif

@@ -40,7 +40,7 @@ static bool walk_memory(struct problem *problem, struct answer *answer, struct p
         struct search_result result;
         if (!search_run(&search, problem->arena, &result, error))
             return false;
-        answer_count(answer, &result);
+        search_counts_add(&result.looked, &answer->looked);
         if (result.plan_count == 0) {
             if (search.limit_seconds <= 0)
                 answer->nearest = result.nearest;

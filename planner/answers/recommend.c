@@ -1,7 +1,6 @@
 #include "planner/answers/recommend.h"
 
 #include <math.h>
-#include <string.h>
 
 const double RECOMMEND_OFFLOAD_SHARE = 0.05;
 
@@ -26,14 +25,6 @@ static void take(const struct search_result *plain, const struct plan *fastest,
     result->plans[0].rival = fastest;
 }
 
-static void add_counts(const struct search_result *more, struct search_result *result) {
-    result->layouts += more->layouts;
-    result->evaluated += more->evaluated;
-    result->pruned += more->pruned;
-    result->feasible += more->feasible;
-    result->seconds += more->seconds;
-}
-
 bool recommend_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                    struct error *error) {
     struct search_problem second = without_offload(problem);
@@ -50,7 +41,7 @@ bool recommend_run(const struct search_problem *problem, struct arena *arena, st
         second.limit_seconds = longest;
     if (!search_run(&second, arena, &plain, &ignored))
         return true;
-    add_counts(&plain, result);
+    search_counts_add(&plain.looked, &result->looked);
     if (plain.plan_count > 0 && plain.plans[0].step.seconds <= longest)
         take(&plain, fastest, result);
     return true;
@@ -61,10 +52,11 @@ static double percent_saved(const struct plan *moving, const struct plan *plain)
     return 100 * (1 - moving->step.seconds / plain->step.seconds);
 }
 
-void recommend_note(struct problem *problem, const struct plan *best, struct search_result *looked) {
+void recommend_note(struct problem *problem, const struct plan *best, struct search_counts *looked) {
     struct search_problem second = without_offload(&problem->search);
+    struct search_result plain;
     struct error ignored = {0};
-    memset(looked, 0, sizeof *looked);
+    *looked = (struct search_counts){0};
     if (!problem->search.weighs_offload)
         return;
     if (best->rival) {
@@ -76,10 +68,12 @@ void recommend_note(struct problem *problem, const struct plan *best, struct sea
     } else if (best->layout.offload != OFFLOAD_NONE) {
         second.top = 1;
         second.limit_seconds = 0;
-        if (search_run(&second, problem->arena, looked, &ignored) && looked->plan_count > 0)
+        bool posed = search_run(&second, problem->arena, &plain, &ignored);
+        *looked = plain.looked;
+        if (posed && plain.plan_count > 0)
             problem_note(problem,
                          "offload takes %.3g %% less time than the best without (--layout offload=none)",
-                         percent_saved(best, looked->plans));
+                         percent_saved(best, plain.plans));
         else
             problem_note(problem, "nothing fits without offload");
     }

@@ -18,6 +18,6 @@ bool recommend_run(const struct search_problem *problem, struct arena *arena, st
 
 /* Notes what the best plan of the count that is set gains by what it moves out, or would gain. `looked`
  * counts what that took. */
-void recommend_note(struct problem *problem, const struct plan *best, struct search_result *looked);
+void recommend_note(struct problem *problem, const struct plan *best, struct search_counts *looked);
 
 #endif

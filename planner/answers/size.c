@@ -45,14 +45,6 @@ static void show_progress(const struct walk *walk, double share) {
     }
 }
 
-static void add_sums(struct size_result *result, const struct search_result *found) {
-    result->layouts += found->layouts;
-    result->evaluated += found->evaluated;
-    result->pruned += found->pruned;
-    result->feasible += found->feasible;
-    result->seconds += found->seconds;
-}
-
 /* The best plan of a count with a step of at most `limit` seconds; NULL when there is none. */
 static struct plan *search_count(struct walk *walk, double limit, bool *is_split) {
     struct problem *problem = walk->problem;
@@ -74,7 +66,7 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
     if (!posed) {
         return NULL;
     }
-    add_sums(walk->result, &found);
+    search_counts_add(&found.looked, &walk->result->looked);
     if (found.plan_count == 0 || found.plans[0].step.seconds > limit) {
         return NULL;
     }
@@ -374,9 +366,9 @@ bool size_splits_well(int64_t nodes) {
 }
 
 static void note_offload(struct walk *walk, const struct plan *shown) {
-    struct search_result looked;
+    struct search_counts looked;
     recommend_note(walk->problem, shown, &looked);
-    add_sums(walk->result, &looked);
+    search_counts_add(&looked, &walk->result->looked);
 }
 
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
@@ -412,6 +404,6 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct si
         problem_set_devices(problem, shown->devices, shown->devices);
         note_offload(&walk, shown);
     }
-    result->seconds = clock_seconds() - start;
+    result->looked.seconds = clock_seconds() - start;
     return true;
 }

@@ -36,8 +36,8 @@ struct size_result {
                                   where it never does */
     int64_t devices_from, devices_to;
     int64_t counts, split; /* of the range, all of which were looked at; and those that a layout splits */
-    int64_t searches, layouts, evaluated, pruned, feasible;
-    double seconds;
+    int64_t searches;
+    struct search_counts looked; /* over all searches */
 };
 
 /* Adding devices pays while at least this share of them turns into speed. */

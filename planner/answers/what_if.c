@@ -59,7 +59,7 @@ static bool search_change(struct problem *problem, struct answer *answer, size_t
     search.limit_seconds = today->step.seconds;
     if (!recommend_run(&search, problem->arena, &result, error))
         return false;
-    answer_count(answer, &result);
+    search_counts_add(&result.looked, &answer->looked);
     search_evaluate(&search, &today->layout, problem->arena, kept, NULL);
     change->kept_seconds = kept->step.seconds;
     change->plan =

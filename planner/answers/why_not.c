@@ -41,7 +41,7 @@ static bool find_faster(struct problem *problem, struct answer *answer, struct w
         larger.device.memory_bytes = MEMORY_TIMES[i] * problem->cluster.device.memory_bytes;
         if (!recommend_run(&search, problem->arena, &result, error))
             return false;
-        answer_count(answer, &result);
+        search_counts_add(&result.looked, &answer->looked);
         if (result.plan_count == 0)
             continue;
         const struct plan *plan = cost(problem, &result.plans[0].layout);
@@ -67,7 +67,7 @@ static void judge(struct problem *problem, struct answer *answer, const struct s
         next->why = arena_copy_string(problem->arena, why);
         return;
     }
-    answer_count(answer, &result);
+    search_counts_add(&result.looked, &answer->looked);
     if (result.plan_count == 0) {
         next->reason = WHY_NOT_MEMORY;
         next->why = arena_copy_string(problem->arena, result.nearest.why);

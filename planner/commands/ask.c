@@ -1,5 +1,7 @@
 #include "planner/commands/ask.h"
 
+#include "planner/answers/expert_load.h"
+#include "planner/answers/slow_hosts.h"
 #include "planner/report/print_progress.h"
 
 bool ask_find(struct problem *problem,
@@ -12,6 +14,14 @@ bool ask_find(struct problem *problem,
     bool found = find(problem, answer, error);
     print_progress_end(&progress);
     return found;
+}
+
+void ask_note(struct problem *problem, const struct plan *best) {
+    slow_hosts_price(problem, best);
+    if (best) {
+        expert_load_note(problem, best);
+    }
+    problem_note_assumptions(problem);
 }
 
 static int answer_flags(const struct ask *ask, const struct problem_flags *flags, const char *format_text,

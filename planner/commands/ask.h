@@ -27,4 +27,7 @@ bool ask_find(struct problem *problem,
               bool (*find)(struct problem *problem, struct answer *answer, struct error *error),
               struct answer *answer, struct error *error);
 
+/* Prices the slow hosts under the best plan (NULL: nothing fits), and notes what the answer rests on. */
+void ask_note(struct problem *problem, const struct plan *best);
+
 #endif

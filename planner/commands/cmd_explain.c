@@ -1,5 +1,4 @@
 /* Every cost and memory term of one layout. */
-#include "planner/answers/expert_load.h"
 #include "planner/commands/ask.h"
 #include "planner/report/print_explain.h"
 #include "planner/report/print_plan.h"
@@ -73,11 +72,7 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
     if (!ask_find(problem, answer_find, &answer, &error)) {
         return command_fail(&error);
     }
-    slow_hosts_price(problem, answer.plan_count > 0 ? answer.plans[0] : NULL);
-    if (answer.plan_count > 0) {
-        expert_load_note(problem, answer.plans[0]);
-    }
-    problem_note_assumptions(problem);
+    ask_note(problem, answer_best(&answer));
     return report(problem, &answer, format, arena);
 }
 

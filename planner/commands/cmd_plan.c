@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/answers/expert_load.h"
 #include "planner/answers/frontier.h"
 #include "planner/answers/shapes.h"
 #include "planner/answers/what_if.h"
@@ -58,8 +57,7 @@ static const struct plan *find_shape(struct problem *problem, void *data) {
     struct error ignored = {0}; /* a shape that no layout splits has no answer */
     (void)data;
     problem->search.top = 1;
-    return ask_find(problem, answer_find, answer, &ignored) && answer->plan_count > 0 ? answer->plans[0]
-                                                                                      : NULL;
+    return ask_find(problem, answer_find, answer, &ignored) ? answer_best(answer) : NULL;
 }
 
 static int reply(const struct ask *ask, struct problem *problem, enum print_format format,
@@ -73,13 +71,9 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
         return command_fail(&error);
     }
     if (!question) {
-        shapes_find(problem, &asked, answer.plan_count > 0 ? answer.plans[0] : NULL, find_shape, NULL);
+        shapes_find(problem, &asked, answer_best(&answer), find_shape, NULL);
     }
-    slow_hosts_price(problem, answer.plan_count > 0 ? answer.plans[0] : NULL);
-    if (answer.plan_count > 0) {
-        expert_load_note(problem, answer.plans[0]);
-    }
-    problem_note_assumptions(problem);
+    ask_note(problem, answer_best(&answer));
     if (format != FORMAT_TABLE) {
         print_data(print_plan_data(problem, &answer), format, stdout);
     } else if (question && question->find == frontier_find && answer.plan_count > 0) {

@@ -326,10 +326,8 @@ double compute_expert_rows(const struct model *model, const struct training *tra
     const struct model_experts *experts = &model->experts;
     double tokens = (double)(layout->micro_batch * training->sequence) / (double)layout->cp /
                     (layout->sequence_parallel ? (double)layout->tp : 1);
-    double rows = tokens * (double)experts->top_k * (double)layout->etp;
-    if (experts->capacity_factor > 0)
-        return rows * experts->capacity_factor;
-    return rows * training_fullest_experts(training, model, layout->ep);
+    return tokens * (double)experts->top_k * (double)layout->etp *
+           training_fullest_experts(training, model, layout->ep);
 }
 
 static void add_experts(struct compute_work *work) {

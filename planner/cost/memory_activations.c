@@ -5,6 +5,7 @@
  * cross_entropy, schedules) and TransformerEngine for what their kernels keep; arXiv 2401.10241 (zero bubble)
  * and arXiv 2412.19437 (DualPipe) for what is in flight. Elements take 2 bytes, those of tf32 take 4.
  */
+#include "planner/cost/compute.h"
 #include "planner/cost/memory_parts.h"
 
 static const double SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
@@ -92,10 +93,7 @@ static void dense_mlp(const struct memory_parts *parts, struct layer_activations
 
 /* Rows that the experts of the fullest device get for each token of a sequence. */
 static double rows_received(const struct memory_parts *parts) {
-    const struct model_experts *experts = &parts->model->experts;
-    double capacity = experts->capacity_factor > 0 ? experts->capacity_factor : 1;
-    return (double)experts->top_k * capacity * (double)parts->layout->etp / parts->sequence_share *
-           training_fullest_experts(parts->training, parts->model, parts->layout->ep);
+    return compute_expert_rows(parts->model, parts->training, parts->layout) / parts->tokens;
 }
 
 static void expert_mlp(const struct memory_parts *parts, struct layer_activations *layer) {

@@ -68,8 +68,9 @@ double training_imbalance(const struct training *training) {
 }
 
 double training_fullest_experts(const struct training *training, const struct model *model, int64_t ep) {
-    bool even = ep == 1 || model->experts.capacity_factor > 0; /* what is beyond a capacity is dropped */
-    return even ? 1 : training_imbalance(training);
+    if (model->experts.capacity_factor > 0)
+        return model->experts.capacity_factor; /* filled up, or the rest dropped */
+    return ep == 1 ? 1 : training_imbalance(training);
 }
 
 enum selective training_selective(const struct training *training, const struct model *model) {

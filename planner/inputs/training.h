@@ -97,7 +97,7 @@ bool training_check_precision(enum precision precision, const struct cluster *cl
 enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
                                     const struct cluster *cluster, const struct layout *layout);
 double training_imbalance(const struct training *training);
-/* Rows of the experts of the fullest of `ep` devices over the average. */
+/* Rows that the experts of the fullest of `ep` devices work on, over what the tokens send on average. */
 double training_fullest_experts(const struct training *training, const struct model *model, int64_t ep);
 enum selective training_selective(const struct training *training, const struct model *model);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */

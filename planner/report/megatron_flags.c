@@ -25,10 +25,7 @@ static void add_if(struct writer *writer, bool set, const char *flag) {
 }
 
 static bool is_even(const struct model *model, const struct layout *layout) {
-    for (int64_t chunk = 0; chunk < layout->pp * layout->vpp; chunk++)
-        if (layout_chunk_layers(layout, model, chunk) != layout_chunk_layers(layout, model, 0))
-            return false;
-    return true;
+    return layout_most_chunk_layers(layout, model) * layout->pp * layout->vpp == model->layers;
 }
 
 /* "tttt" as "t*4". */

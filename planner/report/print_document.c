@@ -187,11 +187,11 @@ json_t *print_plan_nearest_data(const struct problem *problem, const struct near
 
 static json_t *search_data(const struct answer *answer) {
     json_t *data = json_object();
-    set(data, "layouts", (double)answer->layouts);
-    set(data, "evaluated", (double)answer->evaluated);
-    set(data, "pruned", (double)answer->pruned);
-    set(data, "feasible", (double)answer->feasible);
-    set(data, "seconds", answer->seconds);
+    set(data, "layouts", (double)answer->looked.layouts);
+    set(data, "evaluated", (double)answer->looked.evaluated);
+    set(data, "pruned", (double)answer->looked.pruned);
+    set(data, "feasible", (double)answer->looked.feasible);
+    set(data, "seconds", answer->looked.seconds);
     return data;
 }
 

@@ -377,9 +377,10 @@ void print_plan_notes(const struct problem *problem, const struct print_style *s
 
 void print_plan_search(const struct answer *answer, struct arena *arena, FILE *stream) {
     fprintf(stream, "\nSearched %s layouts in %s: %s fit, %s costed, %s pruned\n",
-            print_count(arena, answer->layouts), print_quantity(arena, answer->seconds, UNIT_SECONDS),
-            print_count(arena, answer->feasible), print_count(arena, answer->evaluated),
-            print_count(arena, answer->pruned));
+            print_count(arena, answer->looked.layouts),
+            print_quantity(arena, answer->looked.seconds, UNIT_SECONDS),
+            print_count(arena, answer->looked.feasible), print_count(arena, answer->looked.evaluated),
+            print_count(arena, answer->looked.pruned));
 }
 
 void print_plan_table(const struct problem *problem, const struct answer *answer,

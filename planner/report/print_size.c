@@ -382,8 +382,8 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
     print_shapes_table(problem, style, arena, stream);
     fprintf(stream, "\nSearched %s counts from %s to %s devices: %s layouts in %s\n",
             print_count(arena, result->searches), print_count(arena, result->devices_from),
-            print_count(arena, result->devices_to), print_amount(arena, (double)result->layouts),
-            print_quantity(arena, result->seconds, UNIT_SECONDS));
+            print_count(arena, result->devices_to), print_amount(arena, (double)result->looked.layouts),
+            print_quantity(arena, result->looked.seconds, UNIT_SECONDS));
     print_plan_notes(problem, style, stream);
 }
 
@@ -441,9 +441,9 @@ static json_t *search_data(const struct size_result *result) {
     json_object_set_new(data, "counts", print_data_number((double)result->counts));
     json_object_set_new(data, "split", print_data_number((double)result->split));
     json_object_set_new(data, "searches", print_data_number((double)result->searches));
-    json_object_set_new(data, "layouts", print_data_number((double)result->layouts));
-    json_object_set_new(data, "evaluated", print_data_number((double)result->evaluated));
-    json_object_set_new(data, "seconds", print_data_number(result->seconds));
+    json_object_set_new(data, "layouts", print_data_number((double)result->looked.layouts));
+    json_object_set_new(data, "evaluated", print_data_number((double)result->looked.evaluated));
+    json_object_set_new(data, "seconds", print_data_number(result->looked.seconds));
     return data;
 }
 

@@ -57,7 +57,7 @@ void search_cost(struct search *search, const struct layout *layout, bool beaten
     struct step_cost cost;
     cost_evaluate(search->context, layout, PIPELINE_CLOSED_FORM, &cost, NULL);
     candidate.seconds = cost.seconds;
-    search->result->evaluated++;
+    search->result->looked.evaluated++;
     if (beaten || candidate.seconds > asked_seconds(search->problem))
         return;
     search_pool_add(&search->contenders, &candidate);
@@ -87,9 +87,9 @@ static bool choose_split(const struct search *search, const struct open_frame *o
 static void prune_split(struct search *search, const struct open_frame *open, size_t place,
                         struct split_choices *choices) {
     if (open->frame->dp * open->frame->cp > 1)
-        search->result->pruned += open->split_leaves;
+        search->result->looked.pruned += open->split_leaves;
     else if (choose_split(search, open, place, choices))
-        search->result->pruned += split_choices_count(choices);
+        search->result->looked.pruned += split_choices_count(choices);
 }
 
 /* Splits that are of use, in the order of their bounds; returns how many. */
@@ -174,14 +174,14 @@ static void open_frame(struct search *search, const struct search_space *space, 
     if (!problem->exhaustive) {
         set_pace(search, &open);
         if (!search_drop_modes(problem, search->context, &search->limits, &open)) {
-            search->result->pruned += frame->leaves;
+            search->result->looked.pruned += frame->leaves;
             return;
         }
         open.asked = open.modes;
         if (!search_modes_with_room(problem, search->context, space, frame, NULL, &open.modes))
             return;
         if (!search_bound_modes(problem, search->context, &search->limits, &open)) {
-            search->result->pruned += frame->leaves;
+            search->result->looked.pruned += frame->leaves;
             return;
         }
     }
@@ -224,7 +224,7 @@ static void queue_frames(struct search *search, struct search_space *space, stru
         set_pace(search, &open);
         search_bound_frame(search->problem, search->context, &open, &frame->bound);
         if (search_is_pruned(search, &frame->bound))
-            search->result->pruned += frame->leaves;
+            search->result->looked.pruned += frame->leaves;
         else
             queue->items[queue->count++] = (struct queued_frame){frame->bound.closed_form_seconds, i};
     }
@@ -239,12 +239,12 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
         struct frame *frame = &space->frames[search_queue_take(&queue).index];
         show_progress(search, space->count - queue.count, space->count);
         if (search_is_pruned(search, &frame->bound))
-            search->result->pruned += frame->leaves;
+            search->result->looked.pruned += frame->leaves;
         else if (has_room(search, space, frame))
             open_frame(search, space, offloads, frame);
     }
     for (size_t i = 0; i < queue.count; i++)
-        search->result->pruned += space->frames[queue.items[i].index].leaves;
+        search->result->looked.pruned += space->frames[queue.items[i].index].leaves;
 }
 
 static void search_frames(struct search *search, unsigned offloads, struct search_space *space) {
@@ -351,7 +351,7 @@ static void take_plans(struct search *search, struct arena *arena) {
 static bool search_pass(struct search *search, unsigned offloads, struct error *error) {
     struct search_space space;
     search_space_build(search->problem, search->context, offloads, &space);
-    search->result->layouts += space.layouts;
+    search->result->looked.layouts += space.layouts;
     if (space.layouts == 0) {
         search_space_free(&space);
         return search_why_no_layout(search->problem, error);
@@ -361,6 +361,14 @@ static bool search_pass(struct search *search, unsigned offloads, struct error *
         search_why_nothing_fits(search->problem, offloads, &space, &search->result->nearest);
     search_space_free(&space);
     return true;
+}
+
+void search_counts_add(const struct search_counts *more, struct search_counts *sums) {
+    sums->layouts += more->layouts;
+    sums->evaluated += more->evaluated;
+    sums->pruned += more->pruned;
+    sums->feasible += more->feasible;
+    sums->seconds += more->seconds;
 }
 
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
@@ -380,13 +388,13 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
     pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));
     set_limits(&search);
     posed = search_pass(&search, search_usual_offloads(problem), error);
-    if (posed && result->feasible == 0 && search_further_offloads(problem) != 0)
+    if (posed && result->looked.feasible == 0 && search_further_offloads(problem) != 0)
         posed = search_pass(&search, search_further_offloads(problem), error);
     if (search.contenders.count > 0)
         result->nearest = (struct near_miss){0};
     if (posed)
         take_plans(&search, arena);
     arena_destroy(search.arena);
-    result->seconds = clock_seconds() - start;
+    result->looked.seconds = clock_seconds() - start;
     return posed;
 }

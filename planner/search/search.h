@@ -48,11 +48,18 @@ struct near_miss {
     char why[256];     /* "12.3 GiB over the device's 80 GB" */
 };
 
+/* What one search looked at, or several. */
+struct search_counts {
+    int64_t layouts, evaluated, pruned, feasible;
+    double seconds;
+};
+
+void search_counts_add(const struct search_counts *more, struct search_counts *sums);
+
 struct search_result {
     struct plan *plans; /* best first, owned by the arena */
     size_t plan_count;
-    int64_t layouts, evaluated, pruned, feasible;
-    double seconds;
+    struct search_counts looked;
     struct near_miss nearest; /* set when nothing fits */
 };
 

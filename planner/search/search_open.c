@@ -48,7 +48,7 @@ static bool find_useful(struct search *search, const struct cost_pace *pace, str
         useful->orders[i] = !search_is_pruned(search, &bound);
         useful->count += useful->orders[i];
     }
-    search->result->pruned +=
+    search->result->looked.pruned +=
         layouts * (int64_t)((choices->order_count - useful->count) * choices->overlap_count);
     return useful->count > 0;
 }
@@ -58,7 +58,7 @@ static void evaluate_useful(struct search *search, const struct leaves *leaves, 
                             const struct useful *useful, bool beaten) {
     const struct split_choices *choices = leaves->choices;
     struct layout layout = leaves->layouts[index];
-    search->result->feasible += (int64_t)(useful->count * choices->overlap_count);
+    search->result->looked.feasible += (int64_t)(useful->count * choices->overlap_count);
     for (size_t i = 0; i < choices->order_count; i++)
         for (size_t j = 0; useful->orders[i] && j < choices->overlap_count; j++) {
             layout.order = choices->orders[i];
@@ -68,7 +68,7 @@ static void evaluate_useful(struct search *search, const struct leaves *leaves, 
 }
 
 static void prune(struct search *search, const struct split_choices *choices, int64_t layouts) {
-    search->result->pruned += layouts * (int64_t)(choices->order_count * choices->overlap_count);
+    search->result->looked.pruned += layouts * (int64_t)(choices->order_count * choices->overlap_count);
 }
 
 /* Whether the leaf is known to fit. */
@@ -106,7 +106,7 @@ static int64_t open_partials(struct search *search, const struct cost_pace *pace
     if (!find_useful(search, pace, leaves, index, partials - first + 1, &useful))
         return NEVER_FITS;
     fewest = leaves_fewest_layers(leaves, index, most, &use);
-    search->result->pruned +=
+    search->result->looked.pruned +=
         (partials - (fewest > 0 ? fewest : most)) * (int64_t)(useful.count * choices->overlap_count);
     if (fewest == 0)
         return NEVER_FITS;
@@ -144,7 +144,7 @@ static void make_leaves(struct search *search, const struct open_frame *open, si
         if (!slower && !search->problem->exhaustive)
             search_bound_variant(search->context, open, place, &variants[i], &bound);
         if (slower || search_is_pruned(search, &bound))
-            search->result->pruned += split_recompute_count(choices, recompute);
+            search->result->looked.pruned += split_recompute_count(choices, recompute);
         else
             leaves_add(leaves, &variants[i], choices->recomputes[recompute].partial, kept);
     }

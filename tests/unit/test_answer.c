@@ -29,7 +29,7 @@ static void test_a_range_doubles_to_its_end(void **state) {
         assert_int_equal(answer.plans[i]->devices, devices[i]);
         assert_int_equal(answer.plans[i]->training.global_batch, problem.search.training.global_batch);
     }
-    assert_true(answer.layouts > 0 && answer.feasible <= answer.layouts);
+    assert_true(answer.looked.layouts > 0 && answer.looked.feasible <= answer.looked.layouts);
 }
 
 /* 7 replicas share 28 sequences, 8 can't. */

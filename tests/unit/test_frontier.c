@@ -37,7 +37,7 @@ static void test_nothing_beats_it_and_it_beats_all_else(void **state) {
         all.search.devices = place % 2 == 0 ? 8 : 16;
         layout_request_fix(&all.search.request, LAYOUT_OFFLOAD, moved[place / 2]);
         assert_true(search_run(&all.search, *state, &result, &error));
-        assert_int_equal(result.plan_count, result.feasible);
+        assert_int_equal(result.plan_count, result.looked.feasible);
         plans += result.plan_count;
         for (size_t i = 0; i < result.plan_count; i++) {
             const struct plan *plan = &result.plans[i];

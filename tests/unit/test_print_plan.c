@@ -80,13 +80,10 @@ static int create(void **state) {
     fixture->plans[1].step.seconds = 11;
     fixture->order[0] = &fixture->plans[0];
     fixture->order[1] = &fixture->plans[1];
-    fixture->answer = (struct answer){.plans = fixture->order,
-                                      .plan_count = 2,
-                                      .layouts = 12345,
-                                      .evaluated = 345,
-                                      .pruned = 2000,
-                                      .feasible = 2345,
-                                      .seconds = 0.25};
+    fixture->answer = (struct answer){
+        .plans = fixture->order,
+        .plan_count = 2,
+        .looked = {.layouts = 12345, .evaluated = 345, .pruned = 2000, .feasible = 2345, .seconds = 0.25}};
     *state = fixture;
     return 0;
 }

@@ -130,11 +130,11 @@ static void assert_same_layout(const struct layout *a, const struct layout *b) {
 }
 
 static void assert_same_result(const struct search_result *pruned, const struct search_result *whole) {
-    assert_int_equal(pruned->layouts, whole->layouts);
-    assert_int_equal(whole->pruned, 0);
-    assert_int_equal(whole->evaluated, whole->feasible);
-    assert_true(pruned->evaluated <= whole->evaluated);
-    assert_true(pruned->evaluated + pruned->pruned <= pruned->layouts);
+    assert_int_equal(pruned->looked.layouts, whole->looked.layouts);
+    assert_int_equal(whole->looked.pruned, 0);
+    assert_int_equal(whole->looked.evaluated, whole->looked.feasible);
+    assert_true(pruned->looked.evaluated <= whole->looked.evaluated);
+    assert_true(pruned->looked.evaluated + pruned->looked.pruned <= pruned->looked.layouts);
     assert_int_equal(pruned->plan_count, whole->plan_count);
     for (size_t i = 0; i < whole->plan_count; i++) {
         assert_same_layout(&pruned->plans[i].layout, &whole->plans[i].layout);
@@ -189,8 +189,8 @@ static void search_both(struct setting *setting, struct tally *tally) {
                           setting->problem.request.keys[LAYOUT_RECOMPUTE_LAYERS].count == 0;
         tally->won +=
             setting->problem.request.keys[LAYOUT_OFFLOAD].count == 0 && wins(setting, &whole, arena);
-        tally->evaluated += pruned.evaluated;
-        tally->costed += whole.evaluated;
+        tally->evaluated += pruned.looked.evaluated;
+        tally->costed += whole.looked.evaluated;
     }
     tally->impossible += !posed;
     arena_destroy(arena);
@@ -503,8 +503,8 @@ static void test_best_of_every_layout(void **state) {
         print_message("    %lld layouts, %lld fit, best %.4g s, offload %s\n", (long long)best.layouts,
                       (long long)best.feasible, best.seconds, offload_names[result.plans[0].layout.offload]);
         assert_true(result.plan_count > 0);
-        assert_int_equal(result.layouts, best.layouts);
-        assert_int_equal(result.feasible, best.feasible);
+        assert_int_equal(result.looked.layouts, best.layouts);
+        assert_int_equal(result.looked.feasible, best.feasible);
         assert_true(result.plans[0].step.seconds <= best.seconds);
         arena_destroy(arena);
     }
@@ -612,8 +612,8 @@ static void test_nothing_fits(void **state) {
     make_small(&setting, 7e8);
     assert_true(search_run(&setting.problem, arena, &result, &error));
     assert_int_equal(result.plan_count, 0);
-    assert_int_equal(result.feasible, 0);
-    assert_int_equal(result.evaluated, 0);
+    assert_int_equal(result.looked.feasible, 0);
+    assert_int_equal(result.looked.evaluated, 0);
     assert_true(result.nearest.found);
     assert_string_equal(result.nearest.bound, "memory");
     assert_true(result.nearest.memory.per_device_bytes > 7e8);

@@ -207,30 +207,53 @@ static const struct plan *rung_below(const struct size_result *result, int64_t d
     return below;
 }
 
-/* The third walk. */
+static int64_t larger_count(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* Looks on a count below the answer for what is faster than all so far. */
+static void look_below(struct walk *walk, int64_t devices) {
+    struct size_result *result = walk->result;
+    problem_set_devices(walk->problem, devices, devices);
+    double limit = result->fewer ? step_of_time(walk, size_time(result->fewer)) : HUGE_VAL;
+    const struct plan *plan = search_count(walk, limit, NULL);
+    if (plan && (!result->fewer || size_time(plan) < size_time(result->fewer))) {
+        result->fewer = plan;
+    }
+}
+
+/* The third walk, of the counts that split well or of the others. */
+static void look_at_counts_below(struct walk *walk, int64_t lowest, bool splits_well) {
+    int64_t per_node = walk->problem->cluster.node.devices, devices = walk->result->best->devices;
+    for (;;) {
+        devices -= devices > per_node ? per_node : devices - devices / 2;
+        if (devices < lowest || devices < 1) {
+            return;
+        }
+        if (size_splits_well(devices / per_node) == splits_well) {
+            look_below(walk, devices);
+        }
+    }
+}
+
+/* The third walk: counts that split well first, as they tell how fast it can go and so rule out most others.
+ * As far down as something fits, and as NEAR_SHARE says. */
 static void find_binding(struct walk *walk) {
     struct size_result *result = walk->result;
-    int64_t per_node = walk->problem->cluster.node.devices, least = problem_fewest_devices(walk->problem);
     int64_t devices = result->best->devices, near = (int64_t)((1 - NEAR_SHARE) * (double)devices);
+    int64_t lowest = larger_count(problem_fewest_devices(walk->problem), result->devices_from);
     result->binding = WISH_KEY_COUNT;
     if (devices <= result->devices_from) {
         result->binding = WISH_DEVICES;
         return;
     }
     result->fewer = rung_below(result, devices);
-    least = least > result->devices_from ? least : result->devices_from;
-    for (;;) {
-        devices -= devices > per_node ? per_node : devices - devices / 2;
-        if (devices < least || devices < 1 || (result->fewer && devices < near)) {
-            break;
-        }
-        problem_set_devices(walk->problem, devices, devices);
-        double limit = result->fewer ? step_of_time(walk, size_time(result->fewer)) : HUGE_VAL;
-        const struct plan *plan = search_count(walk, limit, NULL);
-        if (plan && (!result->fewer || size_time(plan) < size_time(result->fewer))) {
-            result->fewer = plan;
-        }
+    lowest = result->fewer ? larger_count(lowest, near) : lowest;
+    look_at_counts_below(walk, lowest, true);
+    if (result->fewer && result->fewer->devices < near) {
+        near = result->fewer->devices;
     }
+    look_at_counts_below(walk, result->fewer ? larger_count(lowest, near) : lowest, false);
     if (result->fewer) {
         wish_worst_excess(walk->wish, result->fewer, &result->binding);
     }

@@ -25,6 +25,8 @@ struct builder {
     size_t frame_room, split_room, group_room, ranks_room;
     int64_t divisors[MAX_DIVISORS];
     size_t divisor_count;
+    int32_t sizes[SEARCH_MAX_MICRO_BATCH]; /* of micro-batches: those given, else all that divide the batch */
+    size_t size_count;
     struct schedules_known known[2]
                                 [MICRO_BATCH_CLASSES]; /* of the pp and the ends at hand, and without own */
     bool balanced;                                     /* `ends` are better than the rule's */
@@ -159,20 +161,14 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
 }
 
 static void add_micro_batches(struct builder *builder, struct frame frame) {
-    const struct layout_request *request = &builder->problem->request;
     int64_t each = builder->problem->training.global_batch / frame.dp;
     struct frame_leaves leaves;
-    size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
     frame.micro_batch = 1;
     leaves = leaves_a_schedule(builder, &frame);
     if (leaves.whole == 0)
         return;
-    for (size_t i = 0; i < given; i++) {
-        frame.micro_batch = (int32_t)request->keys[LAYOUT_MICRO_BATCH].values[i];
-        add_frame(builder, frame, each, &leaves);
-    }
-    for (int32_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++) {
-        frame.micro_batch = size;
+    for (size_t i = 0; i < builder->size_count; i++) {
+        frame.micro_batch = builder->sizes[i];
         add_frame(builder, frame, each, &leaves);
     }
 }
@@ -292,11 +288,23 @@ static void find_divisors(struct builder *builder) {
     builder->divisor_count = low + MAX_DIVISORS - high;
 }
 
+static void find_sizes(struct builder *builder) {
+    const struct search_problem *problem = builder->problem;
+    const struct layout_request *request = &problem->request;
+    size_t given = request->keys[LAYOUT_MICRO_BATCH].count;
+    for (size_t i = 0; i < given; i++)
+        builder->sizes[builder->size_count++] = (int32_t)request->keys[LAYOUT_MICRO_BATCH].values[i];
+    for (int32_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
+        if (problem->training.global_batch % size == 0)
+            builder->sizes[builder->size_count++] = size;
+}
+
 void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
                         struct search_space *space) {
     struct builder builder = {.problem = problem, .context = context, .offloads = offloads, .space = space};
     *space = (struct search_space){0};
     find_divisors(&builder);
+    find_sizes(&builder);
     for (size_t i = 0; i < builder.divisor_count; i++) {
         int64_t pp = builder.divisors[i];
         if (pp <= problem->model->layers + 2 && search_allows(problem, LAYOUT_PP, pp))

@@ -18,6 +18,14 @@ size_t cluster_level_of_span(const struct cluster *cluster, int64_t span) {
     return last;
 }
 
+bool cluster_is_host_name(const char *name) {
+    const char *at = name;
+
+    while (*at > ' ' && *at <= '~' && *at != ',' && *at != ':')
+        at++;
+    return at > name && *at == '\0';
+}
+
 enum unit measurement_unit(const char *what) {
     return strstr(what, "bandwidth") != NULL ? UNIT_BYTES_PER_SECOND : UNIT_SECONDS;
 }

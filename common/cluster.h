@@ -195,6 +195,10 @@ struct cluster {
     const char *matrix_file; /* CSV with the pair matrix beside the cluster file; NULL when there is none */
 };
 
+/* Whether a host may have this name: graphic ASCII characters, but commas and colons, which end a name in the
+ * matrix and in `between`. */
+bool cluster_is_host_name(const char *name);
+
 /* What a measurement of `what` counts in: UNIT_BYTES_PER_SECOND for every bandwidth, else UNIT_SECONDS. */
 enum unit measurement_unit(const char *what);
 

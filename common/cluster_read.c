@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cluster.h"
@@ -197,6 +198,7 @@ struct check {
     const struct yaml_document *document;
     const struct yaml_node *node; /* the mapping under `cluster:` */
     const struct cluster *cluster;
+    struct arena *arena; /* for what a check needs itself */
     struct error *error;
 };
 
@@ -351,6 +353,38 @@ static bool class_exists(const struct cluster *cluster, const char *name) {
     return false;
 }
 
+struct named_host {
+    const char *name;
+    const struct yaml_node *node;
+    size_t index;
+};
+
+static int by_name(const void *left, const void *right) {
+    const struct named_host *a = left, *b = right;
+    int order = strcmp(a->name, b->name);
+
+    return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+/* A host is known by its name, in the matrix too. */
+static bool check_host_names(const struct check *check, const struct yaml_node *hosts) {
+    size_t count = check->cluster->host_count, i = 0;
+    struct named_host *named = ARENA_ARRAY(check->arena, struct named_host, count + 1);
+
+    for (const struct yaml_node *node = hosts->children; i < count; node = node->next, i++) {
+        named[i] = (struct named_host){check->cluster->hosts[i].name, node, i};
+        if (!cluster_is_host_name(named[i].name))
+            return yaml_error(check->document, blame(node, "name"), check->error,
+                              "a host's name has no blanks, commas and colons, and no letters beyond ASCII");
+    }
+    qsort(named, count, sizeof *named, by_name);
+    for (i = 1; i < count; i++)
+        if (strcmp(named[i - 1].name, named[i].name) == 0)
+            return yaml_error(check->document, blame(named[i].node, "name"), check->error,
+                              "two hosts are named %s", named[i].name);
+    return true;
+}
+
 /* Hosts and classes against each other and the number of nodes. */
 static bool check_hosts(const struct check *check) {
     const struct cluster *cluster = check->cluster;
@@ -365,6 +399,8 @@ static bool check_hosts(const struct check *check) {
             return yaml_error(check->document, blame(node, "class"), check->error,
                               "no node class is named %s", class);
     }
+    if (hosts != NULL && !check_host_names(check, hosts))
+        return false;
     for (size_t i = 0; i < cluster->class_count; i++)
         classed += cluster->classes[i].nodes;
     if (cluster->nodes > 0 && (int64_t)cluster->host_count > cluster->nodes)
@@ -388,7 +424,7 @@ bool cluster_read(const char *path, struct arena *arena, struct cluster *cluster
     struct yaml_document document;
     struct cluster found = {.file = arena_copy_string(arena, path)};
     struct fields_reader reader = {.document = &document, .arena = arena, .error = error};
-    struct check check = {.document = &document, .cluster = &found, .error = error};
+    struct check check = {.document = &document, .cluster = &found, .arena = arena, .error = error};
 
     if (!yaml_read_file(path, arena, &document, error) ||
         !fields_read(&reader, document.root, file_fields, "a cluster file", &found))

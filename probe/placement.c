@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cluster.h"
+
 enum { NAME_MAX_BYTES = 256, BOOT_MAX_BYTES = 48 };
 
 /* What each rank says of itself. */
@@ -93,6 +95,13 @@ static bool check_card(const struct placement *placement, const struct card *car
     if (strcmp(card->version, cards[0].version) != 0) {
         return error_set(error, "clusterprobe %s runs on host %s, but %s on host %s", cards[0].version,
                          cards[0].host, card->version, card->host);
+    }
+    if (!cluster_is_host_name(card->host)) {
+        error_set(error,
+                  "rank %d runs on a host named \"%s\"; blanks, commas, colons, control characters and "
+                  "letters beyond ASCII can't be written down",
+                  rank, card->host);
+        return error_hint(error, "hostname sets it; under Slurm the probe takes SLURMD_NODENAME");
     }
     size_t host = find_host(placement, card->host);
     if (host < placement->host_count) {

@@ -262,7 +262,7 @@ static int lead(const struct placement *placement, const struct arguments *argum
     int status = measure(&campaign, arguments, &source, error);
     watchdog_last_words(NULL);
     bool worth_keeping = status != EXIT_SUCCESS && records.count > 0;
-    if (worth_keeping && error->hint[0] == '\0') {
+    if (worth_keeping && access(journal, F_OK) == 0 && error->hint[0] == '\0') {
         error_hint(error, "what was measured is kept in %s; the same line with --resume goes on from there",
                    journal);
     }

@@ -3,16 +3,20 @@
 #include "probe/records.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cluster.h"
 #include "probe/task.h"
 
 static const char magic[] = "clusterprobe journal 2";
-enum { FIELDS = 15, HEAD_LINES = 2, LINE_MAX_BYTES = 512 };
+enum { FIELDS = 15, HEAD_LINES = 2 };
 
 static bool append(struct records *records, const struct record *record) {
     if (records->count == records->capacity) {
@@ -63,12 +67,32 @@ static bool is_possible(const struct record *record, int32_t ranks) {
            (!collective || is_between(record->level, 0, GROUP_COUNT)) && record->bytes >= 0 && s->count >= 0;
 }
 
+/* Figures up to the end, or to a line that a crash cut short. False where one is none that `ranks` ranks
+ * wrote, or memory is out (`kept` false). */
+static bool read_figures(struct records *records, FILE *file, int32_t ranks, bool *kept) {
+    char *line = NULL;
+    size_t size = 0;
+    bool possible = true;
+    struct record record;
+    ssize_t length;
+    *kept = true;
+    while (possible && *kept && (length = getline(&line, &size, file)) > 0 && line[length - 1] == '\n') {
+        possible = parse(line, &record) && is_possible(&record, ranks);
+        *kept = !possible || append(records, &record);
+    }
+    free(line);
+    return possible && *kept;
+}
+
 static bool take_over(struct records *records, const char *identity, int32_t ranks, struct error *error) {
-    FILE *file = fopen(records->path, "r");
+    struct stat status;
+    bool regular = stat(records->path, &status) != 0 || S_ISREG(status.st_mode);
+    FILE *file = regular ? fopen(records->path, "r") : NULL;
     char *line = NULL;
     size_t size = 0;
     if (file == NULL) {
-        error_set(error, "nothing to resume: can't open %s: %s", records->path, strerror(errno));
+        error_set(error, "nothing to resume: can't open %s: %s", records->path,
+                  regular ? strerror(errno) : "it is no file");
         return error_hint(error, "leave out --resume to begin anew");
     }
     bool same = getline(&line, &size, file) > 0 && strncmp(line, magic, strlen(magic)) == 0;
@@ -77,12 +101,7 @@ static bool take_over(struct records *records, const char *identity, int32_t ran
         line[strcspn(line, "\n")] = '\0';
         same = strcmp(line, identity) == 0;
     }
-    bool kept = true, possible = true;
-    struct record record;
-    while (same && kept && possible && getline(&line, &size, file) > 0 && parse(line, &record)) {
-        possible = is_possible(&record, ranks);
-        kept = append(records, &record);
-    }
+    bool kept = true, possible = same && read_figures(records, file, ranks, &kept);
     free(line);
     fclose(file);
     if (!same) {
@@ -90,9 +109,9 @@ static bool take_over(struct records *records, const char *identity, int32_t ran
         return error_hint(error,
                           "--resume needs the mpirun line of the first run; to begin anew, leave it out");
     }
-    if (!possible) {
+    if (!possible && kept) {
         error_set(error, "%s: line %zu is no figure that clusterprobe wrote", records->path,
-                  records->count + HEAD_LINES);
+                  records->count + HEAD_LINES + 1);
         return error_hint(error, "to begin anew, leave out --resume");
     }
     return kept || error_set(error, "out of memory");
@@ -110,23 +129,62 @@ static bool write_record(struct records *records, const struct record *r, struct
     return true;
 }
 
+/* A lock that another run holds; file systems without locks hold none. */
+static bool lock_is_taken(int file) {
+    return flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+static bool journal_is_taken(const char *path) {
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    bool taken = file >= 0 && lock_is_taken(file);
+    if (file >= 0) {
+        close(file);
+    }
+    return taken;
+}
+
+/* Makes an empty file that only this run writes. It becomes the journal by its new name, so a run that began
+ * earlier holds the lock of this one or of the journal. */
+static bool open_fresh(struct records *records, const char *fresh, struct error *error) {
+    int file = open(fresh, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (file < 0) {
+        return error_set(error, "can't write %s: %s", fresh, strerror(errno));
+    }
+    bool being_made = lock_is_taken(file);
+    if (being_made || journal_is_taken(records->path)) {
+        close(file);
+        if (!being_made) {
+            unlink(fresh);
+        }
+        error_set(error, "another clusterprobe writes %s at present", records->path);
+        return error_hint(error, "give this one another -o");
+    }
+    records->journal = fdopen(file, "w");
+    if (records->journal == NULL) {
+        close(file);
+        return error_set(error, "out of memory");
+    }
+    return ftruncate(file, 0) == 0 || error_set(error, "can't write %s: %s", fresh, strerror(errno));
+}
+
 /* Writes what is there under another name first, so that a full disk leaves the earlier journal. */
 bool records_open(struct records *records, const char *path, const char *identity, int32_t ranks, bool resume,
                   struct error *error) {
-    char fresh[4096];
+    char fresh[PATH_MAX];
     memset(records, 0, sizeof *records);
     records->path = path;
-    snprintf(fresh, sizeof fresh, "%s.new", path);
-    if (resume && !take_over(records, identity, ranks, error)) {
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh) {
+        return error_set(error, "can't write %s: %s", path, strerror(ENAMETOOLONG));
+    }
+    if (!open_fresh(records, fresh, error)) {
         records_close(records, false);
         return false;
     }
+    bool good = !resume || take_over(records, identity, ranks, error);
     records->resumed = records->count;
-    records->journal = fopen(fresh, "w");
-    bool good = records->journal != NULL && fprintf(records->journal, "%s\n%s\n", magic, identity) > 0 &&
-                fflush(records->journal) == 0;
-    if (!good) {
-        error_set(error, "can't write %s: %s", fresh, strerror(errno));
+    if (good &&
+        (fprintf(records->journal, "%s\n%s\n", magic, identity) < 0 || fflush(records->journal) != 0)) {
+        good = error_set(error, "can't write %s: %s", fresh, strerror(errno));
     }
     for (size_t i = 0; good && i < records->count; i++) {
         good = write_record(records, &records->items[i], error);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/arena.h"
@@ -298,6 +299,29 @@ static void test_levels_by_bandwidth(void **state) {
     free_world(&world);
 }
 
+/* One journal has one writer, and is a file. */
+static void test_journal_of_two(void **state) {
+    (void)state;
+    char path[] = "/tmp/journal-XXXXXX", fresh[sizeof path + 4];
+    struct error error;
+    struct records first, second;
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    assert_true(records_open(&first, path, "us", 3, false, &error));
+    assert_false(records_open(&second, path, "us", 3, false, &error));
+    assert_non_null(strstr(error.what, "another clusterprobe writes"));
+    assert_false(records_open(&second, path, "us", 3, true, &error));
+    assert_int_not_equal(access(fresh, F_OK), 0);
+    records_close(&first, true);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(records_open(&second, path, "us", 3, true, &error));
+    assert_non_null(strstr(error.what, "it is no file"));
+    assert_int_not_equal(access(fresh, F_OK), 0);
+    unlink(path);
+}
+
 static void test_journal(void **state) {
     (void)state;
     char path[] = "/tmp/journal-XXXXXX";
@@ -332,7 +356,8 @@ static void test_journal(void **state) {
     records_close(&second, false);
     /* An edited line: a rank that isn't there, an operation that is none, no number. */
     const char *const edited[] = {"3 6 0 3 0 0 1 0 8 1 1 1 1 1 1", "6 9 0 0 9 0 2 0 8 1 1 1 1 1 1",
-                                  "3 6 0 1 0 0 1 0 8 1 nan nan nan nan nan"};
+                                  "3 6 0 1 0 0 1 0 8 1 nan nan nan nan nan",
+                                  "nothing\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1"};
     for (size_t i = 0; i < sizeof edited / sizeof *edited; i++) {
         FILE *file = fopen(path, "w");
         assert_non_null(file);
@@ -348,11 +373,17 @@ static void test_journal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound),       cmocka_unit_test(test_slow_sender),
-        cmocka_unit_test(test_slow_link),   cmocka_unit_test(test_better_showing_counts),
-        cmocka_unit_test(test_unconfirmed), cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_journal),     cmocka_unit_test(test_levels_by_bandwidth),
-        cmocka_unit_test(test_late_host),   cmocka_unit_test(test_looks),
+        cmocka_unit_test(test_sound),
+        cmocka_unit_test(test_slow_sender),
+        cmocka_unit_test(test_slow_link),
+        cmocka_unit_test(test_better_showing_counts),
+        cmocka_unit_test(test_unconfirmed),
+        cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_journal_of_two),
+        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_levels_by_bandwidth),
+        cmocka_unit_test(test_late_host),
+        cmocka_unit_test(test_looks),
         cmocka_unit_test(test_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

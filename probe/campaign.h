@@ -28,29 +28,26 @@ struct campaign {
     double begin, limit_seconds; /* MPI_Wtime of the start; --time-limit */
     bool quick;                  /* --quick: what finds slow hosts and links, and no more */
     const struct node_source *node_source;
-    struct node_summary *nodes;           /* of each host */
-    struct gpu_summary *gpus;             /* of each rank; all zero with --host-only */
-    bool gpu_each;                        /* each rank has a GPU of its own */
-    bool device_buffers;                  /* and MPI takes addresses in its memory */
-    const char *refused[TRANSPORT_COUNT]; /* what could not be measured after all, and why; NULL: nothing */
-    size_t *class_of;                     /* of each host: which are equal */
-    struct speeds_host *speeds;           /* of each host */
-    struct analysis_looks *speed_looks[SPEEDS_KINDS]; /* at each host that looked slow */
-    uint8_t *speed_verdicts[SPEEDS_KINDS];            /* enum analysis_verdict of each host */
-    int32_t *speed_ranks;                             /* those that compute or copy at present */
-    struct sockets sockets;                           /* of the first host */
-    struct schedule_plan plan;                        /* of the pairs of hosts */
-    double pace;                                      /* of the time usually given to a pair of hosts */
-    struct levels levels;                             /* of the network, by host; count 0 with one host */
-    struct analysis_host *hosts;                      /* how each deviates; with two hosts or more */
-    struct analysis_links slow_links;                 /* of sound hosts */
-    struct analysis_looks *looks; /* at each direction that looked slow; with two hosts or more */
-    uint8_t *verdicts; /* enum analysis_verdict of each direction of a pair; with two hosts or more */
-    struct analysis_looks *late_looks; /* at each host that looked late; with two hosts or more */
-    uint8_t *late_verdicts;            /* enum analysis_verdict of each host; with two hosts or more */
-    size_t unclear_links;              /* that looked slow while too much else went on to tell */
-    bool by_bandwidth;                 /* the levels show in bandwidth, not in latency */
-    bool failed;                       /* MPI is only good for aborting now */
+    struct node_summary *nodes;            /* of each host */
+    struct gpu_summary *gpus;              /* of each rank; all zero with --host-only */
+    bool gpu_each;                         /* each rank has a GPU of its own */
+    bool device_buffers;                   /* and MPI takes addresses in its memory */
+    const char *refused[TRANSPORT_COUNT];  /* what could not be measured after all, and why; NULL: nothing */
+    size_t *class_of;                      /* of each host: which are equal */
+    struct speeds_host *speeds;            /* of each host */
+    uint8_t *speed_verdicts[SPEEDS_KINDS]; /* enum analysis_verdict of each host */
+    int32_t *speed_ranks;                  /* those that compute or copy at present */
+    struct sockets sockets;                /* of the first host */
+    struct schedule_plan plan;             /* of the pairs of hosts */
+    double pace;                           /* of the time usually given to a pair of hosts */
+    struct levels levels;                  /* of the network, by host; count 0 with one host */
+    struct analysis_host *hosts;           /* how each deviates; with two hosts or more */
+    struct analysis_links slow_links;      /* of sound hosts */
+    uint8_t *verdicts;      /* enum analysis_verdict of each direction of a pair; with two hosts or more */
+    uint8_t *late_verdicts; /* enum analysis_verdict of each host; with two hosts or more */
+    size_t unclear_links;   /* that looked slow while too much else went on to tell */
+    bool by_bandwidth;      /* the levels show in bandwidth, not in latency */
+    bool failed;            /* MPI is only good for aborting now */
     /* What runs at present: a rank takes part at most once. */
     struct task *tasks;
     int32_t *ranks;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <mpi.h>
 
+#include "probe/confirm.h"
 #include "probe/phases.h"
 
 static const double latency_seconds = 0.03, warm_up_seconds = 0.03;
@@ -125,57 +126,58 @@ static bool find_pair(const struct campaign *campaign, size_t host, bool of_host
     return false;
 }
 
-/* One look at a host that seems late, and where it still does one at two others of the same level. `turn`
- * counts the looks at the host. */
-static bool look_again(struct campaign *campaign, size_t host, size_t turn, int32_t *number,
-                       struct error *error) {
-    struct analysis_looks *looks = &campaign->late_looks[host];
-    size_t pair[2] = {0, 0}, level = campaign->levels.count;
-    double seconds;
-    /* From the innermost level outwards, as latency tells most there. */
-    for (size_t l = 0; l < campaign->levels.count && level == campaign->levels.count; l++) {
-        level = find_pair(campaign, host, true, l, turn, pair) ? l : level;
-    }
-    if (level == campaign->levels.count) {
-        campaign->late_verdicts[host] = VERDICT_UNCLEAR;
-        return true;
-    }
-    double usual = phases_usual(campaign, level).least_latency;
-    if (!look(campaign, pair[0], pair[1], (*number)++, &seconds, error)) {
-        return false;
-    }
-    if (!analysis_is_late(seconds, usual)) {
-        *looks = (struct analysis_looks){0};
-    } else {
-        looks->count++;
-        if (find_pair(campaign, host, false, level, turn, pair)) {
-            if (!look(campaign, pair[0], pair[1], (*number)++, &seconds, error)) {
-                return false;
-            }
-            looks->quiet += analysis_is_late(seconds, usual) ? 0 : 1;
+/* What the looks at late hosts keep. */
+struct late {
+    int32_t number; /* of the next look */
+    size_t level;   /* of the last look at a host */
+};
+
+static size_t list_late(struct campaign *campaign, void *context, size_t *suspects) {
+    struct analysis_links links;
+    size_t count = 0;
+    (void)context;
+    phases_find_deviations(campaign, &links);
+    for (size_t host = 0; host < campaign->placement->host_count; host++) {
+        if (campaign->hosts[host].is_late && campaign->late_verdicts[host] == VERDICT_NONE) {
+            suspects[count++] = host;
         }
     }
-    campaign->late_verdicts[host] = (uint8_t)analysis_judge_looks(looks);
+    return count;
+}
+
+/* A pair with the host, of the innermost level that has one, as latency tells most there; then one of two
+ * others of the same level. */
+static bool look_at_late(struct campaign *campaign, void *context, size_t host, bool beside, size_t turn,
+                         enum confirm_seen *seen, struct error *error) {
+    struct late *late = context;
+    size_t pair[2] = {0, 0};
+    bool found = beside && find_pair(campaign, host, false, late->level, turn, pair);
+    for (size_t level = 0; !beside && !found && level < campaign->levels.count; level++) {
+        found = find_pair(campaign, host, true, level, turn, pair);
+        late->level = level;
+    }
+    *seen = CONFIRM_NOTHING;
+    if (!found) {
+        return true;
+    }
+    double seconds, usual = phases_usual(campaign, late->level).least_latency;
+    if (!look(campaign, pair[0], pair[1], late->number++, &seconds, error)) {
+        return false;
+    }
+    *seen = analysis_is_late(seconds, usual) ? CONFIRM_SLOW : CONFIRM_FAST;
     return true;
 }
 
 bool phases_confirm_late_hosts(struct campaign *campaign, struct error *error) {
-    struct analysis_links suspects;
     size_t hosts = campaign->placement->host_count;
-    double end = MPI_Wtime() + passes_share * campaign->limit_seconds;
-    int32_t number = phases_next_look(campaign, PHASE_PAIRS);
-    bool any = true;
-    for (size_t turn = 0; any && turn < ANALYSIS_LOOKS_MAX && MPI_Wtime() < end; turn++) {
-        any = false;
-        phases_find_deviations(campaign, &suspects);
-        for (size_t host = 0; host < hosts; host++) {
-            if (campaign->hosts[host].is_late && campaign->late_verdicts[host] == VERDICT_NONE) {
-                any = true;
-                if (!look_again(campaign, host, turn, &number, error)) {
-                    return false;
-                }
-            }
-        }
-    }
-    return true;
+    struct late late = {.number = phases_next_look(campaign, PHASE_PAIRS)};
+    const struct confirm confirm = {.looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts),
+                                    .verdicts = campaign->late_verdicts,
+                                    .seconds = passes_share * campaign->limit_seconds,
+                                    .rounds_max = ANALYSIS_LOOKS_MAX,
+                                    .at_once = hosts,
+                                    .context = &late,
+                                    .list = list_late,
+                                    .look = look_at_late};
+    return confirm_run(campaign, &confirm, error);
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <mpi.h>
 
+#include "probe/confirm.h"
 #include "probe/phases.h"
 
 static const double look_seconds = 0.08;
@@ -86,7 +87,7 @@ static bool measure_references(struct campaign *campaign, struct error *error) {
     return true;
 }
 
-/* Sound directions of the level to compare a suspect with: those of other hosts first, then the fastest.
+/* Sound directions of the level to compare a link with: those of other hosts first, then the fastest.
  * Returns how many. */
 static size_t find_controls(const struct campaign *campaign, const struct analysis_matrix *matrix,
                             const struct analysis_link *link, double usual,
@@ -120,35 +121,55 @@ static size_t find_controls(const struct campaign *campaign, const struct analys
     return count;
 }
 
-/* One look at a suspect, and one at a sound link of the same level, those there are in turn. */
-static bool look_again(struct campaign *campaign, const struct analysis_link *link, int32_t *number,
-                       struct error *error) {
-    size_t hosts = campaign->placement->host_count, cell = link->from * hosts + link->to;
-    struct analysis_looks *looks = &campaign->looks[cell];
+/* Number `turn` of them. False where there is none. */
+static bool find_control(const struct campaign *campaign, const struct analysis_link *link, double usual,
+                         size_t turn, struct campaign_pair *control) {
     struct arena *scratch = arena_create();
     struct analysis_matrix matrix;
-    struct analysis_usual usual;
     struct campaign_pair controls[CONTROLS_MAX];
-    const struct campaign_pair suspect = {campaign_leader(campaign, link->from),
-                                          campaign_leader(campaign, link->to)};
     campaign_gather(campaign, scratch, &matrix);
-    analysis_usual(&matrix, &campaign->levels, levels_joining(&campaign->levels, link->from, link->to),
-                   scratch, &usual);
-    size_t control_count = find_controls(campaign, &matrix, link, usual.bandwidth, controls);
+    size_t count = find_controls(campaign, &matrix, link, usual, controls);
     arena_destroy(scratch);
-    struct summary seen;
-    if (!look(campaign, &suspect, (*number)++, &seen, error)) {
+    if (count > 0) {
+        *control = controls[turn % count];
+    }
+    return count > 0;
+}
+
+/* What the looks at slow links keep: of a link the number is its place in the matrix. */
+struct slow {
+    int32_t number; /* of the next look */
+    struct analysis_links suspects;
+};
+
+static size_t list_slow(struct campaign *campaign, void *context, size_t *numbers) {
+    struct slow *slow = context;
+    size_t hosts = campaign->placement->host_count, count = 0;
+    phases_find_deviations(campaign, &slow->suspects);
+    for (; count < slow->suspects.count && count < SUSPECTS_AT_ONCE; count++) {
+        numbers[count] = slow->suspects.items[count].from * hosts + slow->suspects.items[count].to;
+    }
+    return count;
+}
+
+static bool look_at_slow(struct campaign *campaign, void *context, size_t number, bool beside, size_t turn,
+                         enum confirm_seen *seen, struct error *error) {
+    struct slow *slow = context;
+    size_t hosts = campaign->placement->host_count;
+    const struct analysis_link link = {.from = number / hosts, .to = number % hosts};
+    struct campaign_pair pair = {campaign_leader(campaign, link.from), campaign_leader(campaign, link.to)};
+    double usual = phases_usual(campaign, levels_joining(&campaign->levels, link.from, link.to)).bandwidth;
+    struct summary summary;
+    *seen = CONFIRM_NOTHING;
+    if (beside && !find_control(campaign, &link, usual, turn, &pair)) {
+        return true;
+    }
+    if (!look(campaign, &pair, slow->number++, &summary, error)) {
         return false;
     }
-    looks->count++;
-    if (analysis_is_slow(seen.upper_quartile, usual.bandwidth) && control_count > 0) {
-        if (!look(campaign, &controls[(size_t)looks->count % control_count], (*number)++, &seen, error)) {
-            return false;
-        }
-        looks->quiet += seen.upper_quartile >= control_share * usual.bandwidth ? 1 : 0;
-    }
-    campaign->verdicts[cell] = (uint8_t)analysis_judge_looks(looks);
-    campaign->unclear_links += campaign->verdicts[cell] == VERDICT_UNCLEAR ? 1 : 0;
+    bool is_slow = beside ? summary.upper_quartile < control_share * usual
+                          : analysis_is_slow(summary.upper_quartile, usual);
+    *seen = is_slow ? CONFIRM_SLOW : CONFIRM_FAST;
     return true;
 }
 
@@ -163,41 +184,40 @@ int32_t phases_next_look(const struct campaign *campaign, enum record_phase phas
     return number;
 }
 
-/* Rounds over the slowest suspects: so the looks at each are spread in time, and what slows some of them for
- * a moment is over at others. A look that is as fast as usual clears a suspect, since the best look counts.
- */
-static bool try_suspects(struct campaign *campaign, struct analysis_links *suspects, struct error *error) {
-    double end = MPI_Wtime() + looks_share * campaign->limit_seconds;
+/* A look that is as fast as usual clears a suspect, since the best look counts. */
+static bool confirm_slow_links(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
-    int32_t number = phases_next_look(campaign, PHASE_PAIRS);
-    while (suspects->count > 0 && MPI_Wtime() < end && !phases_time_is_up(campaign)) {
-        for (size_t i = 0; i < suspects->count && i < SUSPECTS_AT_ONCE; i++) {
-            const struct analysis_link *link = &suspects->items[i];
-            bool host_is_slow =
-                campaign->hosts[link->from].note[0] != '\0' || campaign->hosts[link->to].note[0] != '\0';
-            if (!host_is_slow && !look_again(campaign, link, &number, error)) {
-                return false;
-            }
-            if (campaign->verdicts[link->from * hosts + link->to] != VERDICT_NONE) {
-                break; /* which may explain others */
-            }
-        }
-        phases_find_deviations(campaign, suspects);
+    struct slow slow = {.number = phases_next_look(campaign, PHASE_PAIRS)};
+    const struct confirm confirm = {.looks =
+                                        ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts * hosts),
+                                    .verdicts = campaign->verdicts,
+                                    .seconds = looks_share * campaign->limit_seconds,
+                                    .rounds_max = SIZE_MAX,
+                                    .at_once = SUSPECTS_AT_ONCE,
+                                    .context = &slow,
+                                    .list = list_slow,
+                                    .look = look_at_slow};
+    if (!confirm_run(campaign, &confirm, error)) {
+        return false;
+    }
+    phases_find_deviations(campaign, &slow.suspects);
+    for (size_t i = 0; i < slow.suspects.count; i++) {
+        campaign->unclear_links += slow.suspects.items[i].alone ? 1 : 0;
+    }
+    for (size_t cell = 0; cell < hosts * hosts; cell++) {
+        campaign->unclear_links += campaign->verdicts[cell] == VERDICT_UNCLEAR ? 1 : 0;
     }
     return true;
 }
 
 bool phases_run_levels(struct campaign *campaign, struct error *error) {
-    struct analysis_links suspects;
     size_t hosts = campaign->placement->host_count;
     if (hosts < 2) {
         return true;
     }
     campaign->hosts = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
     campaign->verdicts = ARENA_ARRAY(campaign->arena, uint8_t, hosts * hosts);
-    campaign->looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts * hosts);
     campaign->late_verdicts = ARENA_ARRAY(campaign->arena, uint8_t, hosts);
-    campaign->late_looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts);
     if (!phases_settle_latencies(campaign, error)) {
         return false;
     }
@@ -205,17 +225,7 @@ bool phases_run_levels(struct campaign *campaign, struct error *error) {
     if (campaign->plan.at_once > 1 && !measure_references(campaign, error)) {
         return false;
     }
-    if (!phases_confirm_late_hosts(campaign, error)) {
-        return false;
-    }
-    phases_find_deviations(campaign, &suspects);
-    if (!try_suspects(campaign, &suspects, error)) {
-        return false;
-    }
-    for (size_t i = 0; i < suspects.count; i++) {
-        campaign->unclear_links += suspects.items[i].alone ? 1 : 0;
-    }
-    return true;
+    return phases_confirm_late_hosts(campaign, error) && confirm_slow_links(campaign, error);
 }
 
 double phases_expect_levels(const struct campaign *campaign) {

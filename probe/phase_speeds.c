@@ -2,6 +2,7 @@
  * of its class, as links are (phase_levels.c): other work slows now one, now another. */
 #include <mpi.h>
 
+#include "probe/confirm.h"
 #include "probe/phases.h"
 
 static const double seconds_of[SPEEDS_KINDS] = {[SPEEDS_COMPUTE] = 0.05, [SPEEDS_MEMORY] = 0.15};
@@ -54,50 +55,58 @@ static double rate_of_look(const struct campaign *campaign, enum speeds_kind kin
     return summary_median(rates, count);
 }
 
-static bool look_again(struct campaign *campaign, enum speeds_kind kind, size_t host, size_t turn,
-                       int32_t *number, struct error *error) {
-    struct analysis_looks *looks = &campaign->speed_looks[kind][host];
-    if (!look(campaign, kind, host, host + 1, (*number)++, error)) {
-        return false;
-    }
+/* Of a suspect the number is that of the kind times the hosts, plus the host's. */
+static size_t list_weak(struct campaign *campaign, void *context, size_t *suspects) {
+    size_t hosts = campaign->placement->host_count, count = 0;
+    (void)context;
     judge(campaign);
-    if (!campaign->speeds[host].looks_slow[kind]) {
+    for (size_t i = 0; i < SPEEDS_KINDS * hosts; i++) {
+        if (campaign->speeds[i % hosts].looks_slow[i / hosts] &&
+            campaign->speed_verdicts[i / hosts][i % hosts] == VERDICT_NONE) {
+            suspects[count++] = i;
+        }
+    }
+    return count;
+}
+
+/* `context`: the number of the next look. */
+static bool look_at_weak(struct campaign *campaign, void *context, size_t suspect, bool beside, size_t turn,
+                         enum confirm_seen *seen, struct error *error) {
+    int32_t *number = context;
+    size_t hosts = campaign->placement->host_count, host = suspect % hosts;
+    enum speeds_kind kind = (enum speeds_kind)(suspect / hosts);
+    size_t looked_at = beside ? find_control(campaign, kind, host, turn) : host;
+    *seen = CONFIRM_NOTHING;
+    if (looked_at == hosts) {
         return true;
     }
-    looks->count++;
-    size_t control = find_control(campaign, kind, host, turn);
-    if (control < campaign->placement->host_count) {
-        if (!look(campaign, kind, control, control + 1, (*number)++, error)) {
-            return false;
-        }
-        double rate = rate_of_look(campaign, kind, control);
-        looks->quiet += speeds_is_slow(kind, rate, campaign->speeds[host].usual[kind]) ? 0 : 1;
+    if (!look(campaign, kind, looked_at, looked_at + 1, (*number)++, error)) {
+        return false;
     }
-    campaign->speed_verdicts[kind][host] = (uint8_t)analysis_judge_looks(looks);
+    bool slow;
+    if (beside) {
+        double rate = rate_of_look(campaign, kind, looked_at);
+        slow = speeds_is_slow(kind, rate, campaign->speeds[host].usual[kind]);
+    } else {
+        judge(campaign);
+        slow = campaign->speeds[host].looks_slow[kind];
+    }
+    *seen = slow ? CONFIRM_SLOW : CONFIRM_FAST;
     return true;
 }
 
-static bool confirm(struct campaign *campaign, struct error *error) {
-    size_t hosts = campaign->placement->host_count;
-    double end = MPI_Wtime() + looks_share * campaign->limit_seconds;
+static bool confirm_weak_hosts(struct campaign *campaign, struct error *error) {
     int32_t number = phases_next_look(campaign, PHASE_MEMORY);
-    bool any = true;
-    judge(campaign);
-    for (size_t turn = 0; any && turn < ANALYSIS_LOOKS_MAX; turn++) {
-        any = false;
-        for (size_t i = 0; i < SPEEDS_KINDS * hosts && MPI_Wtime() < end; i++) {
-            enum speeds_kind kind = (enum speeds_kind)(i / hosts);
-            size_t host = i % hosts;
-            if (campaign->speeds[host].looks_slow[kind] &&
-                campaign->speed_verdicts[kind][host] == VERDICT_NONE) {
-                any = true;
-                if (!look_again(campaign, kind, host, turn, &number, error)) {
-                    return false;
-                }
-            }
-        }
-    }
-    return true;
+    size_t count = SPEEDS_KINDS * campaign->placement->host_count;
+    const struct confirm confirm = {.looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, count),
+                                    .verdicts = campaign->speed_verdicts[0],
+                                    .seconds = looks_share * campaign->limit_seconds,
+                                    .rounds_max = ANALYSIS_LOOKS_MAX,
+                                    .at_once = count,
+                                    .context = &number,
+                                    .list = list_weak,
+                                    .look = look_at_weak};
+    return confirm_run(campaign, &confirm, error);
 }
 
 bool phases_run_speeds(struct campaign *campaign, struct error *error) {
@@ -106,9 +115,9 @@ bool phases_run_speeds(struct campaign *campaign, struct error *error) {
     campaign->speeds = ARENA_ARRAY(campaign->arena, struct speeds_host, hosts);
     campaign->class_of = ARENA_ARRAY(campaign->arena, size_t, hosts);
     node_classify(campaign->nodes, hosts, campaign->class_of);
-    for (int kind = 0; kind < SPEEDS_KINDS; kind++) {
-        campaign->speed_looks[kind] = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts);
-        campaign->speed_verdicts[kind] = ARENA_ARRAY(campaign->arena, uint8_t, hosts);
+    uint8_t *verdicts = ARENA_ARRAY(campaign->arena, uint8_t, SPEEDS_KINDS * hosts);
+    for (size_t kind = 0; kind < SPEEDS_KINDS; kind++) {
+        campaign->speed_verdicts[kind] = verdicts + kind * hosts;
     }
     for (size_t host = 0; host < hosts; host = phases_turn_end(campaign, host)) {
         for (int kind = 0; kind < SPEEDS_KINDS; kind++) {
@@ -119,7 +128,7 @@ bool phases_run_speeds(struct campaign *campaign, struct error *error) {
         progress_step(&campaign->progress, (double)host / (double)hosts, MPI_Wtime());
     }
     /* Hosts that are one machine compute alike; which of them shares a core with other work tells nothing. */
-    return campaign->placement->share_machine || confirm(campaign, error);
+    return campaign->placement->share_machine || confirm_weak_hosts(campaign, error);
 }
 
 double phases_expect_speeds(const struct campaign *campaign) {

@@ -150,17 +150,20 @@ const char *notes_of_fit(const struct campaign *campaign, const char *notes) {
     struct result_held_out held_out;
     result_held_out(campaign, &held_out);
     if (held_out.sizes > 0) {
-        notes =
-            notes_add(campaign->arena, notes,
-                      arena_print(campaign->arena,
-                                  "%zu times of collectives at sizes that no fit saw are predicted within "
-                                  "%.0f %% in the median",
-                                  held_out.sizes, 100 * held_out.sizes_error));
+        notes = notes_add(
+            campaign->arena, notes,
+            arena_print(campaign->arena,
+                        "%zu times of collectives at sizes that no fit saw are predicted within "
+                        "%.0f %% in the median, nine in ten within %.0f %%",
+                        held_out.sizes, 100 * held_out.sizes_error, 100 * held_out.sizes_nine_in_ten));
     }
     if (held_out.groups > 0) {
         notes = notes_add(campaign->arena, notes,
-                          arena_print(campaign->arena, "%zu in groups that no fit saw within %.0f %%",
-                                      held_out.groups, 100 * held_out.groups_error));
+                          arena_print(campaign->arena,
+                                      "%zu in groups that no fit saw within %.0f %% in the median, nine in "
+                                      "ten within %.0f %%",
+                                      held_out.groups, 100 * held_out.groups_error,
+                                      100 * held_out.groups_nine_in_ten));
     }
     return notes;
 }

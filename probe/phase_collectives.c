@@ -10,12 +10,21 @@ static const double warm_up_seconds = 0.03;
 enum {
     COLLECTIVE_SIZES = 8,
     HELD_OUT_SIZES = 3,
-    HELD_OUT_GROUP = 5,
+    HELD_OUT_GROUP = 9,
+    GROUP_FACTORS = 4,
+    GROUPS_MAX = GROUP_FACTORS * 32,
     COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE
 };
 static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1 << 10,   4 << 10, 16 << 10, 64 << 10,
                                                            256 << 10, 1 << 20, 4 << 20,  16 << 20};
 static const int64_t held_out_bytes[HELD_OUT_SIZES] = {8 << 10, 128 << 10, 2 << 20};
+/* Groups of these, and of two, four, eight ... times as many, the first first: so all up to eight, and four
+ * between each power of two and the next. MPI's algorithms change with the number of members (Open MPI's
+ * coll/tuned at powers of two, and for others all that recursive doubling and halving do), and which members
+ * exchange over a shared uplink changes too, so that groups of five and six may differ by a factor of two. */
+static const size_t group_factors[GROUP_FACTORS] = {1, 3, 5, 7};
+static const size_t first_fine_factor = 5;
+static const double fine_share = 0.1; /* of the time limit: after that, these are left out at a level */
 
 /* One operation by rising sizes. */
 static bool measure_sizes(struct campaign *campaign, const struct record *asked, const int64_t *bytes,
@@ -76,29 +85,45 @@ static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_
     return phases_time_is_up(campaign) || phases_measure_group(campaign, &operations, ranks, count, error);
 }
 
-/* 2, 3, 4, 6, 8, 12 ...: powers of two and others, between which MPI's algorithms differ. */
-static size_t next_group(size_t members) {
-    return collective_is_power_of_two((int64_t)members) ? members + members / 2 : members / 3 * 4;
+struct group_size {
+    size_t members;
+    bool fine; /* may be left out */
+};
+
+/* Those smaller than `count`, the ones that matter most first. */
+static size_t list_groups(size_t count, struct group_size sizes[GROUPS_MAX]) {
+    size_t listed = 0;
+    for (size_t f = 0; f < GROUP_FACTORS; f++) {
+        size_t factor = group_factors[f];
+        for (size_t members = factor > 1 ? factor : 2; members < count; members *= 2) {
+            sizes[listed++] = (struct group_size){members, factor >= first_fine_factor};
+        }
+    }
+    return listed;
 }
 
-/* Some groups and all of the `count` ranks. Held out are sizes between, of all, and the largest group of 5,
- * 10, 20 ... */
+/* All of the `count` ranks, and some groups of them. Held out are sizes between, of all, and the largest
+ * group of 9, 18, 36 ... */
 static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
                            enum record_group group, struct error *error) {
+    struct group_size sizes[GROUPS_MAX];
+    double fine_until = MPI_Wtime() + fine_share * campaign->limit_seconds;
     if (count < 2) {
         return true;
     }
-    for (size_t members = 2; members < count; members = next_group(members)) {
-        if (!measure_group(campaign, ranks, members, group, PART_FITTED, error)) {
+    if (!measure_group(campaign, ranks, count, group, PART_FITTED | PART_HELD_OUT, error)) {
+        return false;
+    }
+    size_t listed = list_groups(count, sizes), other = HELD_OUT_GROUP;
+    for (size_t i = 0; i < listed && !(sizes[i].fine && MPI_Wtime() > fine_until); i++) {
+        if (!measure_group(campaign, ranks, sizes[i].members, group, PART_FITTED, error)) {
             return false;
         }
     }
-    size_t other = HELD_OUT_GROUP;
     while (2 * other < count) {
         other *= 2;
     }
-    return measure_group(campaign, ranks, count, group, PART_FITTED | PART_HELD_OUT, error) &&
-           (other >= count || measure_group(campaign, ranks, other, group, PART_HELD_OUT, error));
+    return other >= count || measure_group(campaign, ranks, other, group, PART_HELD_OUT, error);
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
@@ -202,10 +227,22 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
     return true;
 }
 
+static double expect_groups(const struct campaign *campaign, size_t count) {
+    struct group_size sizes[GROUPS_MAX];
+    double figure = COLLECTIVE_OPERATIONS * (collective_seconds + warm_up_seconds);
+    double sum = (COLLECTIVE_SIZES + HELD_OUT_SIZES) * figure;
+    if (count < 2) {
+        return 0;
+    }
+    size_t listed = list_groups(count, sizes);
+    for (size_t i = 0; i < listed && !(sizes[i].fine && sum > fine_share * campaign->limit_seconds); i++) {
+        sum += COLLECTIVE_SIZES * figure;
+    }
+    return sum + (count > HELD_OUT_GROUP ? HELD_OUT_SIZES * figure : 0);
+}
+
 double phases_expect_collectives(const struct campaign *campaign) {
     const struct placement *placement = campaign->placement;
-    double groups = 2 * log2(fmax(1, placement->hosts[0].rank_count));
-    groups += campaign->placement->host_count > 1 ? 2 * 2 * log2((double)placement->host_count) : 0;
-    double figures = groups * COLLECTIVE_SIZES + 2 * HELD_OUT_SIZES * (placement->host_count > 1 ? 2 : 1);
-    return figures * COLLECTIVE_OPERATIONS * (collective_seconds + warm_up_seconds);
+    double sum = expect_groups(campaign, (size_t)placement->hosts[0].rank_count);
+    return placement->host_count > 1 ? sum + 2 * expect_groups(campaign, placement->host_count) : sum;
 }

@@ -38,10 +38,11 @@ void result_round(struct cluster *cluster);
 bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error);
 
 /* How well the constants of collectives and their corrections predict times that they were not made from: of
- * the sizes between, and of other groups, how many and the median of |predicted / measured - 1|. */
+ * the sizes between, and of other groups, how many; the median of |predicted / measured - 1|, and what nine
+ * in ten keep to. */
 struct result_held_out {
     size_t sizes, groups;
-    double sizes_error, groups_error;
+    double sizes_error, groups_error, sizes_nine_in_ten, groups_nine_in_ten;
 };
 void result_held_out(const struct campaign *campaign, struct result_held_out *out);
 

@@ -127,8 +127,11 @@ void result_held_out(const struct campaign *campaign, struct result_held_out *ou
             predict(campaign, &series, errors, out);
         }
     }
+    const double nine_in_ten = 0.9;
     out->sizes_error = summary_median(errors[0], out->sizes);
     out->groups_error = summary_median(errors[1], out->groups);
+    out->sizes_nine_in_ten = summary_quantile(errors[0], out->sizes, nine_in_ten);
+    out->groups_nine_in_ten = summary_quantile(errors[1], out->groups, nine_in_ten);
 }
 
 /* Corrections that no clock would show. */

@@ -88,3 +88,13 @@ double collective_corrections_factor(const struct collective_correction_lists *l
     }
     return factors[0] + lists->weight * (factors[1] - factors[0]);
 }
+
+double collective_corrections_least(const struct collective_correction_lists *lists) {
+    double least = HUGE_VAL;
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < lists->counts[side]; i++) {
+            least = fmin(least, lists->lists[side][i].factor);
+        }
+    }
+    return isfinite(least) ? least : 1;
+}

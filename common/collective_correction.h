@@ -37,4 +37,7 @@ void collective_corrections_of(const struct collective_correction *corrections, 
 /* Interpolated in the logarithms of bytes and members; that of the nearest beyond them; 1 without any. */
 double collective_corrections_factor(const struct collective_correction_lists *lists, double message_bytes);
 
+/* The least of any bytes. */
+double collective_corrections_least(const struct collective_correction_lists *lists);
+
 #endif

@@ -28,6 +28,8 @@ double communication_seconds(const struct communication_problem *problem,
                              const struct collective *collective) {
     if (problem->collectives == NULL)
         return collective_seconds(problem->cluster, collective);
+    if (problem->least)
+        return collective_cache_least_seconds(problem->collectives, collective);
     return collective_cache_seconds(problem->collectives, collective);
 }
 
@@ -101,6 +103,14 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
 /* Backward attention takes so many times the forward's, five products instead of two. */
 static const double BACKWARD_ATTENTION = 2.5;
 
+/* What can hide behind backward attention, a share of it; all that is sent, where the least is asked for: of
+ * attention only that is known too. */
+static double hidden_behind(const struct communication_problem *problem, double sent, double attention,
+                            double share) {
+    double window = problem->least ? HUGE_VAL : share * BACKWARD_ATTENTION * attention;
+    return communication_exposed(sent, window, COMMUNICATION_INTERFERENCE);
+}
+
 /* PyTorch gathers keys and values at once, repeated for all heads of queries, while it computes the first of
  * cp pieces; their gradients go round the ring in fp32 behind the others
  * (torch/distributed/tensor/experimental/_attention.py, torchtitan's repeat_kv). */
@@ -112,10 +122,9 @@ static void add_pytorch_ring(const struct communication_problem *problem, double
     double cp = (double)problem->layout->cp, share = COMMUNICATION_INTERFERENCE;
     struct collective gather = {COLLECTIVE_ALL_GATHER, token * 2 * query * cp, groups.cp};
     double seconds = add_collective(problem, explain, "cp gather, each pass", 1, &gather);
-    double backward = BACKWARD_ATTENTION * attention;
     time->cp_forward = communication_exposed(seconds, attention / cp, share);
-    time->cp_backward = communication_exposed(seconds, backward / cp, share) +
-                        communication_exposed(SINGLE_PRECISION * seconds, backward * (1 - 1 / cp), share);
+    time->cp_backward = hidden_behind(problem, seconds, attention, 1 / cp) +
+                        hidden_behind(problem, SINGLE_PRECISION * seconds, attention, 1 - 1 / cp);
 }
 
 /* Context parallelism: keys and values go round the ring behind the attention of the blocks already there
@@ -148,8 +157,7 @@ static void add_context_parallel(const struct communication_problem *problem,
     double deal_forward = add_collective(problem, explain, "or cp all-to-all, each pass", 4, &deal);
     double ring_exposed = communication_exposed(ring_forward, window, COMMUNICATION_INTERFERENCE);
     /* Backward: keys and values once more and their gradients. */
-    double ring_backward =
-        communication_exposed(2 * ring_forward, BACKWARD_ATTENTION * window, COMMUNICATION_INTERFERENCE);
+    double ring_backward = hidden_behind(problem, 2 * ring_forward, window, 1);
     time->cp_forward = fmin(ring_exposed, deal_forward);
     time->cp_backward = fmin(ring_backward, deal_forward);
 }

@@ -27,6 +27,7 @@ struct communication_problem {
     const struct training *training;
     const struct layout *layout;
     struct collective_cache *collectives; /* of the cluster; may be NULL */
+    bool least; /* as in struct compute_problem, whose times this then needs; with `collectives` */
 };
 
 /* As collective_seconds, from the cache where there is one. */

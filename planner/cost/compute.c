@@ -18,17 +18,21 @@ void compute_work_init(struct compute_work *work, const struct compute_problem *
                        struct compute_time *time, struct explain *explain) {
     const struct layout *layout = problem->layout;
     *time = (struct compute_time){0};
-    *work = (struct compute_work){.problem = problem, .time = time, .explain = explain};
+    work->problem = problem;
+    work->time = time;
+    work->explain = explain;
     work->tokens = at_least_one(layout->micro_batch * problem->training->sequence / layout->cp);
     work->share = layout->sequence_parallel ? (double)layout->tp : 1;
-    work->device = problem->cluster->device;
+    work->device = &problem->cluster->device;
+    work->half = problem->training->precision;
+    if (work->half != PRECISION_FP8)
+        return;
+    work->half = problem->cluster->device.peak_flops[PRECISION_BF16] > 0 ? PRECISION_BF16 : PRECISION_FP16;
     /* The kernel data of fp8 quantise their left operand in kernels of their own; a training stack casts
      * where the operand is made, which add_product counts as traffic. */
-    work->device.kernels.matmul[PRECISION_FP8].operand_seconds = 0;
-    work->half = problem->training->precision;
-    if (work->half == PRECISION_FP8)
-        work->half =
-            problem->cluster->device.peak_flops[PRECISION_BF16] > 0 ? PRECISION_BF16 : PRECISION_FP16;
+    work->casting = problem->cluster->device;
+    work->casting.kernels.matmul[PRECISION_FP8].operand_seconds = 0;
+    work->device = &work->casting;
 }
 
 double compute_traffic_seconds(const struct cluster_device *device, double bytes) {
@@ -58,8 +62,8 @@ static double accumulation_bytes(const struct training *training) {
 
 static double product_seconds(const struct compute_work *work, const struct matmul *matmul, int64_t groups) {
     if (groups > 1)
-        return matmul_grouped_seconds(&work->device, matmul, groups);
-    return matmul_seconds(&work->device, matmul);
+        return matmul_grouped_seconds(work->device, matmul, groups);
+    return matmul_seconds(work->device, matmul);
 }
 
 /* Bytes that casting to fp8 moves an element of a product's input in the forward pass, of its result's
@@ -96,11 +100,26 @@ static struct product_seconds reckon_product(const struct compute_work *work, co
     double weight_bytes =
         weights * accumulation_bytes(training) + cast.input_again * in + cast.gradient_again * out;
     return (struct product_seconds){.forward = product_seconds(work, &forward, groups) +
-                                               compute_traffic_seconds(&work->device, cast.input * in),
+                                               compute_traffic_seconds(work->device, cast.input * in),
                                     .input = product_seconds(work, &input, groups) +
-                                             compute_traffic_seconds(&work->device, cast.gradient * out),
+                                             compute_traffic_seconds(work->device, cast.gradient * out),
                                     .weight = product_seconds(work, &weight, groups) +
-                                              compute_traffic_seconds(&work->device, weight_bytes)};
+                                              compute_traffic_seconds(work->device, weight_bytes)};
+}
+
+/* Of so many rows among more: at the best rate of any shape, and what is cast of them. */
+static struct product_seconds least_product(const struct compute_work *work, const struct product *product) {
+    enum precision precision = product->half ? work->half : work->problem->training->precision;
+    double in = (double)product->rows * (double)product->inputs;
+    double out = (double)product->rows * (double)product->outputs;
+    double flops = 2 * in * (double)product->outputs;
+    double seconds = matmul_least_seconds(work->device, precision, flops);
+    struct cast_bytes cast = cast_bytes_of(work, precision);
+    double again = cast.input_again * in + cast.gradient_again * out;
+    return (struct product_seconds){
+        .forward = seconds + compute_traffic_seconds(work->device, cast.input * in),
+        .input = seconds + compute_traffic_seconds(work->device, cast.gradient * out),
+        .weight = seconds + compute_traffic_seconds(work->device, again)};
 }
 
 static struct product_seconds find_product(const struct compute_work *work, const struct product *product) {
@@ -109,6 +128,8 @@ static struct product_seconds find_product(const struct compute_work *work, cons
     struct product_cache *cache = work->problem->products;
     struct product_seconds *seconds;
     bool known;
+    if (work->problem->least)
+        return least_product(work, product);
     if (cache == NULL)
         return reckon_product(work, product);
     seconds = product_cache_find(cache, &shape, &known);
@@ -131,7 +152,7 @@ void compute_add_product(struct compute_work *work, const char *label, const str
         return;
     int64_t m = product->rows, n = product->outputs, k = product->inputs;
     enum precision precision = product->half ? work->half : work->problem->training->precision;
-    double flops = 2 * (double)m * (double)n * (double)k, share = work->device.kernels.measured_share;
+    double flops = 2 * (double)m * (double)n * (double)k, share = work->device->kernels.measured_share;
     char measured[48] = "";
     if (share > 0)
         snprintf(measured, sizeof measured, " (%.3g of the usual, measured)", share);
@@ -147,7 +168,7 @@ static double wider(const struct compute_work *work) {
 }
 
 double compute_tensor_seconds(const struct compute_work *work, double bytes) {
-    return compute_traffic_seconds(&work->device, wider(work) * bytes);
+    return compute_traffic_seconds(work->device, wider(work) * bytes);
 }
 
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
@@ -158,7 +179,7 @@ void compute_add_traffic(struct compute_work *work, const char *label, double fo
     work->time->backward_input += backward;
     explain_add(work->explain, label, forward + backward, UNIT_SECONDS,
                 "%.4g MB forward, %.4g MB backward at %.4g GB/s", wider(work) * forward_bytes / 1e6,
-                wider(work) * backward_bytes / 1e6, work->device.memory_bytes_per_second / 1e9);
+                wider(work) * backward_bytes / 1e6, work->device->memory_bytes_per_second / 1e9);
 }
 
 void compute_add_idle(struct compute_work *work, const char *label, double seconds) {
@@ -167,16 +188,21 @@ void compute_add_idle(struct compute_work *work, const char *label, double secon
     explain_add(work->explain, label, 2 * seconds, UNIT_SECONDS, "%.4g s in each pass", seconds);
 }
 
+static double attention_pass(const struct compute_work *work, const struct attention *attention) {
+    return work->problem->least ? attention_least_seconds(work->device, attention)
+                                : attention_seconds(work->device, attention);
+}
+
 static void add_flash_attention(struct compute_work *work, struct attention *attention) {
     const struct training *training = work->problem->training;
-    bool hopper = work->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
+    bool hopper = work->device->peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
     double rate = flash_kernel_rate(training_flash(training, work->problem->model), hopper);
     if (training_has_dropout(training, work->problem->model))
         rate *= training->stack->attention_dropout;
     attention->backward = false;
-    double forward = attention_seconds(&work->device, attention) / rate;
+    double forward = attention_pass(work, attention) / rate;
     attention->backward = true;
-    double backward = attention_seconds(&work->device, attention) / rate;
+    double backward = attention_pass(work, attention) / rate;
     attention->backward = false;
     double flops = attention_flops(attention);
     work->time->forward += forward;
@@ -216,8 +242,12 @@ static void add_unfused_attention(struct compute_work *work, const struct attent
     int64_t batch = attention->batch * attention->heads;
     struct matmul scores = {rows, keys, attention->qk_head_dim, batch, work->half, MATMUL_FORWARD};
     struct matmul context = {rows, attention->v_head_dim, keys, batch, work->half, MATMUL_FORWARD};
-    double products = matmul_seconds(&work->device, &scores) + matmul_seconds(&work->device, &context);
     double square = (double)batch * (double)rows * (double)keys;
+    double products = matmul_seconds(work->device, &scores) + matmul_seconds(work->device, &context);
+    if (work->problem->least)
+        products = matmul_least_seconds(work->device, work->half,
+                                        2 * square * (double)attention->qk_head_dim) +
+                   matmul_least_seconds(work->device, work->half, 2 * square * (double)attention->v_head_dim);
     double factor = training_traffic_factor(work->problem->training, work->problem->model);
     double traffic = compute_tensor_seconds(work, factor * FORWARD_BYTES * square);
     double traffic_back = compute_tensor_seconds(work, factor * BACKWARD_BYTES * square);
@@ -364,19 +394,49 @@ double compute_least_experts(const struct compute_problem *problem) {
            matmul_least_seconds(&problem->cluster->device, precision, out);
 }
 
+static void add_mlps(struct compute_work *work, bool with_experts) {
+    const struct model *model = work->problem->model;
+    double before = work->time->forward;
+    if (!with_experts) {
+        add_mlp(work, "MLP in", "MLP out", model->ffn_hidden);
+    } else if (model->experts.shared > 0) {
+        add_mlp(work, "shared experts in", "shared experts out",
+                model->experts.shared * model->experts.shared_ffn_hidden);
+        work->time->experts = work->time->forward - before;
+    }
+}
+
+/* Attention of all kinds of layers is the same, and so are products with sequence parallelism and without:
+ * both are taken from what was reckoned last, where that is of the same tp, cp and micro-batch. */
+static void add_known(struct compute_work *work, bool with_experts) {
+    struct compute_known *known = work->problem->known;
+    const struct layout *layout = work->problem->layout;
+    if (known->tp != layout->tp || known->cp != layout->cp || known->micro_batch != layout->micro_batch) {
+        add_attention(work);
+        *known = (struct compute_known){.tp = layout->tp,
+                                        .cp = layout->cp,
+                                        .micro_batch = layout->micro_batch,
+                                        .attention = *work->time};
+    }
+    if (!known->has_products[with_experts]) {
+        *work->time = known->attention;
+        add_mlps(work, with_experts);
+        known->products[with_experts] = *work->time;
+        known->has_products[with_experts] = true;
+    }
+    *work->time = known->products[with_experts];
+}
+
 void compute_layer(const struct compute_problem *problem, bool with_experts, struct compute_time *time,
                    struct explain *explain) {
     struct compute_work work;
     compute_work_init(&work, problem, time, explain);
     explain_open(explain, with_experts ? "compute of an expert layer" : "compute of a dense layer");
-    add_attention(&work);
-    if (!with_experts)
-        add_mlp(&work, "MLP in", "MLP out", problem->model->ffn_hidden);
-    else if (problem->model->experts.shared > 0) {
-        double before = time->forward;
-        add_mlp(&work, "shared experts in", "shared experts out",
-                problem->model->experts.shared * problem->model->experts.shared_ffn_hidden);
-        time->experts = time->forward - before;
+    if (problem->known != NULL && !problem->least && explain == NULL) {
+        add_known(&work, with_experts);
+    } else {
+        add_attention(&work);
+        add_mlps(&work, with_experts);
     }
     compute_layer_traffic(&work, with_experts);
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,

@@ -15,14 +15,6 @@
 #include "planner/inputs/training.h"
 #include "planner/kernels/product_cache.h"
 
-struct compute_problem {
-    const struct model *model;
-    const struct cluster *cluster;
-    const struct training *training;
-    const struct layout *layout;    /* tp, cp, ep, etp, micro_batch and sequence_parallel alone matter */
-    struct product_cache *products; /* of this model, device and training; NULL: none is kept */
-};
-
 /* Seconds of one micro-batch. */
 struct compute_time {
     double forward;
@@ -37,6 +29,24 @@ struct compute_time {
     double experts;         /* of forward: router, routed and shared experts and what moves their tokens */
     double split_products_forward; /* products that tp collectives can hide behind */
     double split_products_backward;
+};
+
+/* A layer's attention, and attention and products of each kind of layers (with experts: 1), of the layout that
+ * was asked for last. */
+struct compute_known {
+    int64_t tp, cp, micro_batch; /* 0: none was */
+    struct compute_time attention, products[2];
+    bool has_products[2];
+};
+
+struct compute_problem {
+    const struct model *model;
+    const struct cluster *cluster;
+    const struct training *training;
+    const struct layout *layout;    /* tp, cp, ep, etp, micro_batch and sequence_parallel alone matter */
+    struct product_cache *products; /* of this model, device and training; NULL: none is kept */
+    struct compute_known *known;    /* the same; NULL: nothing is */
+    bool least; /* what one sequence takes at least in a micro-batch of any size; micro_batch has to be 1 */
 };
 
 /* A transformer layer but its routed experts, which alone depend on ep and etp. */

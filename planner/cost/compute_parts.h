@@ -10,7 +10,8 @@ extern const double BACKWARD_TRAFFIC;
 
 struct compute_work {
     const struct compute_problem *problem;
-    struct cluster_device device;
+    const struct cluster_device *device; /* the cluster's, but in fp8 `casting` */
+    struct cluster_device casting;       /* set in fp8 alone: the copy takes long */
     int64_t tokens;      /* of a micro-batch on one device, before sequence parallelism */
     double share;        /* devices that sequence parallelism deals the tokens to; 1 without it */
     enum precision half; /* the training's, or the 16-bit format beside fp8 */

@@ -94,6 +94,10 @@ void cost_least_work_of_row(struct cost_context *context, const struct layout *l
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work);
 
+/* And in proportion to the sequences of its micro-batch, as no smaller or larger one takes less of. */
+void cost_least_work_any_micro_batch(struct cost_context *context, const struct layout *layout,
+                                     struct pipeline_work *work);
+
 /* What moving things out of the device adds at least to a layout: its passes take no less than what streams
  * beside them, and the update outside no less than the seconds returned. Needs its memory's parts. */
 struct memory_parts;

@@ -131,7 +131,9 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
     bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
     bool recomputed = is_layer && layout->recompute_layers == 0;
     enum recompute recompute = recomputed ? layout->recompute : RECOMPUTE_NONE;
-    struct launch_time launch = cost_launch_block(context, layout, block);
+    struct launch_time launch = {0};
+    if (!cost->least)
+        launch = cost_launch_block(context, layout, block);
     double ep = exposed_exchange(&context->training, layout->schedule, communication->ep_forward,
                                  communication->ep_shown, compute->forward);
     double ep_back =

@@ -69,15 +69,19 @@ static void add_experts(const struct cost_context *context, const struct layout 
 }
 
 /* `routed` is NULL for models without experts. */
-static void least_work(struct cost_context *context, const struct layout *layout, int64_t ep,
-                       const struct routed_cost *routed, struct pipeline_work *work) {
-    struct base_part *base = cost_base_part(context, layout);
+static void least_work_of(struct cost_context *context, const struct layout *layout, struct base_part *base,
+                          int64_t ep, const struct routed_cost *routed, struct pipeline_work *work) {
     /* In a pipeline weights stay gathered through the step. */
     const bool sharded = layout->zero >= 3 && layout->pp == 1;
     const struct communication_state *state = sharded ? &cost_state_part(context, layout)->state : NULL;
     work_but_experts(context, layout, base, state, work);
     if (routed != NULL)
         add_experts(context, layout, ep, &base->layer.blocks[BLOCK_EXPERTS], routed, state, work);
+}
+
+static void least_work(struct cost_context *context, const struct layout *layout, int64_t ep,
+                       const struct routed_cost *routed, struct pipeline_work *work) {
+    least_work_of(context, layout, cost_base_part(context, layout), ep, routed, work);
 }
 
 /* With it the host launches least. */
@@ -109,28 +113,45 @@ void cost_least_work_of_row(struct cost_context *context, const struct layout *l
 
 /* Without exchanges to hide none takes less than 1F1B. */
 static void reckon_any_experts(struct cost_context *context, const struct layout *layout,
-                               struct pipeline_work *work) {
+                               struct base_part *base, struct pipeline_work *work) {
     struct compute_problem compute = cost_compute_problem(context, layout);
     struct routed_cost routed = {0};
     struct layout plain = *layout;
     plain.schedule = SCHEDULE_1F1B;
     if (context->model->experts.count == 0) {
-        least_work(context, &plain, 1, NULL, work);
+        least_work_of(context, &plain, base, 1, NULL, work);
         return;
     }
     routed.forward = compute_least_experts(&compute);
     routed.backward_input = 2 * routed.forward;
-    least_work(context, &plain, largest_ep(context), &routed, work);
+    least_work_of(context, &plain, base, largest_ep(context), &routed, work);
+}
+
+static const struct pipeline_work *any_experts(struct cost_context *context, const struct layout *layout,
+                                               struct base_part *base) {
+    enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
+    if (!base->has_any_experts[mode])
+        reckon_any_experts(context, layout, base, &base->any_experts[mode]);
+    base->has_any_experts[mode] = true;
+    return &base->any_experts[mode];
 }
 
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work) {
-    struct base_part *base = cost_base_part(context, layout);
-    enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
-    if (!base->has_any_experts[mode])
-        reckon_any_experts(context, layout, &base->any_experts[mode]);
-    base->has_any_experts[mode] = true;
-    *work = base->any_experts[mode];
+    *work = *any_experts(context, layout, cost_base_part(context, layout));
+}
+
+void cost_least_work_any_micro_batch(struct cost_context *context, const struct layout *layout,
+                                     struct pipeline_work *work) {
+    static const double ROUNDING = 1e-9; /* of sums that are equal but for the order of their terms */
+    const double sequences = (1 - ROUNDING) * (double)layout->micro_batch;
+    struct layout one = *layout;
+    one.micro_batch = 1;
+    *work = *any_experts(context, &one, cost_least_part(context, layout));
+    work->forward *= sequences;
+    work->backward_input *= sequences;
+    work->backward_weight *= sequences;
+    work->layer_seconds *= sequences;
 }
 
 void cost_row_work_of(struct cost_context *context, const struct layout *layout, bool hides_exchange,

@@ -58,7 +58,9 @@ static double host_link(const struct cluster *cluster) {
     return known(cluster->node.host_link_bytes_per_second, HOST_LINK_BYTES_PER_SECOND);
 }
 
-static void pose(const struct cost_context *context, const struct layout *layout,
+/* Where what moves out lies takes the whole layout's memory to know, but without a store it lies in the host.
+ */
+static void pose(const struct cost_context *context, const struct layout *layout, bool explained,
                  struct offload_problem *problem) {
     const struct cluster *cluster = context->cluster;
     double devices = (double)memory_devices_of_store(cluster, layout_devices(layout));
@@ -66,7 +68,9 @@ static void pose(const struct cost_context *context, const struct layout *layout
     problem->context = context;
     problem->layout = layout;
     memory_parts_init(&problem->parts, context->model, &context->training, layout);
-    memory_parts_use(&problem->parts, cluster, &problem->use);
+    problem->use = (struct memory_use){0};
+    if (cluster->store.name != NULL || explained)
+        memory_parts_use(&problem->parts, cluster, &problem->use);
     problem->broadcast = offload_weights(layout->offload) && shares_weights(context, layout) &&
                          cluster->store.broadcast && problem->use.outside[OUTSIDE_WEIGHTS].in_store &&
                          problem->use.outside[OUTSIDE_GRADIENTS].in_store;
@@ -265,7 +269,7 @@ void cost_offload_reckon(const struct cost_context *context, const struct layout
     *part = (struct offload_part){0};
     if (layout->offload == OFFLOAD_NONE)
         return;
-    pose(context, layout, &problem);
+    pose(context, layout, explain != NULL, &problem);
     part->broadcast = problem.broadcast;
     for (int block = 0; block < BLOCK_COUNT; block++) {
         struct transfer transfer = block_transfer(&problem, (enum block)block);

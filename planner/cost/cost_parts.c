@@ -79,32 +79,35 @@ static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
 struct communication_problem cost_communication_problem(const struct cost_context *context,
                                                         const struct layout *layout) {
     return (struct communication_problem){context->model, context->cluster, &context->training, layout,
-                                          context->collectives};
+                                          context->collectives, false};
 }
 
 struct compute_problem cost_compute_problem(const struct cost_context *context, const struct layout *layout) {
     return (struct compute_problem){context->model, context->cluster, &context->training, layout,
-                                    context->products};
+                                    context->products, context->known, false};
 }
 
-static void reckon_layer_block(const struct cost_context *context, const struct layout *layout,
-                               bool with_experts, struct block_cost *block, struct explain *explain) {
-    struct compute_problem compute = cost_compute_problem(context, layout);
-    struct communication_problem communication = cost_communication_problem(context, layout);
-    compute_layer(&compute, with_experts, &block->compute, explain);
-    communication_layer(&communication, with_experts, &block->compute, &block->communication, explain);
+static void reckon_layer_block(const struct compute_problem *compute,
+                               const struct communication_problem *communication, bool with_experts,
+                               struct block_cost *block, struct explain *explain) {
+    compute_layer(compute, with_experts, &block->compute, explain);
+    communication_layer(communication, with_experts, &block->compute, &block->communication, explain);
 }
 
-static void reckon_base(const struct cost_context *context, const struct layout *layout,
+/* `least`: of a sequence in a micro-batch of any size. */
+static void reckon_base(const struct cost_context *context, const struct layout *layout, bool least,
                         struct layer_part *part, struct explain *explain) {
     struct compute_problem compute = cost_compute_problem(context, layout);
     struct communication_problem communication = cost_communication_problem(context, layout);
+    compute.least = communication.least = least;
     int64_t expert_layers = model_expert_layers(context->model);
     *part = (struct layer_part){0};
+    for (int block = 0; block < BLOCK_COUNT; block++)
+        part->blocks[block].least = least;
     if (expert_layers < context->model->layers)
-        reckon_layer_block(context, layout, false, &part->blocks[BLOCK_DENSE], explain);
+        reckon_layer_block(&compute, &communication, false, &part->blocks[BLOCK_DENSE], explain);
     if (expert_layers > 0)
-        reckon_layer_block(context, layout, true, &part->blocks[BLOCK_EXPERTS], explain);
+        reckon_layer_block(&compute, &communication, true, &part->blocks[BLOCK_EXPERTS], explain);
     struct block_cost *embedding = &part->blocks[BLOCK_EMBEDDING], *head = &part->blocks[BLOCK_HEAD];
     compute_embedding(&compute, &embedding->compute, explain);
     communication_embedding(&communication, &embedding->communication, explain);
@@ -127,20 +130,22 @@ void cost_add_routed_experts(struct block_cost *block, const struct routed_cost 
 
 void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
                        struct layer_part *part, struct explain *explain) {
-    reckon_base(context, layout, part, explain);
+    reckon_base(context, layout, false, part, explain);
     if (model_expert_layers(context->model) > 0) {
         struct routed_cost routed = cost_routed_reckon(context, layout, explain);
         cost_add_routed_experts(&part->blocks[BLOCK_EXPERTS], &routed);
     }
 }
 
-static struct base_part *base_part_of(struct cost_context *context, const struct layout *layout) {
+/* `micro_batch` 0: of a sequence in one of any size. */
+static struct base_part *base_part_of(struct cost_context *context, const struct layout *layout,
+                                      int64_t micro_batch) {
     struct cache_key key = {{packed(layout->tp, layout->cp, layout->sequence_parallel, layout->overlap.tp), 0,
-                             (uint64_t)layout->micro_batch}};
+                             (uint64_t)micro_batch}};
     bool found;
     struct base_part *part = cost_cache_find(context->layers, &key, &found);
     if (!found)
-        reckon_base(context, layout, &part->layer, NULL);
+        reckon_base(context, layout, micro_batch == 0, &part->layer, NULL);
     return part;
 }
 
@@ -148,13 +153,19 @@ static struct base_part *base_part_of(struct cost_context *context, const struct
 struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
     struct base_row *row = &context->last_rows[layout->sequence_parallel];
     if (layout->micro_batch >= BASE_ROW)
-        return base_part_of(context, layout);
+        return base_part_of(context, layout, layout->micro_batch);
     if (row->tp != layout->tp || row->cp != layout->cp || row->overlap_tp != layout->overlap.tp)
         *row = (struct base_row){.tp = layout->tp, .cp = layout->cp, .overlap_tp = layout->overlap.tp};
     struct base_part **part = &row->parts[layout->micro_batch];
     if (*part == NULL)
-        *part = base_part_of(context, layout);
+        *part = base_part_of(context, layout, layout->micro_batch);
     return *part;
+}
+
+struct base_part *cost_least_part(struct cost_context *context, const struct layout *layout) {
+    struct layout one = *layout;
+    one.micro_batch = 1;
+    return base_part_of(context, &one, 0);
 }
 
 /* The update streams through memory. */
@@ -300,6 +311,7 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->training = *training;
     count_blocks(model, context->blocks);
     context->products = product_cache_create(arena);
+    context->known = ARENA_NEW(arena, struct compute_known);
     context->collectives = collective_cache_create(arena, cluster);
     context->layers = cost_cache_create(arena, sizeof(struct base_part));
     context->routed = cost_cache_create(arena, sizeof(void *));

@@ -12,6 +12,7 @@
 struct block_cost {
     struct compute_time compute;
     struct communication_time communication;
+    bool least; /* of one sequence among any number: the host's launches don't count */
 };
 
 enum block { BLOCK_DENSE, BLOCK_EXPERTS, BLOCK_EMBEDDING, BLOCK_HEAD, BLOCK_MTP_JOIN, BLOCK_COUNT };
@@ -92,6 +93,7 @@ struct cost_context {
     struct cost_cache *layers, *routed, *rows, *states; /* the last two are renewed */
     struct expert_places places;
     struct product_cache *products;
+    struct compute_known *known;
     struct collective_cache *collectives;
     struct stage_layers stages;
     int64_t *experts_before;      /* expert layers before each layer */
@@ -109,6 +111,8 @@ struct cost_context {
 
 /* The parts of a layout without routed experts, from the cache or reckoned and kept. */
 struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout);
+/* What one sequence takes of it at least in a micro-batch of any size. */
+struct base_part *cost_least_part(struct cost_context *context, const struct layout *layout);
 /* Routed experts have no attention, and no products beside tp collectives; part of a layout, and added to
  * one. */
 struct routed_cost {

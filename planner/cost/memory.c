@@ -26,16 +26,15 @@ static const double MARGIN = 0.07;
  * sent or fetched meanwhile. */
 static const double LAYERS_IN_TRANSIT = 2;
 
+/* On the device. */
 static double stage_total(const struct memory_parts *parts, const struct stage_memory *memory) {
     enum offload offload = parts->layout->offload;
-    double total = memory->kept + memory->buffers;
-    if (!offload_weights(offload))
-        total += memory->weights + memory->copies;
+    double total = offload_weights(offload) ? 0 : memory->weights + memory->copies;
     if (!offload_gradients(offload))
         total += memory->gradients;
     if (!offload_optimizer(offload))
         total += memory->optimizer;
-    return total;
+    return total + memory->kept + memory->buffers;
 }
 
 static void stage_static(const struct memory_parts *parts, const struct stage_parts *stage,
@@ -126,14 +125,14 @@ static bool has_extra_pass(const struct memory_parts *parts) {
     return parts->training->routing.overlap && parts->model->experts.count > 0 && parts->layout->pp > 1;
 }
 
-/* Activations of all passes in flight. `pass`: of one pass of the stage's first chunk. */
-static double stage_kept(const struct memory_parts *parts, const struct stage_parts *known, double pass) {
+/* Activations of all passes in flight. */
+static double stage_kept(const struct memory_parts *parts, const struct stage_parts *known, int64_t stage) {
     double kept = ends_kept(parts, known->embedding_passes, known->sending_passes);
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
         kept += known->passes[kind] * parts->activations[kind].kept +
                 known->recomputed_passes[kind] * parts->activations[kind].checkpoint;
     if (has_extra_pass(parts))
-        kept += pass;
+        kept += pass_kept(parts, known, stage);
     return kept;
 }
 
@@ -248,7 +247,7 @@ static void stage_memory(const struct memory_parts *parts, const struct cluster 
 
     memory->stage = stage;
     stage_static(parts, known, memory);
-    memory->all_kept = stage_kept(parts, known, pass);
+    memory->all_kept = stage_kept(parts, known, stage);
     memory->kept = kept_on_device(parts, &known->layers, memory->all_kept);
     if (pass > memory->kept)
         pass = memory->kept;
@@ -347,6 +346,19 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
                   (long long)use->stage, (long long)layout->pp, use->moment);
 }
 
+/* Bytes in the allocator's hands for so many allocated; all that is in use; what is held against the device.
+ */
+static double allocator_bytes(const struct memory_parts *parts, double allocated) {
+    double fragmentation = parts->training->thrifty ? 0 : FRAGMENTATION;
+    return allocated * (1 + fragmentation) + memory_bucket_bytes(parts);
+}
+
+static double per_device_bytes(const struct memory_parts *parts, const struct cluster *cluster,
+                               double allocated) {
+    double margin = parts->training->thrifty ? 0 : MARGIN;
+    return (allocator_bytes(parts, allocated) + cluster->device.reserved_bytes) * (1 + margin);
+}
+
 static void use_of_stage(const struct memory_parts *parts, const struct cluster *cluster,
                          const struct stage_memory *stage, struct memory_use *use) {
     enum offload offload = parts->layout->offload;
@@ -360,13 +372,10 @@ static void use_of_stage(const struct memory_parts *parts, const struct cluster 
         .stage = stage->stage,
         .moment = stage->moment,
     };
-    use->allocated_bytes = use->weights_bytes + use->gradients_bytes + use->optimizer_bytes +
-                           use->activations_bytes + use->buffers_bytes;
-    double fragmentation = parts->training->thrifty ? 0 : FRAGMENTATION;
-    double margin = parts->training->thrifty ? 0 : MARGIN;
-    use->allocator_bytes = use->allocated_bytes * (1 + fragmentation) + memory_bucket_bytes(parts);
+    use->allocated_bytes = stage_total(parts, stage);
+    use->allocator_bytes = allocator_bytes(parts, use->allocated_bytes);
     use->device_bytes = use->allocator_bytes + cluster->device.reserved_bytes;
-    use->per_device_bytes = use->device_bytes * (1 + margin);
+    use->per_device_bytes = per_device_bytes(parts, cluster, use->allocated_bytes);
     use->reserved_bytes = use->per_device_bytes - use->allocated_bytes;
 }
 
@@ -413,16 +422,12 @@ double memory_parts_least_bytes(const struct memory_parts *parts, const struct c
         struct stage_memory memory = {.stage = stage};
         struct stage_parts room;
         const struct stage_parts *known = parts_of_stage(parts, stage, &room);
-        struct memory_use use;
         stage_static(parts, known, &memory);
         if (kept)
-            memory.kept = kept_on_device(parts, &known->layers,
-                                         stage_kept(parts, known, pass_kept(parts, known, stage)));
-        use_of_stage(parts, cluster, &memory, &use);
-        if (use.per_device_bytes > most)
-            most = use.per_device_bytes;
+            memory.kept = kept_on_device(parts, &known->layers, stage_kept(parts, known, stage));
+        most = fmax(most, stage_total(parts, &memory));
     }
-    return most;
+    return per_device_bytes(parts, cluster, most);
 }
 
 void memory_estimate(const struct model *model, const struct cluster *cluster,

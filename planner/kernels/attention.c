@@ -58,7 +58,8 @@ double attention_flops(const struct attention *a) {
     return a->backward ? backward_flops * forward : forward;
 }
 
-double attention_seconds(const struct cluster_device *device, const struct attention *a) {
+/* `least`: as attention_least_seconds. */
+static double seconds_of(const struct cluster_device *device, const struct attention *a, bool least) {
     if (a->batch <= 0 || a->sequence <= 0 || a->heads <= 0)
         return 0;
     struct rates r = rates_for(device, a->precision, a->backward);
@@ -81,8 +82,16 @@ double attention_seconds(const struct cluster_device *device, const struct atten
     double elements = (double)a->batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
     double bytes = 2 * elements * (a->backward ? 2 : 1);
     double traffic = bytes / (device->memory_bytes_per_second * memory_share);
-    double computed = fmax(products + r.longest_row_share * row, row);
+    double computed = least ? products : fmax(products + r.longest_row_share * row, row);
     /* Context parallelism takes the keys part by part, a kernel each. The backward pass has kernels of its
      * own before and after, which sum up rows and round the queries' gradients. */
-    return r.launch * split + (a->backward ? traffic + computed : fmax(traffic, computed));
+    return (least ? 0 : r.launch * split) + (a->backward ? traffic + computed : fmax(traffic, computed));
+}
+
+double attention_seconds(const struct cluster_device *device, const struct attention *a) {
+    return seconds_of(device, a, false);
+}
+
+double attention_least_seconds(const struct cluster_device *device, const struct attention *a) {
+    return seconds_of(device, a, true);
 }

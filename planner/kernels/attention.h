@@ -20,6 +20,10 @@ struct attention {
 
 double attention_seconds(const struct cluster_device *device, const struct attention *attention);
 
+/* What the batch takes at least as a part of a larger one: without launch, and with enough rows to deal out
+ * evenly. */
+double attention_least_seconds(const struct cluster_device *device, const struct attention *attention);
+
 /* Causal FLOPs: half the square. Backward: 2.5 times the forward's. */
 double attention_flops(const struct attention *attention);
 

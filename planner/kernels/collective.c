@@ -379,6 +379,16 @@ double collective_curve_seconds(const struct collective_curve *curve, double byt
     return curve->way_count > 0 && bytes > 0 ? quickest(curve, bytes, &taken) : 0;
 }
 
+double collective_curve_least_seconds(const struct collective_curve *curve, double bytes) {
+    double bandwidth = 0;
+    for (size_t i = 0; i < curve->way_count; i++)
+        bandwidth = larger(bandwidth, curve->ways[i].bandwidth_bytes_per_second);
+    if (bandwidth <= 0)
+        return 0;
+    double factor = curve->fitted ? collective_corrections_least(&curve->corrections) : 1;
+    return factor * curve->bus_share * bytes / bandwidth;
+}
+
 void collective_estimate(const struct cluster *cluster, const struct collective *collective,
                          struct collective_estimate *estimate) {
     struct collective_curve curve;

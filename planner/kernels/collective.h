@@ -61,6 +61,9 @@ void collective_curve_of(const struct cluster *cluster, const struct collective 
                          struct collective_curve *curve);
 double collective_curve_seconds(const struct collective_curve *curve, double bytes);
 
+/* Seconds that the bytes take at least as a part of more: by bandwidth alone. */
+double collective_curve_least_seconds(const struct collective_curve *curve, double bytes);
+
 /* The constants of an operation where links carry `factor` times as much, and a level where each way takes
  * `factor` times as long. The ramp between small and large messages goes with the root of latency x transfer
  * time. */

@@ -27,7 +27,8 @@ static size_t place_of(enum collective_operation operation, const struct rank_gr
     return (size_t)(hash >> (64 - CACHE_BITS));
 }
 
-double collective_cache_seconds(struct collective_cache *cache, const struct collective *collective) {
+static const struct collective_curve *curve_of(struct collective_cache *cache,
+                                               const struct collective *collective) {
     const struct rank_group *group = &collective->group;
     struct entry *entry = &cache->entries[place_of(collective->operation, group)];
     if (entry->operation != collective->operation || entry->group.size != group->size ||
@@ -36,5 +37,13 @@ double collective_cache_seconds(struct collective_cache *cache, const struct col
         entry->group = *group;
         collective_curve_of(cache->cluster, collective, &entry->curve);
     }
-    return collective_curve_seconds(&entry->curve, collective->bytes);
+    return &entry->curve;
+}
+
+double collective_cache_seconds(struct collective_cache *cache, const struct collective *collective) {
+    return collective_curve_seconds(curve_of(cache, collective), collective->bytes);
+}
+
+double collective_cache_least_seconds(struct collective_cache *cache, const struct collective *collective) {
+    return collective_curve_least_seconds(curve_of(cache, collective), collective->bytes);
 }

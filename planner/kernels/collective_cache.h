@@ -13,4 +13,7 @@ struct collective_cache *collective_cache_create(struct arena *arena, const stru
 /* As collective_seconds. */
 double collective_cache_seconds(struct collective_cache *cache, const struct collective *collective);
 
+/* As collective_curve_least_seconds. */
+double collective_cache_least_seconds(struct collective_cache *cache, const struct collective *collective);
+
 #endif

@@ -169,7 +169,7 @@ static void open_frame(struct search *search, const struct search_space *space, 
     struct open_frame open = {.frame = frame, .offloads = offloads};
     struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
     find_splits(search, space, &open);
-    if (!search_modes_asked(problem, frame, &open.modes))
+    if (!search_modes_asked(problem, frame->tp > 1, &open.modes))
         return;
     if (!problem->exhaustive) {
         set_pace(search, &open);
@@ -214,37 +214,71 @@ static bool has_room(const struct search *search, const struct search_space *spa
     return frame->least_ranks < FRAME_NO_ROOM;
 }
 
-static void queue_frames(struct search *search, struct search_space *space, struct search_queue *queue) {
-    queue->items = ARENA_ARRAY(search->arena, struct queued_frame, space->count);
-    queue->count = 0;
-    for (size_t i = 0; i < space->count; i++) {
-        struct frame *frame = &space->frames[i];
-        struct open_frame open = {.frame = frame};
-        search_modes_asked(search->problem, frame, &open.modes);
-        set_pace(search, &open);
-        search_bound_frame(search->problem, search->context, &open, &frame->bound);
-        if (search_is_pruned(search, &frame->bound))
-            search->result->looked.pruned += frame->leaves;
-        else
-            queue->items[queue->count++] = (struct queued_frame){frame->bound.closed_form_seconds, i};
+/* Frames that differ in the micro-batch alone stand in the queue for each other: one for all that follow it
+ * with larger ones. */
+static bool follows(const struct search_space *space, size_t index) {
+    const struct frame *frame = &space->frames[index];
+    return index > 0 && frame[-1].micro_batch < frame->micro_batch &&
+           differ_in_micro_batch(&frame[-1], frame);
+}
+
+/* A frame and those that follow it, by a time that none of them beats; left out where that is too long. In
+ * such a time the whole batch takes the same and the bubble longer, the larger micro-batches are. */
+static void queue_frame(struct search *search, const struct search_space *space, size_t index,
+                        struct search_queue *queue) {
+    struct frame all = space->frames[index]; /* with the schedules of all */
+    struct open_frame open = {.frame = &all};
+    struct search_bound bound;
+    for (size_t i = index + 1; i < space->count && follows(space, i); i++) {
+        const struct frame_schedules *schedules = &space->frames[i].schedules;
+        all.schedules.mask |= schedules->mask;
+        if (schedules->most_chunks > all.schedules.most_chunks)
+            all.schedules.most_chunks = schedules->most_chunks;
     }
-    search_queue_make(queue);
+    search_modes_asked(search->problem, all.tp > 1, &open.modes);
+    set_pace(search, &open);
+    search_bound_larger(search->problem, search->context, &open, &bound);
+    if (!search_is_pruned(search, &bound))
+        search_queue_add(queue, (struct queued_frame){bound.closed_form_seconds, index});
+}
+
+/* Reckons the bound of a frame by its own micro-batch, and lets it wait by that. */
+static void requeue_frame(struct search *search, struct search_space *space, size_t index,
+                          struct search_queue *queue) {
+    struct frame *frame = &space->frames[index];
+    struct open_frame open = {.frame = frame};
+    search_modes_asked(search->problem, frame->tp > 1, &open.modes);
+    set_pace(search, &open);
+    search_bound_frame(search->problem, search->context, &open, &frame->bound);
+    frame->bounded = true;
+    if (!search_is_pruned(search, &frame->bound))
+        search_queue_add(queue, (struct queued_frame){frame->bound.closed_form_seconds, index});
 }
 
 /* Best first. Once a frame is too slow by the closed form, so are all that are left. */
 static void search_queued(struct search *search, unsigned offloads, struct search_space *space) {
-    struct search_queue queue;
-    queue_frames(search, space, &queue);
-    while (queue.count > 0 && queue.items[0].seconds <= search->limits.closed_form_seconds) {
-        struct frame *frame = &space->frames[search_queue_take(&queue).index];
-        show_progress(search, space->count - queue.count, space->count);
+    struct search_queue queue = {.items = ARENA_ARRAY(search->arena, struct queued_frame, space->count)};
+    int64_t opened = 0; /* leaves; those of the others are pruned */
+    for (size_t i = 0; i < space->count; i++)
+        if (!follows(space, i))
+            queue_frame(search, space, i, &queue);
+    for (size_t done = 0; queue.count > 0 && queue.items[0].seconds <= search->limits.closed_form_seconds;) {
+        size_t index = search_queue_take(&queue).index;
+        struct frame *frame = &space->frames[index];
+        if (!frame->bounded) {
+            requeue_frame(search, space, index, &queue);
+            if (index + 1 < space->count && follows(space, index + 1))
+                queue_frame(search, space, index + 1, &queue);
+            continue;
+        }
+        show_progress(search, done++, space->count);
         if (search_is_pruned(search, &frame->bound))
-            search->result->looked.pruned += frame->leaves;
-        else if (has_room(search, space, frame))
+            continue;
+        opened += frame->leaves;
+        if (has_room(search, space, frame))
             open_frame(search, space, offloads, frame);
     }
-    for (size_t i = 0; i < queue.count; i++)
-        search->result->looked.pruned += space->frames[queue.items[i].index].leaves;
+    search->result->looked.pruned += space->layouts - opened;
 }
 
 static void search_frames(struct search *search, unsigned offloads, struct search_space *space) {

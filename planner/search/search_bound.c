@@ -19,8 +19,9 @@ static struct layout_overlap most_overlap(const struct search_problem *problem) 
                                            : search_allows(problem, LAYOUT_OVERLAP_PP, 1)};
 }
 
-/* What a bound is of: any experts, all splits of a row, or one of them. */
-enum experts { EXPERTS_ANY, EXPERTS_OF_ROW, EXPERTS_OF_SPLIT };
+/* What a bound is of: any experts, and as many sequences as micro-batches of any size have; any experts, all
+ * splits of a row, or one of them. */
+enum experts { EXPERTS_ANY_MICRO_BATCH, EXPERTS_ANY, EXPERTS_OF_ROW, EXPERTS_OF_SPLIT };
 
 struct bound_of {
     enum experts experts;
@@ -41,6 +42,8 @@ static void layout_work(struct cost_context *context, const struct layout *layou
         cost_least_work_in_row(context, layout, of->row, of->split, order_matters(layout), work);
     else if (of->experts == EXPERTS_OF_ROW && !dual)
         cost_least_work_of_row(context, layout, of->row, work);
+    else if (of->experts == EXPERTS_ANY_MICRO_BATCH)
+        cost_least_work_any_micro_batch(context, layout, work);
     else
         cost_least_work_any_experts(context, layout, work);
 }
@@ -189,6 +192,13 @@ void search_bound_frame(const struct search_problem *problem, struct cost_contex
         bound_mode(problem, context, open, &open->modes.modes[i], EXPERTS_ANY, bound);
 }
 
+void search_bound_larger(const struct search_problem *problem, struct cost_context *context,
+                         const struct open_frame *open, struct search_bound *bound) {
+    *bound = NOTHING_FASTER;
+    for (size_t i = 0; i < open->modes.count; i++)
+        bound_mode(problem, context, open, &open->modes.modes[i], EXPERTS_ANY_MICRO_BATCH, bound);
+}
+
 /* The most that a frame's stages may do together for a micro-batch within a limit: a bound rises with it
  * along a line. */
 static double most_work(const struct open_frame *open, const struct search_bound *limit) {
@@ -299,7 +309,7 @@ static double work_of_frame(const struct search_problem *problem, struct cost_co
     struct search_bound bound;
     if (!search_allows(problem, LAYOUT_TP, tp) || !search_allows(problem, LAYOUT_CP, cp) ||
         !layout_valid(&layout, problem->model, problem->training.sequence, sequences, NULL, 0) ||
-        !search_modes_asked(problem, &frame, &open.modes))
+        !search_modes_asked(problem, tp > 1, &open.modes))
         return HUGE_VAL;
     cost_pace_of(context, &layout, &open.pace);
     search_bound_frame(problem, context, &open, &bound);

@@ -20,9 +20,11 @@ static void sink(struct search_queue *queue, size_t place, struct queued_frame i
     items[place] = item;
 }
 
-void search_queue_make(struct search_queue *queue) {
-    for (size_t place = queue->count / 2; place-- > 0;)
-        sink(queue, place, queue->items[place]);
+void search_queue_add(struct search_queue *queue, struct queued_frame item) {
+    size_t place = queue->count++;
+    for (; place > 0 && is_before(&item, &queue->items[(place - 1) / 2]); place = (place - 1) / 2)
+        queue->items[place] = queue->items[(place - 1) / 2];
+    queue->items[place] = item;
 }
 
 struct queued_frame search_queue_take(struct search_queue *queue) {

@@ -16,8 +16,8 @@ struct search_queue {
     size_t count;
 };
 
-/* Orders items as they come. */
-void search_queue_make(struct search_queue *queue);
+/* Adds an item, for which the owner has room. */
+void search_queue_add(struct search_queue *queue, struct queued_frame item);
 
 /* Takes out the item of the least seconds, of equals that of the least index; there must be one. */
 struct queued_frame search_queue_take(struct search_queue *queue);

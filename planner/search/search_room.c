@@ -94,14 +94,14 @@ static void add_mode(const struct search_problem *problem, int sequence_parallel
                              .streamed_seconds = streamed_seconds};
 }
 
-bool search_modes_asked(const struct search_problem *problem, const struct frame *frame,
+bool search_modes_asked(const struct search_problem *problem, bool tensor_parallel,
                         struct search_modes *modes) {
     modes->count = 0;
     modes->moves = true;
     for (int value = 0; value < 2; value++) {
         int *recompute = &modes->least_recompute[value];
         bool possible =
-            (value == 0 || frame->tp > 1) && search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
+            (value == 0 || tensor_parallel) && search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
         *recompute = possible ? RECOMPUTE_NONE : RECOMPUTE_COUNT;
         if (next_mode(problem, recompute))
             add_mode(problem, value, *recompute, 0, 0, modes);

@@ -23,8 +23,8 @@ struct search_modes {
     bool moves; /* activations may lie elsewhere */
 };
 
-/* All that the request allows. False when that is nothing. */
-bool search_modes_asked(const struct search_problem *problem, const struct frame *frame,
+/* All that the request allows of frames with tensor parallelism, or without. False when that is nothing. */
+bool search_modes_asked(const struct search_problem *problem, bool tensor_parallel,
                         struct search_modes *modes);
 
 /* Of modes that were asked, those that some leaf of the frame, or of one of its splits, has room for. False

@@ -45,6 +45,7 @@ struct frame {
     bool keeps, moves; /* activations stay on the device in some leaves, lie elsewhere in some */
     /* Fewer ep x etp have no room, 0: not looked at yet; fewer have none for whole weights. */
     int32_t least_ranks, whole_ranks;
+    bool bounded; /* `bound` is known */
     struct search_bound bound;
 };
 

@@ -255,7 +255,7 @@ static struct model fine_grained_model(void) {
 
 static double exchange_seconds(const struct cluster *cluster, const struct model *model,
                                const struct training *training, const struct layout *layout) {
-    struct communication_problem problem = {model, cluster, training, layout, NULL};
+    struct communication_problem problem = {model, cluster, training, layout, NULL, false};
     struct communication_time time;
     communication_routed_experts(&problem, &time, NULL);
     return time.ep_forward;
@@ -473,7 +473,7 @@ static void gradients_take_the_bytes_they_are_said_to(void **state) {
 static double scatter_seconds(const struct training *training, int64_t zero) {
     struct cluster cluster = h100_cluster();
     struct layout layout = dense_layout();
-    struct communication_problem problem = {&gpt_3, &cluster, training, &layout, NULL};
+    struct communication_problem problem = {&gpt_3, &cluster, training, &layout, NULL, false};
     struct communication_state state;
     layout.zero = zero;
     communication_state_of(&problem, &state, NULL);
@@ -583,8 +583,8 @@ static void fully_sharded_stacks_cast_and_overlap_their_way(void **state) {
     struct model model = gpt_3;
     struct training training = training_of(2048, 256);
     struct layout layout = dense_layout();
-    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL};
-    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL};
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
     const struct stack *core = stack_find("megatron-core"), *fsdp = stack_find("fsdp");
     struct compute_time by_core, by_fsdp;
     struct communication_time core_sends, fsdp_sends;
@@ -614,8 +614,8 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     struct model model = gpt_3;
     struct training training = training_of(32768, 64);
     struct layout layout = dense_layout();
-    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL};
-    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL};
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
     struct stack ring = *stack_find("fsdp"), fused = ring;
     struct compute_time by_ring, by_fused;
     struct communication_time ring_sends, fused_sends;
@@ -647,7 +647,7 @@ static void biases_of_experts_are_added_apart(void **state) {
     struct training training = training_of(4096, 1024);
     struct layout layout = {
         .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
-    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL};
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
     struct compute_time plain, biased;
     model.gated = model.linear_bias = true;
     assert_false(training_has_dropout(&training, &model));

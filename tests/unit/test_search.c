@@ -9,7 +9,7 @@
 #include "planner/search/search_pool.h"
 #include "planner/search/search_space.h"
 
-enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120, MOVED_PROBLEMS = 40 };
+enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120, MOVED_PROBLEMS = 40, MICRO_BATCH_PROBLEMS = 200 };
 
 static uint64_t random_state;
 
@@ -330,6 +330,68 @@ static void test_less_memory_only_adds(void **state) {
     }
     print_message("    %lld layouts\n", (long long)layouts);
     assert_true(layouts >= 2000);
+}
+
+/* Of one layout in all its micro-batches; returns how near the bound came, as a share. */
+static double assert_sequences_take_least(struct cost_context *context, struct layout layout) {
+    double nearest = 0;
+    for (layout.micro_batch = 1; layout.micro_batch <= SEARCH_MAX_MICRO_BATCH; layout.micro_batch++) {
+        struct pipeline_work least, work;
+        char text[512];
+        cost_least_work_any_micro_batch(context, &layout, &least);
+        cost_least_work_any_experts(context, &layout, &work);
+        double share = pipeline_work_seconds(&least) / pipeline_work_seconds(&work);
+        if (least.forward > work.forward || share > 1 || least.layer_seconds > work.layer_seconds)
+            fail_msg("%s: forward %.9g s of %.9g, share %.9g, a layer %.9g s of %.9g",
+                     layout_format(&layout, text, sizeof text), least.forward, work.forward, share,
+                     least.layer_seconds, work.layer_seconds);
+        nearest = fmax(nearest, share);
+    }
+    return nearest;
+}
+
+/* What sequences take at least in micro-batches of any size, by which frames wait: shipped models on clusters
+ * with both forms of kernels, with and without constants of their own. */
+static void test_micro_batches_take_least(void **state) {
+    static const char *const models[] = {"deepseek-v3", "gpt-4", "llama-3-8b", "gpt-3"};
+    static const char *const clusters[] = {"dgx-a100-80g", "dgx-h100", "dgx-h800", "mi300x"};
+    static const char *const stack_names[] = {"megatron-core", "megatron-2022", "fsdp"};
+    double nearest = 0;
+    (void)state;
+    random_state = 7;
+    for (int i = 0; i < MICRO_BATCH_PROBLEMS; i++) {
+        struct arena *arena = arena_create();
+        struct error error = {0};
+        struct model model;
+        struct cluster cluster;
+        struct training training = {.sequence = 4096,
+                                    .global_batch = 64,
+                                    .precision = (enum precision)PICK(PRECISION_BF16, PRECISION_FP8),
+                                    .attention = (enum attention_kernel)PICK(ATTENTION_FLASH,
+                                                                             ATTENTION_UNFUSED),
+                                    .selective = (enum selective)PICK(0, 1, 2, 3, 4),
+                                    .stack = stack_find(stack_names[PICK(0, 1, 2)])};
+        const char *model_name = models[PICK(0, 1, 2, 3)], *cluster_name = clusters[PICK(0, 1, 2, 3)];
+        assert_true(model_read(arena_print(arena, SOURCE_DIR "/examples/models/%s.yaml", model_name), arena,
+                               &model, &error));
+        assert_true(cluster_read(arena_print(arena, SOURCE_DIR "/topologies/%s.yaml", cluster_name), arena,
+                                 &cluster, &error));
+        struct cost_context *context = cost_context_create(arena, &model, &cluster, &training);
+        struct layout layout = {.tp = PICK(1, 2, 4, 8, 16),
+                                .pp = 2,
+                                .vpp = 1,
+                                .cp = PICK(1, 2, 8, 64),
+                                .ep = 1,
+                                .etp = 1,
+                                .dp = 1,
+                                .recompute = (enum recompute)PICK(0, 1, 2),
+                                .overlap = {PICK(0, 1) != 0, true, true}};
+        layout.sequence_parallel = layout.tp > 1 && PICK(0, 1) != 0;
+        nearest = fmax(nearest, assert_sequences_take_least(context, layout));
+        arena_destroy(arena);
+    }
+    print_message("    nearest %.3f\n", nearest);
+    assert_true(nearest > 0.9); /* and it is of use */
 }
 
 enum { SMALL_LAYERS = 8 };
@@ -759,6 +821,7 @@ int main(void) {
         cmocka_unit_test(test_pruned_is_exact),
         cmocka_unit_test(test_offload_is_exact),
         cmocka_unit_test(test_less_memory_only_adds),
+        cmocka_unit_test(test_micro_batches_take_least),
         cmocka_unit_test(test_moving_out_may_pay),
         cmocka_unit_test(test_best_of_every_layout),
         cmocka_unit_test(test_unequal_chunks_are_interleaved),

@@ -245,9 +245,9 @@ static void add_unfused_attention(struct compute_work *work, const struct attent
     double square = (double)batch * (double)rows * (double)keys;
     double products = matmul_seconds(work->device, &scores) + matmul_seconds(work->device, &context);
     if (work->problem->least)
-        products = matmul_least_seconds(work->device, work->half,
-                                        2 * square * (double)attention->qk_head_dim) +
-                   matmul_least_seconds(work->device, work->half, 2 * square * (double)attention->v_head_dim);
+        products =
+            matmul_least_seconds(work->device, work->half, 2 * square * (double)attention->qk_head_dim) +
+            matmul_least_seconds(work->device, work->half, 2 * square * (double)attention->v_head_dim);
     double factor = training_traffic_factor(work->problem->training, work->problem->model);
     double traffic = compute_tensor_seconds(work, factor * FORWARD_BYTES * square);
     double traffic_back = compute_tensor_seconds(work, factor * BACKWARD_BYTES * square);
@@ -413,10 +413,8 @@ static void add_known(struct compute_work *work, bool with_experts) {
     const struct layout *layout = work->problem->layout;
     if (known->tp != layout->tp || known->cp != layout->cp || known->micro_batch != layout->micro_batch) {
         add_attention(work);
-        *known = (struct compute_known){.tp = layout->tp,
-                                        .cp = layout->cp,
-                                        .micro_batch = layout->micro_batch,
-                                        .attention = *work->time};
+        *known = (struct compute_known){
+            .tp = layout->tp, .cp = layout->cp, .micro_batch = layout->micro_batch, .attention = *work->time};
     }
     if (!known->has_products[with_experts]) {
         *work->time = known->attention;

@@ -31,8 +31,8 @@ struct compute_time {
     double split_products_backward;
 };
 
-/* A layer's attention, and attention and products of each kind of layers (with experts: 1), of the layout that
- * was asked for last. */
+/* A layer's attention, and attention and products of each kind of layers (with experts: 1), of the layout
+ * that was asked for last. */
 struct compute_known {
     int64_t tp, cp, micro_batch; /* 0: none was */
     struct compute_time attention, products[2];

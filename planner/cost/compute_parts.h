@@ -12,7 +12,7 @@ struct compute_work {
     const struct compute_problem *problem;
     const struct cluster_device *device; /* the cluster's, but in fp8 `casting` */
     struct cluster_device casting;       /* set in fp8 alone: the copy takes long */
-    int64_t tokens;      /* of a micro-batch on one device, before sequence parallelism */
+    int64_t tokens;                      /* of a micro-batch on one device, before sequence parallelism */
     double share;        /* devices that sequence parallelism deals the tokens to; 1 without it */
     enum precision half; /* the training's, or the 16-bit format beside fp8 */
     struct compute_time *time;

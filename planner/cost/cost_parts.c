@@ -78,13 +78,14 @@ static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
 
 struct communication_problem cost_communication_problem(const struct cost_context *context,
                                                         const struct layout *layout) {
-    return (struct communication_problem){context->model, context->cluster, &context->training, layout,
-                                          context->collectives, false};
+    return (struct communication_problem){context->model, context->cluster,     &context->training,
+                                          layout,         context->collectives, false};
 }
 
 struct compute_problem cost_compute_problem(const struct cost_context *context, const struct layout *layout) {
-    return (struct compute_problem){context->model, context->cluster, &context->training, layout,
-                                    context->products, context->known, false};
+    return (struct compute_problem){context->model, context->cluster,  &context->training,
+                                    layout,         context->products, context->known,
+                                    false};
 }
 
 static void reckon_layer_block(const struct compute_problem *compute,

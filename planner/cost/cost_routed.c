@@ -121,15 +121,20 @@ struct routed_cost cost_routed_reckon(const struct cost_context *context, const 
     return together(&compute, &exchange);
 }
 
-static struct routed_cost known(const struct cost_context *context, const struct layout *layout, size_t place,
-                                struct routed_compute *computes, struct routed_exchange *exchanges) {
-    struct routed_compute *compute = &computes[place];
-    struct routed_exchange *exchange = &exchanges[place];
+static const struct routed_compute *known_compute(const struct cost_context *context,
+                                                  const struct layout *layout,
+                                                  struct routed_compute *compute) {
     if (!compute->known)
         *compute = reckon_compute(context, layout, NULL);
+    return compute;
+}
+
+static const struct routed_exchange *known_exchange(const struct cost_context *context,
+                                                    const struct layout *layout,
+                                                    struct routed_exchange *exchange) {
     if (!exchange->known)
         *exchange = reckon_exchange(context, layout, NULL);
-    return together(compute, exchange);
+    return exchange;
 }
 
 /* Groups that reach over dp are spread by pp in the other rank order. */
@@ -138,10 +143,10 @@ static bool is_spread(const struct layout *layout) {
 }
 
 struct routed_cost cost_routed_experts(struct cost_context *context, const struct layout *layout) {
-    int64_t tokens = routed_tokens(context, layout);
-    return known(context, layout, cost_expert_place(context, layout->ep, layout->etp),
-                 computes_of(context, tokens),
-                 exchanges_of(context, tokens, is_spread(layout) ? layout->pp : 1));
+    int64_t tokens = routed_tokens(context, layout), spread = is_spread(layout) ? layout->pp : 1;
+    size_t place = cost_expert_place(context, layout->ep, layout->etp);
+    return together(known_compute(context, layout, &computes_of(context, tokens)[place]),
+                    known_exchange(context, layout, &exchanges_of(context, tokens, spread)[place]));
 }
 
 struct routed_cost cost_routed_in_row(const struct expert_row *row, const struct expert_split *split,
@@ -178,15 +183,18 @@ size_t cost_expert_row_size(void) {
     return sizeof(struct expert_row);
 }
 
-static void keep_least(struct routed_cost *least, const struct routed_cost *routed) {
-    least->forward = smaller(least->forward, routed->forward);
-    least->backward_input = smaller(least->backward_input, routed->backward_input);
-    least->backward_weight = smaller(least->backward_weight, routed->backward_weight);
-    least->activation = smaller(least->activation, routed->activation);
-    least->experts = smaller(least->experts, routed->experts);
-    least->ep_forward = smaller(least->ep_forward, routed->ep_forward);
-    least->ep_backward = smaller(least->ep_backward, routed->ep_backward);
-    least->ep_shown = smaller(least->ep_shown, routed->ep_shown);
+static void keep_compute(struct routed_cost *least, const struct routed_compute *compute) {
+    least->forward = smaller(least->forward, compute->forward);
+    least->backward_input = smaller(least->backward_input, compute->backward_input);
+    least->backward_weight = smaller(least->backward_weight, compute->backward_weight);
+    least->activation = smaller(least->activation, compute->activation);
+    least->experts = smaller(least->experts, compute->experts);
+}
+
+static void keep_exchange(struct routed_cost *least, const struct routed_exchange *exchange) {
+    least->ep_forward = smaller(least->ep_forward, exchange->forward);
+    least->ep_backward = smaller(least->ep_backward, exchange->backward);
+    least->ep_shown = smaller(least->ep_shown, exchange->shown);
 }
 
 static void reckon_row(struct cost_context *context, const struct layout *layout,
@@ -202,13 +210,11 @@ static void reckon_row(struct cost_context *context, const struct layout *layout
         split.ep = splits[i].ep;
         split.etp = splits[i].etp;
         split.order = ORDER_TP_CP_DP_PP;
-        struct routed_cost routed = known(context, &split, splits[i].place, row->compute, row->near);
-        keep_least(&row->least, &routed);
+        keep_compute(&row->least, known_compute(context, &split, &row->compute[splits[i].place]));
+        keep_exchange(&row->least, known_exchange(context, &split, &row->near[splits[i].place]));
         split.order = ORDER_TP_CP_PP_DP;
-        if (!is_spread(&split))
-            continue;
-        routed = known(context, &split, splits[i].place, row->compute, row->spread);
-        keep_least(&row->least, &routed);
+        if (is_spread(&split))
+            keep_exchange(&row->least, known_exchange(context, &split, &row->spread[splits[i].place]));
     }
 }
 

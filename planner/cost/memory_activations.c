@@ -159,8 +159,13 @@ static double selective_bytes(const struct memory_parts *parts, const struct att
                           (double)parts->layout->etp;
 }
 
+static double kept_bytes(const struct layout *layout, const struct layer_activations *layer) {
+    if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0)
+        return layer->checkpoint;
+    return layout->recompute == RECOMPUTE_SELECTIVE ? layer->selective : layer->whole;
+}
+
 static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
-    const struct layout *layout = parts->layout;
     struct layer_activations *layer = &parts->activations[kind];
     struct attention_bytes attention;
     double tokens = parts->tokens, hidden = (double)parts->model->hidden, share = parts->sequence_share;
@@ -176,21 +181,18 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
         expert_mlp(parts, layer);
     layer->whole = attention.norms + attention.heads + attention.scores + layer->mlp;
     layer->scores_backward = attention.scores_backward;
-    layer->kept = layer->whole;
     layer->checkpoint = parts->element_bytes * hidden / share;
-    if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0)
-        layer->kept = layer->checkpoint;
-    else if (layout->recompute == RECOMPUTE_SELECTIVE)
-        layer->kept = parts->training->stack->fully_sharded
-                          ? selective_operations(parts, &attention, kind)
-                          : layer->whole - selective_bytes(parts, &attention, layer, kind);
-    layer->kept *= tokens;
+    layer->selective = parts->training->stack->fully_sharded
+                           ? selective_operations(parts, &attention, kind)
+                           : layer->whole - selective_bytes(parts, &attention, layer, kind);
+    layer->selective *= tokens;
     layer->checkpoint *= tokens;
     layer->whole *= tokens;
     layer->mlp *= tokens;
     layer->mlp_backward *= tokens;
     layer->scores_backward *= tokens;
     layer->combine *= tokens;
+    layer->kept = kept_bytes(parts->layout, layer);
 }
 
 void memory_activations_init(struct memory_parts *parts) {
@@ -279,10 +281,17 @@ int64_t memory_in_flight(const struct layout *layout, int64_t micro_batches, int
 
 void memory_parts_follow(const struct memory_parts *like, const struct layout *layout,
                          struct memory_parts *parts) {
-    *parts = *like;
+    double share = layout->sequence_parallel ? (double)layout->tp : 1;
+    bool same = share <= like->sequence_share && share >= like->sequence_share;
+    if (parts != like)
+        *parts = *like;
     parts->layout = layout;
-    parts->sequence_share = layout->sequence_parallel ? (double)layout->tp : 1;
-    memory_activations_init(parts);
+    parts->sequence_share = share;
+    if (!same)
+        memory_activations_init(parts);
+    else /* recompute alone says what is kept of the same */
+        for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
+            parts->activations[kind].kept = kept_bytes(layout, &parts->activations[kind]);
 }
 
 void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,

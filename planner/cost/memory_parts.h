@@ -11,6 +11,7 @@ enum layer_kind { LAYER_DENSE, LAYER_EXPERTS, LAYER_KIND_COUNT };
 struct layer_activations {
     double kept;            /* from its forward to its backward, under the layout's recompute mode */
     double checkpoint;      /* the same under full recompute, for layers that it is limited to */
+    double selective;       /* the same under selective recompute */
     double whole;           /* the same without recompute: what one layer holds while it is recomputed */
     double mlp;             /* the MLP's share of `whole` */
     double mlp_backward;    /* live besides `whole` in the MLP's backward pass */

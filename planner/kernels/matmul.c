@@ -21,8 +21,14 @@ static const double accumulate_share = 0.4;
 
 struct tile {
     int64_t rows, columns;
+    double edges; /* loads of its edges for a product of an element: 1 / rows + 1 / columns */
 };
-static const struct tile tiles[] = {{256, 128}, {128, 256}, {128, 128}, {64, 64}};
+static const struct tile tiles[] = {
+    {256, 128, 1.0 / 256 + 1.0 / 128},
+    {128, 256, 1.0 / 128 + 1.0 / 256},
+    {128, 128, 1.0 / 128 + 1.0 / 128},
+    {64, 64, 1.0 / 64 + 1.0 / 64},
+};
 static const int64_t splits[] = {1, 2, 3, 4, 5, 6, 8};
 
 static int64_t ceil_divide(int64_t a, int64_t b) {
@@ -130,7 +136,7 @@ static double tiled_least(const struct matmul_constants *c, const struct matmul 
     double rows = (double)tile->rows, columns = (double)tile->columns;
     double area = rows * columns / (double)(reference_tile * reference_tile);
     double count = ceil_quotient(m, rows) * ceil_quotient(n, columns) * batch;
-    double step = 2 * rows * columns * (1 + c->tile_edge * (1 / rows + 1 / columns)) / c->flops_per_second;
+    double step = 2 * rows * columns * (1 + c->tile_edge * tile->edges) / c->flops_per_second;
     double sum_seconds = c->split_traffic * accumulate_bytes * m * n * batch / memory_bytes_per_second;
     for (size_t s = 0; s < sizeof splits / sizeof *splits; s++) {
         double split = (double)splits[s];
@@ -149,8 +155,10 @@ static double tiled_least(const struct matmul_constants *c, const struct matmul 
 static double tiled_seconds(const struct matmul_constants *c, const struct matmul *p, int64_t multiprocessors,
                             double memory_bytes_per_second) {
     double best = HUGE_VAL;
-    for (size_t t = 0; t < sizeof tiles / sizeof *tiles; t++)
-        best = tiled_least(c, p, &tiles[t], multiprocessors, memory_bytes_per_second, best);
+    double full = 2 * (double)p->m * (double)p->n * (double)p->k * (double)p->batch / c->flops_per_second;
+    for (size_t t = 0; t < sizeof tiles / sizeof *tiles; t++) /* some are too slow even in full waves */
+        if (full * (1 + c->tile_edge * tiles[t].edges) < best)
+            best = tiled_least(c, p, &tiles[t], multiprocessors, memory_bytes_per_second, best);
     return best;
 }
 
@@ -245,7 +253,7 @@ double matmul_least_seconds(const struct cluster_device *device, enum precision 
     const struct matmul_constants c = constants_for(device, precision);
     double edge = 0;
     if (c.form != MATMUL_SMOOTH)
-        edge = c.tile_edge * (1 / (double)tiles[0].rows + 1 / (double)tiles[0].columns);
+        edge = c.tile_edge * tiles[0].edges;
     double rate = fmax(1, grouped_constants(device)->grouped_rate);
     return throttled(&c, flops * (1 + edge) / c.flops_per_second, flops) / rate;
 }

@@ -169,7 +169,8 @@ static void open_frame(struct search *search, const struct search_space *space, 
     struct open_frame open = {.frame = frame, .offloads = offloads};
     struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
     find_splits(search, space, &open);
-    if (!search_modes_asked(problem, frame->tp > 1, &open.modes))
+    open.modes = search->asked[frame->tp > 1];
+    if (open.modes.count == 0)
         return;
     if (!problem->exhaustive) {
         set_pace(search, &open);
@@ -235,7 +236,7 @@ static void queue_frame(struct search *search, const struct search_space *space,
         if (schedules->most_chunks > all.schedules.most_chunks)
             all.schedules.most_chunks = schedules->most_chunks;
     }
-    search_modes_asked(search->problem, all.tp > 1, &open.modes);
+    open.modes = search->asked[all.tp > 1];
     set_pace(search, &open);
     search_bound_larger(search->problem, search->context, &open, &bound);
     if (!search_is_pruned(search, &bound))
@@ -247,7 +248,7 @@ static void requeue_frame(struct search *search, struct search_space *space, siz
                           struct search_queue *queue) {
     struct frame *frame = &space->frames[index];
     struct open_frame open = {.frame = frame};
-    search_modes_asked(search->problem, frame->tp > 1, &open.modes);
+    open.modes = search->asked[frame->tp > 1];
     set_pace(search, &open);
     search_bound_frame(search->problem, search->context, &open, &frame->bound);
     frame->bounded = true;
@@ -417,6 +418,8 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
         search.context =
             cost_context_create(search.arena, problem->model, problem->cluster, &problem->training);
     cost_context_renew(search.context, problem->training.global_batch, search.arena);
+    search_modes_asked(problem, false, &search.asked[false]);
+    search_modes_asked(problem, true, &search.asked[true]);
     search.only_adds = cost_offload_only_adds(problem->cluster);
     pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, NULL);
     pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));

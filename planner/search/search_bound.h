@@ -22,8 +22,8 @@ bool search_bound_exceeds(const struct search_bound *bound, const struct search_
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct open_frame *open, struct search_bound *bound);
 
-/* The same of frames with as large a micro-batch or a larger one and the schedules of this, more quickly: time
- * that sequences take in a micro-batch of any size is what they are reckoned with. */
+/* The same of frames with as large a micro-batch or a larger one and the schedules of this, more quickly:
+ * time that sequences take in a micro-batch of any size is what they are reckoned with. */
 void search_bound_larger(const struct search_problem *problem, struct cost_context *context,
                          const struct open_frame *open, struct search_bound *bound);
 

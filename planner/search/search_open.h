@@ -22,7 +22,8 @@ struct search {
         *with_room; /* of the frame that is open; as many as any frame has, as of the next two */
     struct open_split *splits;
     struct search_bound *bounds;
-    bool only_adds; /* cost_offload_only_adds */
+    struct search_modes asked[2]; /* search_modes_asked: without tensor parallelism, with it */
+    bool only_adds;               /* cost_offload_only_adds */
 };
 
 /* search.c: whether a bound says that a layout is of no use. */

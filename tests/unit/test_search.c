@@ -367,8 +367,8 @@ static void test_micro_batches_take_least(void **state) {
         struct training training = {.sequence = 4096,
                                     .global_batch = 64,
                                     .precision = (enum precision)PICK(PRECISION_BF16, PRECISION_FP8),
-                                    .attention = (enum attention_kernel)PICK(ATTENTION_FLASH,
-                                                                             ATTENTION_UNFUSED),
+                                    .attention =
+                                        (enum attention_kernel)PICK(ATTENTION_FLASH, ATTENTION_UNFUSED),
                                     .selective = (enum selective)PICK(0, 1, 2, 3, 4),
                                     .stack = stack_find(stack_names[PICK(0, 1, 2)])};
         const char *model_name = models[PICK(0, 1, 2, 3)], *cluster_name = clusters[PICK(0, 1, 2, 3)];

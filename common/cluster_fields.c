@@ -32,8 +32,11 @@
     IN_RANGE(key_, type_, member_, UNIT_BYTES_PER_SECOND, 1e4, 1e17, required_)
 #define CUSTOM(key_, offset_, read_)                                                                         \
     { .key = (key_), .type = FIELD_CUSTOM, .offset = (offset_), .read = (read_) }
-#define CUSTOM_REQUIRED(key_, offset_, read_)                                                                \
-    { .key = (key_), .type = FIELD_CUSTOM, .offset = (offset_), .read = (read_), .required = true }
+#define CUSTOM_REQUIRED(key_, offset_, read_, example_)                                                      \
+    {                                                                                                        \
+        .key = (key_), .type = FIELD_CUSTOM, .offset = (offset_), .read = (read_), .required = true,         \
+        .example = (example_)                                                                                \
+    }
 #define END                                                                                                  \
     { .key = NULL }
 
@@ -46,7 +49,8 @@ static const char *const matmul_forms[] = {[MATMUL_TILED] = "tiled", [MATMUL_SMO
 
 const struct field cluster_fields[] = {
     TEXT_REQUIRED("name", struct cluster, name),
-    CUSTOM_REQUIRED("source", offsetof(struct cluster, source), read_source),
+    CUSTOM_REQUIRED("source", offsetof(struct cluster, source), read_source,
+                    "source: {kind: datasheet, from: \"who says so\"}"),
     {.key = "nodes",
      .type = FIELD_INTEGER,
      .offset = offsetof(struct cluster, nodes),
@@ -55,9 +59,12 @@ const struct field cluster_fields[] = {
      .maximum = 1e9},
     IN_RANGE("energy_price", struct cluster, energy_price_per_joule, UNIT_MONEY_PER_JOULE, 0,
              CLUSTER_HIGHEST_ENERGY_PRICE, false),
-    CUSTOM_REQUIRED("node", offsetof(struct cluster, node), read_node),
-    CUSTOM_REQUIRED("device", offsetof(struct cluster, device), read_device),
-    CUSTOM_REQUIRED("network", 0, read_network),
+    CUSTOM_REQUIRED("node", offsetof(struct cluster, node), read_node, "node: {devices: 8}"),
+    CUSTOM_REQUIRED(
+        "device", offsetof(struct cluster, device), read_device,
+        "device: {name: A100, memory: 80 GB, memory_bandwidth: 2 TB/s, peak: {bf16: 312 TFLOP/s}}"),
+    CUSTOM_REQUIRED("network", 0, read_network,
+                    "network: [{name: ethernet, devices: all, bandwidth: 100 Gb/s, latency: 10 us}]"),
     {.key = "parallelism",
      .type = FIELD_CHOICE,
      .offset = offsetof(struct cluster, parallelism),
@@ -105,7 +112,8 @@ const struct field node_fields[] = {
 const struct field store_fields[] = {
     TEXT_REQUIRED("name", struct cluster_store, name),
     MEMORY("capacity", struct cluster_store, capacity_bytes, true),
-    CUSTOM_REQUIRED("devices", offsetof(struct cluster_store, devices), read_span),
+    CUSTOM_REQUIRED("devices", offsetof(struct cluster_store, devices), read_span,
+                    "devices: 8, or devices: all"),
     BANDWIDTH("bandwidth", struct cluster_store, bytes_per_second, true),
     BANDWIDTH("total_bandwidth", struct cluster_store, total_bytes_per_second, false),
     BANDWIDTH("memory_bandwidth", struct cluster_store, memory_bytes_per_second, false),
@@ -119,7 +127,8 @@ const struct field device_fields[] = {
     MEMORY("memory", struct cluster_device, memory_bytes, true),
     NUMBER("reserved", struct cluster_device, reserved_bytes, UNIT_BYTES),
     BANDWIDTH("memory_bandwidth", struct cluster_device, memory_bytes_per_second, true),
-    CUSTOM_REQUIRED("peak", offsetof(struct cluster_device, peak_flops), read_peak),
+    CUSTOM_REQUIRED("peak", offsetof(struct cluster_device, peak_flops), read_peak,
+                    "peak: {bf16: 312 TFLOP/s}"),
     {.key = "fp8_scaling",
      .type = FIELD_CHOICE,
      .offset = offsetof(struct cluster_device, fp8_scaling),
@@ -224,7 +233,8 @@ const struct field attention_fields[] = {
 
 const struct field level_fields[] = {
     TEXT_REQUIRED("name", struct network_level, name),
-    CUSTOM_REQUIRED("devices", offsetof(struct network_level, devices), read_span),
+    CUSTOM_REQUIRED("devices", offsetof(struct network_level, devices), read_span,
+                    "devices: 8, or devices: all"),
     BANDWIDTH("bandwidth", struct network_level, bandwidth_bytes_per_second, true),
     {.key = "ports",
      .type = FIELD_INTEGER,

@@ -209,6 +209,27 @@ static bool unknown_key(const struct fields_reader *reader, const struct yaml_no
     return false;
 }
 
+/* Names all that is missing, so that nobody has to find out one by one. */
+static bool check_required(const struct fields_reader *reader, const struct yaml_node *node,
+                           const struct field *fields, const char *where) {
+    const char *missing = NULL, *example = NULL;
+    bool several = false;
+
+    for (const struct field *field = fields; field->key != NULL; field++) {
+        if (!field->required || yaml_get(node, field->key) != NULL)
+            continue;
+        several = missing != NULL;
+        missing = missing == NULL ? arena_print(reader->arena, "\"%s\"", field->key)
+                                  : arena_print(reader->arena, "%s, \"%s\"", missing, field->key);
+        example = example == NULL ? field->example : example;
+    }
+    if (missing == NULL)
+        return true;
+    yaml_error(reader->document, node, reader->error, "%s lacks the key%s %s", where, several ? "s" : "",
+               missing);
+    return example != NULL ? error_hint(reader->error, "such as %s", example) : false;
+}
+
 bool fields_read(const struct fields_reader *reader, const struct yaml_node *node, const struct field *fields,
                  const char *where, void *target) {
     char *members = target;
@@ -226,9 +247,5 @@ bool fields_read(const struct fields_reader *reader, const struct yaml_node *nod
         if (field->present_offset != 0)
             *(bool *)(members + field->present_offset) = true;
     }
-    for (const struct field *field = fields; field->key != NULL; field++)
-        if (field->required && yaml_get(node, field->key) == NULL)
-            return yaml_error(reader->document, node, reader->error, "%s lacks the key \"%s\"", where,
-                              field->key);
-    return true;
+    return check_required(reader, node, fields, where);
 }

@@ -44,6 +44,7 @@ struct field {
     double minimum, maximum;    /* both 0: from 0 to 1e30 (FIELD_NUMBER) or to 2^53 (FIELD_INTEGER) */
     size_t present_offset;      /* when not 0: of a bool set true when the key is there */
     const char *const *choices; /* ends with NULL */
+    const char *example;        /* what to write where it is missing; may be NULL */
     /* FIELD_CUSTOM: reads `node` into `target` (the struct's address plus offset); false with the error set.
      */
     bool (*read)(const struct fields_reader *reader, const struct yaml_node *node, void *target);

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/terminal.h"
+
 enum {
-    HELP_COLUMNS = 100,
     MOST_OPTIONS = 64,  /* a table's names, for the nearest */
     LONGEST_LABEL = 64, /* "  -o, --output FILE" */
     LABEL_GAP = 2       /* blanks between the longest label and the help */
@@ -127,33 +128,6 @@ static size_t format_label(const struct option_entry *option, char *label, size_
     return (size_t)length;
 }
 
-/* Prints a help text in a column that starts at `indent`, where the cursor stands. */
-static void print_wrapped(const char *text, size_t indent, FILE *stream) {
-    size_t column = indent;
-
-    while (*text != '\0') {
-        size_t word = strcspn(text, " \n");
-        bool at_start = column == indent;
-
-        if (!at_start && column + 1 + word > HELP_COLUMNS) {
-            fprintf(stream, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (!at_start && word > 0) {
-            fputc(' ', stream);
-            column++;
-        }
-        fwrite(text, 1, word, stream);
-        column += word;
-        text += word;
-        if (*text == '\n') {
-            fprintf(stream, "\n%*s", (int)indent, "");
-            column = indent;
-        }
-        text += *text == '\0' ? 0 : 1;
-    }
-    fputc('\n', stream);
-}
-
 void options_help(const struct option_entry *options, FILE *stream) {
     char label[LONGEST_LABEL];
     size_t widest = 0;
@@ -166,6 +140,6 @@ void options_help(const struct option_entry *options, FILE *stream) {
     for (const struct option_entry *option = options; option->name != NULL; option++) {
         format_label(option, label, sizeof label);
         fprintf(stream, "%-*s", (int)(widest + LABEL_GAP), label);
-        print_wrapped(option->help, widest + LABEL_GAP, stream);
+        terminal_print_wrapped(option->help, widest + LABEL_GAP, stream);
     }
 }

@@ -23,7 +23,7 @@ struct option_entry {
 bool options_parse(int argc, char **argv, const struct option_entry *options, const char **operands,
                    size_t operand_max, size_t *operand_count, struct error *error);
 
-/* The table as aligned help text, at most 100 columns. */
+/* The table as aligned help text, as wide as common/terminal.h says. */
 void options_help(const struct option_entry *options, FILE *stream);
 
 #endif

@@ -103,6 +103,8 @@ static const struct kind {
 
 /* Below this a whole count is shown digit by digit: 24576 devices, not 24.6k. */
 static const double longest_plain_count = 1e6;
+/* Below this the largest unit's numbers are shown digit by digit. */
+static const double longest_shown = 1e15;
 /* Below this a number of the smallest unit is written with an exponent. */
 static const double least_shown = 1e-3;
 /* Seconds stay seconds up to two of the next unit: 95 s, 119 min, 47 h. */
@@ -236,7 +238,7 @@ char *units_format(double value, enum unit unit, char *buffer, size_t size) {
     shown = value * suffix->over / suffix->times;
     if (unit == UNIT_MONEY_PER_SECOND)
         snprintf(buffer, size, "%.2f%s", shown, suffix->name);
-    else if (fabs(shown) >= 999.5 && fabs(shown) < longest_plain_count)
+    else if (fabs(shown) >= 999.5 && fabs(shown) < longest_shown)
         snprintf(buffer, size, "%.0f%s", shown, suffix->name);
     else
         snprintf(buffer, size, "%.3g%s", shown, suffix->name);

@@ -318,7 +318,7 @@ int main(int argc, char **argv) {
         {"time-limit", 0, "T", "end after this long, such as 60 or \"5 min\" (default 5 min)",
          &arguments.time_limit, NULL},
         {"base", 0, "TOPOLOGY",
-         "topology that tells what can't be measured (default: that of the GPU\n"
+         "topology that tells what can't be measured (default: that of the GPU "
          "seen, else dgx-a100-80g)",
          &arguments.base, NULL},
         {"resume", 0, NULL, "go on where an earlier run of the same line broke off", NULL, &arguments.resume},

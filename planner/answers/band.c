@@ -9,8 +9,8 @@
 enum { FEW_EXPERTS = 16 };
 
 /* Of fewer runs a 90th percentile says nothing; so many times the devices of the largest run are still near
- * it. */
-enum { FEWEST_RUNS = 5, NEAR_FACTOR = 4 };
+ * it, and so many times the longest sequence. */
+enum { FEWEST_RUNS = 5, NEAR_FACTOR = 4, NEAR_SEQUENCE_FACTOR = 2 };
 
 /* What a device's name says. Those that are not `measured` have the generation's chip, but no run of their
  * own. The first that fits counts. */
@@ -87,6 +87,10 @@ static const char *unseen(const struct cluster *cluster, const struct training *
         return "no measured run in tf32";
     if (!band_schedule_measured(layout->schedule))
         return arena_print(arena, "no measured run with schedule=%s", schedule_names[layout->schedule]);
+    if (training->sequence < BAND_LEAST_SEQUENCE / NEAR_SEQUENCE_FACTOR)
+        return arena_print(arena, "measured runs have sequences of at least %d", BAND_LEAST_SEQUENCE);
+    if (training->sequence > BAND_MOST_SEQUENCE * NEAR_SEQUENCE_FACTOR)
+        return arena_print(arena, "measured runs have sequences of at most %d", BAND_MOST_SEQUENCE);
     if (layout->vpp > 1 && layout_micro_batches(layout, training->global_batch) % layout->pp != 0)
         return "no measured run interleaves micro-batches that pp doesn't divide";
     return layout->offload ? "no measured run with offload" : NULL;

@@ -31,6 +31,9 @@ struct band_errors {
     int64_t most_devices; /* of one run */
 };
 
+/* The shortest and longest sequences of the measured runs. */
+enum { BAND_LEAST_SEQUENCE = 512, BAND_MOST_SEQUENCE = 131072 };
+
 struct band {
     double error;             /* fraction of what is predicted */
     int64_t runs;             /* measured, of the same kind */

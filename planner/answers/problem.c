@@ -237,6 +237,20 @@ int64_t problem_fewest_devices(const struct problem *problem) {
     return (int64_t)fmax(nodes, 1) * cluster->node.devices;
 }
 
+bool problem_keep_free(struct problem *problem, double bytes, struct error *error) {
+    struct cluster *cluster = &problem->cluster;
+    if (bytes >= cluster->device.memory_bytes) {
+        return error_set(error, "headroom: a device of %s has no more than %.4g GB in all", cluster->name,
+                         cluster->device.memory_bytes / 1e9);
+    }
+    if (bytes > 0) {
+        problem_note(problem, "%.4g GB of each device's %.4g GB stay free, as wished", bytes / 1e9,
+                     cluster->device.memory_bytes / 1e9);
+    }
+    cluster->device.memory_bytes -= bytes;
+    return true;
+}
+
 /* The multiple of `unit` nearest to `sequences`, at least one. */
 static double nearest_multiple(double sequences, double unit) {
     return fmax(round(sequences / unit), 1) * unit;
@@ -298,25 +312,21 @@ static double multiple_near(double unit, double wanted, double rounding) {
     return best;
 }
 
-/* Sequences near to `tokens` that many splits divide: as large a divisor of the unit as has a multiple within
- * `rounding`, and then as large a power of two. */
+/* Sequences near to `tokens` that many splits divide: as many of the unit's odd factors as have a multiple
+ * within `rounding`, since tp and pp that hold one are slow, and then as large a power of two. */
 static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
     double wanted = tokens / (double)problem->search.training.sequence;
-    int64_t unit = batch_unit(problem);
-    for (int64_t part = 1; part <= unit / part; part++) { /* unit / part falls: the largest divisors first */
-        double batch = unit % part == 0 ? multiple_near((double)(unit / part), wanted, rounding) : 0;
+    int64_t odd = batch_unit(problem);
+    while (odd % 2 == 0) {
+        odd /= 2;
+    }
+    for (int64_t part = 1; part <= odd; part += 2) { /* odd / part falls: the largest divisors first */
+        double batch = odd % part == 0 ? multiple_near((double)(odd / part), wanted, rounding) : 0;
         if (batch > 0) {
             return (int64_t)batch;
         }
     }
-    for (int64_t divisor = (int64_t)sqrt((double)unit); divisor > 1; divisor--) {
-        double batch = unit % divisor == 0 ? multiple_near((double)divisor, wanted, rounding) : 0;
-        if (batch > 0) {
-            return (int64_t)batch;
-        }
-    }
-    double batch = multiple_near(1, wanted, rounding);
-    return (int64_t)fmax(batch > 0 ? batch : round(wanted), 1);
+    return (int64_t)fmax(round(wanted), 1);
 }
 
 void problem_set_count(struct problem *problem, int64_t devices) {
@@ -342,14 +352,15 @@ void problem_set_devices(struct problem *problem, int64_t from, int64_t to) {
 
 static void note_batch(struct problem *problem) {
     const struct training *training = &problem->search.training;
+    const char *plural = training->global_batch == 1 ? "" : "s";
     char text[32];
     units_format((double)training->global_batch * (double)training->sequence, UNIT_TOKENS, text, sizeof text);
     if (problem->asked_batch_tokens > 0) {
-        problem_note(problem, "global batch taken as %" PRId64 " sequences, %s, which split well",
-                     training->global_batch, text);
+        problem_note(problem, "global batch taken as %" PRId64 " sequence%s, %s, which split well",
+                     training->global_batch, plural, text);
     } else if (!problem->asked_batch) {
-        problem_note(problem, "global batch of %" PRId64 " sequences, %s, is the default (--global-batch)",
-                     training->global_batch, text);
+        problem_note(problem, "global batch of %" PRId64 " sequence%s, %s, is the default (--global-batch)",
+                     training->global_batch, plural, text);
     } else if ((double)training->global_batch * (double)training->sequence > BATCH_ODD_TOKENS) {
         problem_note(problem,
                      "global batch of %" PRId64 " sequences has %s a step; tokens are given as "
@@ -379,6 +390,19 @@ static void note_model(struct problem *problem) {
     if (model->learned_positions && problem->search.training.sequence > model->learned_positions) {
         problem_note(problem, "sequence is longer than the %" PRId64 " learned positions of the model",
                      model->learned_positions);
+    }
+}
+
+/* An MFU near 1 is read as a mistake. */
+static void note_attention(struct problem *problem) {
+    const double mostly = 0.5,
+                 share = problem->counts.attention_flops_per_token / problem->counts.flops_per_token;
+    if (share > mostly && problem->search.training.attention == ATTENTION_FLASH) {
+        problem_note(
+            problem,
+            "MFU counts attention in full, as is usual: %.0f %% of the FLOPs, of which flash attention "
+            "skips the half that the causal mask hides",
+            100 * share);
     }
 }
 
@@ -462,6 +486,7 @@ void problem_note_assumptions(struct problem *problem) {
     problem_note(problem, "stack %s (%s)%s%s", training->stack->name, training->stack->what,
                  attention_said ? "" : ", attention ",
                  attention_said ? "" : attention_kernel_names[training->attention]);
+    note_attention(problem);
     note_schedules(problem);
     note_cluster(problem);
 }

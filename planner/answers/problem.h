@@ -11,11 +11,11 @@
 /* As given; NULL where they were not. */
 struct problem_flags {
     const char *model, *cluster, *devices, *sequence, *global_batch, *tokens, *precision, *layout, *top,
-        *stack, *attention, *training, *price, *energy_price;
+        *stack, *attention, *training, *price, *energy_price, *headroom;
     bool exhaustive;
 };
 
-enum { PROBLEM_OPTIONS = 15, PROBLEM_MAX_NOTES = 24 };
+enum { PROBLEM_OPTIONS = 16, PROBLEM_MAX_NOTES = 24 };
 
 /* The same in base units, from flags or from a session. What was not said is 0, NULL or as
  * problem_asked_nothing has it. */
@@ -38,12 +38,14 @@ struct problem_asked {
     int64_t devices_from, devices_to;     /* the same twice for one count */
     bool price_given, energy_price_given; /* else the cluster file's */
     double price_per_second, energy_price_per_joule;
+    double headroom_bytes; /* of each device's memory, that stay free */
     size_t top;
     bool exhaustive;
 };
 
-/* A bound against typing errors. */
+/* Bounds against typing errors. */
 enum { PROBLEM_MAX_DEVICES = 16777216 };
+#define PROBLEM_MOST_HEADROOM 1e15
 
 /* The defaults. */
 struct problem_asked problem_asked_nothing(void);
@@ -122,6 +124,9 @@ void problem_share_costs(struct problem *problem);
 
 /* True where the cluster has no other way to hold a large model than to stream it. */
 bool problem_only_streams(const struct problem *problem);
+
+/* Takes so much off the memory of each device, and notes it. False with the error set where that is all. */
+bool problem_keep_free(struct problem *problem, double bytes, struct error *error);
 
 /* A count of devices, of whole nodes, below which nothing can fit. */
 int64_t problem_fewest_devices(const struct problem *problem);

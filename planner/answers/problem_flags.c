@@ -16,13 +16,13 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
         {"cluster", 'c', "F", "cluster: a shipped name (clusterplan topologies), or a cluster file",
          &flags->cluster, NULL},
         {"devices", 'n', "N",
-         "how many (a few may stand idle where that is faster), or a range 8..512;\n"
-         "default: all that the cluster file says there are, or else the fewest\n"
+         "how many (a few may stand idle where that is faster), or a range 8..512; "
+         "default: all that the cluster file says there are, or else the fewest "
          "nodes the model fits on",
          &flags->devices, NULL},
         {"sequence", 's', "N", "tokens of a sequence; default: the model's", &flags->sequence, NULL},
         {"global-batch", 'b', "N",
-         "sequences of a step, or \"60M tokens\"; default: 4M tokens, and on many\n"
+         "sequences of a step, or \"60M tokens\"; default: 4M tokens, and on many "
          "devices 2,048 tokens for each",
          &flags->global_batch, NULL},
         {"tokens", 't', "N", "tokens of the whole training, such as 13T: gives days and cost", &flags->tokens,
@@ -30,6 +30,7 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
         {"precision", 'p', "P", "bf16 (default), fp16, tf32 or fp8", &flags->precision, NULL},
         {"layout", 'l', "\"K=V ...\"", "fixes keys of the layout: \"tp=8 pp=16\"; \"tp=4,8\" gives a choice",
          &flags->layout, NULL},
+        {"headroom", 0, "B", "stays free of each device's memory: \"8 GB\"", &flags->headroom, NULL},
         {"top", 'k', "K", "how many plans to show; default: 5", &flags->top, NULL},
         {"stack", 0, "S", "software that runs it; default: megatron-core", &flags->stack, NULL},
         {"attention", 0, "A", "flash or unfused; default: what the stack does", &flags->attention, NULL},
@@ -39,7 +40,7 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
          &flags->training, NULL},
         {"price", 0, "M", "of a device: \"2.50 $/h\"; default: the cluster file's", &flags->price, NULL},
         {"energy-price", 0, "M",
-         "of what the devices draw, beside their price: \"0.10 $/kWh\"; default: the\n"
+         "of what the devices draw, beside their price: \"0.10 $/kWh\"; default: the "
          "cluster file's, or none",
          &flags->energy_price, NULL},
         {"exhaustive", 0, NULL, "cost every layout that fits, prune none", NULL, &flags->exhaustive},
@@ -48,9 +49,10 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
     return entries + PROBLEM_OPTIONS;
 }
 
-/* Counts in full: "1 to 16777216". */
+/* Counts in full, as long as that is short: "1 to 16777216". */
 static char *format_limit(double value, enum unit unit, char *buffer, size_t size) {
-    if (unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS)
+    const double shortened = 1e12;
+    if ((unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS) || value >= shortened)
         return units_format(value, unit, buffer, size);
     snprintf(buffer, size, "%.15g", value);
     return buffer;
@@ -209,6 +211,10 @@ bool problem_flags_read(const struct problem_flags *flags, struct problem_asked 
         return missing_file(flags, error);
     }
     int64_t top = (int64_t)asked->top;
+    if (flags->headroom && !problem_parse_number("--headroom", flags->headroom, UNIT_BYTES, 0,
+                                                 PROBLEM_MOST_HEADROOM, &asked->headroom_bytes, error)) {
+        return false;
+    }
     if (!read_training(flags, asked, error) || !read_prices(flags, asked, error) ||
         (flags->layout && !layout_request_parse(flags->layout, &asked->layout, error)) ||
         (flags->top && !parse_whole("--top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
@@ -224,5 +230,5 @@ bool problem_read(const struct problem_flags *flags, struct arena *arena, struct
                   struct error *error) {
     struct problem_asked asked;
     return problem_flags_read(flags, &asked, error) && problem_pose(&asked, arena, problem, error) &&
-           problem_default_devices(problem, error);
+           problem_keep_free(problem, asked.headroom_bytes, error) && problem_default_devices(problem, error);
 }

@@ -14,14 +14,13 @@ const char *const objective_names[] = {
 
 static const double SECONDS_A_DAY = 86400;
 /* Bounds against typing errors. */
-static const double LONGEST_SECONDS = 1e11, MOST_MONEY = 1e15, MOST_BYTES = 1e15, MOST_NODES = 1e6;
+static const double LONGEST_SECONDS = 8.64e9 /* 100,000 days */, MOST_MONEY = 1e15, MOST_NODES = 1e6;
 
 struct option_entry *wish_options(struct wish_flags *flags, struct option_entry *entries) {
     const struct option_entry options[WISH_OPTIONS] = {
         {"deadline", 'd', "T", "the whole training takes no longer: \"90 d\"", &flags->deadline, NULL},
         {"budget", 0, "M", "it costs no more: \"63 M$\"", &flags->budget, NULL},
         {"step-time", 0, "T", "a step takes no longer: \"30 s\"", &flags->step_time, NULL},
-        {"headroom", 0, "B", "stays free of each device's memory: \"8 GB\"", &flags->headroom, NULL},
         {"spare", 0, "N", "nodes that are paid for and stand by", &flags->spare, NULL},
         {"objective", 'o', "O", "devices (the fewest, default), time or cost", &flags->objective, NULL},
     };
@@ -37,8 +36,6 @@ bool wish_flags_read(const struct wish_flags *flags, struct wish *wish, struct e
          !problem_parse_number("--budget", flags->budget, UNIT_MONEY, 1, MOST_MONEY, &wish->budget, error)) ||
         (flags->step_time && !problem_parse_number("--step-time", flags->step_time, UNIT_SECONDS, 1e-6,
                                                    LONGEST_SECONDS, &wish->step_seconds, error)) ||
-        (flags->headroom && !problem_parse_number("--headroom", flags->headroom, UNIT_BYTES, 0, MOST_BYTES,
-                                                  &wish->headroom_bytes, error)) ||
         (flags->spare &&
          !problem_parse_number("--spare", flags->spare, UNIT_COUNT, 0, MOST_NODES, &spare, error))) {
         return false;
@@ -95,7 +92,7 @@ bool wish_read(const struct fields_reader *reader, const struct yaml_node *node,
                                     .type = FIELD_NUMBER,
                                     .offset = offsetof(struct wish, headroom_bytes),
                                     .unit = UNIT_BYTES,
-                                    .maximum = MOST_BYTES},
+                                    .maximum = PROBLEM_MOST_HEADROOM},
                                    {.key = "devices", .type = FIELD_CUSTOM, .read = read_devices},
                                    {.key = "spare",
                                     .type = FIELD_INTEGER,
@@ -134,10 +131,6 @@ static bool check_totals(const struct wish *wish, const struct problem *problem,
 static void note_applied(const struct wish *wish, struct problem *problem) {
     bool own_batches = problem->asked_batch == 0 && problem->asked_batch_tokens == 0;
     bool one_count = problem->devices_from > 0 && problem->devices_from == problem->devices_to;
-    if (wish->headroom_bytes > 0) {
-        problem_note(problem, "%.4g GB of each device's %.4g GB stay free, as wished",
-                     wish->headroom_bytes / 1e9, problem->cluster.device.memory_bytes / 1e9);
-    }
     if (own_batches && !one_count) {
         problem_note(problem, "each count of devices has a default batch of its own (--global-batch)%s",
                      wish->step_seconds > 0 ? ": a step may be shorter because it has fewer sequences" : "");
@@ -172,12 +165,10 @@ bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key 
                          fixed);
     }
     *key = WISH_HEADROOM;
-    if (wish->headroom_bytes >= cluster->device.memory_bytes) {
-        return error_set(error, "headroom: a device of %s has no more than %.4g GB in all", cluster->name,
-                         cluster->device.memory_bytes / 1e9);
+    if (!problem_keep_free(problem, wish->headroom_bytes, error)) {
+        return false;
     }
     note_applied(wish, problem);
-    cluster->device.memory_bytes -= wish->headroom_bytes;
     return true;
 }
 

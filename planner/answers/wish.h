@@ -38,10 +38,10 @@ struct wish {
 
 /* As given; NULL where they were not. */
 struct wish_flags {
-    const char *deadline, *budget, *step_time, *headroom, *spare, *objective;
+    const char *deadline, *budget, *step_time, *spare, *objective;
 };
 
-enum { WISH_OPTIONS = 6 };
+enum { WISH_OPTIONS = 5 };
 
 /* Writes WISH_OPTIONS entries that set `flags`; returns the place after them. */
 struct option_entry *wish_options(struct wish_flags *flags, struct option_entry *entries);

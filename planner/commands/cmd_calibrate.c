@@ -242,7 +242,7 @@ int cmd_calibrate(int argc, char **argv) {
     const struct option_entry options[] = {
         {.name = "cluster",
          .argument = "F",
-         .help = "cluster file or shipped name that gives the device's peak and memory bandwidth;\n"
+         .help = "cluster file or shipped name that gives the device's peak and memory bandwidth; "
                  "without it, the shipped cluster with the device that the times name",
          .value = &cluster},
         {.name = "help", .letter = 'h', .help = "this text", .flag = &help},
@@ -251,8 +251,8 @@ int cmd_calibrate(int argc, char **argv) {
     const struct command_help text = {
         .usage = "clusterplan calibrate FILE... [--cluster F]",
         .about =
-            "Fits the constants of a device's matrix products, attention and experts, or of a network's\n"
-            "collectives, to measured times, prints them as they stand in a cluster file, and says how well\n"
+            "Fits the constants of a device's matrix products, attention and experts, or of a network's "
+            "collectives, to measured times, prints them as they stand in a cluster file, and says how well "
             "they fit. FILE is a CSV with a header; docs/calibration.md describes its columns.",
         .options = options,
         .examples = "  clusterplan calibrate gemm.csv --cluster dgx-a100-80g\n"

@@ -98,9 +98,9 @@ int cmd_compare(int argc, char **argv) {
         .usage = "clusterplan compare SESSION [--format table|yaml|json]",
         .about =
             "Puts the clusters of a session side by side: for each the devices that size finds, their "
-            "layout,\n"
-            "memory, step time, days, cost and energy, what binds, and the differences in words. Without a\n"
-            "wish in the session it is the fewest devices that fit; with one number of devices, those. Exit\n"
+            "layout, "
+            "memory, step time, days, cost and energy, what binds, and the differences in words. Without a "
+            "wish in the session it is the fewest devices that fit; with one number of devices, those. Exit "
             "status 1 when no cluster meets the wish.",
         .options = options,
         .examples = "  clusterplan compare examples/sessions/gpt-3.yaml\n"

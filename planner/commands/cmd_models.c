@@ -171,7 +171,7 @@ int cmd_models(int argc, char **argv) {
         {NULL, 0, NULL, NULL, NULL, NULL}};
     const struct command_help help = {
         "clusterplan models [--memory] [--format table|yaml|json]",
-        "Lists the models that ship: a name here is a --model elsewhere. Model files of your own, and the\n"
+        "Lists the models that ship: a name here is a --model elsewhere. Model files of your own, and the "
         "config.json of a Hugging Face model as it comes, go by their path.",
         options, "  clusterplan models\n  clusterplan models --memory\n  clusterplan models --format json\n"};
     struct error error = {0};

@@ -91,9 +91,9 @@ int cmd_plan(int argc, char **argv) {
             {
                 .usage = "clusterplan plan --model F --cluster F [options]",
                 .about =
-                    "Finds the fastest layouts of a training on so many devices: how to split it by tensor,\n"
-                    "pipeline, expert, context and data parallelism, with which micro-batch, ZeRO stage,\n"
-                    "recomputation and schedule. Says what memory a device needs, how long a step takes and\n"
+                    "Finds the fastest layouts of a training on so many devices: how to split it by tensor, "
+                    "pipeline, expert, context and data parallelism, with which micro-batch, ZeRO stage, "
+                    "recomputation and schedule. Says what memory a device needs, how long a step takes and "
                     "what a whole training costs. Exit status 1 when nothing fits.",
                 .examples =
                     "  clusterplan plan --model llama-3-70b --cluster dgx-h100 --devices 512 --tokens 15T\n"
@@ -105,11 +105,11 @@ int cmd_plan(int argc, char **argv) {
                     "  clusterplan plan --model llama-3-8b --cluster dgx-h100 --devices 8..64 --frontier\n",
             },
         .options = {{"what-if", 0, NULL,
-                     "also: what twice the compute, memory or bandwidth and half the\n"
+                     "also: what twice the compute, memory or bandwidth and half the "
                      "latency would save, each with the layout that then wins",
                      NULL, &what_if},
                     {"why-not", 0, NULL,
-                     "also: what refused the layouts that would be faster, and those next to\n"
+                     "also: what refused the layouts that would be faster, and those next to "
                      "the best one",
                      NULL, &why_not},
                     {"frontier", 0, NULL,

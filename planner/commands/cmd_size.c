@@ -126,6 +126,7 @@ static bool read_flags(const struct problem_flags *flags, const struct wish_flag
     if (!problem_flags_read(flags, &asked, error) || !wish_flags_read(wish_flags, &question->wish, error)) {
         return false;
     }
+    question->wish.headroom_bytes = asked.headroom_bytes;
     if (!wish_is_some(&question->wish)) {
         error_set(error, "nothing is wished");
         return error_hint(error, "--deadline, --budget, --step-time, --headroom or --objective says what");
@@ -163,9 +164,9 @@ int cmd_size(int argc, char **argv) {
         .usage = "clusterplan size --model F --cluster F [wishes] [options], or clusterplan size SESSION",
         .about =
             "Finds the fewest devices, in whole nodes, on which the training meets what is wished: a "
-            "deadline, a\n"
-            "budget, a step time, memory to spare. Every count of the range is looked at. Says which wish\n"
-            "binds, what more or fewer devices would give, and where more stop paying. Exit status 1 when\n"
+            "deadline, a "
+            "budget, a step time, memory to spare. Every count of the range is looked at. Says which wish "
+            "binds, what more or fewer devices would give, and where more stop paying. Exit status 1 when "
             "no count does it: the report says what comes closest, and by how much it misses.",
         .options = options,
         .examples = "  clusterplan size --model llama-3-70b --cluster dgx-h100 --tokens 15T --global-batch "

@@ -162,7 +162,7 @@ int cmd_topologies(int argc, char **argv) {
         {NULL, 0, NULL, NULL, NULL, NULL}};
     const struct command_help help = {"clusterplan topologies [--format table|yaml|json]",
                                       "Lists the cluster files that ship: a name here is a --cluster "
-                                      "elsewhere. Files of your own, such as\n"
+                                      "elsewhere. Files of your own, such as "
                                       "clusterprobe writes, go by their path.",
                                       options,
                                       "  clusterplan topologies\n  clusterplan topologies --format yaml\n"};

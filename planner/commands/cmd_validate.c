@@ -9,8 +9,8 @@
 enum { MAX_FILES = 4096 };
 
 static const char about[] =
-    "Predicts step time and memory of measured runs and shows by how much it is wrong: run by run, and in\n"
-    "sum for each file. A run file lists runs with model, cluster, training, layout and what was measured\n"
+    "Predicts step time and memory of measured runs and shows by how much it is wrong: run by run, and in "
+    "sum for each file. A run file lists runs with model, cluster, training, layout and what was measured "
     "(docs/formats.md). What a layout leaves open is chosen as plan would choose it.";
 
 static int report(const char *const *paths, size_t count, enum print_format format, struct arena *arena) {

@@ -28,7 +28,7 @@ COMMANDS(COMMAND_DECLARE)
 /* What `clusterplan help <verb>` says. */
 struct command_help {
     const char *usage;                  /* "clusterplan plan --model F --cluster F [options]" */
-    const char *about;                  /* a paragraph or two, wrapped by hand at 100 columns */
+    const char *about;                  /* a paragraph or two */
     const struct option_entry *options; /* may be NULL */
     const char *examples;               /* command lines that work, one a line; each line ends with \n */
 };

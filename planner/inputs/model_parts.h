@@ -8,6 +8,7 @@
 struct model_reading {
     struct model model; /* numbers that were not given are 0 */
     int norm;           /* enum model_norm */
+    double parameters;  /* where the size alone is known */
     bool has_norm, has_linear_bias, has_qkv_bias, has_output_bias, has_tied_embeddings;
 };
 
@@ -29,7 +30,7 @@ bool model_read_config(const struct fields_reader *reader, const struct yaml_nod
 
 /* The keys of a model file. */
 extern const struct field model_shape_fields[];   /* struct model_reading */
-extern const struct field model_size_fields[];    /* of a model whose size alone is known */
+extern const struct field model_size_fields[];    /* the same, of which the size alone is known */
 extern const struct field model_experts_fields[]; /* struct model_experts */
 extern const struct field model_mla_fields[];     /* struct model_mla */
 

@@ -58,9 +58,12 @@ static bool read_mla(const struct fields_reader *reader, const struct yaml_node 
     .key = #member, .type = FIELD_CUSTOM, .offset = READING_OFFSET(model.member), .read = read_with
 #define READING_OFFSET(member) offsetof(struct model_reading, member)
 
+static const char model_size_key[] = "parameters";
+
 const struct field model_shape_fields[] = {
     {.key = "name", .type = FIELD_TEXT, .one_line = true, .offset = READING_OFFSET(model.name)},
-    {MODEL(layers, 1, MODEL_MAX_LAYERS), .required = true},
+    {MODEL(layers, 1, MODEL_MAX_LAYERS), .required = true,
+     .example = "layers: 32, or parameters: 70B instead of a shape"},
     {MODEL(hidden, 1, MODEL_MAX_WIDTH), .required = true},
     {MODEL(heads, 1, MODEL_MAX_HEADS), .required = true},
     {MODEL(kv_heads, 1, MODEL_MAX_HEADS)},
@@ -85,28 +88,22 @@ const struct field model_shape_fields[] = {
     {MODEL_CUSTOM(experts, read_experts)},
     {MODEL_CUSTOM(mla, read_mla)},
     {MODEL(mtp_layers, 0, MODEL_MAX_LAYERS)},
+    /* With it the keys are those of model_size_fields; here so that it is known to be one. */
+    {.key = model_size_key, .type = FIELD_NUMBER, .unit = UNIT_COUNT, .offset = READING_OFFSET(parameters)},
     {.key = NULL}};
 
-/* A model of which only the size is known. */
-struct size_reading {
-    struct model model;
-    double parameters;
-};
-
+/* Of a model of which only the size is known. */
 const struct field model_size_fields[] = {
-    {.key = "name",
-     .type = FIELD_TEXT,
-     .one_line = true,
-     .offset = offsetof(struct size_reading, model.name)},
-    {.key = "parameters",
+    {.key = "name", .type = FIELD_TEXT, .one_line = true, .offset = READING_OFFSET(model.name)},
+    {.key = model_size_key,
      .type = FIELD_NUMBER,
      .unit = UNIT_COUNT,
      .required = true,
-     .offset = offsetof(struct size_reading, parameters),
+     .offset = READING_OFFSET(parameters),
      .minimum = MODEL_MIN_PARAMETERS,
      .maximum = MODEL_MAX_PARAMETERS},
-    {WHOLE(struct size_reading, "vocab", model.vocab, 1, MODEL_MAX_WIDTH)},
-    {WHOLE(struct size_reading, "sequence", model.sequence, 1, MODEL_MAX_SEQUENCE)},
+    {MODEL(vocab, 1, MODEL_MAX_WIDTH)},
+    {MODEL(sequence, 1, MODEL_MAX_SEQUENCE)},
     {.key = NULL}};
 
 /* The node to blame for `key`, which may name a member of a mapping ("experts.top_k"). */
@@ -129,7 +126,7 @@ static const struct yaml_node *blamed(const struct yaml_node *node, const char *
 static bool read_size(const struct fields_reader *reader, const struct yaml_node *node, struct model *model) {
     for (const struct field *field = model_shape_fields; field->key != NULL; field++) {
         const bool allowed = strcmp(field->key, "name") == 0 || strcmp(field->key, "vocab") == 0 ||
-                             strcmp(field->key, "sequence") == 0;
+                             strcmp(field->key, "sequence") == 0 || strcmp(field->key, model_size_key) == 0;
         const struct yaml_node *member = yaml_get(node, field->key);
         if (member != NULL && !allowed) {
             return yaml_error(reader->document, member->key, reader->error,
@@ -137,7 +134,7 @@ static bool read_size(const struct fields_reader *reader, const struct yaml_node
                               field->key);
         }
     }
-    struct size_reading reading = {.model = {.sequence = MODEL_DEFAULT_SEQUENCE}};
+    struct model_reading reading = {.model = {.sequence = MODEL_DEFAULT_SEQUENCE}};
     if (!fields_read(reader, node, model_size_fields, "model", &reading))
         return false;
     *model = reading.model;
@@ -164,7 +161,7 @@ static bool read_shape(const struct fields_reader *reader, const struct yaml_nod
 }
 
 bool model_read_node(const struct fields_reader *reader, const struct yaml_node *node, struct model *model) {
-    const bool size_alone = yaml_get(node, "parameters") != NULL;
+    const bool size_alone = yaml_get(node, model_size_key) != NULL;
     if (!(size_alone ? read_size(reader, node, model) : read_shape(reader, node, model)))
         return false;
     if (model->name == NULL || *model->name == '\0')
@@ -190,7 +187,7 @@ bool model_read(const char *path, struct arena *arena, struct model *model, stru
     } else if (yaml_get(root, "hidden_size") != NULL || yaml_get(root, "n_embd") != NULL) {
         yaml_error(&document, root, error, "neither model_type nor architectures is given");
         read = error_hint(error, "a config.json of Hugging Face has both");
-    } else if (yaml_get(root, "parameters") != NULL) {
+    } else if (yaml_get(root, model_size_key) != NULL) {
         read = model_read_node(&reader, root, &reading);
     } else {
         static const struct field fields[] = {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/terminal.h"
 #include "planner/report/print_data.h"
 #include "planner/report/print_layout.h"
 #include "planner/report/print_plan.h"
@@ -10,7 +11,7 @@
 #include "planner/report/print_size.h"
 #include "planner/report/print_words.h"
 
-/* Of a cluster's name beside nine columns of figures, within PRINT_WIDTH. */
+/* Of a cluster's name beside nine columns of figures, within TERMINAL_MOST_COLUMNS. */
 enum { TEXT = 512, INDENT = 2, LABEL_COLUMNS = 18, ANSWER_COLUMNS = 10 };
 
 /* A difference smaller than this is not worth a word: no prediction is as good. */
@@ -37,14 +38,14 @@ static const char *binding(const struct compared *compared) {
 
 /* The name of a cluster beside its figures, and the rest below it where both are too long for the column. */
 static const char *first_cell(const struct compared *compared, struct arena *arena) {
-    return print_columns(compared->label) > LABEL_COLUMNS
+    return terminal_text_columns(compared->label) > LABEL_COLUMNS
                ? print_shortened(arena, compared->name, LABEL_COLUMNS)
                : compared->label;
 }
 
 static void add_second_line(struct print_table *table, const struct compared *compared, struct arena *arena) {
     const char *cells[ANSWER_COLUMNS] = {NULL};
-    if (print_columns(compared->label) <= LABEL_COLUMNS || !*compared->variant) {
+    if (terminal_text_columns(compared->label) <= LABEL_COLUMNS || !*compared->variant) {
         return;
     }
     cells[0] = print_shortened(arena, compared->variant, LABEL_COLUMNS);
@@ -123,7 +124,11 @@ static double tokens_per_device_second(const struct plan *plan) {
 
 /* "2.9 times", "as many" ... */
 static const char *times(struct arena *arena, double ratio, const char *alike, const char *what) {
-    return fabs(ratio - 1) < ALIKE ? alike : arena_print(arena, "%.3g times %s", ratio, what);
+    if (fabs(ratio - 1) < ALIKE) {
+        return alike;
+    }
+    return ratio < 999 ? arena_print(arena, "%.3g times %s", ratio, what)
+                       : arena_print(arena, "%s times %s", print_amount(arena, ratio), what);
 }
 
 /* One cluster against the first. */

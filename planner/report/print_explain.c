@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "common/terminal.h"
 #include "planner/report/megatron_flags.h"
 #include "planner/report/print_data.h"
 
@@ -77,15 +78,15 @@ json_t *print_explain_data(const struct explain_term *root) {
 void print_explain_flags(const struct plan *plan, const struct print_style *style, struct arena *arena,
                          FILE *stream) {
     struct megatron_flags flags;
-    size_t column = 0;
+    size_t column = 0, columns = terminal_columns(stream);
     megatron_flags(plan, arena, &flags);
     if (flags.count == 0)
         return;
     fprintf(stream, "\n%sFlags of Megatron-LM, beside those of the model%s\n", print_colour(style, BOLD),
             print_colour(style, PLAIN));
     for (size_t i = 0; i < flags.count; i++) {
-        size_t width = print_columns(flags.flags[i]);
-        bool breaks = i > 0 && column + 1 + width > PRINT_WIDTH - 2; /* a backslash ends the line */
+        size_t width = terminal_text_columns(flags.flags[i]);
+        bool breaks = i > 0 && column + 1 + width > columns - 2; /* a backslash ends the line */
         fputs(i == 0 ? "  " : breaks ? " \\\n  " : " ", stream);
         fputs(flags.flags[i], stream);
         column = (i == 0 || breaks ? 2 : column + 1) + width;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/terminal.h"
 #include "planner/answers/band.h"
 #include "planner/report/print_layout.h"
 #include "planner/report/print_shapes.h"
@@ -18,7 +19,7 @@ enum { TEXT = 512, INDENT = 2 };
 static const double SECONDS_A_DAY = 86400;
 
 /* One side of the panel: a label, a value, its share of the whole, and where it stands in the whole. The two
- * sides, their indentation and the gap between them take PRINT_WIDTH columns. */
+ * sides, their indentation and the gap between them take TERMINAL_MOST_COLUMNS. */
 enum { LABEL_WIDTH = 11, VALUE_WIDTH = 8, SHARE_WIDTH = 5, BAR_WIDTH = 19, PANEL_GAP = 4 };
 enum { PANEL_WIDTH = LABEL_WIDTH + 1 + VALUE_WIDTH + 1 + SHARE_WIDTH + 2 + BAR_WIDTH };
 
@@ -103,9 +104,10 @@ static struct panel step_panel(const struct plan *plan, const struct band *band,
 /* One line of a panel; `line` 0 is the title. Returns the columns it took, 0 where there is no such line. */
 static size_t print_panel_line(const struct panel *panel, size_t line, const struct print_style *style,
                                struct arena *arena, FILE *stream) {
+    size_t room = terminal_columns(stream) - INDENT - (PANEL_WIDTH - BAR_WIDTH);
     if (line == 0) {
         fprintf(stream, "%s%s%s", print_colour(style, BOLD), panel->title, print_colour(style, PLAIN));
-        return print_columns(panel->title);
+        return terminal_text_columns(panel->title);
     }
     if (line > panel->count) {
         return 0;
@@ -116,15 +118,22 @@ static size_t print_panel_line(const struct panel *panel, size_t line, const str
     }
     const struct part *part = &panel->parts[line - 1];
     double share = part->value / panel->whole;
-    fprintf(stream, "%-*s %*s %*s  %s", LABEL_WIDTH, part->label, VALUE_WIDTH,
-            print_quantity(arena, part->value, panel->unit), SHARE_WIDTH, whole_percent(arena, share),
-            print_bar(style, part->colour, before, before + share, BAR_WIDTH, arena));
+    fprintf(
+        stream, "%-*s %*s %*s  %s", LABEL_WIDTH, part->label, VALUE_WIDTH,
+        print_quantity(arena, part->value, panel->unit), SHARE_WIDTH, whole_percent(arena, share),
+        print_bar(style, part->colour, before, before + share, room < BAR_WIDTH ? room : BAR_WIDTH, arena));
     return PANEL_WIDTH;
 }
 
-/* Two panels side by side; `right` may be NULL. */
+/* Two panels side by side, one below the other where there is no room; `right` may be NULL. */
 static void print_panels(const struct panel *left, const struct panel *right, const struct print_style *style,
                          struct arena *arena, FILE *stream) {
+    if (right && terminal_columns(stream) < INDENT + 2 * PANEL_WIDTH + PANEL_GAP) {
+        print_panels(left, NULL, style, arena, stream);
+        fputc('\n', stream);
+        print_panels(right, NULL, style, arena, stream);
+        return;
+    }
     size_t lines = right && right->count > left->count ? right->count : left->count;
     for (size_t line = 0; line <= lines; line++) {
         fprintf(stream, "%*s", INDENT, "");
@@ -257,10 +266,11 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
         const char *stage = plan->layout.pp > 1 ? arena_print(arena, "stage %" PRId64 " of %" PRId64 ", ",
                                                               plan->memory.stage, plan->layout.pp)
                                                 : "";
-        fprintf(stream, "\n  Fullest device: %s%s\n", stage, plan->memory.moment);
+        fputc('\n', stream);
+        print_paragraph("  Fullest device: ", arena_print(arena, "%s%s", stage, plan->memory.moment), stream);
     }
     print_outside(&plan->memory, plan->cluster, arena, stream);
-    fprintf(stream, "  Rate: %s\n", plan_result(plan, arena));
+    print_paragraph("  Rate: ", plan_result(plan, arena), stream);
     print_band("  Step band: ", &bands.step, arena, stream);
     print_band("  Memory band: ", &bands.memory, arena, stream);
     if (plan->training.tokens > 0) {
@@ -376,11 +386,14 @@ void print_plan_notes(const struct problem *problem, const struct print_style *s
 }
 
 void print_plan_search(const struct answer *answer, struct arena *arena, FILE *stream) {
-    fprintf(stream, "\nSearched %s layouts in %s: %s fit, %s costed, %s pruned\n",
-            print_count(arena, answer->looked.layouts),
-            print_quantity(arena, answer->looked.seconds, UNIT_SECONDS),
-            print_count(arena, answer->looked.feasible), print_count(arena, answer->looked.evaluated),
-            print_count(arena, answer->looked.pruned));
+    const char *text =
+        arena_print(arena, "Searched %s layouts in %s: %s fit, %s costed, %s pruned",
+                    print_count(arena, answer->looked.layouts),
+                    print_quantity(arena, answer->looked.seconds, UNIT_SECONDS),
+                    print_count(arena, answer->looked.feasible), print_count(arena, answer->looked.evaluated),
+                    print_count(arena, answer->looked.pruned));
+    fputc('\n', stream);
+    print_paragraph("", text, stream);
 }
 
 void print_plan_table(const struct problem *problem, const struct answer *answer,

@@ -1,13 +1,14 @@
 #include "planner/report/print_table.h"
 
-#include <ctype.h>
 #include <langinfo.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { GAP = 2, MIN_WRAPPED = 20 };
+#include "common/terminal.h"
+
+enum { GAP = 2 };
 
 struct print_row {
     const char **cells;
@@ -41,21 +42,6 @@ const char *print_colour(const struct print_style *style, enum print_colour colo
     return style->colour ? escapes[colour] : "";
 }
 
-size_t print_columns(const char *text) {
-    size_t columns = 0;
-    for (const char *c = text; *c; c++) {
-        if (*c == '\x1b') {
-            c += strcspn(c, "m");
-            if (!*c) {
-                break;
-            }
-        } else if ((*c & '\xc0') != '\x80') { /* not a UTF-8 byte that continues a character */
-            columns++;
-        }
-    }
-    return columns;
-}
-
 struct print_table *print_table_create(struct arena *arena, const struct print_column *columns,
                                        size_t count) {
     struct print_table *table = ARENA_NEW(arena, struct print_table);
@@ -64,7 +50,7 @@ struct print_table *print_table_create(struct arena *arena, const struct print_c
     table->count = count;
     table->widths = ARENA_ARRAY(arena, size_t, count);
     for (size_t i = 0; i < count; i++) {
-        table->widths[i] = columns[i].title ? print_columns(columns[i].title) : 0;
+        table->widths[i] = columns[i].title ? terminal_text_columns(columns[i].title) : 0;
     }
     return table;
 }
@@ -74,7 +60,7 @@ void print_table_add(struct print_table *table, const char *const *cells) {
     row->cells = ARENA_ARRAY(table->arena, const char *, table->count);
     for (size_t i = 0; i < table->count; i++) {
         row->cells[i] = arena_copy_string(table->arena, cells[i] ? cells[i] : "");
-        size_t width = print_columns(row->cells[i]);
+        size_t width = terminal_text_columns(row->cells[i]);
         if (width > table->widths[i]) {
             table->widths[i] = width;
         }
@@ -85,56 +71,6 @@ void print_table_add(struct print_table *table, const char *const *cells) {
         table->first = row;
     }
     table->last = row;
-}
-
-/* A number and its unit stay on one line: whether the blank at `space` is between the two. */
-static bool is_before_unit(const char *text, size_t space) {
-    enum { LONGEST_UNIT = 3 }; /* "GWh" */
-    size_t length = strcspn(text + space + 1, " ,;:()");
-    return space > 0 && isdigit((unsigned char)text[space - 1]) && length <= LONGEST_UNIT &&
-           !isdigit((unsigned char)text[space + 1]);
-}
-
-/* Bytes of `text` that fit into `width` columns, whole words if at all possible. */
-static size_t fitting_bytes(const char *text, size_t width) {
-    size_t columns = 0, last_space = 0, i = 0;
-    for (; text[i]; i++) {
-        if (text[i] == '\x1b') {
-            i += strcspn(text + i, "m");
-            if (!text[i]) {
-                break;
-            }
-            continue;
-        }
-        if ((text[i] & '\xc0') == '\x80') {
-            continue;
-        }
-        if (text[i] == ' ' && !is_before_unit(text, i)) {
-            last_space = i;
-        }
-        if (columns == width) {
-            return last_space == 0 ? i : last_space;
-        }
-        columns++;
-    }
-    return i;
-}
-
-/* Prints `text` from the column the cursor is in; further lines start at `indent`. */
-static void print_wrapped(const char *text, size_t indent, size_t width, FILE *stream) {
-    for (;;) {
-        size_t bytes = fitting_bytes(text, width), shown = bytes;
-        while (shown > 0 && text[shown - 1] == ' ') {
-            shown--;
-        }
-        fprintf(stream, "%.*s\n", (int)shown, text);
-        text += bytes;
-        text += strspn(text, " ");
-        if (!*text) {
-            return;
-        }
-        fprintf(stream, "%*s", (int)indent, "");
-    }
 }
 
 static size_t last_filled(const struct print_table *table, const char *const *cells) {
@@ -153,13 +89,12 @@ static void print_row(const struct print_table *table, const char *const *cells,
         if (table->widths[i] == 0) {
             continue;
         }
-        size_t padding = table->widths[i] - print_columns(cells[i]);
+        size_t padding = table->widths[i] - terminal_text_columns(cells[i]);
         bool last = i + 1 == filled;
         if (table->columns[i].right) {
             fprintf(stream, "%*s%s", (int)padding, "", cells[i]);
         } else if (i + 1 == table->count) {
-            size_t width = column + MIN_WRAPPED < PRINT_WIDTH ? PRINT_WIDTH - column : MIN_WRAPPED;
-            print_wrapped(cells[i], column, width, stream);
+            terminal_print_wrapped(cells[i], column, stream);
             return;
         } else {
             fprintf(stream, "%s%*s", cells[i], last ? 0 : (int)padding, "");
@@ -227,7 +162,6 @@ const char *print_bar(const struct print_style *style, enum print_colour colour,
 }
 
 void print_paragraph(const char *lead, const char *text, FILE *stream) {
-    size_t indent = print_columns(lead);
     fputs(lead, stream);
-    print_wrapped(text, indent, PRINT_WIDTH - indent, stream);
+    terminal_print_wrapped(text, terminal_text_columns(lead), stream);
 }

@@ -1,4 +1,4 @@
-/* Text for people: aligned tables and bars, at most 100 columns.
+/* Text for people: aligned tables and bars.
  *
  * Colour and UTF-8 only where they are welcome; the same text without them otherwise. */
 #ifndef CLUSTERPLAN_PRINT_TABLE_H
@@ -9,8 +9,6 @@
 #include <stdio.h>
 
 #include "common/arena.h"
-
-enum { PRINT_WIDTH = 100 };
 
 struct print_style {
     bool colour;
@@ -26,9 +24,6 @@ enum print_colour { PLAIN, BOLD, DIM, RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN };
 /* The escape sequence that turns a colour on (PLAIN: all off); "" without colour. */
 const char *print_colour(const struct print_style *style, enum print_colour colour);
 
-/* Columns a terminal needs for UTF-8 text, escape sequences not counted. */
-size_t print_columns(const char *text);
-
 struct print_column {
     const char *title; /* NULL in all columns: no line of titles */
     bool right;        /* numbers; else text */
@@ -36,7 +31,8 @@ struct print_column {
 
 struct print_table;
 
-/* `columns` is kept, not copied. The last column, if it is text, wraps so that no line passes PRINT_WIDTH. */
+/* `columns` is kept, not copied. The last column, if it is text, wraps at the columns there are
+ * (common/terminal.h). */
 struct print_table *print_table_create(struct arena *arena, const struct print_column *columns, size_t count);
 
 /* A row of `count` cells; copied. NULL is an empty cell. */
@@ -51,7 +47,7 @@ void print_table_print(const struct print_table *table, const struct print_style
 const char *print_bar(const struct print_style *style, enum print_colour colour, double from, double to,
                       size_t width, struct arena *arena);
 
-/* A paragraph wrapped at PRINT_WIDTH: the first line after `lead`, the others indented as far. */
+/* A paragraph wrapped at the columns there are: the first line after `lead`, the others indented as far. */
 void print_paragraph(const char *lead, const char *text, FILE *stream);
 
 #endif

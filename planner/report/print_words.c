@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "planner/report/print_table.h"
+#include "common/terminal.h"
 
 enum { QUANTITY = 32, MILLION = 1000000, FEW = 10 };
 
@@ -72,7 +72,8 @@ const char *print_excess(struct arena *arena, double excess) {
     if (excess < 1) {
         return print_percent(arena, excess);
     }
-    return arena_print(arena, excess < 999 ? "a factor of %.3g" : "a factor of %.0f", excess + 1);
+    return excess < 999 ? arena_print(arena, "a factor of %.3g", excess + 1)
+                        : arena_print(arena, "a factor of %s", print_amount(arena, excess + 1));
 }
 
 const char *print_tokens(struct arena *arena, double tokens) {
@@ -91,7 +92,7 @@ static const char *character_at(const char *text, size_t index) {
 
 const char *print_shortened(struct arena *arena, const char *text, size_t columns) {
     static const char dots[] = "...";
-    size_t characters = print_columns(text), kept = columns + 1 - sizeof dots;
+    size_t characters = terminal_text_columns(text), kept = columns + 1 - sizeof dots;
     if (characters <= columns) {
         return text;
     }

@@ -95,11 +95,27 @@ static void measured_schedules_are_those_that_runs_used(void **state) {
         assert_int_equal(band_schedule_measured((enum schedule)i), used[i]);
 }
 
+static void measured_sequences_are_those_of_the_runs(void **state) {
+    int64_t least = INT64_MAX, most = 0;
+
+    (void)state;
+    for (size_t i = 0; i < measured.run_count; i++) {
+        int64_t length = measured.runs[i].run->training.sequence;
+        least = length < least ? length : least;
+        most = length > most ? length : most;
+    }
+    assert_int_equal(least, BAND_LEAST_SEQUENCE);
+    assert_int_equal(most, BAND_MOST_SEQUENCE);
+}
+
+static int64_t sequence = 8192;
+
 static struct bands bands(const char *device, int64_t experts, enum precision precision,
                           const struct layout *layout) {
     struct model model = {.name = "m", .experts = {.count = experts}};
     struct cluster cluster = {.device = {.name = device}};
-    struct training training = {.precision = precision, .global_batch = 4 * layout->dp + 2 * layout->pp};
+    struct training training = {
+        .precision = precision, .sequence = sequence, .global_batch = 4 * layout->dp + 2 * layout->pp};
 
     return bands_of(&model, &cluster, &training, layout, arena);
 }
@@ -163,6 +179,17 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);
     check_extrapolated(&found, "offload");
 
+    layout = split(256);
+    sequence = 2 * BAND_MOST_SEQUENCE;
+    assert_null(bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout).step.extrapolated);
+    sequence++;
+    found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);
+    check_extrapolated(&found, "at most 131072");
+    sequence = BAND_LEAST_SEQUENCE / 2 - 1;
+    found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);
+    check_extrapolated(&found, "at least 512");
+    sequence = 8192;
+
     layout = split(4 * band_step_errors(&dense)->most_devices);
     assert_null(bands("A100-SXM4-80GB", 0, PRECISION_BF16, &layout).step.extrapolated);
     layout.dp++;
@@ -194,6 +221,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_what_measured_runs_give),
         cmocka_unit_test(measured_schedules_are_those_that_runs_used),
+        cmocka_unit_test(measured_sequences_are_those_of_the_runs),
         cmocka_unit_test(near_runs_are_not_extrapolated),
         cmocka_unit_test(what_no_run_is_near_is_extrapolated),
     };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/terminal.h"
 #include "planner/report/print_data.h"
 #include "planner/report/print_explain.h"
 #include "planner/report/print_plan.h"
@@ -115,7 +116,7 @@ static void assert_shape(const char *text) {
     size_t column = 0;
     for (const char *c = text; *c; c++) {
         if (*c == '\n') {
-            assert_true(column <= PRINT_WIDTH);
+            assert_true(column <= TERMINAL_MOST_COLUMNS);
             assert_true(c == text || c[-1] != ' ');
             column = 0;
         } else {
@@ -123,6 +124,28 @@ static void assert_shape(const char *text) {
         }
     }
     assert_int_equal(column, 0);
+}
+
+/* Columns of the widest line before `end` first occurs; the text is ASCII. */
+static size_t widest_before(const char *text, const char *end) {
+    size_t widest = 0;
+    while (*text && strncmp(text, end, strlen(end)) != 0) {
+        size_t length = strcspn(text, "\n");
+        widest = length > widest ? length : widest;
+        text += length + (text[length] == '\n');
+    }
+    return widest;
+}
+
+/* On fewer columns the panels stand one below the other. */
+static void test_narrow_table(void **state) {
+    const struct fixture *fixture = *state;
+    setenv("COLUMNS", "60", 1);
+    char *text = printed_table(fixture, &ascii);
+    unsetenv("COLUMNS");
+    assert_in_range(widest_before(text, "Runners-up"), 40, 60);
+    assert_has(text, "#\n\n  Step: ");
+    free(text);
 }
 
 static void test_table(void **state) {
@@ -292,6 +315,7 @@ static void test_explain_tree(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_narrow_table, create, destroy),
         cmocka_unit_test_setup_teardown(test_table, create, destroy),
         cmocka_unit_test_setup_teardown(test_utf8_and_colour_are_as_wide, create, destroy),
         cmocka_unit_test_setup_teardown(test_range, create, destroy),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/terminal.h"
 #include "planner/report/print_table.h"
 
 static const struct print_style ascii = {false, false}, utf8 = {false, true}, coloured = {true, false};
@@ -48,12 +49,13 @@ static void test_units_stay_with_numbers(void **state) {
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         size_t number = strcspn(ends[i], " ") + 1;
         size_t unit = number + strcspn(ends[i] + number, " ");
-        char *text = NULL, words[2 * PRINT_WIDTH];
+        char *text = NULL, words[2 * TERMINAL_MOST_COLUMNS];
         size_t size;
         FILE *stream = open_memstream(&text, &size);
-        memset(words, '-', PRINT_WIDTH);
+        memset(words, '-', TERMINAL_MOST_COLUMNS);
         /* The number just fits. */
-        snprintf(words + PRINT_WIDTH - unit - 1, sizeof words - PRINT_WIDTH, " %s", ends[i]);
+        snprintf(words + TERMINAL_MOST_COLUMNS - unit - 1, sizeof words - TERMINAL_MOST_COLUMNS, " %s",
+                 ends[i]);
         print_paragraph("", words, stream);
         fclose(stream);
         const char *second = strchr(text, '\n') + 1;
@@ -75,7 +77,7 @@ static void test_last_column_wraps(void **state) {
     size_t lines = 0, words_seen = 0;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
         lines++;
-        assert_true(strlen(line) <= PRINT_WIDTH);
+        assert_true(strlen(line) <= TERMINAL_MOST_COLUMNS);
         assert_true(line[strlen(line) - 1] != ' ');
         for (const char *w = line; (w = strstr(w, "some")); w++) {
             words_seen++;
@@ -115,7 +117,7 @@ static void test_colour_is_not_counted(void **state) {
     (void)state;
     assert_string_equal(print_colour(&ascii, RED), "");
     assert_string_equal(print_colour(&coloured, RED), "\x1b[31m");
-    assert_int_equal(print_columns("\x1b[31mred\x1b[0m"), 3);
+    assert_int_equal(terminal_text_columns("\x1b[31mred\x1b[0m"), 3);
 }
 
 static void test_style_of_a_file_is_plain(void **state) {

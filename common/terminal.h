@@ -1,0 +1,24 @@
+/* Columns of text for people, and paragraphs that fit them. Files and pipes are as wide as a wide terminal,
+ * so that what they hold doesn't depend on the window it was made in. */
+#ifndef CLUSTERPLAN_TERMINAL_H
+#define CLUSTERPLAN_TERMINAL_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum {
+    TERMINAL_MOST_COLUMNS = 100, /* longer lines are hard to read */
+    TERMINAL_FEWEST_COLUMNS = 40
+};
+
+/* What the environment's COLUMNS says, else the terminal that `stream` goes to; between the two limits. */
+size_t terminal_columns(FILE *stream);
+
+/* Columns that UTF-8 text takes, escape sequences not counted. */
+size_t terminal_text_columns(const char *text);
+
+/* Prints `text` and a line end, from column `indent`, where the cursor stands. Further lines start there too.
+ * Words stay whole where they fit, and a number beside its unit; a line end in the text is kept. */
+void terminal_print_wrapped(const char *text, size_t indent, FILE *stream);
+
+#endif

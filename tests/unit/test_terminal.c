@@ -1,0 +1,79 @@
+/* Columns of a terminal, and paragraphs that fit them. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/terminal.h"
+
+static char text[2000];
+
+static FILE *stream_of_text(void) {
+    FILE *stream = fmemopen(text, sizeof text, "w");
+    assert_non_null(stream);
+    return stream;
+}
+
+static size_t columns_with(const char *variable) {
+    FILE *stream = stream_of_text();
+    if (variable != NULL)
+        setenv("COLUMNS", variable, 1);
+    size_t columns = terminal_columns(stream);
+    unsetenv("COLUMNS");
+    fclose(stream);
+    return columns;
+}
+
+static void columns_are_those_of_the_environment(void **state) {
+    (void)state;
+    assert_int_equal(columns_with(NULL), 100); /* no terminal */
+    assert_int_equal(columns_with("80"), 80);
+    assert_int_equal(columns_with("40"), 40);
+    assert_int_equal(columns_with("250"), 100);
+    assert_int_equal(columns_with("7"), 40);
+    static const char *const nonsense[] = {"", "0", "-80", "wide", "99999999999999999999999"};
+    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++)
+        assert_int_equal(columns_with(nonsense[i]), 100);
+}
+
+static const char *wrapped(const char *words, size_t indent) {
+    FILE *stream = stream_of_text();
+    setenv("COLUMNS", "40", 1);
+    terminal_print_wrapped(words, indent, stream);
+    unsetenv("COLUMNS");
+    fclose(stream);
+    return text;
+}
+
+static void paragraphs_fit(void **state) {
+    (void)state;
+    assert_string_equal(wrapped("short", 0), "short\n");
+    assert_string_equal(wrapped("", 0), "\n");
+    assert_string_equal(wrapped("a paragraph that is longer than forty columns", 0),
+                        "a paragraph that is longer than forty\ncolumns\n");
+    assert_string_equal(wrapped("a paragraph that is longer than forty columns", 10),
+                        "a paragraph that is longer\n          than forty columns\n");
+    /* However deep, twenty columns are left; a number keeps its unit; a line end stays. */
+    assert_string_equal(wrapped("twenty columns are left", 39),
+                        "twenty columns are\n                                       left\n");
+    assert_string_equal(wrapped("what takes more than it has, 12 GB", 7),
+                        "what takes more than it has,\n       12 GB\n");
+    assert_string_equal(wrapped("one\ntwo", 2), "one\n  two\n");
+    assert_string_equal(wrapped("0123456789012345678901234567890123456789012", 0),
+                        "0123456789012345678901234567890123456789\n012\n");
+}
+
+static void columns_of_text_are_characters(void **state) {
+    (void)state;
+    assert_int_equal(terminal_text_columns("plain"), 5);
+    assert_int_equal(terminal_text_columns("M\u00f6bius"), 6);
+    assert_int_equal(terminal_text_columns("\x1b[1mbold\x1b[0m"), 4);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_are_those_of_the_environment),
+        cmocka_unit_test(paragraphs_fit),
+        cmocka_unit_test(columns_of_text_are_characters),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

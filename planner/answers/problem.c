@@ -312,21 +312,27 @@ static double multiple_near(double unit, double wanted, double rounding) {
     return best;
 }
 
-/* Sequences near to `tokens` that many splits divide: as many of the unit's odd factors as have a multiple
- * within `rounding`, since tp and pp that hold one are slow, and then as large a power of two. */
+static int64_t odd_part(int64_t number) {
+    while (number % 2 == 0) {
+        number /= 2;
+    }
+    return number;
+}
+
+/* Sequences near to `tokens` that many splits divide: all odd factors of the unit, since tp and pp that have
+ * to hold one are slow, else as large a divisor of it as has a multiple within `rounding`; and then as large
+ * a power of two. */
 static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
     double wanted = tokens / (double)problem->search.training.sequence;
-    int64_t odd = batch_unit(problem);
-    while (odd % 2 == 0) {
-        odd /= 2;
+    int64_t unit = batch_unit(problem);
+    double batch = multiple_near((double)odd_part(unit), wanted, rounding);
+    for (int64_t part = 1; batch == 0 && part <= unit / part; part++) { /* the largest divisors first */
+        batch = unit % part == 0 ? multiple_near((double)(unit / part), wanted, rounding) : 0;
     }
-    for (int64_t part = 1; part <= odd; part += 2) { /* odd / part falls: the largest divisors first */
-        double batch = odd % part == 0 ? multiple_near((double)(odd / part), wanted, rounding) : 0;
-        if (batch > 0) {
-            return (int64_t)batch;
-        }
+    for (int64_t divisor = (int64_t)sqrt((double)unit); batch == 0 && divisor >= 1; divisor--) {
+        batch = unit % divisor == 0 ? multiple_near((double)divisor, wanted, rounding) : 0;
     }
-    return (int64_t)fmax(round(wanted), 1);
+    return (int64_t)fmax(batch > 0 ? batch : round(wanted), 1);
 }
 
 void problem_set_count(struct problem *problem, int64_t devices) {

@@ -49,10 +49,15 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
     return entries + PROBLEM_OPTIONS;
 }
 
+/* Whether a bare number of it is in some base unit. */
+static bool is_measure(enum unit unit) {
+    return unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS;
+}
+
 /* Counts in full, as long as that is short: "1 to 16777216". */
 static char *format_limit(double value, enum unit unit, char *buffer, size_t size) {
     const double shortened = 1e12;
-    if ((unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS) || value >= shortened)
+    if (is_measure(unit) || value >= shortened)
         return units_format(value, unit, buffer, size);
     snprintf(buffer, size, "%.15g", value);
     return buffer;
@@ -66,9 +71,13 @@ bool problem_parse_number(const char *what, const char *text, enum unit unit, do
     }
     if (*value < minimum || *value > maximum) {
         char least[64], most[64];
-        return error_set(error, "%s takes %s to %s, not \"%s\"", what,
-                         format_limit(minimum, unit, least, sizeof least),
-                         format_limit(maximum, unit, most, sizeof most), text);
+        error_set(error, "%s takes %s to %s, not \"%s\"", what,
+                  format_limit(minimum, unit, least, sizeof least),
+                  format_limit(maximum, unit, most, sizeof most), text);
+        bool is_bare = is_measure(unit) && text[strspn(text, "+-.0123456789eE")] == '\0';
+        return is_bare ? error_hint(error, "without a unit that is %s",
+                                    units_format(*value, unit, most, sizeof most))
+                       : false;
     }
     return true;
 }

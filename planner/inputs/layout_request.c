@@ -175,6 +175,10 @@ bool layout_request_read(const struct fields_reader *reader, const struct yaml_n
 
 static const char blanks[] = " \t";
 
+static bool hint_pairs(struct error *error) {
+    return error_hint(error, "blanks stand between keys, commas between choices: \"tp=4,8 pp=16\"");
+}
+
 /* Reads "key=value,value" of `length` bytes at `text`, which stands at `offset` of the whole. */
 static bool parse_pair(const struct fields_reader *reader, const char *text, size_t length, size_t offset,
                        struct layout_request *request) {
@@ -187,8 +191,10 @@ static bool parse_pair(const struct fields_reader *reader, const char *text, siz
     memcpy(pair, text, length);
     pair[length] = '\0';
     char *equals = strchr(pair, '=');
-    if (equals == NULL)
-        return yaml_error(reader->document, &node, reader->error, "'%s' is not key=value", pair);
+    if (equals == NULL) {
+        yaml_error(reader->document, &node, reader->error, "'%s' is not key=value", pair);
+        return hint_pairs(reader->error);
+    }
     *equals = '\0';
     const enum layout_key key = find_key(pair);
     if (key == LAYOUT_KEY_COUNT)
@@ -201,8 +207,15 @@ static bool parse_pair(const struct fields_reader *reader, const char *text, siz
             *comma = '\0';
         node.text = value;
         node.column = (unsigned)(offset + (size_t)(value - pair)) + 1;
-        if (*value == '\0')
-            return yaml_error(reader->document, &node, reader->error, "'%s' lacks a value", pair);
+        if (*value == '\0') {
+            yaml_error(reader->document, &node, reader->error, "'%s' lacks a value", pair);
+            return hint_pairs(reader->error);
+        }
+        if (strchr(value, '=') != NULL) {
+            yaml_error(reader->document, &node, reader->error,
+                       "'%s' stands where a value of '%s' was expected", value, pair);
+            return hint_pairs(reader->error);
+        }
         if (!read_choice(reader, &node, key, request))
             return false;
         value = comma != NULL ? comma + 1 : NULL;

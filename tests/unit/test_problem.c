@@ -44,6 +44,8 @@ static void test_default_batch(void **state) {
     assert_int_equal(batch(*state, "gpt-3", "1024", NULL, NULL), 2048);
     /* 24 devices want a multiple of 3: 1536 and 3072 are next to 2048 */
     assert_int_equal(batch(*state, "gpt-3", "24", NULL, NULL), 1536);
+    /* so do 1536, of which 2048 would leave 3 to tp or pp */
+    assert_int_equal(batch(*state, "gpt-3", "1536", NULL, NULL), 1536);
     /* 24576 x 2048 tokens of 8192 */
     assert_int_equal(batch(*state, "gpt-4", "24576", NULL, NULL), 6144);
     /* what the layout fixes divides it */

@@ -19,8 +19,8 @@
 #define DEFAULT_BATCH_TOKENS            4194304.0
 #define DEFAULT_BATCH_TOKENS_PER_DEVICE 2048.0
 
-/* A batch given in tokens may be rounded this far to one that splits well. */
-#define BATCH_ROUNDING 0.02
+/* A batch given in tokens may be rounded this far to one that splits well: "60M" is said of 58 to 62. */
+#define BATCH_ROUNDING 0.03
 
 /* A step of more is taken for a slip: the largest that was reported has 60M tokens. */
 #define BATCH_ODD_TOKENS 1e9
@@ -312,27 +312,49 @@ static double multiple_near(double unit, double wanted, double rounding) {
     return best;
 }
 
-static int64_t odd_part(int64_t number) {
-    while (number % 2 == 0) {
-        number /= 2;
+static int64_t divisor_count(int64_t number) {
+    int64_t count = 1;
+    for (int64_t prime = 2; prime <= number / prime; prime++) {
+        int64_t power = 1;
+        for (; number % prime == 0; number /= prime) {
+            power++;
+        }
+        count *= power;
     }
-    return number;
+    return number > 1 ? 2 * count : count;
 }
 
-/* Sequences near to `tokens` that many splits divide: all odd factors of the unit, since tp and pp that have
- * to hold one are slow, else as large a divisor of it as has a multiple within `rounding`; and then as large
- * a power of two. */
+struct batch_choice {
+    double sequences, wanted, rounding;
+    int64_t unit, common; /* what splits are made from; how many of its divisors divide `sequences` too */
+};
+
+/* Takes a multiple of `divisor` where more splits divide it than what was taken. */
+static void try_divisor(int64_t divisor, struct batch_choice *choice) {
+    double batch = multiple_near((double)divisor, choice->wanted, choice->rounding);
+    int64_t common = batch > 0 ? divisor_count(greatest_common_divisor((int64_t)batch, choice->unit)) : 0;
+    if (common > choice->common) {
+        choice->sequences = batch;
+        choice->common = common;
+    }
+}
+
+/* Sequences near to `tokens` that as many splits as possible divide. Of those that as many do, the multiple
+ * of the largest divisor of the unit. */
 static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
     double wanted = tokens / (double)problem->search.training.sequence;
-    int64_t unit = batch_unit(problem);
-    double batch = multiple_near((double)odd_part(unit), wanted, rounding);
-    for (int64_t part = 1; batch == 0 && part <= unit / part; part++) { /* the largest divisors first */
-        batch = unit % part == 0 ? multiple_near((double)(unit / part), wanted, rounding) : 0;
+    struct batch_choice choice = {round(wanted), wanted, rounding, batch_unit(problem), 0};
+    for (int64_t part = 1; part <= choice.unit / part; part++) { /* the largest divisors first */
+        if (choice.unit % part == 0) {
+            try_divisor(choice.unit / part, &choice);
+        }
     }
-    for (int64_t divisor = (int64_t)sqrt((double)unit); batch == 0 && divisor >= 1; divisor--) {
-        batch = unit % divisor == 0 ? multiple_near((double)divisor, wanted, rounding) : 0;
+    for (int64_t divisor = (int64_t)sqrt((double)choice.unit); divisor > 0; divisor--) {
+        if (choice.unit % divisor == 0) {
+            try_divisor(divisor, &choice);
+        }
     }
-    return (int64_t)fmax(batch > 0 ? batch : round(wanted), 1);
+    return (int64_t)fmax(choice.sequences, 1);
 }
 
 void problem_set_count(struct problem *problem, int64_t devices) {

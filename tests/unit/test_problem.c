@@ -55,13 +55,15 @@ static void test_default_batch(void **state) {
 }
 
 static void test_batch_in_tokens(void **state) {
-    /* 60M / 8192 = 7324.2; 19 x 384 is 0.4 % less, and 3 x 2^7 divides it */
+    /* 60M / 8192 = 7324.2; 19 x 384 is 0.4 % less, and 384 has more divisors than 1024, of which 7168 is a
+     * multiple */
     assert_int_equal(batch(*state, "gpt-4", "24576", "60M tokens", NULL), 7296);
     assert_int_equal(batch(*state, "gpt-4", "24576", "7324", NULL), 7324);
-    /* no multiple of 24000's 375 is within 2 %; 7200 = 3 x 2400, and 7250 = 29 x 250, which divide the
-     * devices */
+    /* 7168 = 7 x 1024 is 2.1 % less */
+    assert_int_equal(batch(*state, "gpt-4", "8192", "60M tokens", NULL), 7168);
+    /* no multiple of 24000's 375 is near; 7200 = 3 x 2400, and 7500 = 3 x 2500, which divide the devices */
     assert_int_equal(batch(*state, "gpt-4", "24000", "60M tokens", NULL), 7200);
-    assert_int_equal(batch(*state, "gpt-4", "25000", "60M tokens", NULL), 7250);
+    assert_int_equal(batch(*state, "gpt-4", "25000", "60M tokens", NULL), 7500);
 }
 
 static void test_devices(void **state) {

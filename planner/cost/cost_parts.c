@@ -40,9 +40,13 @@ static uint64_t hash(const struct cache_key *key) {
     return mixed;
 }
 
+static bool is_same(const struct cache_key *a, const struct cache_key *b) {
+    return a->words[0] == b->words[0] && a->words[1] == b->words[1] && a->words[2] == b->words[2];
+}
+
 static size_t slot_of(const struct cost_cache *cache, const struct cache_key *key) {
     size_t slot = hash(key) & (cache->capacity - 1);
-    while (cache->slots[slot].part != NULL && memcmp(&cache->slots[slot].key, key, sizeof *key) != 0)
+    while (cache->slots[slot].part != NULL && !is_same(&cache->slots[slot].key, key))
         slot = (slot + 1) & (cache->capacity - 1);
     return slot;
 }
@@ -151,22 +155,27 @@ static struct base_part *base_part_of(struct cost_context *context, const struct
 }
 
 /* A search asks for one micro-batch after the other, with sequence parallelism and without. */
-struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
+static struct base_part *part_in_row(struct cost_context *context, const struct layout *layout,
+                                     int64_t micro_batch) {
     struct base_row *row = &context->last_rows[layout->sequence_parallel];
-    if (layout->micro_batch >= BASE_ROW)
-        return base_part_of(context, layout, layout->micro_batch);
+    if (micro_batch >= BASE_ROW)
+        return base_part_of(context, layout, micro_batch);
     if (row->tp != layout->tp || row->cp != layout->cp || row->overlap_tp != layout->overlap.tp)
         *row = (struct base_row){.tp = layout->tp, .cp = layout->cp, .overlap_tp = layout->overlap.tp};
-    struct base_part **part = &row->parts[layout->micro_batch];
+    struct base_part **part = &row->parts[micro_batch];
     if (*part == NULL)
-        *part = base_part_of(context, layout, layout->micro_batch);
+        *part = base_part_of(context, layout, micro_batch);
     return *part;
+}
+
+struct base_part *cost_base_part(struct cost_context *context, const struct layout *layout) {
+    return part_in_row(context, layout, layout->micro_batch);
 }
 
 struct base_part *cost_least_part(struct cost_context *context, const struct layout *layout) {
     struct layout one = *layout;
     one.micro_batch = 1;
-    return base_part_of(context, &one, 0);
+    return part_in_row(context, &one, 0);
 }
 
 /* The update streams through memory. */

@@ -41,7 +41,8 @@ struct base_part {
     bool has_any_experts[RECOMPUTE_COUNT];
 };
 
-/* The parts of a tp and cp that were asked for last, by micro-batch; NULL: not asked for yet. */
+/* The parts of a tp and cp that were asked for last, by micro-batch, 0: cost_least_part; NULL: not asked for
+ * yet. */
 enum { BASE_ROW = 65 };
 struct base_row {
     int64_t tp, cp;

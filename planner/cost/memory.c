@@ -242,15 +242,15 @@ static void stage_memory(const struct memory_parts *parts, const struct cluster 
                          struct stage_memory *memory) {
     struct stage_parts room;
     struct stage_parts *known = parts_of_stage(parts, stage, &room);
-    double pass = pass_kept(parts, known, stage);
+    double pass = 0;
     struct moment moment;
 
     memory->stage = stage;
     stage_static(parts, known, memory);
     memory->all_kept = stage_kept(parts, known, stage);
     memory->kept = kept_on_device(parts, &known->layers, memory->all_kept);
-    if (pass > memory->kept)
-        pass = memory->kept;
+    if (memory_has_embedding(parts->layout, stage)) /* no other stage's moments ask for it */
+        pass = fmin(pass_kept(parts, known, stage), memory->kept);
     moment = worst_moment(parts, known, stage, pass);
     memory->moment = moment.name;
     memory->buffers =

@@ -223,6 +223,19 @@ static bool follows(const struct search_space *space, size_t index) {
            differ_in_micro_batch(&frame[-1], frame);
 }
 
+/* The schedules of each frame and those that follow it. */
+static void find_later(struct search_space *space) {
+    for (size_t i = space->count; i-- > 0;) {
+        struct frame *frame = &space->frames[i];
+        frame->later = frame->schedules;
+        if (i + 1 == space->count || !follows(space, i + 1))
+            continue;
+        frame->later.mask |= frame[1].later.mask;
+        if (frame[1].later.most_chunks > frame->later.most_chunks)
+            frame->later.most_chunks = frame[1].later.most_chunks;
+    }
+}
+
 /* A frame and those that follow it, by a time that none of them beats; left out where that is too long. In
  * such a time the whole batch takes the same and the bubble longer, the larger micro-batches are. */
 static void queue_frame(struct search *search, const struct search_space *space, size_t index,
@@ -230,12 +243,7 @@ static void queue_frame(struct search *search, const struct search_space *space,
     struct frame all = space->frames[index]; /* with the schedules of all */
     struct open_frame open = {.frame = &all};
     struct search_bound bound;
-    for (size_t i = index + 1; i < space->count && follows(space, i); i++) {
-        const struct frame_schedules *schedules = &space->frames[i].schedules;
-        all.schedules.mask |= schedules->mask;
-        if (schedules->most_chunks > all.schedules.most_chunks)
-            all.schedules.most_chunks = schedules->most_chunks;
-    }
+    all.schedules = all.later;
     open.modes = search->asked[all.tp > 1];
     set_pace(search, &open);
     search_bound_larger(search->problem, search->context, &open, &bound);
@@ -258,6 +266,7 @@ static void requeue_frame(struct search *search, struct search_space *space, siz
 
 /* Best first. Once a frame is too slow by the closed form, so are all that are left. */
 static void search_queued(struct search *search, unsigned offloads, struct search_space *space) {
+    find_later(space);
     struct search_queue queue = {.items = ARENA_ARRAY(search->arena, struct queued_frame, space->count)};
     int64_t opened = 0; /* leaves; those of the others are pruned */
     for (size_t i = 0; i < space->count; i++)

@@ -118,13 +118,23 @@ void leaves_limit(struct leaves *leaves, size_t index, int64_t layers) {
     leaves->layouts[index].recompute_layers = layers;
 }
 
-int64_t leaves_least_layers(const struct leaves *leaves, size_t index, const struct memory_use *use) {
-    double over = use->per_device_bytes - use->capacity_bytes;
+/* Of so many bytes too much; `none`: where they are none. */
+static int64_t least_layers(const struct leaves *leaves, size_t index, double over, int64_t none) {
     double least = over / memory_parts_layer_bytes(&leaves->parts[index]);
     if (over <= 0 || least > (double)leaves->chunk_layers)
-        return leaves
-            ->chunk_layers; /* it is not the device that has no room, or all of them free too little */
+        return over <= 0 ? none : leaves->chunk_layers;
     return least > 1 ? (int64_t)ceil(least) : 1;
+}
+
+int64_t leaves_least_layers(const struct leaves *leaves, size_t index, const struct memory_use *use) {
+    double over = use->per_device_bytes - use->capacity_bytes;
+    return least_layers(leaves, index, over, leaves->chunk_layers); /* it isn't the device that has no room */
+}
+
+int64_t leaves_least_layers_roughly(const struct leaves *leaves, size_t index) {
+    const struct cluster *cluster = leaves->problem->cluster;
+    double bytes = memory_parts_least_bytes(&leaves->parts[index], cluster, true);
+    return least_layers(leaves, index, bytes - cluster->device.memory_bytes, 1);
 }
 
 /* From one number to the next that may fit: what is too much is freed by so many layers at the earliest. */

@@ -37,6 +37,9 @@ void leaves_add(struct leaves *leaves, const struct layout *variant, bool partia
  * needs more than there is. */
 int64_t leaves_least_layers(const struct leaves *leaves, size_t index, const struct memory_use *use);
 
+/* No more than that, more quickly: without buffers. */
+int64_t leaves_least_layers_roughly(const struct leaves *leaves, size_t index);
+
 /* Sets how many layers a partial variant recomputes. */
 void leaves_limit(struct leaves *leaves, size_t index, int64_t layers);
 

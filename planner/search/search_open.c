@@ -189,10 +189,8 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
     bool whole = layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0;
     struct memory_use use;
     if (!leaves->has_room[leaf] && !offload_activations(offload)) {
-        if (layout->recompute == RECOMPUTE_NONE && partials > 0) { /* how much is too much? */
-            leaves_memory(leaves, leaf, &use);
-            fits->first[layout->sequence_parallel] = leaves_least_layers(leaves, leaf, &use);
-        }
+        if (layout->recompute == RECOMPUTE_NONE && partials > 0)
+            fits->first[layout->sequence_parallel] = leaves_least_layers_roughly(leaves, leaf);
         return;
     }
     if (leaves->partial[leaf]) {

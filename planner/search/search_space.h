@@ -38,7 +38,8 @@ struct frame {
     int32_t first_stage_layers, last_stage_layers; /* as in struct layout */
     int32_t split_group;                           /* place among the space's */
     struct frame_schedules schedules;
-    int64_t leaves; /* of all its splits */
+    struct frame_schedules later; /* of those with larger micro-batches too; the search sets it */
+    int64_t leaves;               /* of all its splits */
     /* What all its leaves that need least memory have in common; zero -1 where that depends on the split. */
     int32_t zero_group;
     int32_t zero, offload;

@@ -371,7 +371,7 @@ static bool check_host_names(const struct check *check, const struct yaml_node *
     size_t count = check->cluster->host_count, i = 0;
     struct named_host *named = ARENA_ARRAY(check->arena, struct named_host, count + 1);
 
-    for (const struct yaml_node *node = hosts->children; i < count; node = node->next, i++) {
+    for (const struct yaml_node *node = hosts->children; i < count && node != NULL; node = node->next, i++) {
         named[i] = (struct named_host){check->cluster->hosts[i].name, node, i};
         if (!cluster_is_host_name(named[i].name))
             return yaml_error(check->document, blame(node, "name"), check->error,

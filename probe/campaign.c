@@ -182,9 +182,9 @@ bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_
     struct report *reports = campaign->reports;
     struct record record = {
         .phase = PHASE_MEMORY, .kind = (int32_t)kind, .members = (int32_t)count, .level = number};
-    record.from = record.to = ranks[0];
+    record.from = record.to = ranks[count - 1];
     if (records_find(campaign->records, &record) != NULL) {
-        return true;
+        return true; /* the last of them was kept, so all were */
     }
     for (size_t i = 0; i < count; i++) {
         tasks[i] = (struct task){.kind = (int32_t)kind, .seconds = seconds, .stall_seconds = stall_seconds};

@@ -215,7 +215,7 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
             "clusterprobe: keeps what it measures in %s; interrupted, the same line with --resume goes on\n",
             campaign->records->path);
     if (!campaign_run(campaign, error)) {
-        return EXIT_FAILURE;
+        return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
     }
     source->note = notes_of_refusals(
         campaign, notes_of_fit(campaign, notes_of_noise(campaign, notes_of_plan(campaign, source->note))));

@@ -17,6 +17,10 @@
 
 static const char magic[] = "clusterprobe journal 2";
 enum { FIELDS = 15, HEAD_LINES = 2 };
+enum {
+    LEVEL_LEAST = -2,
+    LEVEL_END = 1 << 30
+}; /* of a record: the inside of a socket; the last look there may be */
 
 static bool append(struct records *records, const struct record *record) {
     if (records->count == records->capacity) {
@@ -64,7 +68,8 @@ static bool is_possible(const struct record *record, int32_t ranks) {
            is_between(record->from, 0, ranks) && is_between(record->to, 0, ranks) &&
            is_between(record->operation, 0, collective ? COLLECTIVE_COUNT : INT32_MAX) &&
            is_between(record->transport, 0, TRANSPORT_COUNT) && is_between(record->members, 1, ranks + 1) &&
-           (!collective || is_between(record->level, 0, GROUP_COUNT)) && record->bytes >= 0 && s->count >= 0;
+           is_between(record->level, collective ? 0 : LEVEL_LEAST, collective ? GROUP_COUNT : LEVEL_END) &&
+           record->bytes >= 0 && s->count >= 0;
 }
 
 /* Figures up to the end, or to a line that a crash cut short. False where one is none that `ranks` ranks

@@ -91,9 +91,10 @@ static void read_rates(const struct cluster *cluster, FILE *file, double *rates)
             continue;
         }
         size_t from = host_index(cluster, fields[2]), to = host_index(cluster, fields[4]);
-        if (from < hosts && to < hosts) {
+        double rate = strtod(fields[11], NULL);
+        if (from < hosts && to < hosts && isfinite(rate)) {
             /* Links that looked slow were measured again. */
-            rates[from * hosts + to] = fmax(rates[from * hosts + to], strtod(fields[11], NULL));
+            rates[from * hosts + to] = fmax(rates[from * hosts + to], rate);
         }
     }
     free(line);

@@ -357,6 +357,7 @@ static void test_journal(void **state) {
     /* An edited line: a rank that isn't there, an operation that is none, no number. */
     const char *const edited[] = {"3 6 0 3 0 0 1 0 8 1 1 1 1 1 1", "6 9 0 0 9 0 2 0 8 1 1 1 1 1 1",
                                   "3 6 0 1 0 0 1 0 8 1 nan nan nan nan nan",
+                                  "2 6 0 1 0 0 1 2147483647 8 1 1 1 1 1 1",
                                   "nothing\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1"};
     for (size_t i = 0; i < sizeof edited / sizeof *edited; i++) {
         FILE *file = fopen(path, "w");

@@ -389,6 +389,14 @@ double collective_curve_least_seconds(const struct collective_curve *curve, doub
     return factor * curve->bus_share * bytes / bandwidth;
 }
 
+/* The measured groups next to one of `members`; none where it was measured itself. */
+static void find_beside(const struct collective_correction_lists *lists, int64_t members, int64_t beside[2]) {
+    for (int side = 0; side < 2; side++)
+        beside[side] = lists->counts[side] > 0 ? lists->lists[side]->members : 0;
+    if (beside[1] == members)
+        beside[0] = beside[1] = 0;
+}
+
 void collective_estimate(const struct cluster *cluster, const struct collective *collective,
                          struct collective_estimate *estimate) {
     struct collective_curve curve;
@@ -403,14 +411,24 @@ void collective_estimate(const struct cluster *cluster, const struct collective 
     estimate->level = curve.level;
     estimate->from = curve.from;
     estimate->correction = collective_corrections_factor(&curve.corrections, collective->bytes);
+    find_beside(&curve.corrections, at_once(collective, collective->group.size), estimate->beside);
 }
 
 const char *collective_origin(const struct collective_estimate *estimate, char text[COLLECTIVE_ORIGIN_TEXT]) {
-
     if (estimate->correction == 1) {
         return estimate->from;
     }
-    snprintf(text, COLLECTIVE_ORIGIN_TEXT, "%s, x %.3g at this size", estimate->from, estimate->correction);
+    int used = snprintf(text, COLLECTIVE_ORIGIN_TEXT, "%s, x %.3g at this size", estimate->from,
+                        estimate->correction);
+    int64_t low = estimate->beside[0], high = estimate->beside[1];
+    if (used < 0 || used >= COLLECTIVE_ORIGIN_TEXT)
+        return text;
+    char *rest = text + used;
+    size_t room = (size_t)(COLLECTIVE_ORIGIN_TEXT - used);
+    if (low > 0 && high > 0)
+        snprintf(rest, room, " between groups of %lld and %lld", (long long)low, (long long)high);
+    else if (low + high > 0)
+        snprintf(rest, room, " in groups of %lld", (long long)(low + high));
     return text;
 }
 

@@ -44,12 +44,14 @@ struct collective_estimate {
     const char *level; /* the outermost level the group spans */
     const char *from;  /* "measured", "fitted", "datasheet": where the constants came from */
     double correction; /* the measured factor on the time of the constants; 1: none */
+    int64_t beside[2]; /* sizes of the groups it is of, where this one was not measured; 0: none */
 };
 
 void collective_estimate(const struct cluster *cluster, const struct collective *collective,
                          struct collective_estimate *estimate);
 
-/* Where its time comes from, in words: "measured, x 1.12 at this size". `text` is room for it. */
+/* Where its time comes from, in words: "measured, x 1.12 at this size", with "between groups of 8 and 12".
+ * `text` is room for it. */
 enum { COLLECTIVE_ORIGIN_TEXT = 128 };
 const char *collective_origin(const struct collective_estimate *estimate, char text[COLLECTIVE_ORIGIN_TEXT]);
 

@@ -263,6 +263,13 @@ static void measured_times_correct_the_constants(void **state) {
     c.group.size = 8;
     collective_estimate(&cluster, &c, &estimate);
     assert_string_equal(collective_origin(&estimate, origin), "measured, x 4 at this size");
+    c.group.size = 4;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(collective_origin(&estimate, origin),
+                        "measured, x 3 at this size between groups of 2 and 8");
+    cluster.levels[0].collectives[COLLECTIVE_ALL_GATHER].correction_count = 2;
+    collective_estimate(&cluster, &c, &estimate);
+    assert_string_equal(collective_origin(&estimate, origin), "measured, x 2 at this size in groups of 2");
 }
 
 /* A pair alone measured 12 GB/s; 8 devices behind 4 ports of 12.5 GB/s have 6.25 each when all send. */

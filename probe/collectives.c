@@ -16,6 +16,9 @@
 enum { SAMPLES_MAX = 512, SAMPLES_MIN = 3, SAMPLES_LEAST = 2, REPEAT_MAX = 1000, TAG_FORM = 100 };
 static const double sample_seconds = 300e-6; /* a sample repeats short operations up to this long */
 static const double precision = 0.02;
+/* Of the longest time of a message, on top of the time given. A measurement of MPI's goes on for half of that
+ * at most, and then takes one operation more; NCCL's operations keep to a limit of their own. */
+static const double patient_stalls = 2, operation_stalls = 1.5;
 
 /* Earlier groups are not freed: that is collective among members who may be elsewhere by now. */
 static MPI_Comm group = MPI_COMM_NULL;
@@ -32,16 +35,17 @@ void collectives_send_group(const int32_t *ranks, size_t count) {
     }
 }
 
-static void watch(const struct task *task, const char *what) {
+static void watch(const struct task *task, const char *what, double stalls) {
     char doing[128];
     snprintf(doing, sizeof doing, "%s among %d ranks", what, (int)task->members);
-    watchdog_arm(task->seconds + 2 * task->stall_seconds, doing);
+    watchdog_arm(task->seconds + stalls * task->stall_seconds, doing);
 }
 
 /* Blocking calls of MPI. False when one never returned and was left. */
-static bool guard(const struct task *task, const char *what, void (*act)(void *), void *argument) {
+static bool guard(const struct task *task, const char *what, double stalls, void (*act)(void *),
+                  void *argument) {
     const double grace_seconds = 5;
-    watch(task, what);
+    watch(task, what, stalls);
     if (escape_offered()) {
         if (sigsetjmp(*escape_point(), 1) != 0) {
             escape_close();
@@ -83,14 +87,14 @@ enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT
     MPI_Group world, members;
     MPI_Comm_group(MPI_COMM_WORLD, &world);
     MPI_Group_incl(world, task->members, ranks, &members);
-    bool formed = guard(task, "forming a group", act_form, &members);
+    bool formed = guard(task, "forming a group", patient_stalls, act_form, &members);
     MPI_Group_free(&members);
     MPI_Group_free(&world);
     free(ranks);
     if (!formed) {
         return REPORT_STALLED;
     }
-    watch(task, "forming a group of GPUs");
+    watch(task, "forming a group of GPUs", patient_stalls);
     bool well = task->transport != TRANSPORT_NCCL ||
                 nccl_form(group, task->trial != 0, task->seconds, why, REPORT_TEXT);
     watchdog_disarm();
@@ -224,9 +228,10 @@ enum report_state collectives_run(const struct task *task, struct summary *summa
     buffers->part = buffers->part > 0 ? buffers->part : 1;
     buffers->whole = buffers->part * task->members;
     size_t bytes = (size_t)buffers->whole * sizeof(float);
+    double stalls = task->transport == TRANSPORT_NCCL ? patient_stalls : operation_stalls;
     buffers->in = allocate(task, bytes);
     buffers->out = allocate(task, bytes);
-    if (!guard(task, collective_names[task->operation], act_measure, &trial)) {
+    if (!guard(task, collective_names[task->operation], stalls, act_measure, &trial)) {
         return REPORT_STALLED;
     }
     release(task, buffers->in);

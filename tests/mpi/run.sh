@@ -201,6 +201,7 @@ bad_input() {
     one_error '.*dgx-h10' launch 2 -o c.yaml --base dgx-h10
     expect 'dgx-h100' err
     one_error "can't write no/such/folder/c.yaml.partial.new: No such file" launch 2 -o no/such/folder/c.yaml
+    SLURMD_NODENAME='h 0' one_error 'rank 0 runs on a host named "h 0"; blanks, commas, colons' launch 2 -o c.yaml
     one_error 'nothing to resume' launch 2 -o c.yaml --resume
     printf 'clusterprobe journal 1\nclusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3\n' >o.yaml.partial
     cp o.yaml.partial before
@@ -220,6 +221,15 @@ full_disk() {
     expect 'No space left on device' err
     expect '^old$' out
     refuse '\.new$' out
+    # Full while it measures: two ranks write more figures than fit.
+    export -f launch
+    export mpich_probe
+    expect_status 2 unshare --mount bash -c '
+        mkdir smaller && mount -t tmpfs -o size=8k none smaller && echo old >smaller/c.yaml &&
+        { launch 2 -o smaller/c.yaml; status=$?
+          cat smaller/c.yaml; ls smaller; exit $status; }'
+    expect "can't write smaller/c.yaml.partial: No space left on device" err
+    expect '^old$' out
 }
 
 # start_job [FILE]: starts four ranks and holds the second, whose process is in $victim, as soon as some figures stand
@@ -388,8 +398,7 @@ until_collectives() {
 # A process that stops, then a cable that is cut, in the middle of blocking collectives. The second job resumes the first.
 silent_in_collective() {
     need_bed
-    BED_UPLINK_MBIT=400
-    bed_up 2 2 || fail "no test bed"
+    bed_up 1 3 || fail "no test bed"
     known=0
     for fault in stopped cut; do
         # shellcheck disable=SC2046

@@ -87,6 +87,14 @@ slurm_wait() { # COMMAND...: until it succeeds, half a minute
 slurm_down() {
     # shellcheck disable=SC2086
     [ -z "$slurm_processes" ] || kill $slurm_processes 2>/dev/null
+    # A slurmd may wait for ever for a step that ended while it was busy.
+    for _ in $(seq 100); do
+        # shellcheck disable=SC2086
+        kill -0 $slurm_processes 2>/dev/null || break
+        sleep 0.1
+    done
+    # shellcheck disable=SC2086
+    [ -z "$slurm_processes" ] || kill -KILL $slurm_processes 2>/dev/null
     wait $slurm_processes 2>/dev/null
     slurm_processes=
     [ -z "$slurm_folder" ] || rm -rf "$slurm_folder"

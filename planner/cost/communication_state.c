@@ -52,8 +52,14 @@ static double gather_seconds(const struct communication_problem *problem, double
                              struct rank_group group) {
     struct rank_group shard, copies;
     split_group(problem->layout, group, &shard, &copies);
-    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters, training_parameter_bytes(problem->training),
-                    shard);
+    double bytes = training_parameter_bytes(problem->training);
+    if (problem->training->stack->broadcasts_parameters && problem->layout->zero < 3) {
+        /* A rank's part goes round the ring as a gather's does, all the way for each of them. */
+        double owners = (double)shard.size;
+        struct collective part = {COLLECTIVE_ALL_GATHER, bytes * parameters / owners, shard};
+        return shard.size > 1 ? owners * communication_seconds(problem, &part) : 0;
+    }
+    return bucketed(problem, COLLECTIVE_ALL_GATHER, parameters, bytes, shard);
 }
 
 static double updated_parameters(const struct communication_problem *problem, double parameters,

@@ -181,7 +181,7 @@ static double data_parallel(const struct cost_context *context, const struct lay
     /* What fills the bubble hides nothing else. */
     double later = each_time && cost_splits_backward(layout->schedule) ? device->backward_weight : 0;
     double backward = window * (device->backward_input + device->backward_weight - later);
-    double forward = window * device->forward;
+    double forward = context->training.stack->broadcasts_parameters ? 0 : window * device->forward;
     if (cost_fully_sharded(context, layout)) {
         bool gathers = !streamed && (layout->pp > 1 || layout->zero == 2);
         bool reduces = !sent && layout->pp > 1;

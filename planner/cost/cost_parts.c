@@ -182,7 +182,8 @@ struct base_part *cost_least_part(struct cost_context *context, const struct lay
 static void reckon_optimizer(const struct cost_context *context, struct state_part *part) {
     const struct cluster *cluster = context->cluster;
     double updated = part->state.sharded_parameters;
-    double clear = compute_traffic_seconds(&cluster->device, CLEAR_BYTES * part->state.parameters);
+    double bytes = CLEAR_BYTES + context->training.stack->gradient_copy_bytes;
+    double clear = compute_traffic_seconds(&cluster->device, bytes * part->state.parameters);
     part->optimizer_seconds = compute_traffic_seconds(&cluster->device, UPDATE_BYTES * updated) + clear;
     part->clear_seconds = clear;
 }

@@ -120,7 +120,9 @@ const struct stack stacks[] = {
         .attention_dropout = 0.81,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 2.0e-3,
-        .hop_seconds = 0.1e-3,
+        /* batch_p2p_sync of megatron/core/model_parallel_config.py: as before Core, transfers that nothing
+         * overlaps are waited for by the host */
+        .hop_seconds = 0.55e-3,
         .host_update_factor = PYTORCH_HOST_UPDATE,
         .step_seconds = 10e-3,
     },
@@ -161,6 +163,9 @@ const struct stack stacks[] = {
         .name = "internevo",
         .loss = LOSS_FUSED,
         .what = "InternEvo: flash attention, ZeRO-1 in groups, gradients overlapped",
+        /* internlm/solver/optimizer/hybrid_zero_optim.py, broadcast_params, which waits for each */
+        .broadcasts_parameters = true,
+        .gradient_copy_bytes = 12, /* the same file, _reduce_and_copy: flattened, divided, copied back */
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_ZB_1P,
         .offloads = MOVES_OPTIMIZER, /* hybrid_zero_optimizer.cpu_offload */
         .fused_attention = true,

@@ -52,6 +52,11 @@ struct stack {
     bool any_groups;        /* interleaves any number of micro-batches from pp on, not only multiples of pp */
     bool own_chunks;        /* any virtual stage may */
     bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
+    /* ZeRO-1 and 2 send parameters by a broadcast from each rank that updated some, all after the update;
+     * else by an all-gather beside the next forward pass. */
+    bool broadcasts_parameters;
+    double
+        gradient_copy_bytes; /* of a gradient, moved once a step into the buffers it is reduced in and back */
     enum dispatcher dispatcher, dispatcher_in_node; /* between nodes and in one: training_dispatcher */
     bool gathers_fp8;  /* under fp8, parameters are gathered in it, unless the training says */
     double tp_exposed; /* share that shows of what tp sends beside products; 0: as of all that is hidden */

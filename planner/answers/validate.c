@@ -68,11 +68,33 @@ static double memory_of_kind(const struct memory_use *memory, enum memory_kind k
     return memory->device_bytes;
 }
 
+/* A key's only value, or 0. */
+static int64_t fixed(const struct layout_request *request, enum layout_key key) {
+    return request->keys[key].count == 1 ? request->keys[key].values[0] : 0;
+}
+
+/* Experts that are many and small aren't split. */
+enum { FEW_EXPERTS = 16 };
+
+/* Megatron-Core splits experts over as many devices as all else unless told (model_parallel_config.py), and
+ * its README (transformer/moe) tells those with fine-grained experts not to. */
+static void leave_experts_whole_or_not(const struct run *run, struct layout_request *request) {
+    const struct model_experts *experts = &run->model.experts;
+    int64_t tp = fixed(request, LAYOUT_TP), ep = fixed(request, LAYOUT_EP);
+    int64_t stage = run->devices / (fixed(request, LAYOUT_PP) > 0 ? fixed(request, LAYOUT_PP) : 1);
+    int64_t etp = experts->count > FEW_EXPERTS ? 1 : tp;
+    if (request->keys[LAYOUT_ETP].count > 0 || !run->training.stack->transformer_engine ||
+        experts->count == 0 || tp == 0 || ep == 0)
+        return;
+    if (stage % (ep * etp) == 0 && experts->ffn_hidden % etp == 0)
+        layout_request_fix(request, LAYOUT_ETP, etp);
+}
+
 /* What a publication leaves out it left at the default, or found not worth a word: the optimizer stays on the
  * device, stages have the layers of the rule; 1F1B of which no number of chunks is known may have been the
  * interleaved kind. */
-static struct layout_request published(const struct layout_request *given) {
-    struct layout_request request = *given;
+static struct layout_request published(const struct run *run) {
+    struct layout_request request = run->layout;
 
     if (request.keys[LAYOUT_OFFLOAD].count == 0)
         layout_request_fix(&request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
@@ -87,6 +109,7 @@ static struct layout_request published(const struct layout_request *given) {
     if (request.keys[LAYOUT_VPP].count == 0 && request.keys[LAYOUT_SCHEDULE].count == 1 &&
         request.keys[LAYOUT_SCHEDULE].values[0] == SCHEDULE_1F1B)
         request.keys[LAYOUT_SCHEDULE].values[request.keys[LAYOUT_SCHEDULE].count++] = SCHEDULE_INTERLEAVED;
+    leave_experts_whole_or_not(run, &request);
     return request;
 }
 
@@ -95,7 +118,7 @@ static void predict(const struct run *run, const struct cluster *cluster, struct
     const struct search_problem problem = {.model = &run->model,
                                            .cluster = cluster,
                                            .training = run->training,
-                                           .request = published(&run->layout),
+                                           .request = published(run),
                                            .devices = run->devices,
                                            .top = 1};
     const struct run_measured *measured = &run->measured;

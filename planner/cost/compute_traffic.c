@@ -31,6 +31,10 @@ static const double FIRST_BIAS_BYTES = 8, FIRST_BIAS_BACKWARD_BYTES = 2;
 /* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
 static const double ROUTER_BYTES = 24;
 
+/* Products in fp8 take whole 16 rows (MXFP8: 32): each expert's rows are copied to where there is room for
+ * them, and its results back, in each pass (Megatron-LM experts.py, Fp8Padding of Transformer Engine). */
+static const double PADDING_BYTES = 2 * 4;
+
 /* Routing is some hundred short kernels a layer, between which the device idles: 1.9 s of 24.7 s a step, of
  * 48 layers and 64 micro-batches, were without a kernel (profile of Qwen3 30B on 16 H100, Megatron-Bridge,
  * skills/nemo-mbridge-perf-moe-comm-overlap), and nothing with the exchange overlapped, where another
@@ -97,6 +101,18 @@ static double rows_moved(const struct compute_work *work, double rows) {
     return 2 * (tokens + rows) + (sorted ? 4 * rows : 0);
 }
 
+/* Experts that are filled up to a capacity have the rows they need, and HybridEP leaves room for them
+ * (Megatron-LM experts.py, skip_routed_expert_padding), which stands in for DeepEP where NVLink joins nodes
+ * (Megatron-Bridge, flex_dispatcher_backend.py). */
+static bool pads_rows(const struct compute_problem *problem) {
+    const struct training *training = problem->training;
+    const struct cluster *cluster = problem->cluster;
+    enum dispatcher dispatcher = training_dispatcher(training, problem->model, cluster, problem->layout);
+    bool room = dispatcher == DISPATCHER_DEEPEP && cluster->levels[0].devices > cluster->node.devices;
+    return training->precision == PRECISION_FP8 && training->stack->transformer_engine &&
+           problem->model->experts.capacity_factor <= 0 && !room;
+}
+
 void compute_routing_traffic(struct compute_work *work) {
     static const double ELEMENT_BYTES = 2;
     const struct compute_problem *problem = work->problem;
@@ -110,6 +126,9 @@ void compute_routing_traffic(struct compute_work *work) {
     double activation =
         training_traffic_factor(problem->training, problem->model) * activation_bytes(work) * ffn * rows;
     compute_add_traffic(work, "routing", routing, routing);
+    if (pads_rows(problem))
+        compute_add_traffic(work, "rows padded for fp8", PADDING_BYTES * hidden * rows,
+                            PADDING_BYTES * hidden * rows);
     if (!problem->training->routing.overlap)
         compute_add_idle(work, "gaps between routing's kernels", ROUTING_GAP_SECONDS);
     compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);

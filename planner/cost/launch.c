@@ -12,9 +12,9 @@ static const double GRAPHED_FLOOR = 0.7;
 
 /* What is launched for each expert, from the sources of Transformer Engine (GroupedLinear) and Megatron-Core
  * (experts.py, distributed_data_parallel.py). Forward two products; backward twice as many, and a hook for
- * each weight. In fp8 the largest element, the scale and the cast of each operand; of MXFP8 the cast alone.
- * With biases they are multiplied by the probability and added; backward two products and two sums, the first
- * product's bias, and for each bias an addition and a hook. */
+ * each weight. In fp8 the largest element, the scale and the cast of each operand; with scales by blocks the
+ * cast alone. With biases they are multiplied by the probability and added; backward two products and two
+ * sums, the first product's bias, and for each bias an addition and a hook. */
 enum {
     EXPERT_LAUNCHES = 2,
     EXPERT_BACKWARD_LAUNCHES = 6,
@@ -53,8 +53,8 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
     double floor = stack->expert_floor_seconds * (training->cuda_graphs ? GRAPHED_FLOOR : 1);
     double forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
     if (training->precision == PRECISION_FP8) {
-        int casts =
-            device->fp8_scaling == FP8_SCALING_BLOCK ? BLOCK_QUANTISING_LAUNCHES : QUANTISING_LAUNCHES;
+        int casts = training_fp8_scaling(training, device) == FP8_SCALING_BLOCK ? BLOCK_QUANTISING_LAUNCHES
+                                                                                : QUANTISING_LAUNCHES;
         forward += casts;
         backward += casts;
     }

@@ -12,7 +12,8 @@ static const double MASTER_BYTES = 4, MOMENT_BYTES = 8;
 /* With gradients in half precision the optimizer makes an fp32 copy of them. */
 static const double GRADIENT_COPY_BYTES = 4;
 static const double HALF_BYTES = 2, SINGLE_BYTES = 4;
-/* Transformer Engine keeps an fp8 weight and its transpose beside the bf16 one. */
+/* Transformer Engine keeps an fp8 weight and its transpose. Where parameters are gathered in fp8 they are all
+ * there is, as large as one in 16 bits; else they come beside it. */
 static const double FP8_COPY_BYTES = 2;
 
 /* Of weights that pass the device, and of their gradients, so many are on it at a time: two layers, or pieces
@@ -105,7 +106,7 @@ void memory_sharding_init(struct memory_parts *parts) {
     layout_deal(layout, parts->model, &parts->dealing);
     parts->dense_bytes = sharded_bytes(parts, memory_shards(layout, false));
     parts->expert_bytes = sharded_bytes(parts, memory_shards(layout, true));
-    bool alone = training->recipe.parameters == PARAMETERS_FP8; /* no bf16 one beside them */
+    bool alone = training_parameter_bytes(training) < parts->element_bytes; /* no bf16 one beside them */
     parts->linear_copy_bytes = fp8 && !alone ? FP8_COPY_BYTES : 0;
 }
 

@@ -10,6 +10,7 @@ const char *const selective_names[] = {"default", "attention", "activations", "e
 const char *const toggle_names[] = {"default", "on", "off", NULL};
 static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
 const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
+const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
@@ -104,6 +105,18 @@ double training_parameter_bytes(const struct training *training) {
     return fp8 && training->precision == PRECISION_FP8 ? FP8_BYTES : training_element_bytes(training);
 }
 
+enum fp8_scaling training_fp8_scaling(const struct training *training, const struct cluster_device *device) {
+    switch (training->recipe.fp8_scaling) {
+    case SCALING_TENSOR:
+        return FP8_SCALING_TENSOR;
+    case SCALING_BLOCK:
+        return FP8_SCALING_BLOCK;
+    case SCALING_DEFAULT:
+        break;
+    }
+    return device->fp8_scaling;
+}
+
 enum loss_kernel training_loss(const struct training *training) {
     return training->recipe.loss != LOSS_DEFAULT ? training->recipe.loss : training->stack->loss;
 }
@@ -182,6 +195,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, compiled),
                                            .choices = compiled_names},
+                                          {.key = "fp8_scaling",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, fp8_scaling),
+                                           .choices = recipe_scaling_names},
                                           {.key = "early_stop",
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, early_stop),

@@ -46,6 +46,9 @@ enum toggle { TOGGLE_DEFAULT, TOGGLE_ON, TOGGLE_OFF };
 extern const char *const toggle_names[]; /* "default" "on" "off", NULL */
 enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
 extern const char *const parameter_format_names[]; /* "default" "half" "fp8", NULL */
+/* As enum fp8_scaling, or the device's. */
+enum recipe_scaling { SCALING_DEFAULT, SCALING_TENSOR, SCALING_BLOCK };
+extern const char *const recipe_scaling_names[]; /* "default" "tensor" "block", NULL */
 
 struct recipe {
     enum toggle dropout;
@@ -53,6 +56,7 @@ struct recipe {
     enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
     enum flash_kernel flash;          /* where attention is flash */
     enum toggle compiled;             /* element-wise kernels fused by torch.compile */
+    enum recipe_scaling fp8_scaling;  /* what shares a scale in fp8 */
     enum toggle early_stop;           /* under FSDP, full recompute ends before the layer's last product */
 };
 
@@ -108,6 +112,7 @@ double training_gradient_bytes(const struct training *training);
 double training_sent_gradient_bytes(const struct training *training, int64_t zero);
 /* Of a parameter, as it is gathered after the update. */
 double training_parameter_bytes(const struct training *training);
+enum fp8_scaling training_fp8_scaling(const struct training *training, const struct cluster_device *device);
 enum loss_kernel training_loss(const struct training *training);
 enum flash_kernel training_flash(const struct training *training, const struct model *model);
 /* Whether biases of experts are added by kernels of their own, an expert at a time: by Megatron-Core and,

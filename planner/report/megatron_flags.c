@@ -139,12 +139,15 @@ static void add_memory(struct writer *writer, const struct model *model, const s
 
 static void add_numbers(struct writer *writer, const struct plan *plan) {
     const struct training *training = &plan->training;
-    bool blocks = plan->cluster->device.fp8_scaling == FP8_SCALING_BLOCK;
+    const struct cluster_device *device = &plan->cluster->device;
+    bool blocks = training_fp8_scaling(training, device) == FP8_SCALING_BLOCK;
+    bool mxfp8 = device->fp8_scaling == FP8_SCALING_BLOCK; /* those of Blackwell's products */
     add_if(writer, training->precision == PRECISION_BF16 || training->precision == PRECISION_FP8, "--bf16");
     add_if(writer, training->precision == PRECISION_FP16, "--fp16");
     if (training->precision == PRECISION_FP8)
-        add(writer,
-            blocks ? "--fp8-format e4m3 --fp8-recipe mxfp8" : "--fp8-format hybrid --fp8-recipe tensorwise");
+        add(writer, !blocks ? "--fp8-format hybrid --fp8-recipe tensorwise"
+                    : mxfp8 ? "--fp8-format e4m3 --fp8-recipe mxfp8"
+                            : "--fp8-format e4m3 --fp8-recipe blockwise");
     add_if(writer, training->precision == PRECISION_FP8 && training_parameter_bytes(training) < 2,
            "--fp8-param-gather");
 }

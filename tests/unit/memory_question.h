@@ -21,6 +21,7 @@ struct question {
     enum attention_kernel attention;
     bool recent_device; /* Hopper or newer */
     enum loss_kernel loss;
+    enum parameter_format parameters;
     double measured_bytes;
 };
 
@@ -57,7 +58,7 @@ static inline struct training training_of(const struct question *question) {
                              .global_batch = question->global_batch,
                              .precision = question->precision,
                              .attention = question->attention,
-                             .recipe = {.loss = question->loss},
+                             .recipe = {.loss = question->loss, .parameters = question->parameters},
                              .stack = stack_find(question->stack)};
 }
 

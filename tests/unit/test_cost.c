@@ -447,6 +447,32 @@ static void experts_of_a_device_take_launches(void **state) {
     struct launch_time blocks = launch_expert_layer(&model, &device, &training, &layout);
     assert_near(tensors.forward - blocks.forward, 16 * 4 * launch, 1e-9);
     assert_near(tensors.backward - blocks.backward, 16 * 4 * launch, 1e-9);
+    /* A recipe says otherwise than the device. */
+    training.recipe.fp8_scaling = SCALING_TENSOR;
+    assert_near(launch_expert_layer(&model, &device, &training, &layout).forward, tensors.forward, 1e-12);
+    device.fp8_scaling = FP8_SCALING_TENSOR;
+    training.recipe.fp8_scaling = SCALING_BLOCK;
+    assert_near(launch_expert_layer(&model, &device, &training, &layout).forward, blocks.forward, 1e-12);
+}
+
+/* In fp8 rows are copied to have room for whole 16: out and back, 8 bytes an element in each pass, but where
+ * they are filled up to a capacity or HybridEP leaves the room. */
+static void rows_are_padded_for_fp8(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(16384, 128);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    double rows = 16384.0 * (double)model.experts.top_k * training_imbalance(&training);
+    double copies = compute_traffic_seconds(&cluster.device, 2 * 8 * rows * (double)model.hidden);
+    double padded, filled;
+    training.precision = PRECISION_FP8;
+    training.routing.dispatcher = DISPATCHER_DEEPEP;
+    padded = cost_on(&cluster, &model, &training, &layout).compute;
+    cluster.levels[0].devices = 64; /* NVLink joins nodes */
+    filled = cost_on(&cluster, &model, &training, &layout).compute;
+    assert_near(padded - filled, 16 * (double)model.layers * copies, 0.02);
 }
 
 /* Of a weight's gradient in 16 bits half as much is read, written and sent; the memory says so too. */
@@ -811,6 +837,7 @@ int main(void) {
         cmocka_unit_test(biases_of_experts_are_added_apart),
         cmocka_unit_test(graphs_spare_the_host),
         cmocka_unit_test(experts_of_a_device_take_launches),
+        cmocka_unit_test(rows_are_padded_for_fp8),
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
         cmocka_unit_test(zero_3_sends_gradients_in_16_bits),
         cmocka_unit_test(recipes_do_what_they_say),

@@ -7,9 +7,11 @@
 #include "planner/search/search.h"
 
 /* All flags of the best plan in one line. */
-static const char *flags_in(struct arena *arena, const char *cluster, const char *precision,
-                            const char *model, const char *stack, const char *layout) {
+static const char *flags_trained(struct arena *arena, const char *cluster, const char *precision,
+                                 const char *model, const char *stack, const char *layout,
+                                 const char *training) {
     const struct problem_flags flags = {.model = model,
+                                        .training = training,
                                         .cluster = cluster,
                                         .precision = precision,
                                         .devices = "64",
@@ -30,6 +32,11 @@ static const char *flags_in(struct arena *arena, const char *cluster, const char
     for (size_t i = 0; i < list.count; i++)
         line = arena_print(arena, "%s%s ", line, list.flags[i]);
     return line;
+}
+
+static const char *flags_in(struct arena *arena, const char *cluster, const char *precision,
+                            const char *model, const char *stack, const char *layout) {
+    return flags_trained(arena, cluster, precision, model, stack, layout, NULL);
 }
 
 static const char *flags_of(struct arena *arena, const char *model, const char *stack, const char *layout) {
@@ -104,6 +111,9 @@ static void test_fp8(void **state) {
                "--bf16 --fp8-format hybrid --fp8-recipe tensorwise ");
     assert_has(flags_in(*state, "dgx-b200", "fp8", "llama-3-8b", NULL, layout),
                "--bf16 --fp8-format e4m3 --fp8-recipe mxfp8 ");
+    assert_has(
+        flags_trained(*state, "dgx-h100", "fp8", "llama-3-8b", NULL, layout, "recipe: {fp8_scaling: block}"),
+        "--bf16 --fp8-format e4m3 --fp8-recipe blockwise --fp8-param-gather ");
 }
 
 static void test_what_megatron_core_does_not_run(void **state) {

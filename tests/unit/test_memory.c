@@ -253,7 +253,8 @@ static void test_expert_layers(void **state) {
     }
 }
 
-/* Transformer Engine's fp8: 2 bytes more a weight of a layer, a byte less for each product's kept input. */
+/* Transformer Engine's fp8: a weight and its transpose, beside the one in 16 bits or, as parameters are
+ * gathered in fp8, instead of it; a byte less for each product's kept input. */
 static void test_fp8(void **state) {
     struct question question = {.stack = "megatron-core",
                                 .model = LLAMA_8B,
@@ -265,6 +266,8 @@ static void test_fp8(void **state) {
     const double tokens = 4096, layers = 32, h = 4096, f = 14336;
     (void)state;
     question.precision = PRECISION_FP8;
+    assert_near(estimate(question).weights_bytes, half.weights_bytes, 1e-9);
+    question.parameters = PARAMETERS_HALF;
     fp8 = estimate(question);
     assert_near(fp8.weights_bytes - half.weights_bytes, 2 * (8030261248.0 - 2.0 * 128256 * h - h), 1e-9);
     /* Inputs of the qkv and first MLP product and of the second lose a byte; the output product's is a copy.

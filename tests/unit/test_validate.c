@@ -138,6 +138,35 @@ static void free_keys_are_chosen(void **state) {
     unlink(path);
 }
 
+/* Where nobody says how experts are split, Megatron-Core splits few of them by tp; fine-grained ones it
+ * doesn't, nor any by more than there is room for. */
+static void unsaid_splits_of_experts_are_the_softwares(void **state) {
+    static const struct {
+        int experts, ep, etp;
+        const char *said;
+    } cases[] = {{8, 2, 2, ""}, {64, 4, 1, ""}, {8, 2, 1, ", etp: 1"}, {8, 8, 1, ""}};
+    const char *runs = "";
+    struct validation validation;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        runs = arena_print(arena,
+                           "%s- id: run-%zu\n"
+                           "  cluster: dgx-a100-80g\n"
+                           "  devices: 8\n"
+                           "  model: {name: m, layers: 8, hidden: 1024, heads: 8, vocab: 32000,\n"
+                           "    experts: {count: %d, top_k: 2, ffn_hidden: 1024}}\n"
+                           "  training: {sequence: 1024, global_batch: 16}\n"
+                           "  layout: {tp: 2, pp: 1, cp: 1, dp: 4, ep: %d%s}\n"
+                           "  measured: {step_time: 1 s}\n",
+                           runs, i, cases[i].experts, cases[i].ep, cases[i].said);
+    const char *path = write_runs("etp.yaml", runs);
+    validation = validate(&path, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(validation.runs[i].layout.etp, cases[i].etp);
+    unlink(path);
+}
+
 static void files_are_summed_apart(void **state) {
     const char *paths[] = {write_runs("a.yaml", run_text("a", "", "step_time: 1 s")),
                            write_runs("b.yaml", run_text("b", "", "step_time: 2 s"))};
@@ -260,6 +289,7 @@ int main(void) {
         cmocka_unit_test(memory_is_of_the_measured_kind),
         cmocka_unit_test(what_cannot_be_predicted_is_said),
         cmocka_unit_test(free_keys_are_chosen),
+        cmocka_unit_test(unsaid_splits_of_experts_are_the_softwares),
         cmocka_unit_test(files_are_summed_apart),
         cmocka_unit_test(published_runs_are_predicted),
         cmocka_unit_test(held_out_runs_are_predicted),

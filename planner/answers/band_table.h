@@ -1,4 +1,5 @@
-/* Written by scripts/accuracy from tests/measured: runs, error, most devices. For planner/answers/band.c alone. */
+/* Written by scripts/accuracy from tests/measured: runs, error, most devices. For planner/answers/band.c
+ * alone. */
 #ifndef CLUSTERPLAN_BAND_TABLE_H
 #define CLUSTERPLAN_BAND_TABLE_H
 

@@ -1,0 +1,166 @@
+/* What a report says it took for granted. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/units.h"
+#include "planner/answers/problem.h"
+#include "planner/kernels/matmul.h"
+#include "planner/kernels/reference_device.h"
+
+/* A step of more is taken for a slip: the largest that was reported has 60M tokens. */
+#define BATCH_ODD_TOKENS 1e9
+
+void problem_note(struct problem *problem, const char *format, ...) {
+    if (problem->note_count == PROBLEM_MAX_NOTES) {
+        return;
+    }
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    problem->notes[problem->note_count++] = arena_copy_string(problem->arena, text);
+}
+
+static void note_batch(struct problem *problem) {
+    const struct training *training = &problem->search.training;
+    const char *plural = training->global_batch == 1 ? "" : "s";
+    char text[32];
+    units_format((double)training->global_batch * (double)training->sequence, UNIT_TOKENS, text, sizeof text);
+    if (problem->asked_batch_tokens > 0) {
+        problem_note(problem, "global batch taken as %" PRId64 " sequence%s, %s, which split well",
+                     training->global_batch, plural, text);
+    } else if (!problem->asked_batch) {
+        problem_note(problem, "global batch of %" PRId64 " sequence%s, %s, is the default (--global-batch)",
+                     training->global_batch, plural, text);
+    } else if ((double)training->global_batch * (double)training->sequence > BATCH_ODD_TOKENS) {
+        problem_note(problem,
+                     "global batch of %" PRId64 " sequences has %s a step; tokens are given as "
+                     "\"4M tokens\"",
+                     training->global_batch, text);
+    }
+}
+
+static void note_model(struct problem *problem) {
+    const struct model *model = &problem->model;
+    if (model->shape_derived) {
+        problem_note(problem, "shape derived: %s", model->derivation);
+    }
+    if (model->vocab_assumed) {
+        problem_note(problem, "vocabulary of %" PRId64 " assumed: the model file gives none", model->vocab);
+    }
+    if (model->sequence_is_limit && problem->search.training.sequence == model->sequence) {
+        problem_note(problem, "sequences of %" PRId64 ", the longest that config.json names (--sequence)",
+                     model->sequence);
+    }
+    if (model->window && model->window < problem->search.training.sequence) {
+        problem_note(problem,
+                     "every layer attends to the whole sequence: windows of %" PRId64
+                     " tokens are not modelled",
+                     model->window);
+    }
+    if (model->learned_positions && problem->search.training.sequence > model->learned_positions) {
+        problem_note(problem, "sequence is longer than the %" PRId64 " learned positions of the model",
+                     model->learned_positions);
+    }
+}
+
+/* An MFU near 1 is read as a mistake. */
+static void note_attention(struct problem *problem) {
+    const double mostly = 0.5,
+                 share = problem->counts.attention_flops_per_token / problem->counts.flops_per_token;
+    if (share > mostly && problem->search.training.attention == ATTENTION_FLASH) {
+        problem_note(
+            problem,
+            "MFU counts attention in full, as is usual: %.0f %% of the FLOPs, of which flash attention "
+            "skips the half that the causal mask hides",
+            100 * share);
+    }
+}
+
+static void note_cluster(struct problem *problem) {
+    const struct cluster *cluster = &problem->cluster;
+    const struct cluster_source *source = &cluster->source;
+    if (source->kind == SOURCE_MEASURED) {
+        problem_note(problem, "network measured%s%s", source->date ? " on " : "",
+                     source->date ? source->date : "");
+    } else {
+        problem_note(problem, "network as the datasheet says%s%s", source->from ? ": " : "",
+                     source->from ? source->from : "");
+    }
+    if (cluster->device.from && strcmp(cluster->device.from, "base") == 0) {
+        problem_note(problem, "the device is not measured: it is the base's %s", cluster->device.name);
+    }
+    if (source->kind == SOURCE_DATASHEET && source->note) {
+        problem_note(problem, "%s: %s", cluster->name, source->note);
+    }
+    if (cluster->parallelism == PARALLELISM_DATA) {
+        problem_note(problem, "%s splits by data alone: no tp, cp, pp or ep", cluster->name);
+    }
+    if (cluster->device.from && strstr(cluster->device.from, "measured:")) {
+        problem_note(problem, "figures of the device %s: %s", cluster->device.name, cluster->device.from);
+    }
+    if (cluster->device.kernels.measured_share > 0) {
+        problem_note(problem, "matrix products at %.3g of their usual rate, as one of %" PRId64 " reached",
+                     cluster->device.kernels.measured_share, cluster->device.product_edge);
+    }
+    if (!matmul_is_fitted(&cluster->device, problem->search.training.precision)) {
+        const struct matmul_constants *reference = &reference_device.kernels.matmul[PRECISION_BF16];
+        double share = reference->flops_per_second / (1 + reference->throttle) /
+                       reference_device.peak_flops[PRECISION_BF16];
+        problem_note(
+            problem,
+            "no kernel of %s was measured in %s: extrapolated from the %s by peak, of which its large "
+            "bf16 products reach %.0f %%",
+            cluster->device.name, precision_names[problem->search.training.precision], reference_device.name,
+            100 * share);
+    }
+    if (problem->search.training.tokens > 0 && cluster->device.price_per_second <= 0) {
+        problem_note(problem, cluster->energy_price_per_joule > 0
+                                  ? "the cost is that of energy alone: the cluster file gives no price"
+                                  : "no cost: the cluster file gives no price");
+    }
+    if (problem->search.training.tokens > 0 && cluster->energy_price_per_joule > 0) {
+        problem_note(problem, "energy: the devices at their power all the time, without hosts and cooling");
+    }
+    bool interruptions = cluster->device.mtbf_seconds > 0 && cluster->node.storage_bytes_per_second > 0;
+    if (problem->search.training.tokens > 0 && !interruptions) {
+        problem_note(problem, "days without interruptions: the cluster file gives no mtbf, or no storage");
+    }
+}
+
+static void note_schedules(struct problem *problem) {
+    const struct stack *stack = problem->search.training.stack;
+    char missing[128] = "";
+    if (problem->search.request.keys[LAYOUT_SCHEDULE].count > 0 ||
+        problem->cluster.parallelism == PARALLELISM_DATA) {
+        return;
+    }
+    for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
+        if (!(stack->schedules & 1U << schedule)) {
+            size_t used = strlen(missing);
+            snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "",
+                     schedule_names[schedule]);
+        }
+    }
+    if (*missing) {
+        problem_note(problem, "schedules that %s lacks are left out (--layout schedule=... tries them): %s",
+                     stack->name, missing);
+    }
+}
+
+void problem_note_assumptions(struct problem *problem) {
+    const struct training *training = &problem->search.training;
+    note_batch(problem);
+    note_model(problem);
+    bool attention_said =
+        training->attention == (training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED);
+    problem_note(problem, "stack %s (%s)%s%s", training->stack->name, training->stack->what,
+                 attention_said ? "" : ", attention ",
+                 attention_said ? "" : attention_kernel_names[training->attention]);
+    note_attention(problem);
+    note_schedules(problem);
+    note_cluster(problem);
+}

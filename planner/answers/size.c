@@ -24,7 +24,7 @@ const double SIZE_PAYING = 0.5;
 static const double SECONDS_A_DAY = 86400;
 
 /* What comes closest is looked for on so much less than the fewest that do, and on the frontier. */
-static const double NEAR_SHARE = 1.0 / 16;
+static const double NEAR_SHARE = 1.0 / 32;
 
 /* Of more counts than this the least work is reckoned: it takes as long as some searches. */
 enum { MOST_POINTS = 128, FEW_COUNTS = 256 };

@@ -294,10 +294,16 @@ void search_bound_variant(struct cost_context *context, const struct open_frame 
     bound_schedules(context, &layout, open, &of, bound);
 }
 
-/* Device-seconds of a sequence, of one micro-batch of so many on tp x cp devices; infinite where that is no
- * layout. */
-static double work_of_frame(const struct search_problem *problem, struct cost_context *context, int64_t tp,
-                            int64_t cp, int64_t sequences) {
+static double device_seconds(const struct search_problem *problem, const struct frame *frame,
+                             const struct search_bound *bound) {
+    return (bound->step_seconds - problem->training.stack->step_seconds) * (double)(frame->tp * frame->cp) /
+           (double)frame->micro_batch;
+}
+
+/* Device-seconds of a sequence, of one micro-batch of so many on tp x cp devices, where they are less than
+ * `least`, which is returned otherwise. */
+static double less_work_of_frame(const struct search_problem *problem, struct cost_context *context,
+                                 int64_t tp, int64_t cp, int64_t sequences, double least) {
     const struct frame frame = {.tp = (int32_t)tp,
                                 .pp = 1,
                                 .cp = (int32_t)cp,
@@ -310,21 +316,22 @@ static double work_of_frame(const struct search_problem *problem, struct cost_co
     if (!search_allows(problem, LAYOUT_TP, tp) || !search_allows(problem, LAYOUT_CP, cp) ||
         !layout_valid(&layout, problem->model, problem->training.sequence, sequences, NULL, 0) ||
         !search_modes_asked(problem, tp > 1, &open.modes))
-        return HUGE_VAL;
+        return least;
     cost_pace_of(context, &layout, &open.pace);
+    search_bound_larger(problem, context, &open, &bound);
+    if (device_seconds(problem, &frame, &bound) >= least)
+        return least;
     search_bound_frame(problem, context, &open, &bound);
-    return (bound.step_seconds - problem->training.stack->step_seconds) * (double)(tp * cp) /
-           (double)sequences;
+    return smaller(least, device_seconds(problem, &frame, &bound));
 }
 
-static double work_of_micro_batch(const struct search_problem *problem, struct cost_context *context,
-                                  int64_t sequences, struct arena *arena) {
-    double least = HUGE_VAL;
+static double less_work_of_micro_batch(const struct search_problem *problem, struct cost_context *context,
+                                       int64_t sequences, struct arena *arena, double least) {
     cost_context_renew(context, sequences, arena);
     for (int64_t cp = 1; cp <= problem->training.sequence; cp++)
         for (int64_t tp = 1; problem->training.sequence % cp == 0 && tp <= problem->model->heads; tp++)
             if (problem->model->heads % tp == 0)
-                least = smaller(least, work_of_frame(problem, context, tp, cp, sequences));
+                least = less_work_of_frame(problem, context, tp, cp, sequences, least);
     return least;
 }
 
@@ -338,9 +345,9 @@ double search_bound_work(const struct search_problem *problem, struct arena *are
     if (context == NULL)
         context = cost_context_create(arena, problem->model, problem->cluster, &problem->training);
     for (size_t i = 0; i < given; i++)
-        least = smaller(
-            least, work_of_micro_batch(problem, context, request->keys[LAYOUT_MICRO_BATCH].values[i], arena));
+        least = less_work_of_micro_batch(problem, context, request->keys[LAYOUT_MICRO_BATCH].values[i], arena,
+                                         least);
     for (int64_t size = 1; given == 0 && size <= SEARCH_MAX_MICRO_BATCH; size++)
-        least = smaller(least, work_of_micro_batch(problem, context, size, arena));
+        least = less_work_of_micro_batch(problem, context, size, arena, least);
     return isfinite(least) ? least : 0;
 }

@@ -41,9 +41,9 @@ struct base_part {
     bool has_any_experts[RECOMPUTE_COUNT];
 };
 
-/* The parts of a tp and cp that were asked for last, by micro-batch, 0: cost_least_part; NULL: not asked for
- * yet. */
-enum { BASE_ROW = 65 };
+/* The parts of a tp and cp, by micro-batch, 0: cost_least_part; NULL: not asked for yet. Some are kept at
+ * hand, each in the place that its tp and cp have. */
+enum { BASE_ROW = 65, BASE_ROWS = 64 };
 struct base_row {
     int64_t tp, cp;
     bool overlap_tp;
@@ -98,7 +98,7 @@ struct cost_context {
     struct collective_cache *collectives;
     struct stage_layers stages;
     int64_t *experts_before;      /* expert layers before each layer */
-    struct base_row last_rows[2]; /* without and with sequence parallelism */
+    struct base_row base_rows[2][BASE_ROWS]; /* without and with sequence parallelism */
     double blocks[BLOCK_COUNT];   /* how many of each the model has */
     /* Pairs of first and last stages' own numbers of layers seen, for a short name in keys. */
     struct stage_ends *ends;

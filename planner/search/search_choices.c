@@ -2,7 +2,9 @@
 
 #include "planner/cost/communication.h"
 
-/* Where a key is free its choices are all that make a difference; where it is given, all that were given. */
+/* Where a key is free its choices are all that make a difference; where it is given, all that were given.
+ * What can't make a valid base invalid isn't checked again: frames have their choices made by the thousand.
+ */
 static bool is_given(const struct search_problem *problem, enum layout_key key) {
     return problem->request.keys[key].count > 0;
 }
@@ -108,7 +110,7 @@ static void add_sharding(const struct search_problem *problem, int64_t zero, int
     struct layout layout = choices->base;
     layout.zero = zero;
     layout.zero_group = group;
-    if (choices->sharding_count == SEARCH_MAX_SHARDINGS || !is_valid(problem, &layout))
+    if (choices->sharding_count == SEARCH_MAX_SHARDINGS || (group > 0 && !is_valid(problem, &layout)))
         return;
     choices->shardings[choices->sharding_count].zero = zero;
     choices->shardings[choices->sharding_count].group = group;
@@ -133,7 +135,8 @@ static void make_sequence_parallel(const struct search_problem *problem, struct 
     for (int value = 0; value <= 1; value++) {
         struct layout layout = choices->base;
         layout.sequence_parallel = value != 0;
-        if (search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value) && is_valid(problem, &layout))
+        if (search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value) &&
+            (value == 0 || is_valid(problem, &layout)))
             choices->sequence_parallel[choices->sequence_parallel_count++] = value != 0;
     }
 }
@@ -164,7 +167,7 @@ static void add_recompute(const struct search_problem *problem, enum recompute m
     struct layout layout = choices->base;
     layout.recompute = mode;
     layout.recompute_layers = layers;
-    if (layers > 0 && !is_valid(problem, &layout))
+    if (layers > 1 && !is_valid(problem, &layout)) /* one there is in any model */
         return;
     choices->recomputes[choices->recompute_count].mode = mode;
     choices->recomputes[choices->recompute_count].layers = layers;

@@ -97,9 +97,9 @@ struct cost_context {
     struct compute_known *known;
     struct collective_cache *collectives;
     struct stage_layers stages;
-    int64_t *experts_before;      /* expert layers before each layer */
+    int64_t *experts_before;                 /* expert layers before each layer */
     struct base_row base_rows[2][BASE_ROWS]; /* without and with sequence parallelism */
-    double blocks[BLOCK_COUNT];   /* how many of each the model has */
+    double blocks[BLOCK_COUNT];              /* how many of each the model has */
     /* Pairs of first and last stages' own numbers of layers seen, for a short name in keys. */
     struct stage_ends *ends;
     size_t end_count, end_room;

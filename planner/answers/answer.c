@@ -173,12 +173,6 @@ static void note_groups(struct problem *problem, const struct plan *best, struct
     }
 }
 
-static void note_offload(struct problem *problem, const struct plan *best, struct answer *answer) {
-    struct search_counts looked;
-    recommend_note(problem, best, &looked);
-    search_counts_add(&looked, &answer->looked);
-}
-
 static bool search_one(struct problem *problem, struct answer *answer, struct error *error) {
     struct search_result result;
     int64_t asked = problem->devices_from;
@@ -206,7 +200,7 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
     }
     const struct plan *planned_best = posed && result.plan_count > 0 ? result.plans : NULL;
     if (planned_best) {
-        note_offload(problem, planned_best, answer);
+        recommend_note(problem, planned_best, &answer->looked);
         note_groups(problem, planned_best, answer);
     }
     return posed;
@@ -242,7 +236,7 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
                 search_count(problem, nodes * per_node, answer, &result, error);
             }
             take_plans(answer, &result, problem->search.top);
-            note_offload(problem, result.plans, answer);
+            recommend_note(problem, result.plans, &answer->looked);
             problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
                          nodes * per_node, fewest_nodes_step(nodes) > 1 ? ", to a few percent" : "");
             return true;

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "planner/divisor.h"
+
 /* What a step trains on when nobody says: as large language models of some hundred billion parameters did
  * (GPT-3 3.2M tokens, arXiv 2005.14165 Table 2.1; Llama 3 405B 4M at first, arXiv 2407.21783 section 3.4.1),
  * and on many devices as much for each as the largest runs have had (Llama 3 405B: 16M tokens on 16,384 GPUs;
@@ -18,15 +20,6 @@
 /* The multiple of `unit` nearest to `sequences`, at least one. */
 static double nearest_multiple(double sequences, double unit) {
     return fmax(round(sequences / unit), 1) * unit;
-}
-
-static int64_t greatest_common_divisor(int64_t a, int64_t b) {
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
 }
 
 /* The data-parallel split that a layout fixes, by itself or by all else of one number of devices; 0: none. */

@@ -52,11 +52,10 @@ static double percent_saved(const struct plan *moving, const struct plan *plain)
     return 100 * (1 - moving->step.seconds / plain->step.seconds);
 }
 
-void recommend_note(struct problem *problem, const struct plan *best, struct search_counts *looked) {
+void recommend_note(struct problem *problem, const struct plan *best, struct search_counts *sums) {
     struct search_problem second = without_offload(&problem->search);
     struct search_result plain;
     struct error ignored = {0};
-    *looked = (struct search_counts){0};
     if (!problem->search.weighs_offload)
         return;
     if (best->rival) {
@@ -69,7 +68,7 @@ void recommend_note(struct problem *problem, const struct plan *best, struct sea
         second.top = 1;
         second.limit_seconds = 0;
         bool posed = search_run(&second, problem->arena, &plain, &ignored);
-        *looked = plain.looked;
+        search_counts_add(&plain.looked, sums);
         if (posed && plain.plan_count > 0)
             problem_note(problem,
                          "offload takes %.3g %% less time than the best without (--layout offload=none)",

@@ -388,12 +388,6 @@ bool size_splits_well(int64_t nodes) {
     return nodes == 1;
 }
 
-static void note_offload(struct walk *walk, const struct plan *shown) {
-    struct search_counts looked;
-    recommend_note(walk->problem, shown, &looked);
-    search_counts_add(&looked, &walk->result->looked);
-}
-
 bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
                struct size_result *result, struct error *error) {
     struct walk walk = {problem, wish, result, progress, 0, 0, 0.2};
@@ -425,7 +419,7 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct si
     const struct plan *shown = result->best ? result->best : result->closest;
     if (shown) {
         problem_set_devices(problem, shown->devices, shown->devices);
-        note_offload(&walk, shown);
+        recommend_note(problem, shown, &result->looked);
     }
     result->looked.seconds = clock_seconds() - start;
     return true;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "planner/divisor.h"
 #include "planner/least.h"
 
 /* A group's members sit in units: the device itself, then the groups that each level joins (a node, the nodes
@@ -46,15 +47,6 @@ struct path {
     struct crossing crossings[CLUSTER_MAX_LEVELS];
     size_t count;
 };
-
-static int64_t greatest_common_divisor(int64_t a, int64_t b) {
-    while (b != 0) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
 
 static int64_t largest(int64_t a, int64_t b) {
     return a > b ? a : b;

@@ -124,11 +124,8 @@ static double tokens_per_device_second(const struct plan *plan) {
 
 /* "2.9 times", "as many" ... */
 static const char *times(struct arena *arena, double ratio, const char *alike, const char *what) {
-    if (fabs(ratio - 1) < ALIKE) {
-        return alike;
-    }
-    return ratio < 999 ? arena_print(arena, "%.3g times %s", ratio, what)
-                       : arena_print(arena, "%s times %s", print_amount(arena, ratio), what);
+    return fabs(ratio - 1) < ALIKE ? alike
+                                   : arena_print(arena, "%s times %s", print_factor(arena, ratio), what);
 }
 
 /* One cluster against the first. */

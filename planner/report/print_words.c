@@ -68,12 +68,15 @@ const char *print_duration(struct arena *arena, double seconds) {
                               : arena_print(arena, "%s days", print_days(arena, days));
 }
 
+const char *print_factor(struct arena *arena, double factor) {
+    return factor < 999.5 ? arena_print(arena, "%.3g", factor) : print_amount(arena, factor);
+}
+
 const char *print_excess(struct arena *arena, double excess) {
     if (excess < 1) {
         return print_percent(arena, excess);
     }
-    return excess < 999 ? arena_print(arena, "a factor of %.3g", excess + 1)
-                        : arena_print(arena, "a factor of %s", print_amount(arena, excess + 1));
+    return arena_print(arena, "a factor of %s", print_factor(arena, excess + 1));
 }
 
 const char *print_tokens(struct arena *arena, double tokens) {

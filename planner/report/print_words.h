@@ -15,6 +15,7 @@ const char *print_plural(int64_t number);                     /* "s", or "" for 
 const char *print_days(struct arena *arena, double days);     /* "96.1", "2,281", "never" */
 const char *print_duration(struct arena *arena, double seconds); /* "90 s", "12 h", "96.1 days" */
 const char *print_excess(struct arena *arena, double excess);    /* 0.12 as "12.0 %", 4 as "a factor of 5" */
+const char *print_factor(struct arena *arena, double factor); /* "2.5", "17,450": three digits, or a count */
 
 const char *print_tokens(struct arena *arena, double tokens); /* "1 token", "13T tokens" */
 /* A name that is wider than `columns` (at least 5) without its middle. */

@@ -145,8 +145,10 @@ static void open_splits(struct search *search, const struct search_space *space,
     }
 }
 
-static void set_pace(struct search *search, struct open_frame *open) {
+/* All modes that are asked for, and what does not depend on them. */
+static void set_asked(const struct search *search, struct open_frame *open) {
     struct layout layout = frame_layout(open->frame);
+    open->modes = search->asked[open->frame->tp > 1];
     cost_pace_of(search->context, &layout, &open->pace);
 }
 
@@ -169,11 +171,10 @@ static void open_frame(struct search *search, const struct search_space *space, 
     struct open_frame open = {.frame = frame, .offloads = offloads};
     struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
     find_splits(search, space, &open);
-    open.modes = search->asked[frame->tp > 1];
+    set_asked(search, &open);
     if (open.modes.count == 0)
         return;
     if (!problem->exhaustive) {
-        set_pace(search, &open);
         if (!search_drop_modes(problem, search->context, &search->limits, &open)) {
             search->result->looked.pruned += frame->leaves;
             return;
@@ -244,8 +245,7 @@ static void queue_frame(struct search *search, const struct search_space *space,
     struct open_frame open = {.frame = &all};
     struct search_bound bound;
     all.schedules = all.later;
-    open.modes = search->asked[all.tp > 1];
-    set_pace(search, &open);
+    set_asked(search, &open);
     search_bound_larger(search->problem, search->context, &open, &bound);
     if (!search_is_pruned(search, &bound))
         search_queue_add(queue, (struct queued_frame){bound.closed_form_seconds, index});
@@ -256,8 +256,7 @@ static void requeue_frame(struct search *search, struct search_space *space, siz
                           struct search_queue *queue) {
     struct frame *frame = &space->frames[index];
     struct open_frame open = {.frame = frame};
-    open.modes = search->asked[frame->tp > 1];
-    set_pace(search, &open);
+    set_asked(search, &open);
     search_bound_frame(search->problem, search->context, &open, &frame->bound);
     frame->bounded = true;
     if (!search_is_pruned(search, &frame->bound))

@@ -185,18 +185,21 @@ bool search_bound_modes(const struct search_problem *problem, struct cost_contex
     return kept > 0;
 }
 
-void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                        const struct open_frame *open, struct search_bound *bound) {
+static void bound_modes(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, enum experts experts, struct search_bound *bound) {
     *bound = NOTHING_FASTER;
     for (size_t i = 0; i < open->modes.count; i++)
-        bound_mode(problem, context, open, &open->modes.modes[i], EXPERTS_ANY, bound);
+        bound_mode(problem, context, open, &open->modes.modes[i], experts, bound);
+}
+
+void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
+                        const struct open_frame *open, struct search_bound *bound) {
+    bound_modes(problem, context, open, EXPERTS_ANY, bound);
 }
 
 void search_bound_larger(const struct search_problem *problem, struct cost_context *context,
                          const struct open_frame *open, struct search_bound *bound) {
-    *bound = NOTHING_FASTER;
-    for (size_t i = 0; i < open->modes.count; i++)
-        bound_mode(problem, context, open, &open->modes.modes[i], EXPERTS_ANY_MICRO_BATCH, bound);
+    bound_modes(problem, context, open, EXPERTS_ANY_MICRO_BATCH, bound);
 }
 
 /* The most that a frame's stages may do together for a micro-batch within a limit: a bound rises with it

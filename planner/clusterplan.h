@@ -5,6 +5,7 @@
 #include "common/cluster.h"
 #include "planner/cost/cost.h"
 #include "planner/cost/memory.h"
+#include "planner/cost/training_cost.h"
 #include "planner/explain.h"
 #include "planner/inputs/layout.h"
 #include "planner/inputs/model.h"

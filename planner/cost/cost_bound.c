@@ -1,5 +1,5 @@
-/* Bounds: what all stages do for a micro-batch is dealt to them as evenly as can be. */
-#include "planner/cost/cost.h"
+/* What all stages do for a micro-batch is dealt to them as evenly as can be. */
+#include "planner/cost/cost_bound.h"
 
 #include <math.h>
 

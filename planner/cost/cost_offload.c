@@ -3,6 +3,7 @@
  * and come back backward. Both directions of a link run at once. */
 #include <math.h>
 
+#include "planner/cost/cost_bound.h"
 #include "planner/cost/cost_parts.h"
 #include "planner/cost/memory_parts.h"
 

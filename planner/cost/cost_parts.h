@@ -3,7 +3,7 @@
 #define CLUSTERPLAN_COST_PARTS_H
 
 #include "planner/cost/communication.h"
-#include "planner/cost/cost.h"
+#include "planner/cost/cost_bound.h"
 #include "planner/cost/launch.h"
 #include "planner/cost/pipeline.h"
 #include "planner/cost/stage_balance.h"

@@ -3,6 +3,7 @@
  * and etp of the model. */
 #include <math.h>
 
+#include "planner/cost/cost_bound.h"
 #include "planner/cost/cost_parts.h"
 #include "planner/least.h"
 

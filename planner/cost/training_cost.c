@@ -1,7 +1,6 @@
-/* From a step to a whole training: MFU, interruptions, money and energy. */
-#include <math.h>
+#include "planner/cost/training_cost.h"
 
-#include "planner/cost/cost.h"
+#include <math.h>
 
 static const double SECONDS_A_DAY = 86400, SECONDS_AN_HOUR = 3600;
 /* A checkpoint holds 16-bit weights and fp32 master copy and two moments of each parameter. */
@@ -53,12 +52,13 @@ double cost_goodput(const struct model_counts *counts, const struct cluster *clu
     return goodput(mtbf, write, RESTART_SECONDS + write);
 }
 
-double cost_energy_rate(const struct cluster *cluster, double devices) {
+/* Dollars a second for the energy that so many devices draw. */
+static double energy_rate(const struct cluster *cluster, double devices) {
     return devices * cluster->device.power_watts * cluster->energy_price_per_joule;
 }
 
 double cost_rate(const struct cluster *cluster, double paid, double devices) {
-    return paid * cluster->device.price_per_second + cost_energy_rate(cluster, devices);
+    return paid * cluster->device.price_per_second + energy_rate(cluster, devices);
 }
 
 void cost_training(const struct model *model, const struct cluster *cluster, const struct training *training,
@@ -73,6 +73,6 @@ void cost_training(const struct model *model, const struct cluster *cluster, con
     cost->days = seconds / SECONDS_A_DAY;
     cost->device_hours = devices * seconds / SECONDS_AN_HOUR;
     cost->cost = seconds * cost_rate(cluster, devices, devices);
-    cost->energy_cost = seconds * cost_energy_rate(cluster, devices);
+    cost->energy_cost = seconds * energy_rate(cluster, devices);
     cost->energy_joules = devices * seconds * cluster->device.power_watts;
 }

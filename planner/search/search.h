@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "planner/cost/cost.h"
+#include "planner/cost/training_cost.h"
 
 struct search_problem {
     const struct model *model;

@@ -2,7 +2,7 @@
 #ifndef CLUSTERPLAN_SEARCH_BOUND_H
 #define CLUSTERPLAN_SEARCH_BOUND_H
 
-#include "planner/cost/cost.h"
+#include "planner/cost/cost_bound.h"
 #include "planner/search/search_room.h"
 
 /* A frame with what is known of it once it is opened. */

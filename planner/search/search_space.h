@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "planner/cost/cost_bound.h"
 #include "planner/search/search_choices.h"
 
 /* Sequences a micro-batch may have where the request leaves it free: published runs have at most 64. */

@@ -8,6 +8,7 @@
 #include "planner/cost/communication.h"
 #include "planner/cost/cost.h"
 #include "planner/cost/launch.h"
+#include "planner/cost/training_cost.h"
 #include "shapes.h"
 
 static struct training training_of(int64_t sequence, int64_t global_batch) {

@@ -5,6 +5,10 @@
 const char *const collective_names[COLLECTIVE_COUNT + 1] = {"all_reduce", "all_gather",   "reduce_scatter",
                                                             "all_to_all", "send_receive", NULL};
 
+bool cluster_device_is_recent(const struct cluster_device *device) {
+    return device->peak_flops[PRECISION_FP8] > 0;
+}
+
 int64_t cluster_devices(const struct cluster *cluster) {
     return cluster->nodes * cluster->node.devices;
 }

@@ -209,6 +209,9 @@ bool cluster_read(const char *path, struct arena *arena, struct cluster *cluster
  * cluster_read reads back is the same struct (but for `file`). */
 bool cluster_write(const struct cluster *cluster, const char *path, struct error *error);
 
+/* True for NVIDIA's Hopper and what came since, and for other devices with fp8, which came with it. */
+bool cluster_device_is_recent(const struct cluster_device *device);
+
 /* Devices there are: nodes times devices a node; 0 when as many as asked. */
 int64_t cluster_devices(const struct cluster *cluster);
 

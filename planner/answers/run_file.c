@@ -6,9 +6,9 @@
 #include "common/catalogue.h"
 #include "common/fields.h"
 
-const char *const memory_kind_names[] = {
+static const char *const memory_kind_names[] = {
     [MEMORY_ALLOCATED] = "allocated", [MEMORY_RESERVED] = "reserved", [MEMORY_DEVICE] = "device", NULL};
-const char *const confidence_names[] = {
+static const char *const confidence_names[] = {
     [CONFIDENCE_A] = "A", [CONFIDENCE_A_MINUS] = "A-", [CONFIDENCE_B] = "B", NULL};
 
 /* The largest device count that a run may have, as a bound against typing errors. */

@@ -16,10 +16,8 @@
 /* What a memory figure counts: what the framework's allocator handed out at the peak, what it held, or all
  * that the device had in use. */
 enum memory_kind { MEMORY_ALLOCATED, MEMORY_RESERVED, MEMORY_DEVICE };
-extern const char *const memory_kind_names[]; /* "allocated" "reserved" "device", NULL */
 
 enum run_confidence { CONFIDENCE_A, CONFIDENCE_A_MINUS, CONFIDENCE_B };
-extern const char *const confidence_names[]; /* "A" "A-" "B", NULL */
 
 struct run_measured {
     double step_seconds; /* 0: not measured */

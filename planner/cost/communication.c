@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "planner/kernels/attention.h"
+
 const double COMMUNICATION_INTERFERENCE = 0.2;
 
 void communication_groups_of(const struct layout *layout, struct communication_groups *groups) {
@@ -100,14 +102,11 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     time->tp_backward = backward;
 }
 
-/* Backward attention takes so many times the forward's, five products instead of two. */
-static const double BACKWARD_ATTENTION = 2.5;
-
 /* What can hide behind backward attention, a share of it; all that is sent, where the least is asked for: of
  * attention only that is known too. */
 static double hidden_behind(const struct communication_problem *problem, double sent, double attention,
                             double share) {
-    double window = problem->least ? HUGE_VAL : share * BACKWARD_ATTENTION * attention;
+    double window = problem->least ? HUGE_VAL : share * ATTENTION_BACKWARD_FLOPS * attention;
     return communication_exposed(sent, window, COMMUNICATION_INTERFERENCE);
 }
 

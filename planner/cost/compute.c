@@ -50,11 +50,10 @@ double compute_traffic_seconds(const struct cluster_device *device, double bytes
  * benchmarks that add to the same buffer again and again, and has a part of it. Fully sharded stacks reduce
  * each gradient at once. */
 static double accumulation_bytes(const struct training *training) {
-    static const double KERNEL_MODEL_BYTES = 3.2; /* its accumulate_share of 8 */
     const struct stack *stack = training->stack;
     double gradient = training_gradient_bytes(training);
     if (stack->fused_gradient_accumulation)
-        return fmax(0, 2 * gradient - KERNEL_MODEL_BYTES);
+        return fmax(0, 2 * gradient - MATMUL_ACCUMULATE_SHOWN * MATMUL_ACCUMULATE_BYTES);
     if (stack->fully_sharded)
         return 0;
     return 2 + 2 * gradient;
@@ -195,23 +194,21 @@ static double attention_pass(const struct compute_work *work, const struct atten
 
 static void add_flash_attention(struct compute_work *work, struct attention *attention) {
     const struct training *training = work->problem->training;
-    bool hopper = work->device->peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
-    double rate = flash_kernel_rate(training_flash(training, work->problem->model), hopper);
+    double rate = flash_kernel_rate(training_flash(training, work->problem->model),
+                                    cluster_device_is_recent(work->device));
     if (training_has_dropout(training, work->problem->model))
         rate *= training->stack->attention_dropout;
     attention->backward = false;
-    double forward = attention_pass(work, attention) / rate;
+    double forward = attention_pass(work, attention) / rate, flops = attention_flops(attention);
     attention->backward = true;
-    double backward = attention_pass(work, attention) / rate;
-    attention->backward = false;
-    double flops = attention_flops(attention);
+    double backward = attention_pass(work, attention) / rate, backward_flops = attention_flops(attention);
     work->time->forward += forward;
     work->time->attention += forward;
     work->time->backward_input += backward;
     explain_add(work->explain, "flash attention", forward + backward, UNIT_SECONDS,
                 "batch %lld heads %lld of %lld: forward %.4g, backward %.4g causal TFLOP/s",
                 (long long)attention->batch, (long long)attention->heads, (long long)attention->qk_head_dim,
-                flops / forward / 1e12, 2.5 * flops / backward / 1e12);
+                flops / forward / 1e12, backward_flops / backward / 1e12);
 }
 
 /* Bytes of an element of the queries that PyTorch's ring moves at each turn: it joins keys and values (8),

@@ -6,7 +6,7 @@
 /* Adam in mixed precision reads gradient, master copy and two moments in fp32 and writes the last three and
  * the 16-bit parameter: 16 + 12 + 2 bytes, and as much again as a fp32 parameter in unscaling and clipping
  * what was reduced. */
-static const double UPDATE_BYTES = 40;
+const double COST_UPDATE_BYTES = 40;
 /* Each gradient held is cleared once a step. */
 static const double CLEAR_BYTES = 4;
 
@@ -23,7 +23,7 @@ struct cost_cache {
 
 enum { FIRST_CAPACITY = 64 };
 
-struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size) {
+static struct cost_cache *cache_create(struct arena *arena, size_t part_size) {
     struct cost_cache *cache = ARENA_NEW(arena, struct cost_cache);
     *cache = (struct cost_cache){.arena = arena, .part_size = part_size, .capacity = FIRST_CAPACITY};
     cache->slots = ARENA_ARRAY(arena, struct cache_slot, cache->capacity);
@@ -188,7 +188,7 @@ static void reckon_optimizer(const struct cost_context *context, struct state_pa
     double updated = part->state.sharded_parameters;
     double bytes = CLEAR_BYTES + context->training.stack->gradient_copy_bytes;
     double clear = compute_traffic_seconds(&cluster->device, bytes * part->state.parameters);
-    part->optimizer_seconds = compute_traffic_seconds(&cluster->device, UPDATE_BYTES * updated) + clear;
+    part->optimizer_seconds = compute_traffic_seconds(&cluster->device, COST_UPDATE_BYTES * updated) + clear;
     part->clear_seconds = clear;
 }
 
@@ -303,8 +303,8 @@ bool cost_context_is_of(const struct cost_context *context, const struct model *
 
 void cost_context_renew(struct cost_context *context, int64_t global_batch, struct arena *arena) {
     context->training.global_batch = global_batch;
-    context->rows = cost_cache_create(arena, cost_expert_row_size());
-    context->states = cost_cache_create(arena, sizeof(struct state_part));
+    context->rows = cache_create(arena, cost_expert_row_size());
+    context->states = cache_create(arena, sizeof(struct state_part));
 }
 
 static void count_blocks(const struct model *model, double blocks[BLOCK_COUNT]) {
@@ -328,8 +328,8 @@ struct cost_context *cost_context_create(struct arena *arena, const struct model
     context->products = product_cache_create(arena);
     context->known = ARENA_NEW(arena, struct compute_known);
     context->collectives = collective_cache_create(arena, cluster);
-    context->layers = cost_cache_create(arena, sizeof(struct base_part));
-    context->routed = cost_cache_create(arena, sizeof(void *));
+    context->layers = cache_create(arena, sizeof(struct base_part));
+    context->routed = cache_create(arena, sizeof(void *));
     cost_places_init(context);
     context->experts_before = ARENA_ARRAY(arena, int64_t, (size_t)model->layers + 1);
     for (int64_t i = 0; i < model->layers; i++)

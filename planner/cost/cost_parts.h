@@ -8,6 +8,9 @@
 #include "planner/cost/pipeline.h"
 #include "planner/cost/stage_balance.h"
 
+/* Memory traffic of one parameter's update. */
+extern const double COST_UPDATE_BYTES;
+
 /* Compute and exposed communication of one block for one micro-batch. */
 struct block_cost {
     struct compute_time compute;
@@ -164,7 +167,6 @@ void cost_state_reckon(const struct cost_context *context, const struct layout *
 void cost_offload_reckon(const struct cost_context *context, const struct layout *layout,
                          const struct state_part *state, struct offload_part *part, struct explain *explain);
 
-struct cost_cache *cost_cache_create(struct arena *arena, size_t part_size);
 /* The part of `key`; `found` is false when it is new and still to be filled. */
 void *cost_cache_find(struct cost_cache *cache, const struct cache_key *key, bool *found);
 

@@ -171,9 +171,8 @@ static double persistent_buffers(const struct memory_parts *parts, const struct 
     if (!offload_gradients(parts->layout->offload))
         bytes += known->dummy_gradients;
     if (stack->transformer_engine) {
-        bool recent = cluster->device.peak_flops[PRECISION_FP8] > 0;
         bytes += (WORKSPACES + (layers->count[LAYER_EXPERTS] > 0 ? GROUPED_WORKSPACES : 0)) *
-                 (recent ? WORKSPACE_BYTES : OLD_WORKSPACE_BYTES);
+                 (cluster_device_is_recent(&cluster->device) ? WORKSPACE_BYTES : OLD_WORKSPACE_BYTES);
     }
     /* The head gathers its input from all of tp into a buffer that stays. */
     if (head && parts->sequence_share > 1)

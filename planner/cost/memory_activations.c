@@ -195,7 +195,7 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     layer->kept = kept_bytes(parts->layout, layer);
 }
 
-void memory_activations_init(struct memory_parts *parts) {
+static void activations_init(struct memory_parts *parts) {
     layer_init(parts, LAYER_DENSE);
     if (parts->model->experts.count > 0)
         layer_init(parts, LAYER_EXPERTS);
@@ -288,7 +288,7 @@ void memory_parts_follow(const struct memory_parts *like, const struct layout *l
     parts->layout = layout;
     parts->sequence_share = share;
     if (!same)
-        memory_activations_init(parts);
+        activations_init(parts);
     else /* recompute alone says what is kept of the same */
         for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
             parts->activations[kind].kept = kept_bytes(layout, &parts->activations[kind]);
@@ -302,5 +302,5 @@ void memory_parts_init(struct memory_parts *parts, const struct model *model, co
     parts->sequence_share = layout->sequence_parallel ? (double)layout->tp : 1;
     memory_static_init(parts);
     memory_sharding_init(parts);
-    memory_activations_init(parts);
+    activations_init(parts);
 }

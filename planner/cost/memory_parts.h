@@ -133,7 +133,6 @@ double memory_bucket_bytes(const struct memory_parts *parts);
 double memory_dummy_gradients(const struct memory_parts *parts, const struct chunk_layers *layers, bool head);
 
 /* memory_activations.c */
-void memory_activations_init(struct memory_parts *parts);
 double memory_logits_bytes(const struct memory_parts *parts);
 /* Passes of chunk `chunk` (0 .. vpp - 1; for DualPipe 0: the stage's own, 1: the mirrored one) in flight. */
 int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage,

@@ -14,12 +14,12 @@ const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfuse
  * of flash attention 1 and Triton's where flash attention 2 reaches 155 to 189). H100: flash attention 2 at
  * 335 of 539 forward and 322 of 516 backward (arXiv 2407.08608, figures 5 and 6); of flash attention 1
  * MosaicML's long sequences (A100's ratio of the two would be 0.30). */
-double flash_kernel_rate(enum flash_kernel kernel, bool hopper) {
+double flash_kernel_rate(enum flash_kernel kernel, bool recent_device) {
     switch (kernel) {
     case FLASH_1:
-        return hopper ? 0.33 : 0.46;
+        return recent_device ? 0.33 : 0.46;
     case FLASH_2:
-        return hopper ? 0.62 : 0.95;
+        return recent_device ? 0.62 : 0.95;
     case FLASH_DEFAULT:
     case FLASH_CUDNN:
         break;

@@ -25,7 +25,7 @@ extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" 
 
 /* Share of the kernel model's speed that it reaches; on Hopper and later, whose units kernels written before
  * it use by half, it is another. */
-double flash_kernel_rate(enum flash_kernel kernel, bool hopper);
+double flash_kernel_rate(enum flash_kernel kernel, bool recent_device);
 
 /* How the loss is reckoned. */
 enum loss_kernel {

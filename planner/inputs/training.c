@@ -7,11 +7,12 @@
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
 const char *const selective_names[] = {"default", "attention", "activations", "experts", "operations", NULL};
-const char *const toggle_names[] = {"default", "on", "off", NULL};
-static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
-const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
-const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
+/* Of the recipe. */
+static const char *const toggle_names[] = {"default", "on", "off", NULL};
+static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
+static const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
+static const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
  * balance by force is 1, routers left alone go to 1.2 and beyond (docs/accuracy.md). */
@@ -55,10 +56,9 @@ bool training_check_precision(enum precision precision, const struct cluster *cl
 
 enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
                                     const struct cluster *cluster, const struct layout *layout) {
-    bool hopper = cluster->device.peak_flops[PRECISION_FP8] > 0; /* fp8 came with it */
     if (training->routing.dispatcher != DISPATCHER_DEFAULT)
         return training->routing.dispatcher;
-    if (model->experts.capacity_factor > 0 || !hopper)
+    if (model->experts.capacity_factor > 0 || !cluster_device_is_recent(&cluster->device))
         return DISPATCHER_ALL_TO_ALL;
     return layout->ep * layout->etp <= cluster->node.devices ? training->stack->dispatcher_in_node
                                                              : training->stack->dispatcher;

@@ -43,12 +43,9 @@ struct routing {
 /* What a recipe of a stack can set one way or the other; where it isn't said, it is as the stack's users do.
  */
 enum toggle { TOGGLE_DEFAULT, TOGGLE_ON, TOGGLE_OFF };
-extern const char *const toggle_names[]; /* "default" "on" "off", NULL */
 enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
-extern const char *const parameter_format_names[]; /* "default" "half" "fp8", NULL */
 /* As enum fp8_scaling, or the device's. */
 enum recipe_scaling { SCALING_DEFAULT, SCALING_TENSOR, SCALING_BLOCK };
-extern const char *const recipe_scaling_names[]; /* "default" "tensor" "block", NULL */
 
 struct recipe {
     enum toggle dropout;

@@ -6,7 +6,7 @@
 
 /* A tile of queries walks its row of keys on one multiprocessor. docs/cost-model.md, "Attention". */
 static const double query_tile = 128;
-static const double backward_flops = 2.5; /* of the forward's: five products instead of two */
+const double ATTENTION_BACKWARD_FLOPS = 2.5;
 /* Share of the datasheet's memory bandwidth that the kernels reach; an assumption, the products' too. */
 static const double memory_share = 0.85;
 static const double diagonal_head_dim = 128; /* that diagonal_tokens is given for */
@@ -55,7 +55,7 @@ double attention_flops(const struct attention *a) {
     double pairs = (double)a->sequence * (double)a->sequence / 2 / (double)a->query_split;
     double forward =
         2 * (double)a->batch * (double)a->heads * pairs * (double)(a->qk_head_dim + a->v_head_dim);
-    return a->backward ? backward_flops * forward : forward;
+    return a->backward ? ATTENTION_BACKWARD_FLOPS * forward : forward;
 }
 
 /* `least`: as attention_least_seconds. */
@@ -70,14 +70,14 @@ static double seconds_of(const struct cluster_device *device, const struct atten
     if (a->qk_head_dim > wide_head_dim)
         rate *= a->backward ? wide_backward_rate : wide_forward_rate;
     double dims = (double)(a->qk_head_dim + a->v_head_dim);
-    double softmax = r.softmax_dims / (a->backward ? backward_flops : 1); /* as many exponentials */
+    double softmax = r.softmax_dims / (a->backward ? ATTENTION_BACKWARD_FLOPS : 1); /* as many exponentials */
     double with_softmax = 1 + 2 * softmax / dims;
     double diagonal = 2 * diagonal_head_dim / dims * r.diagonal_tokens * split / sequence;
     double throttle = r.throttle > 0 ? r.throttle * flops / (flops + r.throttle_flops) : 0;
     double products = flops * (with_softmax + diagonal) * (1 + throttle) / rate;
     int64_t multiprocessors = device->kernels.multiprocessors > 0 ? device->kernels.multiprocessors
                                                                   : reference_device.kernels.multiprocessors;
-    double row_flops = 2 * query_tile * sequence * dims * (a->backward ? backward_flops : 1);
+    double row_flops = 2 * query_tile * sequence * dims * (a->backward ? ATTENTION_BACKWARD_FLOPS : 1);
     double row = row_flops * with_softmax * (double)multiprocessors / rate;
     double elements = (double)a->batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
     double bytes = 2 * elements * (a->backward ? 2 : 1);

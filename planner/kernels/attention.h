@@ -24,7 +24,10 @@ double attention_seconds(const struct cluster_device *device, const struct atten
  * evenly. */
 double attention_least_seconds(const struct cluster_device *device, const struct attention *attention);
 
-/* Causal FLOPs: half the square. Backward: 2.5 times the forward's. */
+/* FLOPs of the backward pass over those of the forward pass: five products instead of two. */
+extern const double ATTENTION_BACKWARD_FLOPS;
+
+/* Causal FLOPs of the pass: half the square. */
 double attention_flops(const struct attention *attention);
 
 #endif

@@ -15,9 +15,9 @@
 static const double default_memory_efficiency = 0.85; /* of the datasheet's bandwidth, streaming */
 static const int64_t reference_tile = 128;            /* edge of the tile that constants are given for */
 static const int64_t split_least_inner = 1024;        /* cuBLAS splits the inner dimension no finer */
-static const double accumulate_bytes = 8; /* fp32 read and written, an element of a weight's gradient */
-/* Of it, that a dense product doesn't hide: 0.4 by SimuMax's pairs of the same layer, A100-PCIe and B200. */
-static const double accumulate_share = 0.4;
+const double MATMUL_ACCUMULATE_BYTES = 8;             /* fp32 read and written */
+/* By SimuMax's pairs of the same layer, A100-PCIe and B200. */
+const double MATMUL_ACCUMULATE_SHOWN = 0.4;
 
 struct tile {
     int64_t rows, columns;
@@ -137,7 +137,7 @@ static double tiled_least(const struct matmul_constants *c, const struct matmul 
     double area = rows * columns / (double)(reference_tile * reference_tile);
     double count = ceil_quotient(m, rows) * ceil_quotient(n, columns) * batch;
     double step = 2 * rows * columns * (1 + c->tile_edge * tile->edges) / c->flops_per_second;
-    double sum_seconds = c->split_traffic * accumulate_bytes * m * n * batch / memory_bytes_per_second;
+    double sum_seconds = c->split_traffic * MATMUL_ACCUMULATE_BYTES * m * n * batch / memory_bytes_per_second;
     for (size_t s = 0; s < sizeof splits / sizeof *splits; s++) {
         double split = (double)splits[s];
         double summing = splits[s] > 1 ? sum_seconds * split + c->tile_seconds : 0;
@@ -199,11 +199,11 @@ double matmul_seconds(const struct cluster_device *device, const struct matmul *
     double m = (double)p->m, n = (double)p->n, k = (double)p->k, batch = (double)p->batch;
     bool accumulates = p->pass == MATMUL_WEIGHT_GRADIENT;
     double operands = (m * k + k * n) * batch * element_bytes(p->precision);
-    double results = m * n * batch * (accumulates ? accumulate_bytes : result_bytes(p->precision));
+    double results = m * n * batch * (accumulates ? MATMUL_ACCUMULATE_BYTES : result_bytes(p->precision));
     double rate = memory_rate(device);
     double seconds = compute_seconds(device, &c, p);
     if (accumulates)
-        seconds += accumulate_share * results / rate;
+        seconds += MATMUL_ACCUMULATE_SHOWN * results / rate;
     return c.launch_seconds + fmax(seconds, (operands + results) / rate) + c.operand_seconds * m * k * batch;
 }
 
@@ -236,7 +236,7 @@ double matmul_grouped_seconds(const struct cluster_device *device, const struct 
         dense.batch = groups;
         dense.k = ceil_divide(p->k, groups);
         operands = (m + n) * k;
-        results = m * n * weights * accumulate_bytes;
+        results = m * n * weights * MATMUL_ACCUMULATE_BYTES;
     }
     double arithmetic = compute_seconds(device, &c, &dense) / grouped->grouped_rate;
     double traffic = (operands * element_bytes(p->precision) + results) / memory_rate(device);

@@ -21,6 +21,10 @@ struct matmul {
     enum matmul_pass pass;
 };
 
+/* Bytes that summing up moves for each element of a weight's gradient, and the share of them that a dense
+ * product doesn't hide. */
+extern const double MATMUL_ACCUMULATE_BYTES, MATMUL_ACCUMULATE_SHOWN;
+
 /* Seconds, launch included; 0 for an empty product, infinite where the device lacks the format. A device
  * without constants is reckoned with a reference device's, scaled by peak. */
 double matmul_seconds(const struct cluster_device *device, const struct matmul *matmul);

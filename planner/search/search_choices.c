@@ -62,7 +62,8 @@ bool search_has_one_split(const struct search_problem *problem) {
                           (request->keys[LAYOUT_EP].count == 1 && request->keys[LAYOUT_ETP].count == 1));
 }
 
-bool search_may_run(const struct search_problem *problem, enum schedule schedule) {
+/* A plan is for software that is there: a schedule that the stack lacks is searched only when asked for. */
+static bool may_run(const struct search_problem *problem, enum schedule schedule) {
     if (is_given(problem, LAYOUT_SCHEDULE))
         return search_allows(problem, LAYOUT_SCHEDULE, schedule);
     return (problem->training.stack->schedules & 1U << schedule) != 0;
@@ -79,7 +80,7 @@ void split_choices_schedules(const struct search_problem *problem, struct split_
     bool vpp_given = is_given(problem, LAYOUT_VPP);
     choices->schedule_count = 0;
     for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
-        if (!search_may_run(problem, (enum schedule)schedule))
+        if (!may_run(problem, (enum schedule)schedule))
             continue;
         if (schedule != SCHEDULE_INTERLEAVED) {
             if (search_allows(problem, LAYOUT_VPP, 1))

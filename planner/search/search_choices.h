@@ -61,9 +61,6 @@ bool search_may_interleave(const struct search_problem *problem, int64_t pp, int
 /* Whether the request fixes tp, pp, cp, dp, ep and etp; of the first four any three fix the other. */
 bool search_has_one_split(const struct search_problem *problem);
 
-/* A plan is for software that is there: a schedule that the stack lacks is searched only when asked for. */
-bool search_may_run(const struct search_problem *problem, enum schedule schedule);
-
 /* False when the split has no leaf. */
 bool split_choices_make(const struct search_problem *problem, unsigned offloads, const struct layout *split,
                         struct split_choices *choices);

@@ -4,7 +4,9 @@
 #include "planner/inputs/layout.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *const recompute_names[] = {"none", "selective", "full", NULL};
 const char *const schedule_names[] = {"1f1b", "interleaved", "gpipe", "zb-1p", "zb-2p", "dualpipe", NULL};
@@ -46,7 +48,9 @@ enum {
     /* Embedding and loss count as a layer each where that makes the stages even; arXiv 2407.21783
        section 3.3.2. */
     END_LAYERS = 2,
-    MAX_ZERO = 3
+    MAX_ZERO = 3,
+    /* Of what a file or flag gives: beyond any machine, and far from overflow. */
+    LARGEST_SIZE = 1 << 30
 };
 
 /* The product of positive numbers, or INT64_MAX where that is less. */
@@ -78,86 +82,90 @@ enum offload offload_union(enum offload a, enum offload b) {
     return lacks_activations ? (enum offload)(more + 1) : more;
 }
 
-int64_t layout_get(const struct layout *layout, enum layout_key key) {
-    switch (key) {
-    case LAYOUT_TP:
-        return layout->tp;
-    case LAYOUT_PP:
-        return layout->pp;
-    case LAYOUT_VPP:
-        return layout->vpp;
-    case LAYOUT_CP:
-        return layout->cp;
-    case LAYOUT_EP:
-        return layout->ep;
-    case LAYOUT_ETP:
-        return layout->etp;
-    case LAYOUT_DP:
-        return layout->dp;
-    case LAYOUT_MICRO_BATCH:
-        return layout->micro_batch;
-    case LAYOUT_SEQUENCE_PARALLEL:
-        return layout->sequence_parallel;
-    case LAYOUT_ZERO:
-        return layout->zero;
-    case LAYOUT_ZERO_GROUP:
-        return layout->zero_group;
-    case LAYOUT_RECOMPUTE:
-        return layout->recompute;
-    case LAYOUT_RECOMPUTE_LAYERS:
-        return layout->recompute_layers;
-    case LAYOUT_FIRST_STAGE_LAYERS:
-        return layout->first_stage_layers;
-    case LAYOUT_LAST_STAGE_LAYERS:
-        return layout->last_stage_layers;
-    case LAYOUT_SCHEDULE:
-        return layout->schedule;
-    case LAYOUT_ORDER:
-        return layout->order;
-    case LAYOUT_OVERLAP_TP:
-        return layout->overlap.tp;
-    case LAYOUT_OVERLAP_DP:
-        return layout->overlap.dp;
-    case LAYOUT_OVERLAP_PP:
-        return layout->overlap.pp;
-    case LAYOUT_OFFLOAD:
-        return layout->offload;
-    case LAYOUT_KEY_COUNT:
-        break;
+/* How each key is written, and where struct layout holds it; the name is layout_key_names'. */
+#define SIZE(member)                                                                                         \
+    {                                                                                                        \
+        .type = FIELD_INTEGER, .offset = offsetof(struct layout, member), .minimum = 1,                      \
+        .maximum = LARGEST_SIZE                                                                              \
     }
-    return 0;
+#define SIZE_OR_NONE(member)                                                                                 \
+    { .type = FIELD_INTEGER, .offset = offsetof(struct layout, member), .maximum = LARGEST_SIZE }
+#define FLAG(member)                                                                                         \
+    { .type = FIELD_BOOL, .offset = offsetof(struct layout, member) }
+#define WORD(member, words)                                                                                  \
+    { .type = FIELD_CHOICE, .offset = offsetof(struct layout, member), .choices = words }
+
+static const struct field key_fields[LAYOUT_KEY_COUNT] = {
+    [LAYOUT_TP] = SIZE(tp),
+    [LAYOUT_PP] = SIZE(pp),
+    [LAYOUT_VPP] = SIZE(vpp),
+    [LAYOUT_CP] = SIZE(cp),
+    [LAYOUT_EP] = SIZE(ep),
+    [LAYOUT_ETP] = SIZE(etp),
+    [LAYOUT_DP] = SIZE(dp),
+    [LAYOUT_MICRO_BATCH] = SIZE(micro_batch),
+    [LAYOUT_SEQUENCE_PARALLEL] = FLAG(sequence_parallel),
+    [LAYOUT_ZERO] = {.type = FIELD_INTEGER, .offset = offsetof(struct layout, zero), .maximum = MAX_ZERO},
+    [LAYOUT_ZERO_GROUP] = SIZE_OR_NONE(zero_group),
+    [LAYOUT_RECOMPUTE] = WORD(recompute, recompute_names),
+    [LAYOUT_RECOMPUTE_LAYERS] = SIZE_OR_NONE(recompute_layers),
+    [LAYOUT_FIRST_STAGE_LAYERS] = SIZE_OR_NONE(first_stage_layers),
+    [LAYOUT_LAST_STAGE_LAYERS] = SIZE_OR_NONE(last_stage_layers),
+    [LAYOUT_SCHEDULE] = WORD(schedule, schedule_names),
+    [LAYOUT_ORDER] = WORD(order, rank_order_names),
+    [LAYOUT_OVERLAP_TP] = FLAG(overlap.tp),
+    [LAYOUT_OVERLAP_DP] = FLAG(overlap.dp),
+    [LAYOUT_OVERLAP_PP] = FLAG(overlap.pp),
+    [LAYOUT_OFFLOAD] = WORD(offload, offload_names),
+};
+
+struct field layout_key_field(enum layout_key key) {
+    struct field field = key_fields[key];
+    field.key = layout_key_names[key];
+    return field;
+}
+
+int64_t layout_get(const struct layout *layout, enum layout_key key) {
+    const char *member = (const char *)layout + key_fields[key].offset;
+    int64_t number;
+    int choice;
+    switch (key_fields[key].type) {
+    case FIELD_BOOL:
+        return *(const bool *)member;
+    case FIELD_CHOICE:
+        memcpy(&choice, member, sizeof choice);
+        return choice;
+    default:
+        memcpy(&number, member, sizeof number);
+        return number;
+    }
 }
 
 void layout_set(struct layout *layout, enum layout_key key, int64_t value) {
-    int64_t *const numbers[LAYOUT_KEY_COUNT] = {[LAYOUT_TP] = &layout->tp,
-                                                [LAYOUT_PP] = &layout->pp,
-                                                [LAYOUT_VPP] = &layout->vpp,
-                                                [LAYOUT_CP] = &layout->cp,
-                                                [LAYOUT_EP] = &layout->ep,
-                                                [LAYOUT_ETP] = &layout->etp,
-                                                [LAYOUT_DP] = &layout->dp,
-                                                [LAYOUT_MICRO_BATCH] = &layout->micro_batch,
-                                                [LAYOUT_ZERO] = &layout->zero,
-                                                [LAYOUT_ZERO_GROUP] = &layout->zero_group,
-                                                [LAYOUT_RECOMPUTE_LAYERS] = &layout->recompute_layers,
-                                                [LAYOUT_FIRST_STAGE_LAYERS] = &layout->first_stage_layers,
-                                                [LAYOUT_LAST_STAGE_LAYERS] = &layout->last_stage_layers};
-    bool *const flags[LAYOUT_KEY_COUNT] = {[LAYOUT_SEQUENCE_PARALLEL] = &layout->sequence_parallel,
-                                           [LAYOUT_OVERLAP_TP] = &layout->overlap.tp,
-                                           [LAYOUT_OVERLAP_DP] = &layout->overlap.dp,
-                                           [LAYOUT_OVERLAP_PP] = &layout->overlap.pp};
-    if (key == LAYOUT_RECOMPUTE)
-        layout->recompute = (enum recompute)value;
-    else if (key == LAYOUT_SCHEDULE)
-        layout->schedule = (enum schedule)value;
-    else if (key == LAYOUT_ORDER)
-        layout->order = (enum rank_order)value;
-    else if (key == LAYOUT_OFFLOAD)
-        layout->offload = (enum offload)value;
-    else if (numbers[key] != NULL)
-        *numbers[key] = value;
-    else if (flags[key] != NULL)
-        *flags[key] = value != 0;
+    char *member = (char *)layout + key_fields[key].offset;
+    const int choice = (int)value;
+    switch (key_fields[key].type) {
+    case FIELD_BOOL:
+        *(bool *)member = value != 0;
+        break;
+    case FIELD_CHOICE:
+        memcpy(member, &choice, sizeof choice);
+        break;
+    default:
+        memcpy(member, &value, sizeof value);
+        break;
+    }
+}
+
+char *layout_format_value(enum layout_key key, int64_t value, char *buffer, size_t size) {
+    const struct field *field = &key_fields[key];
+    if (field->type == FIELD_INTEGER)
+        snprintf(buffer, size, "%lld", (long long)value);
+    else if (field->type == FIELD_BOOL)
+        snprintf(buffer, size, "%s", value != 0 ? "true" : "false");
+    else
+        snprintf(buffer, size, "%s", field->choices[value]);
+    return buffer;
 }
 
 int64_t layout_devices(const struct layout *layout) {

@@ -129,6 +129,12 @@ void layout_request_fix(struct layout_request *request, enum layout_key key, int
 int64_t layout_get(const struct layout *layout, enum layout_key key);
 void layout_set(struct layout *layout, enum layout_key key, int64_t value);
 
+/* What a key takes: FIELD_INTEGER with its range, FIELD_BOOL, or FIELD_CHOICE with its words. */
+struct field layout_key_field(enum layout_key key);
+
+/* A value as files have it: "8", "true", "selective". Returns `buffer`. */
+char *layout_format_value(enum layout_key key, int64_t value, char *buffer, size_t size);
+
 /* "tp=8 pp=16 ep=16 dp=12 micro_batch=1 ..." with all keys that matter for it. Returns `buffer`. */
 char *layout_format(const struct layout *layout, char *buffer, size_t size);
 

@@ -7,53 +7,6 @@
 #include "common/yaml_tree.h"
 #include "planner/inputs/layout.h"
 
-/* Largest values a file may give: beyond any machine, and far from overflow. */
-static const double largest_size = 1 << 30;
-static const double largest_zero = 3;
-
-/* The form of each key's value. */
-static struct field key_field(enum layout_key key) {
-    struct field field = {.key = layout_key_names[key], .type = FIELD_INTEGER};
-    switch (key) {
-    case LAYOUT_SEQUENCE_PARALLEL:
-    case LAYOUT_OVERLAP_TP:
-    case LAYOUT_OVERLAP_DP:
-    case LAYOUT_OVERLAP_PP:
-        field.type = FIELD_BOOL;
-        break;
-    case LAYOUT_RECOMPUTE:
-        field.type = FIELD_CHOICE;
-        field.choices = recompute_names;
-        break;
-    case LAYOUT_SCHEDULE:
-        field.type = FIELD_CHOICE;
-        field.choices = schedule_names;
-        break;
-    case LAYOUT_ORDER:
-        field.type = FIELD_CHOICE;
-        field.choices = rank_order_names;
-        break;
-    case LAYOUT_OFFLOAD:
-        field.type = FIELD_CHOICE;
-        field.choices = offload_names;
-        break;
-    case LAYOUT_ZERO:
-        field.maximum = largest_zero;
-        break;
-    case LAYOUT_ZERO_GROUP:
-    case LAYOUT_RECOMPUTE_LAYERS:
-    case LAYOUT_FIRST_STAGE_LAYERS:
-    case LAYOUT_LAST_STAGE_LAYERS:
-        field.maximum = largest_size;
-        break;
-    default:
-        field.minimum = 1;
-        field.maximum = largest_size;
-        break;
-    }
-    return field;
-}
-
 /* What `offload` was before it had choices: true for the optimizer, false for none. */
 static bool read_old_offload(const struct yaml_node *node, int64_t *value) {
     if (node->kind != YAML_SCALAR || (strcmp(node->text, "true") != 0 && strcmp(node->text, "false") != 0))
@@ -64,7 +17,7 @@ static bool read_old_offload(const struct yaml_node *node, int64_t *value) {
 
 static bool read_value(const struct fields_reader *reader, const struct yaml_node *node, enum layout_key key,
                        int64_t *value) {
-    const struct field field = key_field(key);
+    const struct field field = layout_key_field(key);
     bool flag = false;
     int choice = 0;
     if (key == LAYOUT_OFFLOAD && read_old_offload(node, value))
@@ -292,17 +245,10 @@ char *layout_format(const struct layout *layout, char *buffer, size_t size) {
     for (enum layout_key key = LAYOUT_TP; key < LAYOUT_KEY_COUNT && used < size; key++) {
         if (!key_matters(layout, key))
             continue;
-        const struct field field = key_field(key);
-        const int64_t value = layout_get(layout, key);
-        const char *blank = used > 0 ? " " : "";
-        int written;
-        if (field.type == FIELD_INTEGER) {
-            written = snprintf(buffer + used, size - used, "%s%s=%lld", blank, field.key, (long long)value);
-        } else {
-            const char *word =
-                field.type == FIELD_BOOL ? (value != 0 ? "true" : "false") : field.choices[value];
-            written = snprintf(buffer + used, size - used, "%s%s=%s", blank, field.key, word);
-        }
+        char value[32];
+        const int written =
+            snprintf(buffer + used, size - used, "%s%s=%s", used > 0 ? " " : "", layout_key_names[key],
+                     layout_format_value(key, layout_get(layout, key), value, sizeof value));
         used += (size_t)written;
     }
     return buffer;

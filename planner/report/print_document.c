@@ -23,14 +23,20 @@ static void set_known(json_t *object, const char *key, bool known, double value)
     json_object_set_new(object, key, known ? print_data_number(value) : json_null());
 }
 
-static json_t *layout_value(const struct layout *layout, enum layout_key key) {
-    int64_t value = layout_get(layout, key);
+json_t *print_plan_layout_value(enum layout_key key, int64_t value) {
     char text[32];
-    if (print_layout_is_bool(key)) {
+    switch (layout_key_field(key).type) {
+    case FIELD_BOOL:
         return json_boolean(value != 0);
+    case FIELD_INTEGER:
+        return json_integer(value);
+    default:
+        return json_string(layout_format_value(key, value, text, sizeof text));
     }
-    return print_layout_is_number(key) ? json_integer(value)
-                                       : json_string(print_layout_value(key, value, text, sizeof text));
+}
+
+static json_t *layout_value(const struct layout *layout, enum layout_key key) {
+    return print_plan_layout_value(key, layout_get(layout, key));
 }
 
 /* The keys of a run file's `layout:`, so that it can be copied there. */

@@ -15,42 +15,6 @@ static void append(char *buffer, size_t size, const char *format, ...) {
     va_end(arguments);
 }
 
-static const char *const *value_names(enum layout_key key) {
-    switch (key) {
-    case LAYOUT_RECOMPUTE:
-        return recompute_names;
-    case LAYOUT_SCHEDULE:
-        return schedule_names;
-    case LAYOUT_ORDER:
-        return rank_order_names;
-    case LAYOUT_OFFLOAD:
-        return offload_names;
-    default:
-        return NULL;
-    }
-}
-
-bool print_layout_is_bool(enum layout_key key) {
-    return key == LAYOUT_SEQUENCE_PARALLEL || key == LAYOUT_OVERLAP_TP || key == LAYOUT_OVERLAP_DP ||
-           key == LAYOUT_OVERLAP_PP;
-}
-
-bool print_layout_is_number(enum layout_key key) {
-    return !print_layout_is_bool(key) && !value_names(key);
-}
-
-char *print_layout_value(enum layout_key key, int64_t value, char *buffer, size_t size) {
-    const char *const *names = value_names(key);
-    if (names) {
-        snprintf(buffer, size, "%s", names[value]);
-    } else if (print_layout_is_bool(key)) {
-        snprintf(buffer, size, "%s", value ? "true" : "false");
-    } else {
-        snprintf(buffer, size, "%" PRId64, value);
-    }
-    return buffer;
-}
-
 static void append_split(char *buffer, size_t size, int64_t ways, const char *what) {
     if (ways > 1) {
         append(buffer, size, "%s%" PRId64 "-way %s", *buffer ? " x " : "", ways, what);
@@ -151,7 +115,7 @@ static char *keys_unlike(const struct layout *layout, const struct layout *other
         }
         if (value != (other ? layout_get(other, key) : plain_value(layout, key))) {
             append(buffer, size, "%s%s=%s", *buffer ? " " : "", layout_key_names[i],
-                   print_layout_value(key, value, text, sizeof text));
+                   layout_format_value(key, value, text, sizeof text));
         }
     }
     return buffer;

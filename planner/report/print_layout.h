@@ -4,11 +4,6 @@
 
 #include "planner/inputs/layout.h"
 
-/* A value as files have it: "8", "true", "selective". */
-char *print_layout_value(enum layout_key key, int64_t value, char *buffer, size_t size);
-bool print_layout_is_bool(enum layout_key key);
-bool print_layout_is_number(enum layout_key key);
-
 /* "8-way tensor x 16 pipeline stages x 192-way data; 38 micro-batches of 1 sequence; ..." */
 char *print_layout_words(const struct layout *layout, int64_t global_batch, char *buffer, size_t size);
 

@@ -19,7 +19,8 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
 /* One member of `plans:`. */
 json_t *print_plan_one(const struct problem *problem, const struct plan *plan);
 
-/* A `layout:` as a run file has it. */
+/* The value of a layout's key, and a `layout:`, as a run file has them. */
+json_t *print_plan_layout_value(enum layout_key key, int64_t value);
 json_t *print_plan_layout_data(const struct layout *layout);
 
 /* The sentences of assumption, a list of strings. */

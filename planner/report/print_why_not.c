@@ -47,7 +47,7 @@ static void print_next(const struct why_not *why_not, const struct print_style *
             table,
             (const char *const[]){
                 arena_print(arena, "%s=%s", layout_key_names[next->key],
-                            print_layout_value(next->key, next->value, value, sizeof value)),
+                            layout_format_value(next->key, next->value, value, sizeof value)),
                 step_text(next, arena),
                 next->plan ? print_quantity(arena, next->plan->memory.per_device_bytes, UNIT_BYTES) : "",
                 next->why});
@@ -94,13 +94,8 @@ json_t *print_why_not_data(const struct why_not *why_not) {
     for (size_t i = 0; i < why_not->next_count; i++) {
         const struct why_not_layout *layout = &why_not->next[i];
         json_t *item = layout_data(layout);
-        char value[32];
         json_object_set_new(item, "key", print_data_text(layout_key_names[layout->key]));
-        json_object_set_new(
-            item, "value",
-            print_layout_is_number(layout->key)
-                ? json_integer(layout->value)
-                : json_string(print_layout_value(layout->key, layout->value, value, sizeof value)));
+        json_object_set_new(item, "value", print_plan_layout_value(layout->key, layout->value));
         json_array_append_new(next, item);
     }
     json_object_set_new(data, "faster", faster);

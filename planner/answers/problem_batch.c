@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "planner/divisor.h"
+#include "planner/numbers.h"
 
 /* What a step trains on when nobody says: as large language models of some hundred billion parameters did
  * (GPT-3 3.2M tokens, arXiv 2005.14165 Table 2.1; Llama 3 405B 4M at first, arXiv 2407.21783 section 3.4.1),

@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "planner/answers/recommend.h"
+#include "planner/numbers.h"
 
 const double SIZE_PAYING = 0.5;
 
@@ -205,10 +206,6 @@ static const struct plan *rung_below(const struct size_result *result, int64_t d
         below = result->points[i].plan;
     }
     return below;
-}
-
-static int64_t larger_count(int64_t a, int64_t b) {
-    return a > b ? a : b;
 }
 
 /* Looks on a count below the answer for what is faster than all so far. */

@@ -8,6 +8,7 @@
 #include "planner/answers/size.h"
 #include "planner/kernels/collective.h"
 #include "planner/kernels/device_scale.h"
+#include "planner/numbers.h"
 
 static const char slow_link[] = "slow_link_bandwidth"; /* what the probe calls it among the measurements */
 
@@ -124,7 +125,7 @@ void slow_hosts_find(const struct cluster *cluster, struct arena *arena, struct 
 }
 
 size_t slow_hosts_taken(const struct slow_hosts *slow, const struct cluster *cluster, int64_t devices) {
-    int64_t nodes = (devices + cluster->node.devices - 1) / cluster->node.devices;
+    int64_t nodes = quotient_up(devices, cluster->node.devices);
     int64_t sound = cluster->nodes - (int64_t)slow->count;
     int64_t most = (int64_t)slow->count, taken = nodes - sound;
     if (cluster->nodes == 0 || taken < 0)

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "planner/kernels/attention.h"
+#include "planner/numbers.h"
 
 const double COMMUNICATION_INTERFERENCE = 0.2;
 
@@ -179,7 +180,7 @@ static double add_deduplicated(const struct communication_problem *problem, cons
     int64_t node = problem->cluster->level_count > 1 && inner->devices > 0 ? inner->devices
                                                                            : problem->cluster->node.devices;
     int64_t span = group->size * group->stride;
-    double nodes = (double)((span + node - 1) / node);
+    double nodes = (double)quotient_up(span, node);
     double copies = compute_copies(problem->model, (double)group->size);
     if (group->size <= 1)
         return 0;

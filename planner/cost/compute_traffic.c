@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "planner/numbers.h"
+
 /* Two norms (read 2, write 2 bytes an element) and two residual additions (read two tensors, write one), with
  * dropout a mask each. */
 static const double NORM_BYTES = 2 * 4, NORM_AND_RESIDUAL_BYTES = NORM_BYTES + 2 * 6, DROPOUT_BYTES = 2;
@@ -177,7 +179,7 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
     double backward_bytes = loss == LOSS_FUSED      ? FUSED_LOSS_BACKWARD_BYTES
                             : loss == LOSS_COMPILED ? COMPILED_LOSS_BACKWARD_BYTES
                                                     : LOSS_BACKWARD_BYTES;
-    int64_t vocabulary = (model->vocab + problem->layout->tp - 1) / problem->layout->tp;
+    int64_t vocabulary = quotient_up(model->vocab, problem->layout->tp);
     double logits = (double)work.tokens * (double)vocabulary;
     double norm = 4 * (double)work.tokens * (double)model->hidden / work.share;
     explain_open(explain, "head and loss");

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "planner/cost/cost_parts.h"
-#include "planner/least.h"
+#include "planner/numbers.h"
 
 /* Layers with experts, where there are any: the others are few. */
 static enum block kind_that_counts(const struct cost_context *context) {
@@ -203,7 +203,7 @@ void cost_pace_of(struct cost_context *context, const struct layout *layout, str
     const int64_t experts = context->experts_before[context->model->layers];
     const int64_t layers = experts > 0 ? experts : context->model->layers;
     *pace = (struct cost_pace){.stages = layout->pp,
-                               .most_layers = (double)((layers + layout->pp - 1) / layout->pp),
+                               .most_layers = (double)quotient_up(layers, layout->pp),
                                .micro_batches = layout_micro_batches(layout, context->training.global_batch),
                                .straggler_factor = cost_straggler_factor(context, layout),
                                .fixed_seconds = context->training.stack->step_seconds};

@@ -5,7 +5,7 @@
 
 #include "planner/cost/cost_bound.h"
 #include "planner/cost/cost_parts.h"
-#include "planner/least.h"
+#include "planner/numbers.h"
 
 struct routed_compute {
     bool known;

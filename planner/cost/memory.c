@@ -11,6 +11,7 @@
 
 #include "common/cluster.h"
 #include "planner/cost/memory_parts.h"
+#include "planner/numbers.h"
 
 /* cuBLAS workspaces that Transformer Engine holds: 32 MiB each from Hopper on, 4 MiB before; two, and one for
  * each of four streams of grouped products (transformer_engine/pytorch/cpp_extensions/gemm.py). */
@@ -265,7 +266,7 @@ static int64_t stages_to_check(const struct memory_parts *parts) {
     const struct model_experts *experts = &parts->model->experts;
     int64_t dense = experts->count > 0 ? experts->first_dense_layers : 0;
     int64_t per_stage = layout->pp > 1 ? layout_chunk_layers(layout, parts->model, 1) : 1;
-    int64_t count = per_stage > 0 ? 2 + (dense + per_stage - 1) / per_stage : layout->pp;
+    int64_t count = per_stage > 0 ? 2 + quotient_up(dense, per_stage) : layout->pp;
     bool uniform = experts->count == 0 || experts->every <= 1 ||
                    parts->model->layers % (layout->pp * layout->vpp * experts->every) == 0;
     if (!uniform || layout->schedule == SCHEDULE_DUALPIPE || count > layout->pp)

@@ -7,6 +7,7 @@
  */
 #include "planner/cost/compute.h"
 #include "planner/cost/memory_parts.h"
+#include "planner/numbers.h"
 
 static const double SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
 /* Of a MoE layer a token and expert: the router's logits, probabilities, maps and their sorted forms. */
@@ -232,20 +233,16 @@ double memory_logits_bytes(const struct memory_parts *parts) {
     return token * parts->tokens;
 }
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /* Of an interleaved stage before its first backward pass: groups of micro-batches run through the chunks in
  * turn (Megatron-LM, schedules.py). */
 static int64_t interleaved_of_chunk(const struct layout *layout, int64_t micro_batches, int64_t stage,
                                     int64_t chunk) {
     int64_t group = layout_micro_batch_group(layout->pp, micro_batches);
     int64_t warm_up = 2 * (layout->pp - stage - 1) + (layout->vpp - 1) * group + 1;
-    int64_t passes = least(warm_up, micro_batches * layout->vpp);
+    int64_t passes = smaller_count(warm_up, micro_batches * layout->vpp);
     int64_t round = group * layout->vpp; /* one group through all chunks */
     int64_t rest = passes % round - chunk * group;
-    rest = rest < 0 ? 0 : least(rest, group);
+    rest = rest < 0 ? 0 : smaller_count(rest, group);
     return passes / round * group + rest;
 }
 
@@ -259,17 +256,17 @@ int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batche
     case SCHEDULE_GPIPE:
         return micro_batches;
     case SCHEDULE_ZB_1P: /* weight gradients wait so that every stage is as full as the first of 1F1B */
-        return least(micro_batches, layout->pp);
+        return smaller_count(micro_batches, layout->pp);
     case SCHEDULE_ZB_2P:
-        return least(micro_batches, 2 * layout->pp);
+        return smaller_count(micro_batches, 2 * layout->pp);
     case SCHEDULE_DUALPIPE: /* half of the micro-batches run each way; pp + 1 in all when there are enough */
-        return least((micro_batches + 1) / 2, chunk == 0 ? layout->pp - stage : stage + 1);
+        return smaller_count((micro_batches + 1) / 2, chunk == 0 ? layout->pp - stage : stage + 1);
     case SCHEDULE_1F1B:
     case SCHEDULE_INTERLEAVED:
     case SCHEDULE_COUNT:
         break;
     }
-    return least(micro_batches, layout->pp - stage);
+    return smaller_count(micro_batches, layout->pp - stage);
 }
 
 int64_t memory_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage) {

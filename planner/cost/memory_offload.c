@@ -4,19 +4,16 @@
  * step (as ZeRO-Infinity places them on host and NVMe, arXiv 2104.07857, section 5.1). */
 #include "common/cluster.h"
 #include "planner/cost/memory_parts.h"
+#include "planner/numbers.h"
 
 const char *const outside_names[OUTSIDE_COUNT] = {"activations", "weights", "gradients", "optimizer"};
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 int64_t memory_devices_of_host(const struct cluster *cluster, int64_t devices) {
-    return least(cluster->node.devices, devices);
+    return smaller_count(cluster->node.devices, devices);
 }
 
 int64_t memory_devices_of_store(const struct cluster *cluster, int64_t devices) {
-    return cluster->store.devices > 0 ? least(cluster->store.devices, devices) : devices;
+    return cluster->store.devices > 0 ? smaller_count(cluster->store.devices, devices) : devices;
 }
 
 void memory_place(const struct cluster *cluster, int64_t devices, struct memory_use *use) {

@@ -4,6 +4,8 @@
  * sharding); arXiv 1910.02054 (ZeRO); TransformerEngine module/_common.py get_dummy_wgrad. */
 #include "planner/cost/memory_parts.h"
 
+#include "planner/numbers.h"
+
 /* Megatron pads the vocabulary to a multiple of this times tp (make_vocab_size_divisible_by). */
 enum { VOCABULARY_PADDING = 128 };
 
@@ -27,10 +29,6 @@ static double gradient_bytes(const struct training *training) {
     return training_gradient_bytes(training);
 }
 
-static double minimum(double a, double b) {
-    return a < b ? a : b;
-}
-
 /* A parameter's bytes where `shards` devices share its states. In a pipeline, gradients and gathered weights
  * stay whole from the first micro-batch to the last (PyTorch reshard_after_forward off); the weights of
  * FSDP's ZeRO-2 do everywhere. Streamed ones never do. FSDP keeps the parameter itself in fp32 and gathers it
@@ -49,9 +47,9 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
             bytes.optimizer /= shards;
         if (layout->zero >= 2) {
             double whole = (layout->zero == 2 && !streamed) || gathered ? parts->element_bytes : 0;
-            bytes.weights = minimum(SINGLE_BYTES, SINGLE_BYTES / shards + whole);
+            bytes.weights = smaller(SINGLE_BYTES, SINGLE_BYTES / shards + whole);
             bytes.gradients =
-                minimum(SINGLE_BYTES, SINGLE_BYTES / shards + (whole_gradients ? SINGLE_BYTES : 0));
+                smaller(SINGLE_BYTES, SINGLE_BYTES / shards + (whole_gradients ? SINGLE_BYTES : 0));
         }
         return bytes;
     }
@@ -86,7 +84,7 @@ void memory_static_init(struct memory_parts *parts) {
     double tp = (double)layout->tp;
 
     parts->element_bytes = training_element_bytes(parts->training);
-    parts->vocabulary = (double)((model->vocab + padded - 1) / padded * VOCABULARY_PADDING);
+    parts->vocabulary = (double)(quotient_up(model->vocab, padded) * VOCABULARY_PADDING);
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         struct layer_parameters layer = {0};
         bool experts = kind == LAYER_EXPERTS;
@@ -229,7 +227,7 @@ void memory_stage_parameters(const struct model *model, const struct layout *lay
 }
 
 double memory_streamed(double parameters) {
-    return minimum(parameters, STREAMED_PARAMETERS);
+    return smaller(parameters, STREAMED_PARAMETERS);
 }
 
 double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "planner/least.h"
+#include "planner/numbers.h"
 
 /* Two times are the same that differ by this share: rounding. */
 static const double SAME = 1e-12;

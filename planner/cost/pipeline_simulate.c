@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "planner/cost/pipeline_flow.h"
+#include "planner/numbers.h"
 
 enum pass_kind {
     PASS_FORWARD,
@@ -43,10 +44,6 @@ static void add_pass(struct device *device, enum pass_kind kind, int64_t stage, 
         (struct pass){.stage = (int32_t)stage, .micro_batch = (int32_t)micro_batch, .kind = (uint8_t)kind};
 }
 
-static int64_t min_count(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static void order_gpipe(struct simulation *simulation, int64_t stage) {
     for (int64_t i = 0; i < simulation->rows; i++)
         add_pass(&simulation->devices[stage], PASS_FORWARD, stage, i);
@@ -59,7 +56,7 @@ static void order_gpipe(struct simulation *simulation, int64_t stage) {
 static void order_zero_bubble(struct simulation *simulation, int64_t stage, int64_t warm, int64_t delay) {
     struct device *device = &simulation->devices[stage];
     int64_t rows = simulation->rows;
-    warm = min_count(warm, rows);
+    warm = smaller_count(warm, rows);
     for (int64_t i = 0; i < warm; i++)
         add_pass(device, PASS_FORWARD, stage, i);
     for (int64_t i = 0; i < rows; i++) {
@@ -69,7 +66,7 @@ static void order_zero_bubble(struct simulation *simulation, int64_t stage, int6
         if (i >= delay)
             add_pass(device, PASS_WEIGHT, stage, i - delay);
     }
-    for (int64_t i = rows - min_count(delay, rows); i < rows; i++)
+    for (int64_t i = rows - smaller_count(delay, rows); i < rows; i++)
         add_pass(device, PASS_WEIGHT, stage, i);
 }
 
@@ -114,7 +111,7 @@ static void add_dual_both(struct dual *dual, int64_t forward_phase, int64_t back
 /* The eight steps of the published schedule. */
 static void order_dualpipe(struct simulation *simulation, int64_t rank) {
     int64_t stages = simulation->pipeline->stages, half = stages / 2;
-    int64_t half_rank = min_count(rank, stages - 1 - rank), outer = half - half_rank - 1;
+    int64_t half_rank = smaller_count(rank, stages - 1 - rank), outer = half - half_rank - 1;
     struct dual dual = {.simulation = simulation, .rank = rank, .waiting = simulation->waiting};
     for (int64_t i = 0; i < 2 * outer; i++)
         add_dual(&dual, PASS_FORWARD, 0, false);

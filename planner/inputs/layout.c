@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "planner/numbers.h"
+
 const char *const recompute_names[] = {"none", "selective", "full", NULL};
 const char *const schedule_names[] = {"1f1b", "interleaved", "gpipe", "zb-1p", "zb-2p", "dualpipe", NULL};
 const char *const rank_order_names[] = {"tp-cp-dp-pp", "tp-cp-pp-dp", NULL};
@@ -185,7 +187,7 @@ int64_t layout_micro_batch_group(int64_t pp, int64_t micro_batches) {
         int64_t whole = micro_batches / group, last = micro_batches % group;
         if (last == 0 || last >= pp)
             return group;
-        group = (micro_batches + whole - 1) / whole; /* until then a larger group leaves less for the last */
+        group = quotient_up(micro_batches, whole); /* until then a larger group leaves less for the last */
     }
     return 0;
 }

@@ -5,8 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "planner/divisor.h"
-#include "planner/least.h"
+#include "planner/numbers.h"
 
 /* A group's members sit in units: the device itself, then the groups that each level joins (a node, the nodes
  * under a switch, ...). A level is crossed when the group has members in more than one of its units. The
@@ -48,15 +47,11 @@ struct path {
     size_t count;
 };
 
-static int64_t largest(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
 /* The group's members in a unit of `devices`. Where groups and units don't divide each other some group
  * straddles units: what each surely has together is the common divisor. */
 static int64_t members_in(const struct rank_group *group, int64_t devices) {
     int64_t together = greatest_common_divisor(devices, group->size * group->stride);
-    return largest(1, together / group->stride);
+    return larger_count(1, together / group->stride);
 }
 
 /* Devices of an innermost level that joins several nodes (NVL72), which a job takes: as many as its groups
@@ -121,7 +116,7 @@ static void find_path(const struct cluster *cluster, const struct collective *co
         int64_t devices = level->devices;
         if (innermost > 0 && placed != innermost)
             devices = devices / innermost * placed;
-        int64_t members = last ? group->size : largest(inside, members_in(group, devices));
+        int64_t members = last ? group->size : larger_count(inside, members_in(group, devices));
         if (members > inside) {
             const struct collective_constants *constants = &level->collectives[collective->operation];
             struct crossing *crossing = &path->crossings[path->count++];
@@ -142,7 +137,7 @@ static const struct crossing *outermost(const struct path *path) {
 }
 
 static double ceil_divide(int64_t a, int64_t b) {
-    return (double)((a + b - 1) / b);
+    return (double)quotient_up(a, b);
 }
 
 /* Constants hold for groups of every size: small groups reach less. */

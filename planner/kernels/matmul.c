@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "planner/kernels/reference_device.h"
-#include "planner/least.h"
+#include "planner/numbers.h"
 
 /* Two forms. A100's kernels show their waves: the product is cut into tiles, each multiprocessor takes tiles
  * in turn, and a last wave that is not full costs as much as a full one. H100's kernels (persistent, clusters
@@ -30,10 +30,6 @@ static const struct tile tiles[] = {
     {64, 64, 1.0 / 64 + 1.0 / 64},
 };
 static const int64_t splits[] = {1, 2, 3, 4, 5, 6, 8};
-
-static int64_t ceil_divide(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
 
 static double element_bytes(enum precision precision) {
     return precision == PRECISION_FP8 ? 1 : precision == PRECISION_TF32 ? 4 : 2;
@@ -166,7 +162,7 @@ static double smooth_seconds(const struct matmul_constants *c, const struct matm
                              int64_t multiprocessors) {
     double results = (double)p->m * (double)p->n * (double)p->batch;
     double seconds = throttled(c, flops / c->flops_per_second, flops) + c->output_seconds * results;
-    int64_t busy = ceil_divide(p->m, reference_tile) * ceil_divide(p->n, reference_tile) * p->batch;
+    int64_t busy = quotient_up(p->m, reference_tile) * quotient_up(p->n, reference_tile) * p->batch;
     if (busy < multiprocessors) {
         double tile_flops = 2.0 * (double)(reference_tile * reference_tile) * (double)p->k;
         seconds += c->idle_share * (double)(multiprocessors - busy) * tile_flops / c->flops_per_second;
@@ -234,7 +230,7 @@ double matmul_grouped_seconds(const struct cluster_device *device, const struct 
     double operands = m * k + n * k * weights, results = m * n * result_bytes(p->precision);
     if (p->pass == MATMUL_WEIGHT_GRADIENT) { /* a result for each group, the rows are the inner dimension */
         dense.batch = groups;
-        dense.k = ceil_divide(p->k, groups);
+        dense.k = quotient_up(p->k, groups);
         operands = (m + n) * k;
         results = m * n * weights * MATMUL_ACCUMULATE_BYTES;
     }

@@ -7,6 +7,7 @@
 
 #include "common/terminal.h"
 #include "planner/answers/band.h"
+#include "planner/numbers.h"
 #include "planner/report/print_layout.h"
 #include "planner/report/print_shapes.h"
 #include "planner/report/print_slow_hosts.h"
@@ -151,7 +152,7 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
     const struct model_counts *counts = &problem->counts;
     const struct training *training = &problem->search.training;
     const struct cluster *cluster = &problem->cluster;
-    int64_t nodes = (devices + cluster->node.devices - 1) / cluster->node.devices;
+    int64_t nodes = quotient_up(devices, cluster->node.devices);
     double batch_tokens = (double)training->global_batch * (double)training->sequence;
     const char *active =
         counts->active_parameters < counts->parameters

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "planner/least.h"
+#include "planner/numbers.h"
 
 static const struct search_bound NOTHING_FASTER = {HUGE_VAL, HUGE_VAL};
 

@@ -140,12 +140,9 @@ static void add_context_parallel(const struct communication_problem *problem,
     struct communication_groups groups;
     communication_groups_of(layout, &groups);
     double token = training_element_bytes(problem->training) * tokens_of(problem) / (double)layout->tp;
-    double query = (double)(model->heads * model->head_dim);
-    double kv = 2 * (double)(model->kv_heads * model->head_dim);
-    if (model->mla.kv_lora_rank > 0) {
-        query = (double)(model->heads * (model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim));
-        kv = query + (double)(model->heads * model->mla.v_head_dim);
-    }
+    double query = (double)(model->heads * model_query_width(model));
+    double kv =
+        (double)(model_key_value_heads(model) * (model_query_width(model) + model_value_width(model)));
     double window = compute->attention;
     if (problem->training->stack->fully_sharded) {
         add_pytorch_ring(problem, token, query, window, time, explain);

@@ -267,14 +267,9 @@ static void add_attention_core(struct compute_work *work) {
                                   .sequence = problem->training->sequence,
                                   .query_split = layout->cp,
                                   .heads = at_least_one(model->heads / layout->tp),
-                                  .kv_heads = at_least_one(model->kv_heads / layout->tp),
-                                  .qk_head_dim = model->head_dim,
-                                  .v_head_dim = model->head_dim};
-    if (model->mla.kv_lora_rank > 0) {
-        attention.kv_heads = attention.heads;
-        attention.qk_head_dim = model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim;
-        attention.v_head_dim = model->mla.v_head_dim;
-    }
+                                  .kv_heads = at_least_one(model_key_value_heads(model) / layout->tp),
+                                  .qk_head_dim = model_query_width(model),
+                                  .v_head_dim = model_value_width(model)};
     if (problem->training->attention == ATTENTION_FLASH)
         add_flash_attention(work, &attention);
     else
@@ -288,7 +283,7 @@ static void add_latent_projections(struct compute_work *work) {
     const struct model *model = work->problem->model;
     const struct model_mla *mla = &model->mla;
     int64_t heads = at_least_one(model->heads / work->problem->layout->tp);
-    int64_t query = heads * (mla->qk_nope_head_dim + mla->qk_rope_head_dim);
+    int64_t query = heads * model_query_width(model);
     int64_t rows = work->tokens;
     if (mla->q_lora_rank > 0) {
         compute_add_product(

@@ -50,7 +50,7 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
         bytes->heads = parts->element_bytes * (query + 2 * key) + parts->element_bytes * out;
         bytes->selective = parts->element_bytes * (query + key + out);
     } else {
-        double qk = (double)(mla->qk_nope_head_dim + mla->qk_rope_head_dim);
+        double qk = (double)model_query_width(model);
         out = heads * (double)mla->v_head_dim;
         bytes->heads = parts->element_bytes * (heads * 2 * qk + out) + parts->element_bytes * out +
                        2 * parts->element_bytes * (double)mla->q_lora_rank / share +

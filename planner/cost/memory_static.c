@@ -108,26 +108,18 @@ void memory_sharding_init(struct memory_parts *parts) {
     parts->linear_copy_bytes = fp8 && !alone ? FP8_COPY_BYTES : 0;
 }
 
-/* Of each `every` layers behind the first dense ones the last has experts (model_layer_has_experts). */
-static int64_t expert_layers_before(const struct memory_parts *parts, int64_t layer) {
-    const struct model_experts *experts = &parts->model->experts;
-    int64_t every = experts->every > 1 ? experts->every : 1;
-    if (experts->count == 0 || layer <= experts->first_dense_layers)
-        return 0;
-    return (layer - experts->first_dense_layers) / every;
-}
-
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers) {
     int64_t begin = layout_dealt_before(&parts->dealing, chunk);
     int64_t end = layout_dealt_before(&parts->dealing, chunk + 1);
-    int64_t experts = expert_layers_before(parts, end) - expert_layers_before(parts, begin);
+    int64_t experts =
+        model_expert_layers_of_first(parts->model, end) - model_expert_layers_of_first(parts->model, begin);
     layers->count[LAYER_EXPERTS] = experts;
     layers->count[LAYER_DENSE] = end - begin - experts;
     layers->recomputed[LAYER_DENSE] = layers->recomputed[LAYER_EXPERTS] = 0;
     if (parts->layout->recompute_layers > 0) {
         int64_t limited = layout_recomputed_layers(parts->layout, parts->model, chunk);
-        int64_t recomputed =
-            expert_layers_before(parts, begin + limited) - expert_layers_before(parts, begin);
+        int64_t recomputed = model_expert_layers_of_first(parts->model, begin + limited) -
+                             model_expert_layers_of_first(parts->model, begin);
         layers->recomputed[LAYER_EXPERTS] = recomputed;
         layers->recomputed[LAYER_DENSE] = limited - recomputed;
     }
@@ -313,7 +305,7 @@ static void add_attention_shapes(struct weight_shapes *shapes, const struct memo
         add_shape(shapes, hidden, heads * head);
         return;
     }
-    double query = heads * (double)(mla->qk_nope_head_dim + mla->qk_rope_head_dim);
+    double query = heads * (double)model_query_width(model);
     double key_value = heads * (double)(mla->qk_nope_head_dim + mla->v_head_dim);
     add_shape(shapes, (double)mla->q_lora_rank, hidden);
     add_shape(shapes, query, mla->q_lora_rank > 0 ? (double)mla->q_lora_rank : hidden);

@@ -24,15 +24,11 @@ struct stage_balance {
 /* Of a token: products, and attention's with half the sequence on average. */
 static double layer_work(const struct model *model, int64_t sequence, bool experts) {
     struct layer_parameters layer;
-    double qk = (double)model->head_dim, v = qk;
+    double widths = (double)(model_query_width(model) + model_value_width(model));
     model_layer_parameters(model, experts, &layer);
-    if (model->mla.kv_lora_rank > 0) {
-        qk = (double)(model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim);
-        v = (double)model->mla.v_head_dim;
-    }
     return layer.attention_split + layer.attention_replicated + layer.mlp_split + layer.router +
            (layer.experts > 0 ? layer.expert * (double)model->experts.top_k : 0) +
-           (double)model->heads * (qk + v) * (double)sequence / 2;
+           (double)model->heads * widths * (double)sequence / 2;
 }
 
 struct stage_balance *stage_balance_create(const struct model *model, int64_t sequence, struct arena *arena) {

@@ -22,15 +22,17 @@ static double norm_parameters(const struct model *model, int64_t width) {
     return (double)width * (model->norm == NORM_LAYERNORM ? 2 : 1);
 }
 
-/* Width of the query and key of one head. */
-static double query_width(const struct model *model) {
-    if (model->mla.kv_lora_rank > 0)
-        return (double)(model->mla.qk_nope_head_dim + model->mla.qk_rope_head_dim);
-    return (double)model->head_dim;
+int64_t model_query_width(const struct model *model) {
+    const struct model_mla *mla = &model->mla;
+    return mla->kv_lora_rank > 0 ? mla->qk_nope_head_dim + mla->qk_rope_head_dim : model->head_dim;
 }
 
-static double value_width(const struct model *model) {
-    return (double)(model->mla.kv_lora_rank > 0 ? model->mla.v_head_dim : model->head_dim);
+int64_t model_value_width(const struct model *model) {
+    return model->mla.kv_lora_rank > 0 ? model->mla.v_head_dim : model->head_dim;
+}
+
+int64_t model_key_value_heads(const struct model *model) {
+    return model->mla.kv_lora_rank > 0 ? model->heads : model->kv_heads;
 }
 
 /* Elements of the weights alone, by how tensor parallelism treats them. */
@@ -40,7 +42,7 @@ struct attention_weights {
 
 static struct attention_weights attention_weights(const struct model *model) {
     const double hidden = (double)model->hidden, heads = (double)model->heads;
-    const double output = heads * value_width(model) * hidden;
+    const double output = heads * (double)model_value_width(model) * hidden;
     struct attention_weights weights = {0, 0};
     if (model->mla.kv_lora_rank == 0) {
         const double key_value_heads = (double)model->kv_heads;
@@ -48,7 +50,7 @@ static struct attention_weights attention_weights(const struct model *model) {
         return weights;
     }
     const struct model_mla *mla = &model->mla;
-    const double queries = heads * query_width(model);
+    const double queries = heads * (double)model_query_width(model);
     const double keys_values = heads * (double)(mla->qk_nope_head_dim + mla->v_head_dim);
     weights.split = (double)mla->kv_lora_rank * keys_values + output;
     weights.replicated = hidden * (double)(mla->kv_lora_rank + mla->qk_rope_head_dim);
@@ -136,11 +138,15 @@ bool model_layer_has_experts(const struct model *model, int64_t index) {
     return (index - experts->first_dense_layers + 1) % experts->every == 0;
 }
 
-int64_t model_expert_layers(const struct model *model) {
+int64_t model_expert_layers_of_first(const struct model *model, int64_t layers) {
     const struct model_experts *experts = &model->experts;
-    if (experts->count == 0 || model->layers <= experts->first_dense_layers)
+    if (experts->count == 0 || layers <= experts->first_dense_layers)
         return 0;
-    return (model->layers - experts->first_dense_layers) / experts->every;
+    return (layers - experts->first_dense_layers) / experts->every;
+}
+
+int64_t model_expert_layers(const struct model *model) {
+    return model_expert_layers_of_first(model, model->layers);
 }
 
 /* Weights that multiply a token in one layer. */
@@ -173,7 +179,8 @@ static void count_flops(const struct model *model, int64_t sequence, struct mode
     const double weights = dense_layers * active_weights(model, false) +
                            expert_layers * active_weights(model, true) + logits + mtp_layers * mtp;
     /* Queries times keys and scores times values: width x sequence weights each, as it were. */
-    const double square = (double)model->heads * (query_width(model) + value_width(model)) * (double)sequence;
+    const double square = (double)model->heads *
+                          (double)(model_query_width(model) + model_value_width(model)) * (double)sequence;
     counts->attention_flops_per_token = flops_per_weight * ((double)model->layers + mtp_layers) * square;
     counts->flops_per_token = flops_per_weight * weights + counts->attention_flops_per_token;
 }

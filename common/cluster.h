@@ -19,7 +19,7 @@
 enum { CLUSTER_MAX_LEVELS = 8 };
 
 /* Dollars a second of one device and a joule, against forgotten units: 1,000 $/h, 100 $/kWh. */
-#define CLUSTER_HIGHEST_PRICE        (1000 / 3600.0)
+#define CLUSTER_HIGHEST_PRICE        (1000 / SECONDS_AN_HOUR)
 #define CLUSTER_HIGHEST_ENERGY_PRICE (100 / 3.6e6)
 
 enum cluster_source_kind { SOURCE_DATASHEET, SOURCE_MEASURED };

@@ -24,6 +24,10 @@ enum unit {
     UNIT_HERTZ             /* "1410 MHz" */
 };
 
+/* For what is counted in days or hours itself. */
+#define SECONDS_A_DAY   86400.0
+#define SECONDS_AN_HOUR 3600.0
+
 /* Reads all of `text`. On failure returns false and writes into `why` what is wrong, naming the units
  * that fit ("bandwidth takes B/s, GB/s, Gb/s ..."). NaN, infinity and overflow are failures; signs pass. */
 bool units_parse(const char *text, enum unit unit, double *value, char *why, size_t why_size);

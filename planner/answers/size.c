@@ -22,8 +22,6 @@
 
 const double SIZE_PAYING = 0.5;
 
-static const double SECONDS_A_DAY = 86400;
-
 /* What comes closest is looked for on so much less than the fewest that do, and on the frontier. */
 static const double NEAR_SHARE = 1.0 / 32;
 

@@ -12,7 +12,6 @@ const char *const wish_names[WISH_KEY_COUNT + 1] = {
 const char *const objective_names[] = {
     [OBJECTIVE_DEVICES] = "devices", [OBJECTIVE_TIME] = "time", [OBJECTIVE_COST] = "cost", NULL};
 
-static const double SECONDS_A_DAY = 86400;
 /* Bounds against typing errors. */
 static const double LONGEST_SECONDS = 8.64e9 /* 100,000 days */, MOST_MONEY = 1e15, MOST_NODES = 1e6;
 

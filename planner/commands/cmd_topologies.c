@@ -11,8 +11,6 @@
 
 enum { INDENT = 0 };
 
-static const double seconds_an_hour = 3600;
-
 struct listing {
     struct catalogue_list shipped;
     struct cluster *clusters;
@@ -47,7 +45,7 @@ static const char *farthest(struct arena *arena, const struct cluster *cluster) 
 static void add_row(struct print_table *table, struct arena *arena, const char *name,
                     const struct cluster *cluster) {
     const struct cluster_device *device = &cluster->device;
-    const double price = device->price_per_second * seconds_an_hour;
+    const double price = device->price_per_second * SECONDS_AN_HOUR;
     const char *const cells[] = {
         name,
         device->name,
@@ -124,7 +122,7 @@ static json_t *cluster_data(const char *name, const struct cluster *cluster) {
     for (size_t i = 0; i < PRECISION_COUNT; i++)
         json_object_set_new(peak, precision_names[i], known_number(device->peak_flops[i]));
     json_object_set_new(data, "peak", peak);
-    json_object_set_new(data, "price_per_hour", known_number(device->price_per_second * seconds_an_hour));
+    json_object_set_new(data, "price_per_hour", known_number(device->price_per_second * SECONDS_AN_HOUR));
     json_object_set_new(data, "power", known_number(device->power_watts));
     for (size_t i = 0; i < cluster->level_count; i++)
         json_array_append_new(levels, level_data(cluster, &cluster->levels[i]));

@@ -2,7 +2,6 @@
 
 #include <math.h>
 
-static const double SECONDS_A_DAY = 86400, SECONDS_AN_HOUR = 3600;
 /* A checkpoint holds 16-bit weights and fp32 master copy and two moments of each parameter. */
 static const double CHECKPOINT_BYTES = 14;
 /* From an interruption to the first step after it, loading apart: noticing, replacing the node, starting the

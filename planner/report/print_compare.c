@@ -106,7 +106,7 @@ static void print_layouts(const struct compared *compared, size_t count, const s
                                                   print_layout_short(&plan->layout, layout, sizeof layout)});
         }
     }
-    fprintf(stream, "\n%sLayouts%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("Layouts", style, stream);
     print_table_print(table, style, INDENT, stream);
 }
 
@@ -289,7 +289,7 @@ static bool all_have_note(const struct compared *compared, size_t count, const c
 static void print_assumed(const struct compared *compared, size_t count, const struct print_style *style,
                           struct arena *arena, FILE *stream) {
     const struct problem *first = &compared[0].problem;
-    fprintf(stream, "\n%sAssumed%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("Assumed", style, stream);
     for (size_t i = 0; i < first->note_count; i++) {
         if (all_have_note(compared, count, first->notes[i])) {
             print_paragraph("  - ", first->notes[i], stream);
@@ -313,7 +313,7 @@ void print_compare_table(const struct compared *compared, size_t count, const st
     print_answers(compared, count, style, arena, stream);
     print_layouts(compared, count, style, arena, stream);
     size_t used = sentences(compared, count, arena, texts);
-    fprintf(stream, "\n%sDifferences%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("Differences", style, stream);
     for (size_t i = 0; i < used; i++) {
         print_paragraph("  - ", texts[i], stream);
     }

@@ -82,8 +82,7 @@ void print_explain_flags(const struct plan *plan, const struct print_style *styl
     megatron_flags(plan, arena, &flags);
     if (flags.count == 0)
         return;
-    fprintf(stream, "\n%sFlags of Megatron-LM, beside those of the model%s\n", print_colour(style, BOLD),
-            print_colour(style, PLAIN));
+    print_heading("Flags of Megatron-LM, beside those of the model", style, stream);
     for (size_t i = 0; i < flags.count; i++) {
         size_t width = terminal_text_columns(flags.flags[i]);
         bool breaks = i > 0 && column + 1 + width > columns - 2; /* a backslash ends the line */

@@ -17,8 +17,6 @@
 
 enum { TEXT = 512, INDENT = 2 };
 
-static const double SECONDS_A_DAY = 86400;
-
 /* One side of the panel: a label, a value, its share of the whole, and where it stands in the whole. The two
  * sides, their indentation and the gap between them take TERMINAL_MOST_COLUMNS. */
 enum { LABEL_WIDTH = 11, VALUE_WIDTH = 8, SHARE_WIDTH = 5, BAR_WIDTH = 19, PANEL_GAP = 4 };
@@ -285,7 +283,7 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
 void print_plan_layout(const char *title, const struct layout *layout, const struct training *training,
                        const struct print_style *style, FILE *stream) {
     char keys[TEXT], words[TEXT];
-    fprintf(stream, "\n%s%s%s\n", print_colour(style, BOLD), title, print_colour(style, PLAIN));
+    print_heading(title, style, stream);
     print_paragraph("  ", layout_format(layout, keys, sizeof keys), stream);
     print_paragraph("  ", print_layout_words(layout, training->global_batch, words, sizeof words), stream);
     fputc('\n', stream);
@@ -325,7 +323,7 @@ static void print_runners_up(const struct answer *answer, const struct print_sty
                        totals ? print_days(arena, plan->total.days) : "",
                        print_layout_difference(&best->layout, &plan->layout, difference, sizeof difference)});
     }
-    fprintf(stream, "\n%sRunners-up%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("Runners-up", style, stream);
     print_table_print(table, style, INDENT, stream);
     print_star(answer, arena, stream);
 }
@@ -357,8 +355,7 @@ static void print_counts(const struct answer *answer, const struct print_style *
                                              : "",
                                          print_layout_short(&plan->layout, layout, sizeof layout)});
     }
-    fprintf(stream, "\n%sBest of each count of devices%s\n", print_colour(style, BOLD),
-            print_colour(style, PLAIN));
+    print_heading("Best of each count of devices", style, stream);
     print_table_print(table, style, INDENT, stream);
     print_star(answer, arena, stream);
 }
@@ -380,7 +377,7 @@ void print_plan_nearest(const struct problem *problem, const struct near_miss *n
 }
 
 void print_plan_notes(const struct problem *problem, const struct print_style *style, FILE *stream) {
-    fprintf(stream, "\n%sAssumed%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("Assumed", style, stream);
     for (size_t i = 0; i < problem->note_count; i++) {
         print_paragraph("  - ", problem->notes[i], stream);
     }

@@ -74,7 +74,7 @@ void print_shapes_table(const struct problem *problem, const struct print_style 
     struct print_table *table = print_table_create(arena, columns, 10);
     for (size_t i = 0; i < shapes->count; i++)
         add_row(problem, &shapes->all[i], table, arena);
-    fprintf(stream, "\n%sShapes of this size%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("Shapes of this size", style, stream);
     print_table_print(table, style, INDENT, stream);
     print_paragraph("  ", print_shapes_sentence(problem, arena), stream);
 }

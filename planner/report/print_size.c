@@ -12,8 +12,6 @@ enum { TEXT = 512, INDENT = 2 };
 /* Batches this close are one batch, dealt to different counts of devices. */
 static const double BATCHES_ALIKE = 1.05;
 
-static const double SECONDS_A_DAY = 86400;
-
 static const char *time_words(const struct plan *plan, struct arena *arena) {
     return plan->training.tokens > 0
                ? print_duration(arena, plan->total.days * SECONDS_A_DAY)
@@ -126,7 +124,7 @@ static void print_none(const struct problem *problem, const struct wish *wish,
             ? arena_print(arena, "%s device%s: that does not do it.", to, print_plural(result->devices_to))
             : arena_print(arena, "No number of devices from %s to %s does it.",
                           print_count(arena, result->devices_from), to);
-    fprintf(stream, "\n%s%s%s\n", print_colour(style, BOLD), range, print_colour(style, PLAIN));
+    print_heading(range, style, stream);
     if (miss) {
         print_paragraph("  ", miss, stream);
         print_plan_layout("What comes closest", &result->closest->layout, &result->closest->training, style,

@@ -6,9 +6,8 @@
 #include "planner/report/print_size.h"
 #include "planner/report/print_words.h"
 
-static const double SECONDS_A_DAY = 86400;
 /* Who wishes less than this may have meant days. */
-static const double DEADLINE_IN_SECONDS = 3600;
+static const double DEADLINE_IN_SECONDS = SECONDS_AN_HOUR;
 
 /* Joins parts of a sentence by commas. */
 static const char *join(struct arena *arena, const char *before, const char *part) {

@@ -161,6 +161,10 @@ const char *print_bar(const struct print_style *style, enum print_colour colour,
     return copy;
 }
 
+void print_heading(const char *title, const struct print_style *style, FILE *stream) {
+    fprintf(stream, "\n%s%s%s\n", print_colour(style, BOLD), title, print_colour(style, PLAIN));
+}
+
 void print_paragraph(const char *lead, const char *text, FILE *stream) {
     fputs(lead, stream);
     terminal_print_wrapped(text, terminal_text_columns(lead), stream);

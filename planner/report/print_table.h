@@ -47,6 +47,9 @@ void print_table_print(const struct print_table *table, const struct print_style
 const char *print_bar(const struct print_style *style, enum print_colour colour, double from, double to,
                       size_t width, struct arena *arena);
 
+/* A line in bold, behind an empty one. */
+void print_heading(const char *title, const struct print_style *style, FILE *stream);
+
 /* A paragraph wrapped at the columns there are: the first line after `lead`, the others indented as far. */
 void print_paragraph(const char *lead, const char *text, FILE *stream);
 

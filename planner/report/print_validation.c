@@ -3,21 +3,15 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "common/units.h"
 #include "planner/answers/band.h"
 #include "planner/report/print_data.h"
 #include "planner/report/print_layout.h"
+#include "planner/report/print_words.h"
 
-enum { QUANTITY = 32, INDENT = 2, LAYOUT_TEXT = 512 };
+enum { INDENT = 2, LAYOUT_TEXT = 512 };
 
 /* Errors from here on are worth a look, and bad. */
 static const double notable_error = 0.1, bad_error = 0.2;
-
-static const char *quantity(struct arena *arena, double value, enum unit unit) {
-    char text[QUANTITY];
-
-    return arena_copy_string(arena, units_format(value, unit, text, sizeof text));
-}
 
 static const char *coloured(const struct print_style *style, struct arena *arena, double error,
                             const char *text) {
@@ -41,11 +35,11 @@ static void add_run(struct print_table *table, const struct validated_run *valid
     const struct run_measured *measured = &validated->run->measured;
     bool predicted = validated->why == NULL;
     const char *cells[] = {
-        measured->step_seconds > 0 ? quantity(arena, measured->step_seconds, UNIT_SECONDS) : NULL,
-        predicted ? quantity(arena, validated->predicted_step, UNIT_SECONDS) : NULL,
+        measured->step_seconds > 0 ? print_quantity(arena, measured->step_seconds, UNIT_SECONDS) : NULL,
+        predicted ? print_quantity(arena, validated->predicted_step, UNIT_SECONDS) : NULL,
         predicted && measured->step_seconds > 0 ? signed_percent(style, arena, validated->step_error) : NULL,
-        measured->memory_bytes > 0 ? quantity(arena, measured->memory_bytes, UNIT_BYTES) : NULL,
-        predicted ? quantity(arena, validated->predicted_memory, UNIT_BYTES) : NULL,
+        measured->memory_bytes > 0 ? print_quantity(arena, measured->memory_bytes, UNIT_BYTES) : NULL,
+        predicted ? print_quantity(arena, validated->predicted_memory, UNIT_BYTES) : NULL,
         predicted && measured->memory_bytes > 0 ? signed_percent(style, arena, validated->memory_error)
                                                 : NULL,
         arena_print(arena, "%" PRId64, validated->run->devices),

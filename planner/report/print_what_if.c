@@ -81,7 +81,7 @@ static const char *buy_words(const struct what_if *what_if, struct arena *arena)
 
 void print_what_if_table(const struct what_if *what_if, const struct plan *today,
                          const struct print_style *style, struct arena *arena, FILE *stream) {
-    fprintf(stream, "\n%sWhat if%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("What if", style, stream);
     print_changes(what_if, today, style, arena, stream);
     fputc('\n', stream);
     print_paragraph("  What to buy next: ", buy_words(what_if, arena), stream);

@@ -57,7 +57,7 @@ static void print_next(const struct why_not *why_not, const struct print_style *
 
 void print_why_not_table(const struct why_not *why_not, bool fits, const struct print_style *style,
                          struct arena *arena, FILE *stream) {
-    fprintf(stream, "\n%sWhy not%s\n", print_colour(style, BOLD), print_colour(style, PLAIN));
+    print_heading("Why not", style, stream);
     if (why_not->faster_count > 0) {
         fprintf(stream, "  %s:\n",
                 fits ? "Faster, but over the memory; each the fastest that is over by as little"

@@ -8,7 +8,6 @@
 
 enum { QUANTITY = 32, MILLION = 1000000, FEW = 10 };
 
-static const double SECONDS_A_DAY = 86400;
 /* Shorter ones are given in hours, minutes or seconds. */
 static const double FEWEST_DAYS = 1;
 

@@ -55,7 +55,6 @@ static bool is_doubled(const struct problem *problem, int64_t from, int64_t devi
 static void add_fastest(struct problem *problem, int64_t from, int64_t to, struct answer *answer) {
     int64_t step = problem->cluster.node.devices, fewest = problem_fewest_devices(problem);
     const struct plan *best = answer->plans[0];
-    struct size_result sums = {0};
     double share = WORTH_SAYING;
     bool are_few = to - from <= MOST_BETWEEN * step;
     int64_t least = are_few ? from : to / 2;
@@ -65,7 +64,7 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
             continue;
         }
         problem->devices_to = to;
-        const struct plan *plan = size_faster(problem, devices, best, share, &sums);
+        const struct plan *plan = size_faster(problem, devices, best, share, &answer->looked);
         if (plan) {
             best = plan;
             share = 1;
@@ -76,7 +75,6 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
         answer->plans[0] = best;
         answer->plan_count++;
     }
-    search_counts_add(&sums.looked, &answer->looked);
 }
 
 /* Whether the question is about a certain split, rather than about the best. */
@@ -100,7 +98,6 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
     const struct layout_request asked = problem->search.request;
     bool is_certain = fixes_split(&asked);
     const struct plan *found = NULL;
-    struct size_result sums = {0};
     if (best) {
         search_keep_offloads(&problem->search, best->layout.offload);
     }
@@ -108,12 +105,11 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
         if (is_certain ? best || found : !size_splits_well(fewer)) {
             continue;
         }
-        const struct plan *plan =
-            size_faster(problem, fewer * per_node, found ? found : best, found ? 1 : WORTH_SAYING, &sums);
+        const struct plan *plan = size_faster(problem, fewer * per_node, found ? found : best,
+                                              found ? 1 : WORTH_SAYING, &answer->looked);
         found = plan ? plan : found;
     }
     problem->search.request = asked;
-    search_counts_add(&sums.looked, &answer->looked);
     return found;
 }
 
@@ -155,16 +151,14 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
 /* Says what larger groups of micro-batches would gain: stacks have them when asked, no measured run does. */
 static void note_groups(struct problem *problem, const struct plan *best, struct answer *answer) {
     const struct layout_request asked = problem->search.request;
-    struct size_result sums = {0};
     if (!problem->search.training.stack->any_groups || asked.keys[LAYOUT_SCHEDULE].count > 0 ||
         asked.keys[LAYOUT_VPP].count > 0) {
         return;
     }
     layout_request_fix(&problem->search.request, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED);
     search_keep_offloads(&problem->search, best->layout.offload);
-    const struct plan *faster = size_faster(problem, best->devices, best, WORTH_SAYING, &sums);
+    const struct plan *faster = size_faster(problem, best->devices, best, WORTH_SAYING, &answer->looked);
     problem->search.request = asked;
-    search_counts_add(&sums.looked, &answer->looked);
     if (faster) {
         problem_note(problem,
                      "interleaving micro-batches that pp doesn't divide, in groups, takes %.3g %% less time "

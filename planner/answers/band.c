@@ -6,7 +6,8 @@
 
 #include "planner/answers/band_table.h"
 
-enum { FEW_EXPERTS = 16 };
+/* Of a layer, in a model of the kind BAND_FEW_EXPERTS. */
+enum { MOST_OF_FEW_EXPERTS = 16 };
 
 /* Of fewer runs a 90th percentile says nothing; so many times the devices of the largest run are still near
  * it, and so many times the longest sequence. */
@@ -40,9 +41,9 @@ struct band_kind band_kind_of(const struct model *model, const struct cluster_de
 
     return (struct band_kind){
         .generation = index < sizeof devices / sizeof *devices ? devices[index].generation : BAND_GENERATIONS,
-        .experts = model->experts.count == 0             ? BAND_DENSE
-                   : model->experts.count <= FEW_EXPERTS ? BAND_FEW_EXPERTS
-                                                         : BAND_MANY_EXPERTS,
+        .experts = model->experts.count == 0                     ? BAND_DENSE
+                   : model->experts.count <= MOST_OF_FEW_EXPERTS ? BAND_FEW_EXPERTS
+                                                                 : BAND_MANY_EXPERTS,
         .width = precision == PRECISION_FP8 ? BAND_8_BIT : BAND_16_BIT,
     };
 }

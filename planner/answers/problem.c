@@ -86,10 +86,8 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
                                   .routing = asked->routing,
                                   .recipe = asked->recipe,
                                   .stack = asked->stack};
-    training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
-    if (asked->attention_given) {
-        training->attention = asked->attention;
-    }
+    training->attention =
+        asked->attention_given ? asked->attention : training_default_attention(asked->stack);
     problem->asked_batch = asked->global_batch;
     problem->asked_batch_tokens = asked->global_batch_tokens;
     problem->fault = PROBLEM_BATCH;

@@ -155,8 +155,7 @@ void problem_note_assumptions(struct problem *problem) {
     const struct training *training = &problem->search.training;
     note_batch(problem);
     note_model(problem);
-    bool attention_said =
-        training->attention == (training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED);
+    bool attention_said = training->attention == training_default_attention(training->stack);
     problem_note(problem, "stack %s (%s)%s%s", training->stack->name, training->stack->what,
                  attention_said ? "" : ", attention ",
                  attention_said ? "" : attention_kernel_names[training->attention]);

@@ -5,14 +5,12 @@
 
 #include "common/catalogue.h"
 #include "common/fields.h"
+#include "planner/answers/problem.h"
 
 static const char *const memory_kind_names[] = {
     [MEMORY_ALLOCATED] = "allocated", [MEMORY_RESERVED] = "reserved", [MEMORY_DEVICE] = "device", NULL};
 static const char *const confidence_names[] = {
     [CONFIDENCE_A] = "A", [CONFIDENCE_A_MINUS] = "A-", [CONFIDENCE_B] = "B", NULL};
-
-/* The largest device count that a run may have, as a bound against typing errors. */
-#define MOST_DEVICES 16777216
 
 static bool read_cluster(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     struct run *run = target;
@@ -59,7 +57,7 @@ static bool read_training(const struct fields_reader *reader, const struct yaml_
     if (!fields_read(reader, node, fields, "training", training))
         return false;
     if (yaml_get(node, "attention") == NULL)
-        training->attention = training->stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
+        training->attention = training_default_attention(training->stack);
     return true;
 }
 
@@ -117,7 +115,7 @@ static const struct field run_fields[] = {
      .required = true,
      .unit = UNIT_COUNT,
      .minimum = 1,
-     .maximum = MOST_DEVICES},
+     .maximum = PROBLEM_MAX_DEVICES},
     {.key = "model",
      .type = FIELD_CUSTOM,
      .offset = offsetof(struct run, model),

@@ -365,11 +365,13 @@ static void set_range(struct walk *walk) {
 static const struct wish soonest = {.objective = OBJECTIVE_TIME};
 
 const struct plan *size_faster(struct problem *problem, int64_t devices, const struct plan *best,
-                               double share, struct size_result *sums) {
-    struct walk walk = {.problem = problem, .wish = &soonest, .result = sums};
+                               double share, struct search_counts *sums) {
+    struct size_result result = {0};
+    struct walk walk = {.problem = problem, .wish = &soonest, .result = &result};
     problem_set_devices(problem, devices, devices);
     double limit = best ? step_of_time(&walk, share * size_time(best)) : HUGE_VAL;
     const struct plan *plan = search_count(&walk, limit, NULL);
+    search_counts_add(&result.looked, sums);
     return plan && (!best || size_time(plan) < share * size_time(best)) ? plan : NULL;
 }
 

@@ -54,9 +54,9 @@ struct size_progress {
 double size_time(const struct plan *plan);
 
 /* The best plan on so many devices, if it takes less than `share` of the time of `best` (of any, where that
- * is NULL); else NULL. `sums` counts what was looked at. Leaves the problem at these devices. */
+ * is NULL); else NULL. Adds what was looked at to the sums. Leaves the problem at these devices. */
 const struct plan *size_faster(struct problem *problem, int64_t devices, const struct plan *best,
-                               double share, struct size_result *sums);
+                               double share, struct search_counts *sums);
 
 /* Whether tensor, pipeline and data parallelism can share so many nodes in many ways: the number has no
  * factor but 2, 3, 5 and 7. */

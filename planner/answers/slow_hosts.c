@@ -187,12 +187,12 @@ static const struct plan *find_without(struct problem *problem, const struct pla
     int64_t per_node = problem->cluster.node.devices;
     int64_t sound = problem->cluster.nodes - (int64_t)problem->slow.count;
     const struct plan *best = NULL;
-    struct size_result sums = {0};
+    struct search_counts ignored = {0};
     problem->asked_batch = with->training.global_batch;
     for (int64_t nodes = sound; nodes > 0 && 2 * nodes >= sound; nodes--) {
         if (nodes < sound && !size_splits_well(nodes))
             continue;
-        const struct plan *plan = size_faster(problem, nodes * per_node, best, 1, &sums);
+        const struct plan *plan = size_faster(problem, nodes * per_node, best, 1, &ignored);
         best = plan != NULL ? plan : best;
     }
     return best;

@@ -73,16 +73,16 @@ static int64_t fixed(const struct layout_request *request, enum layout_key key) 
     return request->keys[key].count == 1 ? request->keys[key].values[0] : 0;
 }
 
-/* Experts that are many and small aren't split. */
-enum { FEW_EXPERTS = 16 };
+/* Experts of a layer; more of them are fine-grained. */
+enum { MOST_COARSE_EXPERTS = 16 };
 
 /* Megatron-Core splits experts over as many devices as all else unless told (model_parallel_config.py), and
  * its README (transformer/moe) tells those with fine-grained experts not to. */
-static void leave_experts_whole_or_not(const struct run *run, struct layout_request *request) {
+static void fix_expert_tensor_parallel(const struct run *run, struct layout_request *request) {
     const struct model_experts *experts = &run->model.experts;
     int64_t tp = fixed(request, LAYOUT_TP), ep = fixed(request, LAYOUT_EP);
     int64_t stage = run->devices / (fixed(request, LAYOUT_PP) > 0 ? fixed(request, LAYOUT_PP) : 1);
-    int64_t etp = experts->count > FEW_EXPERTS ? 1 : tp;
+    int64_t etp = experts->count > MOST_COARSE_EXPERTS ? 1 : tp;
     if (request->keys[LAYOUT_ETP].count > 0 || !run->training.stack->transformer_engine ||
         experts->count == 0 || tp == 0 || ep == 0)
         return;
@@ -109,7 +109,7 @@ static struct layout_request published(const struct run *run) {
     if (request.keys[LAYOUT_VPP].count == 0 && request.keys[LAYOUT_SCHEDULE].count == 1 &&
         request.keys[LAYOUT_SCHEDULE].values[0] == SCHEDULE_1F1B)
         request.keys[LAYOUT_SCHEDULE].values[request.keys[LAYOUT_SCHEDULE].count++] = SCHEDULE_INTERLEAVED;
-    leave_experts_whole_or_not(run, &request);
+    fix_expert_tensor_parallel(run, &request);
     return request;
 }
 

@@ -20,6 +20,10 @@ static const double DEFAULT_IMBALANCE = 1.05;
 /* Beyond it a device would hold most tokens of the largest groups there are. */
 enum { MOST_IMBALANCE = 1000 };
 
+enum attention_kernel training_default_attention(const struct stack *stack) {
+    return stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
+}
+
 bool training_has_dropout(const struct training *training, const struct model *model) {
     if (training->recipe.dropout != TOGGLE_DEFAULT)
         return training->recipe.dropout == TOGGLE_ON;

@@ -15,6 +15,9 @@
 enum attention_kernel { ATTENTION_FLASH, ATTENTION_UNFUSED };
 extern const char *const attention_kernel_names[]; /* "flash" "unfused", NULL */
 
+/* What the stack runs where nothing is said. */
+enum attention_kernel training_default_attention(const struct stack *stack);
+
 /* What selective recompute repeats. By default what the stack's users repeat: the attention core where it
  * isn't fused; every second product under FSDP; else, with routed experts, norms and the experts' activation.
  */

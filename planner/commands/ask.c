@@ -24,13 +24,20 @@ void ask_note(struct problem *problem, const struct plan *best) {
     problem_note_assumptions(problem);
 }
 
-static int answer_flags(const struct ask *ask, const struct problem_flags *flags, const char *format_text,
-                        struct arena *arena) {
+/* What is asked, and the flags of the one who asks. */
+struct asking {
+    const struct ask *ask;
+    struct problem_flags flags;
+};
+
+static int run(const struct command_call *call, void *data) {
+    const struct asking *asking = data;
+    const struct ask *ask = asking->ask;
+    const struct problem_flags *flags = &asking->flags;
     struct error error = {0};
     struct problem problem;
-    enum print_format format;
-    if (!print_format_parse(format_text, &format, &error) ||
-        (ask->check && !ask->check(ask, flags, &error)) || !problem_read(flags, arena, &problem, &error)) {
+    if ((ask->check && !ask->check(ask, flags, &error)) ||
+        !problem_read(flags, call->arena, &problem, &error)) {
         return command_fail(&error);
     }
     if (ask->one_layout) {
@@ -40,33 +47,17 @@ static int answer_flags(const struct ask *ask, const struct problem_flags *flags
             return command_fail(&error);
         }
     }
-    return ask->reply(ask, &problem, format, arena);
+    return ask->reply(ask, &problem, call->format, call->arena);
 }
 
 int ask(const struct ask *ask, int argc, char **argv) {
-    struct problem_flags flags = {0};
-    const char *format = NULL;
-    bool help = false;
-    struct option_entry options[PROBLEM_OPTIONS + ASK_OPTIONS + 3];
-    struct option_entry *rest = problem_options(&flags, options);
+    struct asking asking = {.ask = ask};
+    struct option_entry options[PROBLEM_OPTIONS + ASK_OPTIONS + 1];
+    struct option_entry *rest = problem_options(&asking.flags, options);
     for (size_t i = 0; i < ASK_OPTIONS && ask->options[i].name; i++) {
         *rest++ = ask->options[i];
     }
-    rest[0] = (struct option_entry){"format", 'f', "F", "table (default), yaml or json", &format, NULL};
-    rest[1] = (struct option_entry){"help", 'h', NULL, "this text", NULL, &help};
-    rest[2] = (struct option_entry){0};
-    struct error error = {0};
-    size_t operand_count;
-    if (!options_parse(argc, argv, options, NULL, 0, &operand_count, &error)) {
-        return command_fail(&error);
-    }
-    if (help) {
-        struct command_help text = ask->help;
-        text.options = options;
-        return command_print_help(&text);
-    }
-    struct arena *arena = arena_create();
-    int code = answer_flags(ask, &flags, format, arena);
-    arena_destroy(arena);
-    return code;
+    *rest = (struct option_entry){.name = NULL};
+    const struct command command = {.help = ask->help, .options = options, .run = run, .data = &asking};
+    return command_run(&command, argc, argv);
 }

@@ -9,7 +9,7 @@
 enum { ASK_OPTIONS = 4 };
 
 struct ask {
-    struct command_help help;                     /* its options are filled in */
+    struct command_help help;
     bool one_layout;                              /* neither a range of devices nor runners-up */
     struct option_entry options[ASK_OPTIONS + 1]; /* further flags of the command; a name of NULL ends them */
     /* Whether the flags go together; may be NULL. */

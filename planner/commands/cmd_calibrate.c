@@ -11,6 +11,8 @@
 
 enum { MAX_FILES = 16 };
 
+static const char usage[] = "clusterplan calibrate FILE... [--cluster F]";
+
 /* A shipped cluster with that device; the first by name. */
 static bool find_base(const char *device, struct arena *arena, struct cluster *base, struct error *error) {
     const char *const *names = catalogue_names(CATALOGUE_TOPOLOGY, arena);
@@ -214,20 +216,28 @@ static bool check_distinct(const struct calibration *calibrations, size_t count,
     return true;
 }
 
-static int calibrate(const char *const *files, size_t file_count, const char *cluster, struct arena *arena) {
-    struct calibration *calibrations = ARENA_ARRAY(arena, struct calibration, file_count * CALIBRATION_MAX);
+static int run(const struct command_call *call, void *data) {
+    const char *cluster = *(const char **)data;
+    struct error error = {0};
     size_t count = 0;
-    for (size_t f = 0; f < file_count; f++) {
-        struct error error = {0};
+    if (call->operand_count == 0) {
+        error_set(&error, "no file with times given");
+        error_hint(&error, "%s", usage);
+        return command_fail(&error);
+    }
+    struct calibration *calibrations =
+        ARENA_ARRAY(call->arena, struct calibration, call->operand_count * CALIBRATION_MAX);
+    for (size_t f = 0; f < call->operand_count; f++) {
+        const char *file = call->operands[f];
         size_t found;
-        if (!fit_file(files[f], cluster, arena, &calibrations[count], &found, &error))
+        if (!fit_file(file, cluster, call->arena, &calibrations[count], &found, &error))
             return command_fail(&error);
         for (size_t c = 1; c <= found; c++)
-            if (!check_distinct(calibrations, count + c, files[f], &error))
+            if (!check_distinct(calibrations, count + c, file, &error))
                 return command_fail(&error);
         count += found;
     }
-    print_report(calibrations, count, arena);
+    print_report(calibrations, count, call->arena);
     for (size_t i = 0; i < count; i++)
         if (is_first_of_device(calibrations, i))
             print_device(calibrations, count, calibrations[i].device);
@@ -235,40 +245,27 @@ static int calibrate(const char *const *files, size_t file_count, const char *cl
 }
 
 int cmd_calibrate(int argc, char **argv) {
-    const char *cluster = NULL, *files[MAX_FILES];
-    bool help = false;
-    size_t file_count;
-    struct error error = {0};
+    const char *cluster = NULL;
     const struct option_entry options[] = {
         {.name = "cluster",
          .argument = "F",
          .help = "cluster file or shipped name that gives the device's peak and memory bandwidth; "
                  "without it, the shipped cluster with the device that the times name",
          .value = &cluster},
-        {.name = "help", .letter = 'h', .help = "this text", .flag = &help},
-        {.name = NULL},
-    };
-    const struct command_help text = {
-        .usage = "clusterplan calibrate FILE... [--cluster F]",
-        .about =
-            "Fits the constants of a device's matrix products, attention and experts, or of a network's "
-            "collectives, to measured times, prints them as they stand in a cluster file, and says how well "
-            "they fit. FILE is a CSV with a header; docs/calibration.md describes its columns.",
+        {.name = NULL}};
+    const struct command calibrate = {
+        .help = {.usage = usage,
+                 .about =
+                     "Fits the constants of a device's matrix products, attention and experts, or of a "
+                     "network's collectives, to measured times, prints them as they stand in a cluster "
+                     "file, and says how well they fit. FILE is a CSV with a header; docs/calibration.md "
+                     "describes its columns.",
+                 .examples = "  clusterplan calibrate gemm.csv --cluster dgx-a100-80g\n"
+                             "  clusterplan calibrate nccl.csv\n"},
         .options = options,
-        .examples = "  clusterplan calibrate gemm.csv --cluster dgx-a100-80g\n"
-                    "  clusterplan calibrate nccl.csv\n",
-    };
-    if (!options_parse(argc, argv, options, files, MAX_FILES, &file_count, &error))
-        return command_fail(&error);
-    if (help)
-        return command_print_help(&text);
-    if (file_count == 0) {
-        error_set(&error, "no file with times given");
-        error_hint(&error, "%s", text.usage);
-        return command_fail(&error);
-    }
-    struct arena *arena = arena_create();
-    int code = calibrate(files, file_count, cluster, arena);
-    arena_destroy(arena);
-    return code;
+        .has_no_format = true,
+        .operand_max = MAX_FILES,
+        .run = run,
+        .data = &cluster};
+    return command_run(&calibrate, argc, argv);
 }

@@ -68,58 +68,44 @@ static int conclude(const struct session *session, const struct compared *compar
     return EXIT_NO_RESULT;
 }
 
-static int compare(const char *path, const char *format_text, struct arena *arena) {
+static int run(const struct command_call *call, void *data) {
     struct error error = {0};
     struct session session;
     struct compared *compared = NULL;
-    enum print_format format;
-    if (!print_format_parse(format_text, &format, &error) ||
-        !read_session(path, arena, &session, &compared, &error) || !answer_all(&session, compared, &error)) {
-        return command_fail(&error);
-    }
-    size_t count = session.cluster_count;
-    if (format == FORMAT_TABLE) {
-        struct print_style style = print_style_of(stdout);
-        print_compare_table(compared, count, &style, arena, stdout);
-    } else {
-        print_data(print_compare_data(compared, count, arena), format, stdout);
-    }
-    return conclude(&session, compared, arena);
-}
-
-int cmd_compare(int argc, char **argv) {
-    const char *format = NULL, *path = NULL;
-    bool help = false;
-    const struct option_entry options[] = {
-        {"format", 'f', "F", "table (default), yaml or json", &format, NULL},
-        {"help", 'h', NULL, "this text", NULL, &help},
-        {.name = NULL}};
-    const struct command_help text = {
-        .usage = "clusterplan compare SESSION [--format table|yaml|json]",
-        .about =
-            "Puts the clusters of a session side by side: for each the devices that size finds, their "
-            "layout, "
-            "memory, step time, days, cost and energy, what binds, and the differences in words. Without a "
-            "wish in the session it is the fewest devices that fit; with one number of devices, those. Exit "
-            "status 1 when no cluster meets the wish.",
-        .options = options,
-        .examples = "  clusterplan compare examples/sessions/gpt-3.yaml\n"
-                    "  clusterplan compare examples/sessions/gpt-4.yaml --format yaml\n"};
-    struct error error = {0};
-    size_t operands;
-    if (!options_parse(argc, argv, options, &path, 1, &operands, &error)) {
-        return command_fail(&error);
-    }
-    if (help) {
-        return command_print_help(&text);
-    }
-    if (!path) {
+    (void)data;
+    if (call->operand_count == 0) {
         error_set(&error, "compare needs a session file");
         error_hint(&error, "docs/formats.md says what is in one; examples/sessions has some");
         return command_fail(&error);
     }
-    struct arena *arena = arena_create();
-    int code = compare(path, format, arena);
-    arena_destroy(arena);
-    return code;
+    if (!read_session(call->operands[0], call->arena, &session, &compared, &error) ||
+        !answer_all(&session, compared, &error)) {
+        return command_fail(&error);
+    }
+    size_t count = session.cluster_count;
+    if (call->format == FORMAT_TABLE) {
+        struct print_style style = print_style_of(stdout);
+        print_compare_table(compared, count, &style, call->arena, stdout);
+    } else {
+        print_data(print_compare_data(compared, count, call->arena), call->format, stdout);
+    }
+    return conclude(&session, compared, call->arena);
+}
+
+int cmd_compare(int argc, char **argv) {
+    static const struct command compare = {
+        .help =
+            {.usage = "clusterplan compare SESSION [--format table|yaml|json]",
+             .about =
+                 "Puts the clusters of a session side by side: for each the devices that size finds, their "
+                 "layout, memory, step time, days, cost and energy, what binds, and the differences in "
+                 "words. "
+                 "Without a wish in the session it is the fewest devices that fit; with one number of "
+                 "devices, "
+                 "those. Exit status 1 when no cluster meets the wish.",
+             .examples = "  clusterplan compare examples/sessions/gpt-3.yaml\n"
+                         "  clusterplan compare examples/sessions/gpt-4.yaml --format yaml\n"},
+        .operand_max = 1,
+        .run = run};
+    return command_run(&compare, argc, argv);
 }

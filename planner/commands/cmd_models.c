@@ -148,43 +148,34 @@ static void print_document(const struct listing *listing, bool memory, enum prin
     print_data(document, format, stdout);
 }
 
-static int run(enum print_format format, bool memory, struct arena *arena, struct error *error) {
+static int run(const struct command_call *call, void *data) {
+    const bool memory = *(const bool *)data;
+    struct error error = {0};
     struct listing listing;
-    if (!load(arena, &listing, error))
-        return command_fail(error);
-    if (format != FORMAT_TABLE)
-        print_document(&listing, memory, format);
+    if (!load(call->arena, &listing, &error))
+        return command_fail(&error);
+    if (call->format != FORMAT_TABLE)
+        print_document(&listing, memory, call->format);
     else if (memory)
-        print_memory(&listing, arena);
+        print_memory(&listing, call->arena);
     else
-        print_shapes(&listing, arena);
+        print_shapes(&listing, call->arena);
     return EXIT_RESULT;
 }
 
 int cmd_models(int argc, char **argv) {
-    const char *format_text = NULL;
-    bool memory = false, wants_help = false;
+    bool memory = false;
     const struct option_entry options[] = {
-        {"memory", 0, NULL, "what storing each takes, by number format", NULL, &memory},
-        {"format", 'f', "FORMAT", "table (default), yaml or json", &format_text, NULL},
-        {"help", 'h', NULL, "this text", NULL, &wants_help},
-        {NULL, 0, NULL, NULL, NULL, NULL}};
-    const struct command_help help = {
-        "clusterplan models [--memory] [--format table|yaml|json]",
-        "Lists the models that ship: a name here is a --model elsewhere. Model files of your own, and the "
-        "config.json of a Hugging Face model as it comes, go by their path.",
-        options, "  clusterplan models\n  clusterplan models --memory\n  clusterplan models --format json\n"};
-    struct error error = {0};
-    enum print_format format;
-    size_t operands;
-    if (!options_parse(argc, argv, options, NULL, 0, &operands, &error))
-        return command_fail(&error);
-    if (wants_help)
-        return command_print_help(&help);
-    if (!print_format_parse(format_text, &format, &error))
-        return command_fail(&error);
-    struct arena *arena = arena_create();
-    const int code = run(format, memory, arena, &error);
-    arena_destroy(arena);
-    return code;
+        {"memory", 0, NULL, "what storing each takes, by number format", NULL, &memory}, {.name = NULL}};
+    const struct command models = {
+        .help = {.usage = "clusterplan models [--memory] [--format table|yaml|json]",
+                 .about =
+                     "Lists the models that ship: a name here is a --model elsewhere. Model files of your "
+                     "own, and the config.json of a Hugging Face model as it comes, go by their path.",
+                 .examples = "  clusterplan models\n  clusterplan models --memory\n"
+                             "  clusterplan models --format json\n"},
+        .options = options,
+        .run = run,
+        .data = &memory};
+    return command_run(&models, argc, argv);
 }

@@ -85,7 +85,7 @@ static int answer_all(struct question *questions, size_t count, enum print_forma
 /* A session says it all. */
 static bool check_alone(const struct option_entry *options, struct error *error) {
     for (const struct option_entry *option = options; option->name; option++) {
-        if (option->value && *option->value && strcmp(option->name, "format") != 0) {
+        if (option->value && *option->value) {
             return error_set(error, "--%s can't stand beside a session file, which says it all",
                              option->name);
         }
@@ -117,13 +117,21 @@ static bool read_session(const char *path, struct arena *arena, struct question 
     return true;
 }
 
-static bool read_flags(const struct problem_flags *flags, const struct wish_flags *wish_flags,
-                       struct arena *arena, struct question **questions, size_t *count, struct error *error) {
+/* What the options set. */
+struct size_flags {
+    struct problem_flags problem;
+    struct wish_flags wish;
+    struct option_entry options[PROBLEM_OPTIONS + WISH_OPTIONS + 1];
+};
+
+static bool read_flags(const struct size_flags *flags, struct arena *arena, struct question **questions,
+                       size_t *count, struct error *error) {
     struct problem_asked asked;
     struct question *question = *questions = ARENA_NEW(arena, struct question);
     enum wish_key key;
     *count = 1;
-    if (!problem_flags_read(flags, &asked, error) || !wish_flags_read(wish_flags, &question->wish, error)) {
+    if (!problem_flags_read(&flags->problem, &asked, error) ||
+        !wish_flags_read(&flags->wish, &question->wish, error)) {
         return false;
     }
     question->wish.headroom_bytes = asked.headroom_bytes;
@@ -150,44 +158,40 @@ static struct option_entry *problem_options_of_size(struct problem_flags *flags,
     return entries;
 }
 
-int cmd_size(int argc, char **argv) {
-    struct problem_flags flags = {0};
-    struct wish_flags wish_flags = {0};
-    const char *format_text = NULL, *path = NULL;
-    bool help = false;
-    struct option_entry options[PROBLEM_OPTIONS + WISH_OPTIONS + 3];
-    struct option_entry *rest = wish_options(&wish_flags, problem_options_of_size(&flags, options));
-    rest[0] = (struct option_entry){"format", 'f', "F", "table (default), yaml or json", &format_text, NULL};
-    rest[1] = (struct option_entry){"help", 'h', NULL, "this text", NULL, &help};
-    rest[2] = (struct option_entry){0};
-    const struct command_help text = {
-        .usage = "clusterplan size --model F --cluster F [wishes] [options], or clusterplan size SESSION",
-        .about =
-            "Finds the fewest devices, in whole nodes, on which the training meets what is wished: a "
-            "deadline, a "
-            "budget, a step time, memory to spare. Every count of the range is looked at. Says which wish "
-            "binds, what more or fewer devices would give, and where more stop paying. Exit status 1 when "
-            "no count does it: the report says what comes closest, and by how much it misses.",
-        .options = options,
-        .examples = "  clusterplan size --model llama-3-70b --cluster dgx-h100 --tokens 15T --global-batch "
-                    "2048 --deadline \"90 d\" --devices 8..4096\n"
-                    "  clusterplan size examples/sessions/gpt-3.yaml --format yaml\n"};
-    struct error error = {0};
-    size_t operands;
-    if (!options_parse(argc, argv, options, &path, 1, &operands, &error)) {
-        return command_fail(&error);
-    }
-    if (help) {
-        return command_print_help(&text);
-    }
-    struct arena *arena = arena_create();
+static int run(const struct command_call *call, void *data) {
+    const struct size_flags *flags = data;
     struct question *questions = NULL;
-    enum print_format format;
+    struct error error = {0};
     size_t count = 0;
-    bool read = print_format_parse(format_text, &format, &error) &&
-                (path ? check_alone(options, &error) && read_session(path, arena, &questions, &count, &error)
-                      : read_flags(&flags, &wish_flags, arena, &questions, &count, &error));
-    int code = read ? answer_all(questions, count, format, arena) : command_fail(&error);
-    arena_destroy(arena);
-    return code;
+    bool read = call->operand_count > 0
+                    ? check_alone(flags->options, &error) &&
+                          read_session(call->operands[0], call->arena, &questions, &count, &error)
+                    : read_flags(flags, call->arena, &questions, &count, &error);
+    return read ? answer_all(questions, count, call->format, call->arena) : command_fail(&error);
+}
+
+int cmd_size(int argc, char **argv) {
+    struct size_flags flags = {0};
+    *wish_options(&flags.wish, problem_options_of_size(&flags.problem, flags.options)) =
+        (struct option_entry){.name = NULL};
+    const struct command size = {
+        .help =
+            {.usage =
+                 "clusterplan size --model F --cluster F [wishes] [options], or clusterplan size SESSION",
+             .about =
+                 "Finds the fewest devices, in whole nodes, on which the training meets what is wished: a "
+                 "deadline, a budget, a step time, memory to spare. Every count of the range is looked at. "
+                 "Says "
+                 "which wish binds, what more or fewer devices would give, and where more stop paying. Exit "
+                 "status 1 when no count does it: the report says what comes closest, and by how much it "
+                 "misses.",
+             .examples =
+                 "  clusterplan size --model llama-3-70b --cluster dgx-h100 --tokens 15T --global-batch "
+                 "2048 --deadline \"90 d\" --devices 8..4096\n"
+                 "  clusterplan size examples/sessions/gpt-3.yaml --format yaml\n"},
+        .options = flags.options,
+        .operand_max = 1,
+        .run = run,
+        .data = &flags};
+    return command_run(&size, argc, argv);
 }

@@ -140,41 +140,25 @@ static void print_document(const struct listing *listing, enum print_format form
     print_data(document, format, stdout);
 }
 
-static int run(enum print_format format, struct arena *arena, struct error *error) {
+static int run(const struct command_call *call, void *data) {
+    struct error error = {0};
     struct listing listing;
-    if (!load(arena, &listing, error))
-        return command_fail(error);
-    if (format != FORMAT_TABLE)
-        print_document(&listing, format);
+    (void)data;
+    if (!load(call->arena, &listing, &error))
+        return command_fail(&error);
+    if (call->format != FORMAT_TABLE)
+        print_document(&listing, call->format);
     else
-        print_listing(&listing, arena);
+        print_listing(&listing, call->arena);
     return EXIT_RESULT;
 }
 
 int cmd_topologies(int argc, char **argv) {
-    const char *format_text = NULL;
-    bool wants_help = false;
-    const struct option_entry options[] = {
-        {"format", 'f', "FORMAT", "table (default), yaml or json", &format_text, NULL},
-        {"help", 'h', NULL, "this text", NULL, &wants_help},
-        {NULL, 0, NULL, NULL, NULL, NULL}};
-    const struct command_help help = {"clusterplan topologies [--format table|yaml|json]",
-                                      "Lists the cluster files that ship: a name here is a --cluster "
-                                      "elsewhere. Files of your own, such as "
-                                      "clusterprobe writes, go by their path.",
-                                      options,
-                                      "  clusterplan topologies\n  clusterplan topologies --format yaml\n"};
-    struct error error = {0};
-    enum print_format format;
-    size_t operands;
-    if (!options_parse(argc, argv, options, NULL, 0, &operands, &error))
-        return command_fail(&error);
-    if (wants_help)
-        return command_print_help(&help);
-    if (!print_format_parse(format_text, &format, &error))
-        return command_fail(&error);
-    struct arena *arena = arena_create();
-    const int code = run(format, arena, &error);
-    arena_destroy(arena);
-    return code;
+    static const struct command topologies = {
+        .help = {.usage = "clusterplan topologies [--format table|yaml|json]",
+                 .about = "Lists the cluster files that ship: a name here is a --cluster elsewhere. Files of "
+                          "your own, such as clusterprobe writes, go by their path.",
+                 .examples = "  clusterplan topologies\n  clusterplan topologies --format yaml\n"},
+        .run = run};
+    return command_run(&topologies, argc, argv);
 }

@@ -1,11 +1,12 @@
 /* The verbs of clusterplan.
  *
- * To add one: write planner/cmd_<verb>.c and one line here. */
+ * To add one: write planner/commands/cmd_<verb>.c and one line here. */
 #ifndef CLUSTERPLAN_COMMANDS_H
 #define CLUSTERPLAN_COMMANDS_H
 
 #include "common/error.h"
 #include "common/options.h"
+#include "planner/report/print_data.h"
 
 /* X(verb, one line for `clusterplan --help`), in the order the help shows them. */
 #define COMMANDS(X)                                                                                          \
@@ -25,16 +26,35 @@ enum exit_code { EXIT_RESULT = 0, EXIT_NO_RESULT = 1, EXIT_USAGE = 2 };
 #define COMMAND_DECLARE(verb, summary) int cmd_##verb(int argc, char **argv);
 COMMANDS(COMMAND_DECLARE)
 
-/* What `clusterplan help <verb>` says. */
+/* What `clusterplan help <verb>` says, above and below the options. */
 struct command_help {
-    const char *usage;                  /* "clusterplan plan --model F --cluster F [options]" */
-    const char *about;                  /* a paragraph or two */
-    const struct option_entry *options; /* may be NULL */
-    const char *examples;               /* command lines that work, one a line; each line ends with \n */
+    const char *usage;    /* "clusterplan plan --model F --cluster F [options]" */
+    const char *about;    /* a paragraph or two */
+    const char *examples; /* command lines that work, one a line; each line ends with \n */
 };
 
-/* Prints the help on stdout and returns EXIT_RESULT. */
-int command_print_help(const struct command_help *help);
+/* What a command was called with, but for the options of its own. */
+struct command_call {
+    enum print_format format; /* what --format says */
+    const char **operands;
+    size_t operand_count;
+    struct arena *arena; /* until the command has run */
+};
+
+/* How a command is called. --help is every command's option. */
+struct command {
+    struct command_help help;
+    const struct option_entry *options; /* of its own: a name of NULL ends them; NULL: none */
+    bool has_no_format;                 /* else --format is an option too */
+    size_t operand_max;
+    /* Does it and returns the exit code. `data`: the same as below, for what the options set. */
+    int (*run)(const struct command_call *call, void *data);
+    void *data;
+};
+
+/* Reads the arguments and runs the command, or says what is wrong with them or how it is called. Returns the
+ * exit code. */
+int command_run(const struct command *command, int argc, char **argv);
 
 /* Prints the error on stderr, and returns EXIT_USAGE. */
 int command_fail(const struct error *error);

@@ -8,21 +8,21 @@
 
 #include "planner/commands/commands.h"
 
-struct command {
-    const char *verb, *summary;
+struct verb {
+    const char *name, *summary;
     int (*run)(int argc, char **argv);
 };
 
-#define COMMAND_ENTRY(verb, summary) {#verb, summary, cmd_##verb},
-static const struct command commands[] = {COMMANDS(COMMAND_ENTRY){NULL, NULL, NULL}};
+#define VERB_ENTRY(verb, summary) {#verb, summary, cmd_##verb},
+static const struct verb verbs[] = {COMMANDS(VERB_ENTRY){NULL, NULL, NULL}};
 
-#define COMMAND_NAME(verb, summary) #verb,
-static const char *const words[] = {COMMANDS(COMMAND_NAME) "help", "--help", "--version", NULL};
+#define VERB_NAME(verb, summary) #verb,
+static const char *const words[] = {COMMANDS(VERB_NAME) "help", "--help", "--version", NULL};
 
-static const struct command *find_command(const char *verb) {
-    for (const struct command *command = commands; command->verb; command++) {
-        if (strcmp(command->verb, verb) == 0) {
-            return command;
+static const struct verb *find_verb(const char *name) {
+    for (const struct verb *verb = verbs; verb->name; verb++) {
+        if (strcmp(verb->name, name) == 0) {
+            return verb;
         }
     }
     return NULL;
@@ -32,8 +32,8 @@ static void print_overview(FILE *stream) {
     fprintf(stream, "clusterplan " CLUSTERPLAN_VERSION ": plans the training of large models on clusters, "
                     "measured or from a datasheet\n\n"
                     "Usage: clusterplan COMMAND [options]\n\nCommands:\n");
-    for (const struct command *command = commands; command->verb; command++) {
-        fprintf(stream, "  %-11s %s\n", command->verb, command->summary);
+    for (const struct verb *verb = verbs; verb->name; verb++) {
+        fprintf(stream, "  %-11s %s\n", verb->name, verb->summary);
     }
     fprintf(stream, "  %-11s %s\n", "help", "more about a command: clusterplan help plan");
     fprintf(stream, "\nExamples:\n"
@@ -44,10 +44,10 @@ static void print_overview(FILE *stream) {
                     "\nExit status: 0 success, 1 no result (nothing fits), 2 bad usage or bad input.\n");
 }
 
-static int unknown_command(const char *verb) {
+static int unknown_verb(const char *name) {
     struct error error = {0};
-    error_set(&error, *verb == '-' ? "unknown option \"%s\"" : "there is no command \"%s\"", verb);
-    const char *nearest = error_nearest(verb, words);
+    error_set(&error, *name == '-' ? "unknown option \"%s\"" : "there is no command \"%s\"", name);
+    const char *nearest = error_nearest(name, words);
     if (nearest) {
         error_hint(&error, "did you mean \"%s\"?", nearest);
     } else {
@@ -66,13 +66,13 @@ static int help(int argc, char **argv) {
         error_set(&error, "help takes one command, \"%s\" is one too many", argv[2]);
         return command_fail(&error);
     }
-    const struct command *command = find_command(argv[1]);
-    if (!command) {
-        return unknown_command(argv[1]);
+    const struct verb *verb = find_verb(argv[1]);
+    if (!verb) {
+        return unknown_verb(argv[1]);
     }
     char option[] = "--help";
     char *arguments[] = {argv[1], option, NULL};
-    return command->run(2, arguments);
+    return verb->run(2, arguments);
 }
 
 static int dispatch(int argc, char **argv) {
@@ -80,16 +80,16 @@ static int dispatch(int argc, char **argv) {
         print_overview(stderr);
         return EXIT_USAGE;
     }
-    const char *verb = argv[1];
-    if (strcmp(verb, "--version") == 0) {
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
         puts("clusterplan " CLUSTERPLAN_VERSION);
         return EXIT_RESULT;
     }
-    if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         return help(argc - 1, argv + 1);
     }
-    const struct command *command = find_command(verb);
-    return command ? command->run(argc - 1, argv + 1) : unknown_command(verb);
+    const struct verb *verb = find_verb(name);
+    return verb ? verb->run(argc - 1, argv + 1) : unknown_verb(name);
 }
 
 /* A full or closed stdout is an error; a reader that has seen enough (`| head`) is none worth a message. By

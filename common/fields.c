@@ -102,7 +102,11 @@ static bool out_of_range(const struct fields_reader *reader, const struct yaml_n
         snprintf(what, sizeof what, "%s is %s", node->text, value < 0 ? "negative" : "too large");
     else
         snprintf(what, sizeof what, "%s is not between %s and %s", node->text, least, most);
-    return value_error(reader, node, field, what);
+    value_error(reader, node, field, what);
+    return value > 0 && value <= FIELDS_LARGEST_NUMBER && units_is_bare(node->text, unit)
+               ? error_hint(reader->error, "without a unit that is %s",
+                            units_format(value, unit, most, sizeof most))
+               : false;
 }
 
 /* Reads and checks a number; whole ones take counts' suffixes when the field names no unit. */

@@ -29,8 +29,7 @@ static const struct suffix count_prefixes[] = {
 
 static const struct suffix plain[] = {{"", 1, 1}, {NULL, 0, 0}};
 static const struct suffix tokens[] = {{"", 1, 1}, {"tokens", 1, 1}, {"token", 1, 1}, {NULL, 0, 0}};
-static const struct suffix bytes[] = {{"B", 1, 1},    {"b", 1, 8},   {"bytes", 1, 1}, {"byte", 1, 1},
-                                      {"bits", 1, 8}, {"bit", 1, 8}, {NULL, 0, 0}};
+static const struct suffix bytes[] = {{"B", 1, 1}, {"bytes", 1, 1}, {"byte", 1, 1}, {NULL, 0, 0}};
 static const struct suffix bytes_per_second[] = {{"B/s", 1, 1}, {"b/s", 1, 8},   {"Bps", 1, 1},
                                                  {"bps", 1, 8}, {"bit/s", 1, 8}, {NULL, 0, 0}};
 static const struct suffix flops[] = {{"FLOP/s", 1, 1}, {"FLOPS", 1, 1},   {"FLOPs", 1, 1}, {"FLOPs/s", 1, 1},
@@ -166,6 +165,13 @@ static bool apply_unit(const struct kind *kind, const char *text, double *value)
         return true;
     }
     return false;
+}
+
+bool units_is_bare(const char *text, enum unit unit) {
+    bool measure = unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS;
+    const char *start = skip_blanks(text), *end = number_end(start);
+
+    return measure && end != start && *skip_blanks(end) == '\0';
 }
 
 bool units_parse(const char *text, enum unit unit, double *value, char *why, size_t why_size) {

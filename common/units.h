@@ -32,6 +32,9 @@ enum unit {
  * that fit ("bandwidth takes B/s, GB/s, Gb/s ..."). NaN, infinity and overflow are failures; signs pass. */
 bool units_parse(const char *text, enum unit unit, double *value, char *why, size_t why_size);
 
+/* Whether `text` is a number alone where `unit` measures: the unit may have been forgotten. */
+bool units_is_bare(const char *text, enum unit unit);
+
 /* For people: three to four significant digits and the fitting prefix, "74.5 GB", "1.42 s", "25 GB/s".
  * Returns `buffer`. */
 char *units_format(double value, enum unit unit, char *buffer, size_t size);

@@ -393,12 +393,24 @@ static bool build_tree(struct builder *builder) {
     return good;
 }
 
+/* Windows' editors write one; libyaml would count it as a column. */
+static void skip_byte_order_mark(struct yaml_document *document) {
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t size = sizeof mark - 1;
+
+    if (document->size < size || memcmp(document->text, mark, size) != 0)
+        return;
+    document->text += size;
+    document->size -= size;
+}
+
 /* Reads the document whose file, text and size are set. */
 static bool read_document(struct arena *arena, struct yaml_document *document, struct error *error) {
     struct builder *builder;
 
     if (document->size > MOST_BYTES)
         return error_at(document, 0, 0, error, "the file is larger than 64 MiB, the most that is read");
+    skip_byte_order_mark(document);
     if (document->size == 0)
         return error_at(document, 0, 0, error, "the file is empty");
     if (memchr(document->text, '\0', document->size) != NULL) {

@@ -204,7 +204,12 @@ int64_t problem_fewest_devices(const struct problem *problem) {
 }
 
 bool problem_keep_free(struct problem *problem, double bytes, struct error *error) {
+    const double least = 1e6; /* less is a unit forgotten: "8" for "8 GB" */
     struct cluster *cluster = &problem->cluster;
+    if (bytes > 0 && bytes < least) {
+        error_set(error, "headroom: %.4g B, less than 1 MB, is none", bytes);
+        return error_hint(error, "a number without a unit is in bytes; \"8 GB\" has one");
+    }
     if (bytes >= cluster->device.memory_bytes) {
         return error_set(error, "headroom: a device of %s has no more than %.4g GB in all", cluster->name,
                          cluster->device.memory_bytes / 1e9);

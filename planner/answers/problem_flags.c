@@ -74,10 +74,9 @@ bool problem_parse_number(const char *what, const char *text, enum unit unit, do
         error_set(error, "%s takes %s to %s, not \"%s\"", what,
                   format_limit(minimum, unit, least, sizeof least),
                   format_limit(maximum, unit, most, sizeof most), text);
-        bool is_bare = is_measure(unit) && text[strspn(text, "+-.0123456789eE")] == '\0';
-        return is_bare ? error_hint(error, "without a unit that is %s",
-                                    units_format(*value, unit, most, sizeof most))
-                       : false;
+        return units_is_bare(text, unit) ? error_hint(error, "without a unit that is %s",
+                                                      units_format(*value, unit, most, sizeof most))
+                                         : false;
     }
     return true;
 }
@@ -115,6 +114,10 @@ bool problem_parse_choice(const char *what, const char *text, const char *const 
 bool problem_parse_devices(const char *what, const char *text, int64_t *from, int64_t *to,
                            struct error *error) {
     const char *dots = strstr(text, "..");
+    bool lists = *text != '\0' && strpbrk(text + 1, ",-;"); /* a sign may stand in front */
+    if (lists || (dots && (dots == text || dots[2] == '\0' || dots[2] == '.'))) {
+        return error_set(error, "%s takes one number or a range such as 8..512, not \"%.40s\"", what, text);
+    }
     if (!dots) {
         if (!parse_whole(what, text, UNIT_COUNT, PROBLEM_MAX_DEVICES, from, error)) {
             return false;

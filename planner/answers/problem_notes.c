@@ -43,6 +43,18 @@ static void note_batch(struct problem *problem) {
     }
 }
 
+/* "15" for "15T": the days and the cost would be those of one step. */
+static void note_tokens(struct problem *problem) {
+    const struct training *training = &problem->search.training;
+    double step_tokens = (double)training->global_batch * (double)training->sequence;
+    if (training->tokens > 0 && training->tokens < step_tokens) {
+        char text[32];
+        problem_note(problem,
+                     "the training's %s tokens are less than one step has; \"15T\" is 15 trillion (--tokens)",
+                     units_format(training->tokens, UNIT_TOKENS, text, sizeof text));
+    }
+}
+
 static void note_model(struct problem *problem) {
     const struct model *model = &problem->model;
     if (model->shape_derived) {
@@ -154,6 +166,7 @@ static void note_schedules(struct problem *problem) {
 void problem_note_assumptions(struct problem *problem) {
     const struct training *training = &problem->search.training;
     note_batch(problem);
+    note_tokens(problem);
     note_model(problem);
     bool attention_said = training->attention == training_default_attention(training->stack);
     problem_note(problem, "stack %s (%s)%s%s", training->stack->name, training->stack->what,

@@ -79,10 +79,16 @@ static enum layout_key find_key(const char *name) {
 
 static bool unknown_key(const struct fields_reader *reader, const struct yaml_node *node, const char *name) {
     const char *nearest = error_nearest(name, layout_key_names);
+    char list[256] = "";
+
     yaml_error(reader->document, node, reader->error, "'%s' is not a key of a layout", name);
     if (nearest != NULL)
-        error_hint(reader->error, "did you mean '%s'?", nearest);
-    return false;
+        return error_hint(reader->error, "did you mean '%s'?", nearest);
+    for (int i = 0; i < LAYOUT_KEY_COUNT; i++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ", layout_key_names[i]);
+    }
+    return error_hint(reader->error, "known keys: %s", list);
 }
 
 static bool read_choices(const struct fields_reader *reader, const struct yaml_node *node, const char *name,

@@ -219,9 +219,9 @@ static const char *reason(const struct compared *compared, struct arena *arena) 
     const char *why = result->best ? print_size_binding(&compared->wish, result, arena)
                                    : print_size_miss(&compared->wish, result, arena);
     if (!result->best && !why) {
-        why =
-            arena_print(arena, "nothing fits on %s devices: %s.", print_count(arena, result->nearest_devices),
-                        result->nearest.found ? result->nearest.why : "no layout splits the model");
+        why = arena_print(arena, "nothing fits on %s device%s: %s.",
+                          print_count(arena, result->nearest_devices), print_plural(result->nearest_devices),
+                          result->nearest.found ? result->nearest.why : "no layout splits the model");
     }
     const char *risk = result->best ? print_size_risk(&compared->wish, result->best, arena) : NULL;
     return why ? arena_print(arena, "%s: %s%s%s", compared->label, why, risk ? " " : "", risk ? risk : "")

@@ -60,10 +60,14 @@ void print_frontier_table(const struct problem *problem, const struct answer *an
     }
     qsort(plans, count, sizeof *plans, compare_for_people);
     print_plan_question(problem, problem->devices_to, style, arena, stream);
-    fprintf(
-        stream,
-        "\n%sFrontier of devices, time and memory%s: nothing is faster on as few devices with as little\n",
-        print_colour(style, BOLD), print_colour(style, PLAIN));
+    fputc('\n', stream);
+    print_paragraph(
+        "",
+        arena_print(arena,
+                    "%sFrontier of devices, time and memory%s: nothing is faster on as few devices "
+                    "with as little",
+                    print_colour(style, BOLD), print_colour(style, PLAIN)),
+        stream);
     print_plans(plans, count, style, arena, stream);
     print_plan_search(answer, arena, stream);
     print_plan_notes(problem, style, stream);

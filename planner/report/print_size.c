@@ -88,11 +88,13 @@ static void print_frontier(const struct size_result *result, const struct print_
                             print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
                             print_layout_short(&plan->layout, layout, sizeof layout)});
     }
-    fprintf(
-        stream,
-        "\n%sFrontier%s over 1, 2, 3, 4, 6 ... nodes, each faster than those before (> answer, + meets the "
-        "wish)\n",
-        print_colour(style, BOLD), print_colour(style, PLAIN));
+    fputc('\n', stream);
+    print_paragraph("",
+                    arena_print(arena,
+                                "%sFrontier%s over 1, 2, 3, 4, 6 ... nodes, each faster than those before "
+                                "(> answer, + meets the wish)",
+                                print_colour(style, BOLD), print_colour(style, PLAIN)),
+                    stream);
     print_table_print(table, style, INDENT, stream);
 }
 
@@ -101,8 +103,9 @@ static void print_best(const struct problem *problem, const struct wish *wish,
                        const struct print_style *style, struct arena *arena, FILE *stream) {
     const char *binding = print_size_binding(wish, result, arena);
     const char *slow = print_size_risk(wish, plan, arena);
-    const char *title = arena_print(arena, "%s devices in %s node%s", print_count(arena, plan->devices),
-                                    print_count(arena, plan->nodes), print_plural(plan->nodes));
+    const char *title =
+        arena_print(arena, "%s device%s in %s node%s", print_count(arena, plan->devices),
+                    print_plural(plan->devices), print_count(arena, plan->nodes), print_plural(plan->nodes));
     print_plan_layout(title, &plan->layout, &plan->training, style, stream);
     print_plan_details(plan, style, arena, stream);
     print_slow_hosts(problem, arena, stream);

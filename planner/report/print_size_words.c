@@ -34,6 +34,11 @@ const char *print_size_wish(const struct wish *wish, struct arena *arena) {
                      arena_print(arena, "%s of each device free",
                                  print_quantity(arena, wish->headroom_bytes, UNIT_BYTES)));
     }
+    if (wish->spare_nodes > 0) {
+        words = join(arena, words,
+                     arena_print(arena, "%" PRId64 " spare node%s", wish->spare_nodes,
+                                 wish->spare_nodes == 1 ? "" : "s"));
+    }
     static const char *const objectives[] = {"the fewest devices", "the shortest time", "the least cost"};
     return join(arena, words, objectives[wish->objective]);
 }
@@ -61,6 +66,10 @@ static const char *wished(const struct wish *wish, enum wish_key key, struct are
     }
 }
 
+static const char *devices_words(const struct plan *plan, struct arena *arena) {
+    return arena_print(arena, "%s device%s", print_count(arena, plan->devices), print_plural(plan->devices));
+}
+
 static const char *key_words(enum wish_key key) {
     return key == WISH_DEADLINE ? "the deadline" : key == WISH_BUDGET ? "the budget" : "the step time";
 }
@@ -75,8 +84,8 @@ static const char *binding_above(const struct wish *wish, const struct size_resu
             continue;
         }
         wish_worst_excess(wish, more, &key);
-        return arena_print(arena, "What binds is %s: with %s devices it would be %s.", key_words(key),
-                           print_count(arena, more->devices), reached(more, key, arena));
+        return arena_print(arena, "What binds is %s: with %s it would be %s.", key_words(key),
+                           devices_words(more, arena), reached(more, key, arena));
     }
     return NULL;
 }
@@ -99,9 +108,9 @@ const char *print_size_binding(const struct wish *wish, const struct size_result
     if (result->binding > WISH_STEP_TIME) {
         return NULL;
     }
-    return arena_print(arena, "What binds is %s: of fewer devices, %s come closest, at %s.",
+    return arena_print(arena, "What binds is %s: of fewer devices, %s come%s closest, at %s.",
                        key_words(result->binding), print_count(arena, fewer->devices),
-                       reached(fewer, result->binding, arena));
+                       fewer->devices == 1 ? "s" : "", reached(fewer, result->binding, arena));
 }
 
 /* Of the points that meet a wish, the one that costs least to meet it: of the budget the fastest. */
@@ -134,9 +143,9 @@ static const char *alone_words(const struct wish *wish, const struct size_result
         const char *other = key == WISH_BUDGET     ? reached(plan, WISH_DEADLINE, arena)
                             : plan->total.cost > 0 ? reached(plan, WISH_BUDGET, arena)
                                                    : reached(plan, WISH_STEP_TIME, arena);
-        words = join(arena, words,
-                     arena_print(arena, "%s with %s devices (%s)", key_words(key),
-                                 print_count(arena, plan->devices), other));
+        words =
+            join(arena, words,
+                 arena_print(arena, "%s with %s (%s)", key_words(key), devices_words(plan, arena), other));
         wishes++;
     }
     return wishes > 1 ? arena_print(arena, " Each wish alone can be met: %s.", words) : "";
@@ -153,9 +162,8 @@ static const char *energy_words(const struct wish *wish, const struct size_resul
     }
     double energy = least->total.energy_cost;
     return wish->budget > 0 && energy > wish->budget
-               ? arena_print(arena,
-                             " The energy alone is at least %s (with %s devices), over the budget by %s.",
-                             print_quantity(arena, energy, UNIT_MONEY), print_count(arena, least->devices),
+               ? arena_print(arena, " The energy alone is at least %s (with %s), over the budget by %s.",
+                             print_quantity(arena, energy, UNIT_MONEY), devices_words(least, arena),
                              print_excess(arena, energy / wish->budget - 1))
                : "";
 }
@@ -175,18 +183,17 @@ const char *print_size_miss(const struct wish *wish, const struct size_result *r
                                  reached(result->closest, key, arena), wished(wish, key, arena)));
         }
     }
-    return arena_print(arena, "%s device%s come%s closest and miss%s %s.%s%s",
-                       print_count(arena, result->closest->devices), print_plural(result->closest->devices),
+    return arena_print(arena, "%s come%s closest and miss%s %s.%s%s", devices_words(result->closest, arena),
                        result->closest->devices == 1 ? "s" : "", result->closest->devices == 1 ? "es" : "",
                        misses, energy_words(wish, result, arena), alone_words(wish, result, arena));
 }
 
 void print_size_no(const struct problem *problem, const struct wish *wish, const struct size_result *result,
                    struct arena *arena, enum wish_key *key, struct error *error) {
-    const char *to = print_count(arena, result->devices_to);
+    const char *to = print_count(arena, result->devices_to), *plural = print_plural(result->devices_to);
     if (!result->closest) {
         *key = WISH_DEVICES;
-        error_set(error, "%s: nothing fits on %s devices", problem->cluster.name, to);
+        error_set(error, "%s: nothing fits on %s device%s", problem->cluster.name, to, plural);
         if (result->nearest.found) {
             error_hint(error, "the nearest layout is refused by %s: %s", result->nearest.bound,
                        result->nearest.why);
@@ -195,7 +202,7 @@ void print_size_no(const struct problem *problem, const struct wish *wish, const
     }
     wish_worst_excess(wish, result->closest, key);
     const char *who = result->devices_from == result->devices_to
-                          ? arena_print(arena, "%s devices miss", to)
+                          ? arena_print(arena, "%s device%s miss%s", to, plural, *plural ? "" : "es")
                           : arena_print(arena, "no number of devices from %s to %s meets",
                                         print_count(arena, result->devices_from), to);
     const char *wishes = "";

@@ -8,7 +8,7 @@
 
 #include "common/terminal.h"
 
-enum { GAP = 2 };
+enum { GAP = 2, BELOW_INDENT = 8 };
 
 struct print_row {
     const char **cells;
@@ -81,9 +81,32 @@ static size_t last_filled(const struct print_table *table, const char *const *ce
     return filled;
 }
 
+/* Whether the last column, of texts, has its own line below the others: beside them there is no room for
+ * a word. */
+static bool last_stands_below(const struct print_table *table, size_t indent, FILE *stream) {
+    enum { LONGEST_WORD = 24 }; /* sequence_parallel=false, and a blank */
+    size_t last = table->count - 1, begins = indent;
+    for (size_t i = 0; i < last; i++) {
+        begins += table->widths[i] > 0 ? table->widths[i] + GAP : 0;
+    }
+    size_t least = table->widths[last] < LONGEST_WORD ? table->widths[last] : LONGEST_WORD;
+    return !table->columns[last].right && begins > indent && begins + least > terminal_columns(stream);
+}
+
 static void print_row(const struct print_table *table, const char *const *cells, size_t indent,
                       FILE *stream) {
     size_t filled = last_filled(table, cells), column = indent;
+    if (filled == table->count && last_stands_below(table, indent, stream)) {
+        const char **others = ARENA_ARRAY(table->arena, const char *, table->count);
+        memcpy(others, cells, table->count * sizeof *cells);
+        others[table->count - 1] = "";
+        if (last_filled(table, others) > 0) {
+            print_row(table, others, indent, stream);
+        }
+        fprintf(stream, "%*s", (int)indent + BELOW_INDENT, "");
+        terminal_print_wrapped(cells[table->count - 1], indent + BELOW_INDENT, stream);
+        return;
+    }
     fprintf(stream, "%*s", filled ? (int)indent : 0, "");
     for (size_t i = 0; i < filled; i++) {
         if (table->widths[i] == 0) {

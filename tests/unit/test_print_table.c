@@ -88,6 +88,30 @@ static void test_last_column_wraps(void **state) {
     free(text);
 }
 
+/* Where there is no room beside the other columns, the last one goes below them. */
+static void test_last_column_goes_below(void **state) {
+    struct arena *arena = *state;
+    const struct print_column columns[] = {{"count of devices", true}, {"layout", false}};
+    struct print_table *table = print_table_create(arena, columns, 2);
+    print_table_add(table, (const char *const[]){"8", "tp=2 sequence_parallel=false zero=1"});
+    print_table_add(table, (const char *const[]){"", "same"});
+    setenv("COLUMNS", "40", 1);
+    char *text = printed(table, &ascii, 2);
+    unsetenv("COLUMNS");
+    assert_string_equal(text, "  count of devices\n"
+                              "          layout\n"
+                              "                 8\n"
+                              "          tp=2 sequence_parallel=false\n"
+                              "          zero=1\n"
+                              "          same\n");
+    free(text);
+    text = printed(table, &ascii, 2);
+    assert_string_equal(text, "  count of devices  layout\n"
+                              "                 8  tp=2 sequence_parallel=false zero=1\n"
+                              "                    same\n");
+    free(text);
+}
+
 static void test_a_word_longer_than_the_line_is_cut(void **state) {
     struct arena *arena = *state;
     const struct print_column columns[] = {{NULL, false}};
@@ -144,6 +168,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_alignment_counts_characters, create, destroy),
         cmocka_unit_test(test_units_stay_with_numbers),
         cmocka_unit_test_setup_teardown(test_last_column_wraps, create, destroy),
+        cmocka_unit_test_setup_teardown(test_last_column_goes_below, create, destroy),
         cmocka_unit_test_setup_teardown(test_a_word_longer_than_the_line_is_cut, create, destroy),
         cmocka_unit_test_setup_teardown(test_bar, create, destroy),
         cmocka_unit_test(test_colour_is_not_counted),

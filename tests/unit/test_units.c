@@ -40,7 +40,6 @@ static void reads_what_people_write(void **state) {
         {"80 GiB", UNIT_BYTES, 80 * 0x1p30},
         {"2 TB", UNIT_BYTES, 2e12},
         {"4 KiB", UNIT_BYTES, 4096},
-        {"8 b", UNIT_BYTES, 1},
         {"80000000000", UNIT_BYTES, 80e9},
         {"25 GB/s", UNIT_BYTES_PER_SECOND, 25e9},
         {"400 Gb/s", UNIT_BYTES_PER_SECOND, 50e9},
@@ -158,6 +157,10 @@ static void says_which_units_fit(void **state) {
     assert_false(units_parse("25 GB", UNIT_BYTES_PER_SECOND, &value, why, sizeof why));
     assert_string_equal(
         why, "the unit \"GB\" doesn't fit; it takes B/s, MB/s, GB/s, GiB/s, TB/s, or Mb/s, Gb/s (bits)");
+    /* An eighth of what was meant, were it taken for bits. */
+    assert_false(units_parse("80 Gb", UNIT_BYTES, &value, why, sizeof why));
+    assert_string_equal(why,
+                        "the unit \"Gb\" doesn't fit; it takes B, kB, MB, GB, TB, or KiB, MiB, GiB, TiB");
     assert_false(units_parse("soon", UNIT_SECONDS, &value, why, sizeof why));
     assert_string_equal(why, "\"soon\" isn't a number; it takes ns, us, ms, s, min, h, d, weeks or years");
     assert_false(units_parse("1e400", UNIT_NONE, &value, why, sizeof why));

@@ -131,6 +131,7 @@ static void predict(const struct run *run, const struct cluster *cluster, struct
     } else {
         validated->layout = plan.layout;
         validated->fits = plan.memory.per_device_bytes <= plan.memory.capacity_bytes;
+        validated->fits_without_margin = plan.memory.device_bytes <= plan.memory.capacity_bytes;
         validated->predicted_step = plan.step.seconds;
         validated->predicted_memory = memory_of_kind(&plan.memory, measured->memory_kind);
         validated->checked_memory = plan.memory.per_device_bytes;

@@ -11,10 +11,10 @@
 struct validated_run {
     const struct run *run;
     const struct cluster *cluster;
-    const char *file;     /* its run file's name, without folder and ending */
-    const char *why;      /* no prediction can be made; NULL: it was */
-    struct layout layout; /* what was published, completed by the search */
-    bool fits;            /* as the planner sees it */
+    const char *file;               /* its run file's name, without folder and ending */
+    const char *why;                /* no prediction can be made; NULL: it was */
+    struct layout layout;           /* what was published, completed by the search */
+    bool fits, fits_without_margin; /* as the planner checks it; as the prediction itself says */
     /* Seconds and bytes; predicted / measured - 1 as error, 0 where nothing was measured. */
     double predicted_step, step_error;
     double predicted_memory, memory_error; /* of the kind that was measured */

@@ -30,6 +30,15 @@ static const char *percent(const struct print_style *style, struct arena *arena,
     return coloured(style, arena, error, arena_print(arena, "%.*f %%", decimals, 100 * error));
 }
 
+/* What is to be said of a run behind its name. */
+static const char *remark(const struct validated_run *validated, struct arena *arena) {
+    if (validated->why != NULL)
+        return arena_print(arena, ": %s", validated->why);
+    if (validated->fits)
+        return "";
+    return validated->fits_without_margin ? " (no margin)" : " (wouldn't fit)";
+}
+
 static void add_run(struct print_table *table, const struct validated_run *validated,
                     const struct print_style *style, struct arena *arena) {
     const struct run_measured *measured = &validated->run->measured;
@@ -43,11 +52,7 @@ static void add_run(struct print_table *table, const struct validated_run *valid
         predicted && measured->memory_bytes > 0 ? signed_percent(style, arena, validated->memory_error)
                                                 : NULL,
         arena_print(arena, "%" PRId64, validated->run->devices),
-        arena_print(arena, "%s%s%s", validated->run->id,
-                    !predicted        ? ": "
-                    : validated->fits ? ""
-                                      : " (wouldn't fit)",
-                    predicted ? "" : validated->why)};
+        arena_print(arena, "%s%s", validated->run->id, remark(validated, arena))};
 
     print_table_add(table, cells);
 }
@@ -139,6 +144,8 @@ static json_t *run_data(const struct validated_run *validated, struct arena *are
     set(data, "memory_error", predicted && memory, validated->memory_error);
     set(data, "checked_memory", predicted, validated->checked_memory);
     json_object_set_new(data, "fits", predicted ? json_boolean(validated->fits) : json_null());
+    json_object_set_new(data, "fits_without_margin",
+                        predicted ? json_boolean(validated->fits_without_margin) : json_null());
     json_object_set_new(
         data, "layout",
         print_data_text(predicted ? layout_format(&validated->layout, layout, sizeof layout) : NULL));

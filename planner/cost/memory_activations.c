@@ -206,10 +206,13 @@ static void activations_init(struct memory_parts *parts) {
 static double logits_bytes_per_entry(const struct memory_parts *parts) {
     const struct stack *stack = parts->training->stack;
     enum loss_kernel loss = parts->training->recipe.loss;
-    if (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine))
-        return parts->element_bytes; /* fused loss: the gradient takes the logits' place */
-    if (stack->fully_sharded && loss == LOSS_COMPILED && parts->layout->tp == 1)
-        return 2 * parts->element_bytes; /* logits and gradient: torch.compile keeps no fp32 of either */
+    bool fused = loss == LOSS_FUSED || loss == LOSS_COMPILED;
+    if (!stack->fully_sharded && (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine)))
+        return parts->element_bytes; /* Transformer Engine: the gradient takes the logits' place */
+    if (stack->fully_sharded && fused && parts->layout->tp == 1)
+        /* Logits and gradient: neither torch.compile nor flash attention's loss, whose inplace_backward is
+         * off, keeps fp32 of either. */
+        return 2 * parts->element_bytes;
     if (stack->fully_sharded && parts->layout->tp > 1)
         /* Loss over sharded logits (PyTorch loss_parallel): logits, and in fp32 the logarithm of the softmax,
          * the loss's gradient, the exponential and the product of the two. */

@@ -227,6 +227,15 @@ static void append_runs(const struct run_file *file, const char *name, struct ar
     validation->run_count += file->count;
 }
 
+static void count_fit(const struct validated_run *validated, struct validation *validation) {
+    if (validated->why != NULL || validated->fits)
+        return;
+    if (validated->fits_without_margin)
+        validation->tight++;
+    else
+        validation->refused++;
+}
+
 bool validate_files(const char *const *paths, size_t count, void (*progress)(void *data, double share),
                     void *progress_data, struct arena *arena, struct validation *validation,
                     struct error *error) {
@@ -249,6 +258,7 @@ bool validate_files(const char *const *paths, size_t count, void (*progress)(voi
             return false;
         validated->cluster = cluster;
         predict(validated->run, cluster, arena, validated);
+        count_fit(validated, validation);
         if (progress != NULL)
             progress(progress_data, (double)(i + 1) / (double)validation->run_count);
     }

@@ -38,6 +38,7 @@ struct validation {
     struct validated_file *files;
     size_t file_count;
     struct error_summary step, memory;
+    size_t tight, refused; /* runs that lack only the margin; that wouldn't fit, though they ran */
 };
 
 /* Reads `count` run files and predicts each run: its layout where that is published in full, else the best

@@ -111,11 +111,20 @@ static void print_summary(const struct validation *validation, const struct prin
     print_table_print(table, style, 0, stream);
 }
 
+/* All of them ran, so these are errors too. */
+static void print_refused(const struct validation *validation, FILE *stream) {
+    if (validation->refused + validation->tight > 0)
+        fprintf(stream,
+                "\nOf %zu runs %zu wouldn't fit by this prediction; %zu more have no room for its margin.\n",
+                validation->run_count, validation->refused, validation->tight);
+}
+
 void print_validation_table(const struct validation *validation, const struct print_style *style,
                             struct arena *arena, FILE *stream) {
     for (size_t i = 0; i < validation->file_count; i++)
         print_runs(validation, validation->files[i].name, style, arena, stream);
     print_summary(validation, style, arena, stream);
+    print_refused(validation, stream);
 }
 
 /* A figure that wasn't measured, or couldn't be predicted, is null. */
@@ -181,6 +190,8 @@ json_t *print_validation_data(const struct validation *validation, struct arena 
     }
     json_object_set_new(summary, "step_time", summary_data(&validation->step));
     json_object_set_new(summary, "memory", summary_data(&validation->memory));
+    json_object_set_new(summary, "refused", json_integer((json_int_t)validation->refused));
+    json_object_set_new(summary, "tight", json_integer((json_int_t)validation->tight));
     json_object_set_new(summary, "by_file", by_file);
     json_object_set_new(data, "runs", runs);
     json_object_set_new(data, "summary", summary);

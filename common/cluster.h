@@ -153,12 +153,10 @@ struct cluster_host {
     const char *class_name;
     /* Groups it belongs to, from the outermost level inwards: "rack1/switch3"; NULL unknown. */
     const char *place;
-    double
-        bandwidth_factor; /* median of its links over the median of all; 1: as the others; 0: not measured */
-    double latency_factor;
-    double
-        compute_factor; /* rate of its devices, or cores, over what is usual in its class; 0: not measured */
-    const char *note;   /* how it deviates; NULL when it doesn't */
+    /* Of its links and its devices or cores, over what is usual; 1: as the others; 0: not measured. Bandwidth
+     * and latency: the median of its links over that of all; computing: the rate over that of its class. */
+    double bandwidth_factor, latency_factor, compute_factor;
+    const char *note; /* how it deviates; NULL when it doesn't */
 };
 
 /* One figure, with how well it is known. */
@@ -170,8 +168,8 @@ struct measurement {
     double message_bytes;
     int64_t members;
     int64_t count;
-    double median, minimum, maximum,
-        spread; /* seconds, or bytes a second for "bandwidth"; spread: interquartile range */
+    /* Seconds, or bytes a second (measurement_unit); spread: the interquartile range. */
+    double median, minimum, maximum, spread;
 };
 
 struct cluster {

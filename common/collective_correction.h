@@ -21,8 +21,8 @@ bool collective_corrections_sorted(const struct collective_correction *correctio
 
 bool collective_is_power_of_two(int64_t members);
 
-/* The lists of the two measured groups next to a size, of which either may be empty. Powers of two
- * have algorithms that spare the steps which other sizes need ("Optimization of Collective Communication
+/* The lists of the two measured groups next to a size, of which either may be empty. Powers of two have
+ * algorithms that spare the steps which other sizes need ("Optimization of Collective Communication
  * Operations in MPICH", IJHPCA 19, 2005): where two groups and more of either kind were measured, those of
  * the other kind don't count. */
 struct collective_correction_lists {

@@ -16,8 +16,8 @@ extern const double RECOMMEND_OFFLOAD_SHARE;
 bool recommend_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                    struct error *error);
 
-/* Notes what the best plan of the count that is set gains by what it moves out, or would gain. Adds
- * what that took to the sums. */
+/* Notes what the best plan of the count that is set gains by what it moves out, or would gain. Adds what was
+ * looked at for that to the sums. */
 void recommend_note(struct problem *problem, const struct plan *best, struct search_counts *sums);
 
 #endif

@@ -49,8 +49,7 @@ struct run_file {
 };
 
 /* Reads a file, whole or not at all. False with the error set: unknown keys, a layout that takes other
- * devices than the run says, two runs of one id, nothing measured, no
- * such cluster. */
+ * devices than the run says, two runs of one id, nothing measured, no such cluster. */
 bool run_file_read(const char *path, struct arena *arena, struct run_file *file, struct error *error);
 
 #endif

@@ -14,12 +14,14 @@ static const double negligible =
     1e-3;                             /* a constant that adds less than this share of the loss is left at 0 */
 static const double most_loss = 0.99; /* of small groups: a cluster file allows less than 1 */
 static const double large_flops = 1e9, large_bytes = 1048576;
-/* What the constants belong to, in the form that the planner's functions take. `Nuisance` terms are in a
- * layer of experts but are no products: the planner counts them elsewhere. */
+
+/* What the constants belong to, in the form that the planner's functions take. */
 struct subject {
     enum timing_kind kind;
     struct cluster cluster;
-    double experts_launch_seconds, row_seconds, token_seconds; /* a row's or token's element */
+    /* What times of a layer of experts hold besides products, which the planner counts elsewhere: a launch,
+     * and the seconds of an element of a row and of a token. */
+    double experts_launch_seconds, row_seconds, token_seconds;
 };
 
 struct parameter {

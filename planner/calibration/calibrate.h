@@ -38,8 +38,7 @@ bool calibration_find(const struct timings *timings, struct calibration *calibra
                       struct error *error);
 
 /* Fits one of them. `base` gives the device's peak, memory bandwidth and multiprocessors, and the products'
- * constants that experts are counted with; of a collective it says
- * nothing. False with the error set when the
+ * constants that experts are counted with; collectives need none of it. False with the error set when the
  * base is another device, lacks the precision, or there are too few rows. */
 bool calibration_fit(const struct timings *timings, const struct cluster *base, struct arena *arena,
                      struct calibration *calibration, struct error *error);

@@ -398,8 +398,7 @@ static void add_mlps(struct compute_work *work, bool with_experts) {
     }
 }
 
-/* Attention of all kinds of layers is the same, and so are products with sequence parallelism and without:
- * both are taken from what was reckoned last, where that is of the same tp, cp and micro-batch. */
+/* Attention is the same in all kinds of layers, and products are with and without sequence parallelism. */
 static void add_known(struct compute_work *work, bool with_experts) {
     struct compute_known *known = work->problem->known;
     const struct layout *layout = work->problem->layout;

@@ -31,10 +31,10 @@ struct compute_time {
     double split_products_backward;
 };
 
-/* A layer's attention, and attention and products of each kind of layers (with experts: 1), of the layout
- * that was asked for last. */
+/* What was reckoned last, for the next layout of the same tp, cp and micro-batch: a layer's attention, and
+ * its attention and products together, by whether it has experts. */
 struct compute_known {
-    int64_t tp, cp, micro_batch; /* 0: none was */
+    int64_t tp, cp, micro_batch; /* 0: nothing yet */
     struct compute_time attention, products[2];
     bool has_products[2];
 };
@@ -45,7 +45,7 @@ struct compute_problem {
     const struct training *training;
     const struct layout *layout;    /* tp, cp, ep, etp, micro_batch and sequence_parallel alone matter */
     struct product_cache *products; /* of this model, device and training; NULL: none is kept */
-    struct compute_known *known;    /* the same; NULL: nothing is */
+    struct compute_known *known;    /* of the same; NULL: nothing is kept */
     bool least; /* what one sequence takes at least in a micro-batch of any size; micro_batch has to be 1 */
 };
 

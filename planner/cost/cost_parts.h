@@ -33,24 +33,23 @@ struct layer_part {
     struct block_cost blocks[BLOCK_COUNT];
 };
 
-/* Without routed experts, and what all its blocks but expert layers take, by recompute, under schedules other
- * than DualPipe. */
+/* All blocks without routed experts, and sums of them by recompute under schedules other than DualPipe, each
+ * reckoned when it is first asked for. */
 struct base_part {
     struct layer_part layer;
-    struct pipeline_work but_experts[RECOMPUTE_COUNT];
-    bool has_but_experts[RECOMPUTE_COUNT]; /* where it is reckoned */
-    /* What all do whatever ep and etp are, where it is reckoned. */
-    struct pipeline_work any_experts[RECOMPUTE_COUNT];
+    struct pipeline_work but_experts[RECOMPUTE_COUNT]; /* all blocks but expert layers */
+    bool has_but_experts[RECOMPUTE_COUNT];
+    struct pipeline_work any_experts[RECOMPUTE_COUNT]; /* all blocks, at least, whatever ep and etp are */
     bool has_any_experts[RECOMPUTE_COUNT];
 };
 
-/* The parts of a tp and cp, by micro-batch, 0: cost_least_part; NULL: not asked for yet. Some are kept at
- * hand, each in the place that its tp and cp have. */
+/* Base parts of one tp and cp at hand, by micro-batch; 0: cost_least_part. Rows lie in a table by tp and cp,
+ * each of which may take the place of another. */
 enum { BASE_ROW = 65, BASE_ROWS = 64 };
 struct base_row {
     int64_t tp, cp;
     bool overlap_tp;
-    struct base_part *parts[BASE_ROW];
+    struct base_part *parts[BASE_ROW]; /* NULL: not asked for yet */
 };
 
 /* Depends on everything but micro_batch, recompute, schedule and overlap. */
@@ -94,7 +93,8 @@ struct cost_context {
     const struct model *model;
     const struct cluster *cluster;
     struct training training;
-    struct cost_cache *layers, *routed, *rows, *states; /* the last two are renewed */
+    struct cost_cache *layers, *routed; /* base parts; tables of routed experts by tokens a rank */
+    struct cost_cache *rows, *states;   /* expert rows, state parts: renewed with the number of devices */
     struct expert_places places;
     struct product_cache *products;
     struct compute_known *known;

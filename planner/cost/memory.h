@@ -32,9 +32,8 @@ struct memory_use {
     double weights_bytes, gradients_bytes, optimizer_bytes;
     double activations_bytes; /* kept from forward to backward */
     double buffers_bytes; /* live at the peak moment only: logits, gathered weights, all-to-all, workspaces */
-    double reserved_bytes; /* context, communicators, allocator overhead and margin */
-    double
-        allocated_bytes; /* what the framework's allocator hands out at the peak: per_device less reserved */
+    double reserved_bytes;  /* context, communicators, allocator overhead and margin */
+    double allocated_bytes; /* what the allocator hands out at the peak: per_device less reserved */
     double allocator_bytes; /* allocated, and what the allocator takes beyond by fragmentation */
     double device_bytes;    /* allocator, context and communicators: what the device has in use; no margin */
     int64_t stage;          /* pipeline stage it happens on */

@@ -20,10 +20,9 @@ struct pipeline {
     /* By virtual stage (chunk-major as a token meets them, stages x chunks of them), seconds a micro-batch:
      */
     const double *forward_seconds;
-    const double *backward_input_seconds; /* data gradient and recompute */
-    const double
-        *backward_weight_seconds; /* weight gradient; run with the former unless the schedule splits them */
-    double hop_seconds;           /* exposed time of one transfer between neighbouring stages */
+    const double *backward_input_seconds;  /* data gradient and recompute */
+    const double *backward_weight_seconds; /* weight gradient, run with the former unless put off */
+    double hop_seconds;                    /* exposed time of one transfer between neighbouring stages */
 };
 
 /* How to find its time. */

@@ -247,7 +247,6 @@ int64_t layout_chunk_layers(const struct layout *layout, const struct model *mod
     return chunk < layers % chunks ? full : full - 1;
 }
 
-/* Those of a round are all stages' first, second, ... chunk. */
 static void deal_own_ends(const struct layout *layout, const struct model *model,
                           struct layout_dealing *dealing) {
     dealing->own_ends = true;

@@ -170,18 +170,21 @@ bool layout_counts_ends(const struct model *model, int64_t chunks);
 /* The most layers on any virtual stage. */
 int64_t layout_most_chunk_layers(const struct layout *layout, const struct model *model);
 
-/* Of those the first ones that full recompute is limited to; 0 where it isn't. */
+/* How many layers of a virtual stage, its first ones, full recompute is limited to; 0 where it isn't. */
 int64_t layout_recomputed_layers(const struct layout *layout, const struct model *model, int64_t chunk);
 
 /* Layers on all virtual stages before `chunk`. */
 int64_t layout_layers_before(const struct layout *layout, const struct model *model, int64_t chunk);
 
-/* The same, quickly for chunk after chunk: each has `each` layers, the first `longer` one more, the first one
- * or those of the ends what they displace less. */
+/* layout_layers_before for one chunk after the other, quickly: what it takes of a layout and a model. */
 struct layout_dealing {
-    int64_t chunks, layers, each, longer, displaced;
-    bool own_ends;                /* as the next three say */
-    int64_t stages, round, first; /* layers of a round, of a first stage's chunk */
+    int64_t chunks, layers;
+    int64_t each;      /* layers of a chunk, but for what follows; the last one has what is left */
+    int64_t longer;    /* so many chunks in front have one more */
+    int64_t displaced; /* so many fewer has the first one, for the embedding */
+    bool own_ends; /* the ends have their own number: `each` is that of a chunk of the stages between, and */
+    int64_t stages, first; /* `first` that of a chunk of the first of so many stages; */
+    int64_t round;         /* all stages' first chunks together have so many, and all their second ones ... */
 };
 void layout_deal(const struct layout *layout, const struct model *model, struct layout_dealing *dealing);
 

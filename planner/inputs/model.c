@@ -9,8 +9,8 @@
 enum {
     NORMS_A_LAYER = 2,
     POST_NORMS_A_LAYER = 2,
-    MTP_NORMS =
-        3, /* of the embedding, of the hidden state, before the logits; DeepSeek-V3's enorm, hnorm, norm */
+    /* Of the embedding, of the hidden state, before the logits; DeepSeek-V3's enorm, hnorm, norm. */
+    MTP_NORMS = 3,
     GATED_PRODUCTS = 3,
     PLAIN_PRODUCTS = 2
 };

@@ -2,11 +2,11 @@
  *
  * The rule, from the dense models that were published with their shapes:
  * - Depth: GPT-3 175B has 96 layers (arXiv 2005.14165). Below, layers grow with the cube root of the
- *   parameters, which keeps hidden / layers at GPT-3's 128 (Llama 3 8B: 128, arXiv 2407.21783). Above, with
- * the sixth root, as depth was held back to keep pipelines short: MT-NLG 530B has 105 (arXiv 2201.11990),
- * PaLM 540B 118 (arXiv 2204.02311), Llama 3 405B 126, Megatron's 1T 128 (arXiv 2104.04473).
+ * parameters, which keeps hidden / layers at GPT-3's 128 (Llama 3 8B: 128, arXiv 2407.21783). Above, with the
+ * sixth root, as depth was held back to keep pipelines short: MT-NLG 530B has 105 (arXiv 2201.11990), PaLM
+ * 540B 118 (arXiv 2204.02311), Llama 3 405B 126, Megatron's 1T 128 (arXiv 2104.04473).
  * - Width: 12 hidden^2 parameters a layer (GPT-3 exactly; Llama 3 405B 12.0). Hidden is rounded to a multiple
- * that tensor parallelism of 8 splits into whole heads, then layers to what that width asks for.
+ *   that tensor parallelism of 8 splits into whole heads, then layers to what that width asks for.
  * - The rest as in Llama 3: heads of 128, 8 key-value heads, gated MLP, RMSNorm, no biases, untied
  * embeddings; the MLP's width is what is left over, so that the count comes out right.
  *

@@ -1,4 +1,4 @@
-/* What the readers of models share: not for callers outside of planner/model_*.c. */
+/* What the readers of models share: not for callers outside of planner/inputs/model*.c. */
 #ifndef CLUSTERPLAN_MODEL_PARTS_H
 #define CLUSTERPLAN_MODEL_PARTS_H
 

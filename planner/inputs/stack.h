@@ -48,18 +48,19 @@ struct stack {
     bool transformer_engine;                 /* persistent dummy gradients and workspaces */
     enum loss_kernel loss;                   /* unless the training says */
     bool fully_sharded;                      /* ZeRO-3 by FSDP */
-    bool own_ends;                           /* first and last stage may have their own number of layers */
+    bool own_ends;          /* the first and the last stage may have a number of layers of their own */
+    bool own_chunks;        /* any virtual stage may have */
     bool any_groups;        /* interleaves any number of micro-batches from pp on, not only multiples of pp */
-    bool own_chunks;        /* any virtual stage may */
     bool sharded_reduction; /* ZeRO-1 reduces gradients by reduce-scatter; else by all-reduce */
     /* ZeRO-1 and 2 send parameters by a broadcast from each rank that updated some, all after the update;
      * else by an all-gather beside the next forward pass. */
     bool broadcasts_parameters;
-    double
-        gradient_copy_bytes; /* of a gradient, moved once a step into the buffers it is reduced in and back */
+    /* Memory traffic of a parameter's gradient on its way into the buffers it is reduced in and back, once a
+     * step. */
+    double gradient_copy_bytes;
     enum dispatcher dispatcher, dispatcher_in_node; /* between nodes and in one: training_dispatcher */
     bool gathers_fp8;  /* under fp8, parameters are gathered in it, unless the training says */
-    double tp_exposed; /* share that shows of what tp sends beside products; 0: as of all that is hidden */
+    double tp_exposed; /* share that shows of what tp sends beside products; 0: COMMUNICATION_INTERFERENCE */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
@@ -70,9 +71,9 @@ struct stack {
      * (docs/cost-model.md, "A step"); 0: the same as of all. */
     double traffic_factor_gated;
     double attention_dropout;    /* share of flash attention's speed that is left with dropout */
-    double expert_floor_seconds; /* the same of a layer with routed experts, whatever their number */
+    double layer_floor_seconds;  /* the host can't launch a dense layer's forward pass faster */
+    double expert_floor_seconds; /* nor that of a layer with routed experts, whatever their number */
     double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */
-    double layer_floor_seconds; /* the host can't launch a layer's forward faster */
     /* An optimizer's update on the host takes so many times what its states take to pass the host's memory;
      * 0: once. */
     double host_update_factor;

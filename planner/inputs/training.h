@@ -87,15 +87,16 @@ bool training_has_dropout(const struct training *training, const struct model *m
  * InternEvo's own repeat all of it. */
 bool training_stops_early(const struct training *training);
 
-/* Of an element of weights and activations, held and sent: 2, under fp8 too, and 4 in tf32, which rounds fp32
- * tensors inside its products alone. */
+/* Bytes of an element of weights and activations, held and sent: 2, under fp8 too, and 4 in tf32, which
+ * rounds fp32 tensors inside its products alone. */
 double training_element_bytes(const struct training *training);
 
 /* False, with the error set, where the device has no peak that a training in this format takes. */
 bool training_check_precision(enum precision precision, const struct cluster *cluster, struct error *error);
 
-/* What is meant where a training leaves it open. */
-/* NCCL's all-to-all where experts are padded to a capacity, which DeepEP can't (Megatron-Core,
+/* From here on: what is meant where a training leaves it open.
+ *
+ * NCCL's all-to-all where experts are padded to a capacity, which DeepEP can't (Megatron-Core,
  * transformer_config.py), and on devices before Hopper; else the stack's, which may have another in a node
  * than between nodes. */
 enum dispatcher training_dispatcher(const struct training *training, const struct model *model,
@@ -106,11 +107,11 @@ double training_fullest_experts(const struct training *training, const struct mo
 enum selective training_selective(const struct training *training, const struct model *model);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
 double training_gradient_bytes(const struct training *training);
-/* The same as it is sent. What ZeRO-3 sends for each micro-batch goes in the parameters' format unless told
- * (Megatron-LM, docs/user-guide/features/megatron_fsdp.md: "auto"; DeepSpeed's communication_data_type);
- * PyTorch's FSDP as its stack says. */
+/* Bytes of a parameter's gradient as it is sent. What ZeRO-3 sends for each micro-batch goes in the
+ * parameters' format unless told (Megatron-LM, docs/user-guide/features/megatron_fsdp.md: "auto"; DeepSpeed's
+ * communication_data_type); PyTorch's FSDP as its stack says. */
 double training_sent_gradient_bytes(const struct training *training, int64_t zero);
-/* Of a parameter, as it is gathered after the update. */
+/* Bytes of a parameter as it is gathered after the update. */
 double training_parameter_bytes(const struct training *training);
 enum fp8_scaling training_fp8_scaling(const struct training *training, const struct cluster_device *device);
 enum loss_kernel training_loss(const struct training *training);
@@ -118,7 +119,7 @@ enum flash_kernel training_flash(const struct training *training, const struct m
 /* Whether biases of experts are added by kernels of their own, an expert at a time: by Megatron-Core and,
  * under FSDP, by NeMo AutoModel. */
 bool training_adds_expert_biases(const struct training *training, const struct model *model);
-/* Of element-wise traffic as counted. */
+/* Memory traffic of element-wise work over what is counted kernel by kernel. */
 double training_traffic_factor(const struct training *training, const struct model *model);
 
 /* Readers of a field: of struct routing, of struct recipe. */

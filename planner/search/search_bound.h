@@ -10,8 +10,9 @@ struct open_frame {
     const struct frame *frame;
     const struct expert_split *splits;
     size_t split_count;
-    int64_t split_leaves;             /* of each, where they have as many each: dp x cp above 1 */
-    struct search_modes asked, modes; /* that are fast enough; that it may have room for */
+    int64_t split_leaves; /* leaves of each split; of use where dp x cp is above 1, then all have as many */
+    struct search_modes asked; /* modes that are asked for, and fast enough */
+    struct search_modes modes; /* those of them that it may have room for */
     struct cost_pace pace;
     unsigned offloads;
 };
@@ -22,8 +23,8 @@ bool search_bound_exceeds(const struct search_bound *bound, const struct search_
 void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
                         const struct open_frame *open, struct search_bound *bound);
 
-/* The same of frames with as large a micro-batch or a larger one and the schedules of this, more quickly:
- * time that sequences take in a micro-batch of any size is what they are reckoned with. */
+/* The same of this frame and of those that have a larger micro-batch but are else as this, with its
+ * schedules: by what sequences take in a micro-batch of any size, which is reckoned more quickly. */
 void search_bound_larger(const struct search_problem *problem, struct cost_context *context,
                          const struct open_frame *open, struct search_bound *bound);
 
@@ -31,18 +32,17 @@ void search_bound_larger(const struct search_problem *problem, struct cost_conte
 bool search_drop_modes(const struct search_problem *problem, struct cost_context *context,
                        const struct search_bound *limit, struct open_frame *open);
 
-/* The same by the experts that its splits have, and those that another is
- * faster than: where activations that move out hide behind the passes, no other recompute is. False when none
- * is left. */
+/* Leaves out modes that are above the limit with the experts that the frame's splits have, and modes that
+ * another beats for sure: where activations that move out hide behind the passes, none that recomputes more
+ * is faster. False when none is left. */
 bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
                         const struct search_bound *limit, struct open_frame *open);
 
 /* Whether a mode of the kind is left. */
 bool search_has_mode(const struct open_frame *open, bool sequence_parallel);
 
-/* Of each of its splits: as many bounds; of those that are above the limit in either of its times just some
- * that is.
- */
+/* Of each of its splits, in as many bounds. A split that is above the limit in either of its times may get
+ * any bound that is above it. */
 void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
                          const struct open_frame *open, const struct search_bound *limit,
                          struct search_bound *bounds);

@@ -1,10 +1,10 @@
+/* Where a key is free its choices are all that make a difference; where it is given, all that were given.
+ * What can't make a valid base invalid isn't checked again: frames have their choices made by the thousand.
+ */
 #include "planner/search/search_choices.h"
 
 #include "planner/cost/communication.h"
 
-/* Where a key is free its choices are all that make a difference; where it is given, all that were given.
- * What can't make a valid base invalid isn't checked again: frames have their choices made by the thousand.
- */
 static bool is_given(const struct search_problem *problem, enum layout_key key) {
     return problem->request.keys[key].count > 0;
 }

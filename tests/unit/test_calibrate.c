@@ -131,6 +131,42 @@ static void finds_attention_again(void **state) {
     assert_true(found.all.cross_median < 0.025 && found.backward.cross_median < 0.025);
 }
 
+/* What a layer of experts takes besides its products is found too, and kept out of their constants. */
+static void finds_experts_again(void **state) {
+    static const double launch_seconds = 30e-6, row_seconds = 3e-12, token_seconds = 2e-12;
+    struct arena *arena = *state;
+    struct cluster base = reference_cluster();
+    struct cluster_device *device = &base.device;
+    struct timings timings = {.kind = TIMING_EXPERTS, .rows = ARENA_ARRAY(arena, struct timing, 512)};
+    device->kernels.grouped_rate = 0.8;
+    device->kernels.grouped_launch_seconds = 20e-6; /* more than the weights of an expert take to read */
+    device->kernels.grouped_exposed = 0.25;
+    for (int64_t tokens = 64; tokens <= 32768; tokens *= 2)
+        for (int64_t ep = 1; ep <= 16; ep *= 2)
+            for (int64_t top_k = 2; top_k <= 8; top_k *= 2) {
+                struct timing *row = &timings.rows[timings.count++];
+                const struct timing_experts experts = {tokens, 4096, 1536, top_k, 64, 1, ep};
+                const int64_t rows = tokens * top_k / ep;
+                const struct matmul up = {rows, 2 * 1536, 4096, 1, PRECISION_BF16, MATMUL_FORWARD};
+                const struct matmul down = {rows, 4096, 1536, 1, PRECISION_BF16, MATMUL_FORWARD};
+                *row = (struct timing){.device = device->name, .precision = PRECISION_BF16};
+                row->of.experts = experts;
+                row->seconds =
+                    disturbed(launch_seconds + matmul_grouped_seconds(device, &up, 64 / ep) +
+                                  matmul_grouped_seconds(device, &down, 64 / ep) +
+                                  4096 * (row_seconds * (double)rows + token_seconds * (double)tokens),
+                              timings.count);
+            }
+    struct cluster reference = reference_cluster();
+    struct calibration found = only(&timings, &reference, arena);
+    assert_near(found.kernels.grouped_rate, 0.8, 0.1);
+    assert_near(found.kernels.grouped_launch_seconds, 20e-6, 0.1);
+    assert_true(found.all.median < 0.02 && found.all.cross_median < 0.025);
+    /* The products' own constants are the base's. */
+    assert_same_double(found.kernels.matmul[PRECISION_BF16].flops_per_second,
+                       reference_device.kernels.matmul[PRECISION_BF16].flops_per_second);
+}
+
 static void refuses_another_device_and_too_few_rows(void **state) {
     struct arena *arena = *state;
     struct cluster base = reference_cluster();
@@ -163,6 +199,7 @@ int main(void) {
         cmocka_unit_test(tells_tiles_from_a_smooth_time),
         cmocka_unit_test(finds_collectives_again),
         cmocka_unit_test(finds_attention_again),
+        cmocka_unit_test(finds_experts_again),
         cmocka_unit_test(refuses_another_device_and_too_few_rows),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);

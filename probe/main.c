@@ -1,10 +1,10 @@
 /* clusterprobe: measures a cluster under mpirun and writes the cluster file that clusterplan plans on. */
+#include <errno.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/arena.h"
@@ -15,6 +15,7 @@
 #include "common/units.h"
 #include "probe/campaign.h"
 #include "probe/crew.h"
+#include "probe/heat_map.h"
 #include "probe/notes.h"
 #include "probe/pingpong.h"
 #include "probe/result.h"
@@ -65,19 +66,37 @@ static void complain(const struct error *error) {
     free(text);
 }
 
-/* The rank as the launcher tells it before MPI_Init, so that one rank alone complains. */
-static bool speaks(void) {
+/* The rank as the launcher tells it before MPI_Init, in words; NULL: started without one. */
+static const char *rank_by_launcher(void) {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *rank = getenv(names[i]);
         if (rank != NULL) {
-            return strcmp(rank, "0") == 0;
+            return rank;
         }
+    }
+    return NULL;
+}
+
+/* Whether `path`, given after `words`, is a file or not there. */
+static bool check_place(const char *words, const char *path, struct error *error) {
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        return error_set(error, "%s%s: a %s, where a file was expected", words, path,
+                         S_ISDIR(status.st_mode) ? "directory" : "pipe or device");
     }
     return true;
 }
 
-static bool check_arguments(struct arguments *arguments, const char *operand, struct error *error) {
+/* The matrix of pairs stands beside the cluster file: c.pairs.csv beside c.yaml. */
+static const char *matrix_path(const char *output, struct arena *arena) {
+    size_t length = strlen(output);
+    bool yaml = length > 5 && strcmp(output + length - 5, ".yaml") == 0;
+    return arena_print(arena, "%.*s.pairs.csv", (int)(yaml ? length - 5 : length), output);
+}
+
+static bool check_arguments(struct arguments *arguments, const char *operand, struct arena *arena,
+                            struct error *error) {
     char why[256];
     arguments->limit_seconds = time_limit_default;
     if (arguments->help || arguments->show != NULL) {
@@ -91,13 +110,12 @@ static bool check_arguments(struct arguments *arguments, const char *operand, st
         error_set(error, "clusterprobe needs to know where its result goes");
         return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
     }
-    struct stat status;
     if (strcmp(arguments->output, "-") == 0) {
         return error_set(error, "-o -: a file was expected; two are written, and none to standard output");
     }
-    if (stat(arguments->output, &status) == 0 && !S_ISREG(status.st_mode)) {
-        return error_set(error, "-o %s: a %s, where a file was expected", arguments->output,
-                         S_ISDIR(status.st_mode) ? "directory" : "pipe or device");
+    if (!check_place("-o ", arguments->output, error) ||
+        !check_place("", matrix_path(arguments->output, arena), error)) {
+        return false;
     }
     if (arguments->time_limit != NULL) {
         if (!units_parse(arguments->time_limit, UNIT_SECONDS, &arguments->limit_seconds, why, sizeof why)) {
@@ -107,24 +125,34 @@ static bool check_arguments(struct arguments *arguments, const char *operand, st
             return error_set(error, "--time-limit %s: at least one second is needed", arguments->time_limit);
         }
     }
-    if (arguments->hwloc_xml != NULL && access(arguments->hwloc_xml, R_OK) != 0) {
-        return error_set(error, "can't read %s", arguments->hwloc_xml);
+    if (arguments->hwloc_xml != NULL) {
+        if (access(arguments->hwloc_xml, R_OK) != 0) {
+            return error_set(error, "can't read %s: %s", arguments->hwloc_xml, strerror(errno));
+        }
+        return check_place("--hwloc-xml ", arguments->hwloc_xml, error); /* each host reads it */
     }
     return true;
 }
 
-static int show(const char *path, struct arena *arena, struct error *error) {
+/* Returns the exit status. */
+static int show(const char *path, struct arena *arena) {
     struct cluster cluster;
-    if (!cluster_read(path, arena, &cluster, error)) {
+    struct error error = {0};
+    const char *matrix = NULL;
+    bool good = cluster_read(path, arena, &cluster, &error);
+    if (good) {
+        show_cluster(&cluster, stdout);
+        const char *slash = strrchr(path, '/');
+        matrix = cluster.matrix_file;
+        if (matrix != NULL && slash != NULL && matrix[0] != '/') {
+            matrix = arena_print(arena, "%.*s/%s", (int)(slash - path), path, matrix);
+        }
+    }
+    if (!good || !heat_map_print(&cluster, matrix, arena, stdout, &error)) {
+        complain(&error);
         return EXIT_USAGE;
     }
-    show_cluster(&cluster, stdout);
-    const char *slash = strrchr(path, '/');
-    const char *matrix = cluster.matrix_file;
-    if (matrix != NULL && slash != NULL && matrix[0] != '/') {
-        matrix = arena_print(arena, "%.*s/%s", (int)(slash - path), path, matrix);
-    }
-    return show_heat_map(&cluster, matrix, arena, stdout, error) ? EXIT_SUCCESS : EXIT_USAGE;
+    return EXIT_SUCCESS;
 }
 
 static const char *join_command(int argc, char **argv, int ranks, struct arena *arena) {
@@ -186,15 +214,23 @@ static bool read_base(const struct campaign *campaign, const char *asked, struct
     return path != NULL && cluster_read(path, arena, base, error) && result_check_base(campaign, base, error);
 }
 
-static const char *matrix_path(const char *output, struct arena *arena) {
-    size_t length = strlen(output);
-    bool yaml = length > 5 && strcmp(output + length - 5, ".yaml") == 0;
-    return arena_print(arena, "%.*s.pairs.csv", (int)(yaml ? length - 5 : length), output);
-}
-
 static const char *base_name_of(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;
+}
+
+/* The matrix takes its name last: where the cluster file can't be written, that of an earlier run stays. */
+static bool write_result(const struct campaign *campaign, const struct cluster *cluster, const char *output,
+                         const char *matrix, struct error *error) {
+    const char *fresh = arena_print(campaign->arena, "%s.new", matrix);
+    bool good = result_write_matrix(campaign, fresh, error) && cluster_write(cluster, output, error);
+    if (good && rename(fresh, matrix) != 0) {
+        good = error_set(error, "can't rename %s: %s", fresh, strerror(errno));
+    }
+    if (!good) {
+        unlink(fresh);
+    }
+    return good;
 }
 
 /* Measures, then writes the matrix and the cluster file. Returns the exit status. */
@@ -222,11 +258,11 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
     result_make(campaign, &base, source, &cluster);
     const char *matrix = matrix_path(arguments->output, arena);
     cluster.matrix_file = base_name_of(matrix);
-    if (!result_write_matrix(campaign, matrix, error) || !cluster_write(&cluster, arguments->output, error)) {
+    if (!write_result(campaign, &cluster, arguments->output, matrix, error)) {
         return EXIT_USAGE;
     }
     show_cluster(&cluster, stdout);
-    if (!show_heat_map(&cluster, matrix, arena, stdout, error)) {
+    if (!heat_map_print(&cluster, matrix, arena, stdout, error)) {
         return EXIT_FAILURE;
     }
     fprintf(stderr, "clusterprobe: wrote %s and %s in %.0f s\n", arguments->output, matrix,
@@ -271,31 +307,33 @@ static int lead(const struct placement *placement, const struct arguments *argum
     return status;
 }
 
-static int run(const struct arguments *arguments, int argc, char **argv, struct arena *arena,
-               struct error *error) {
+/* `wrong`: with the options of this rank; empty where they are good. Returns the exit status. */
+static int run(const struct arguments *arguments, const struct error *wrong, int argc, char **argv,
+               struct arena *arena) {
     struct placement placement;
-    bool crowded, aborts = false;
+    struct error error = {0};
+    bool crowded = false, aborts = false;
     const char *leader;
     const struct node_source node_source = {arguments->hwloc_xml, arguments->host_only};
     int rank, status = EXIT_SUCCESS;
     watchdog_arm(start_seconds, "starting the ranks");
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    bool sound = placement_gather(arena, &placement, &crowded, &leader, error);
+    bool sound = placement_gather(arena, wrong, &placement, &crowded, &leader, &error);
     watchdog_disarm();
     wait_set_crowded(crowded);
     if (!sound) {
         status = EXIT_USAGE;
     } else if (rank == 0) {
-        status = lead(&placement, arguments, &node_source, argc, argv, arena, &aborts, error);
+        status = lead(&placement, arguments, &node_source, argc, argv, arena, &aborts, &error);
         aborts = aborts || !crew_stop(status);
     } else if (!crew_work(&node_source, &status)) {
-        error_set(error, "no answer from rank 0 on %s", leader);
+        error_set(&error, "no answer from rank 0 on %s", leader);
         status = EXIT_FAILURE;
         aborts = true;
     }
     if (status != EXIT_SUCCESS && (rank == 0 || aborts)) {
-        complain(error);
+        complain(&error);
     }
     watchdog_arm(end_seconds, "ending the ranks");
     if (aborts) {
@@ -309,7 +347,7 @@ static int run(const struct arguments *arguments, int argc, char **argv, struct 
 
 int main(int argc, char **argv) {
     struct arguments arguments = {0};
-    struct error error = {0};
+    struct error wrong = {0};
     size_t operands = 0;
     const char *operand[1] = {NULL};
     const struct option_entry options[] = {
@@ -331,27 +369,22 @@ int main(int argc, char **argv) {
         {"show", 0, "FILE", "print what stands in a cluster file; needs no mpirun", &arguments.show, NULL},
         {"help", 'h', NULL, "print this", NULL, &arguments.help},
         {0}};
-    bool good = options_parse(argc, argv, options, operand, 1, &operands, &error) &&
-                check_arguments(&arguments, operand[0], &error);
     struct arena *arena = arena_create();
+    bool good = options_parse(argc, argv, options, operand, 1, &operands, &wrong) &&
+                check_arguments(&arguments, operand[0], arena, &wrong);
+    const char *rank = rank_by_launcher();
     int status = EXIT_SUCCESS;
-    if (!good) {
+    if (!good && rank == NULL) {
+        complain(&wrong);
         status = EXIT_USAGE;
+    } else if (!good || !(arguments.help || arguments.show != NULL)) {
+        status = run(&arguments, &wrong, argc, argv, arena);
+    } else if (rank != NULL && strcmp(rank, "0") != 0) {
+        status = EXIT_SUCCESS; /* the first rank speaks for all */
     } else if (arguments.help) {
         print_help(options);
-    } else if (arguments.show != NULL) {
-        status = show(arguments.show, arena, &error);
     } else {
-        status = run(&arguments, argc, argv, arena, &error);
-        arena_destroy(arena);
-        return status;
-    }
-    if (status != EXIT_SUCCESS && speaks()) {
-        complain(&error);
-    } else if (status != EXIT_SUCCESS) {
-        /* mpirun ends the others as soon as one rank fails: the one that speaks goes first. */
-        const struct timespec pause = {0, 300000000};
-        nanosleep(&pause, NULL);
+        status = show(arguments.show, arena);
     }
     arena_destroy(arena);
     return status;

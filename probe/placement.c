@@ -9,13 +9,21 @@
 
 #include "common/cluster.h"
 
-enum { NAME_MAX_BYTES = 256, BOOT_MAX_BYTES = 48 };
+enum { VERSION_MAX_BYTES = 32, NAME_MAX_BYTES = 256, BOOT_MAX_BYTES = 48, WORDS_MAX_BYTES = 512 };
 
-/* What each rank says of itself. */
+/* What each rank says first. Its layout is that of all versions, so that any two can tell that they differ.
+ */
+struct hello {
+    char version[VERSION_MAX_BYTES];
+    char host[NAME_MAX_BYTES];
+};
+
+/* What each rank says of itself then. */
 struct card {
     char host[NAME_MAX_BYTES];
     char boot[BOOT_MAX_BYTES];
-    char version[32];
+    char wrong[WORDS_MAX_BYTES]; /* with its options; empty: nothing */
+    char hint[WORDS_MAX_BYTES];
     int32_t shared_leader; /* lowest rank that shares memory with this one */
     int32_t allowed_cores; /* that this rank may run on */
     int32_t online_cores;
@@ -33,21 +41,28 @@ static void read_first_line(const char *path, char *line, size_t size) {
     }
 }
 
-static void fill_card(struct card *card) {
+static void fill_hello(struct hello *hello) {
     char name[MPI_MAX_PROCESSOR_NAME] = "";
     int length;
-    memset(card, 0, sizeof *card);
+    memset(hello, 0, sizeof *hello);
+    snprintf(hello->version, sizeof hello->version, "%s", CLUSTERPLAN_VERSION);
     /* Several Slurm daemons on one machine share its host name, but not this. */
     const char *slurm_name = getenv("SLURMD_NODENAME");
     if (slurm_name != NULL && slurm_name[0] != '\0') {
-        snprintf(card->host, sizeof card->host, "%s", slurm_name);
+        snprintf(hello->host, sizeof hello->host, "%s", slurm_name);
     } else if (MPI_Get_processor_name(name, &length) == MPI_SUCCESS && name[0] != '\0') {
-        snprintf(card->host, sizeof card->host, "%s", name);
+        snprintf(hello->host, sizeof hello->host, "%s", name);
     } else {
-        snprintf(card->host, sizeof card->host, "unnamed");
+        snprintf(hello->host, sizeof hello->host, "unnamed");
     }
+}
+
+static void fill_card(const char *host, const struct error *wrong, struct card *card) {
+    memset(card, 0, sizeof *card);
+    snprintf(card->host, sizeof card->host, "%s", host);
     read_first_line("/proc/sys/kernel/random/boot_id", card->boot, sizeof card->boot);
-    snprintf(card->version, sizeof card->version, "%s", CLUSTERPLAN_VERSION);
+    snprintf(card->wrong, sizeof card->wrong, "%.*s", WORDS_MAX_BYTES - 1, wrong->what);
+    snprintf(card->hint, sizeof card->hint, "%.*s", WORDS_MAX_BYTES - 1, wrong->hint);
     MPI_Comm shared;
     int rank, leader;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -92,10 +107,6 @@ static void add_rank(struct arena *arena, struct placement *placement, const str
 static bool check_card(const struct placement *placement, const struct card *cards, int32_t rank,
                        struct error *error) {
     const struct card *card = &cards[rank];
-    if (strcmp(card->version, cards[0].version) != 0) {
-        return error_set(error, "clusterprobe %s runs on host %s, but %s on host %s", cards[0].version,
-                         cards[0].host, card->version, card->host);
-    }
     if (!cluster_is_host_name(card->host)) {
         error_set(error,
                   "rank %d runs on a host named \"%s\"; blanks, commas, colons, control characters and "
@@ -109,6 +120,32 @@ static bool check_card(const struct placement *placement, const struct card *car
         if (strcmp(leader->boot, card->boot) != 0 || leader->shared_leader != card->shared_leader) {
             error_set(error, "two machines have the same name, %s", card->host);
             return error_hint(error, "every host needs a host name of its own");
+        }
+    }
+    return true;
+}
+
+static bool check_versions(const struct hello *hellos, int ranks, struct error *error) {
+    for (int rank = 1; rank < ranks; rank++) {
+        if (strcmp(hellos[rank].version, hellos[0].version) != 0) {
+            return error_set(error, "clusterprobe %s runs on host %s, but %s on host %s", hellos[0].version,
+                             hellos[0].host, hellos[rank].version, hellos[rank].host);
+        }
+    }
+    return true;
+}
+
+/* The first rank whose options are wrong speaks for all: mostly they have the same. */
+static bool check_options(const struct card *cards, int32_t ranks, struct error *error) {
+    for (int32_t rank = 0; rank < ranks; rank++) {
+        const struct card *card = &cards[rank];
+        if (card->wrong[0] != '\0') {
+            if (rank == 0) {
+                error_set(error, "%s", card->wrong);
+            } else {
+                error_set(error, "rank %d on host %s: %s", rank, card->host, card->wrong);
+            }
+            return error_hint(error, "%s", card->hint);
         }
     }
     return true;
@@ -139,24 +176,38 @@ static bool arrange(const struct card *cards, struct arena *arena, struct placem
     return true;
 }
 
-bool placement_gather(struct arena *arena, struct placement *placement, bool *crowded, const char **leader,
-                      struct error *error) {
-    int rank, ranks, state[2] = {1, 0};
-    struct card card;
+/* What rank 0 found, on all ranks. */
+static bool tell(bool good) {
+    int state = good ? 1 : 0;
+    MPI_Bcast(&state, 1, MPI_INT, 0, MPI_COMM_WORLD);
+    return state != 0;
+}
+
+bool placement_gather(struct arena *arena, const struct error *wrong, struct placement *placement,
+                      bool *crowded, const char **leader, struct error *error) {
+    int rank, ranks;
+    struct hello hello, *hellos = NULL;
+    struct card card, *cards = NULL;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     memset(placement, 0, sizeof *placement);
     placement->ranks = ranks;
-    fill_card(&card);
-    struct card *cards = rank == 0 ? ARENA_ARRAY(arena, struct card, (size_t)ranks) : NULL;
-    MPI_Gather(&card, (int)sizeof card, MPI_BYTE, cards, (int)sizeof card, MPI_BYTE, 0, MPI_COMM_WORLD);
     if (rank == 0) {
-        state[0] = arrange(cards, arena, placement, error) ? 1 : 0;
-        state[1] = placement->crowded ? 1 : 0;
+        hellos = ARENA_ARRAY(arena, struct hello, (size_t)ranks);
+        cards = ARENA_ARRAY(arena, struct card, (size_t)ranks);
     }
-    MPI_Bcast(state, 2, MPI_INT, 0, MPI_COMM_WORLD);
-    MPI_Bcast(card.host, (int)sizeof card.host, MPI_BYTE, 0, MPI_COMM_WORLD);
-    *leader = arena_copy_string(arena, card.host);
-    *crowded = state[1] != 0;
-    return state[0] != 0;
+    fill_hello(&hello);
+    MPI_Gather(&hello, (int)sizeof hello, MPI_BYTE, hellos, (int)sizeof hello, MPI_BYTE, 0, MPI_COMM_WORLD);
+    if (!tell(rank != 0 || check_versions(hellos, ranks, error))) {
+        return false;
+    }
+    fill_card(hello.host, wrong, &card);
+    MPI_Gather(&card, (int)sizeof card, MPI_BYTE, cards, (int)sizeof card, MPI_BYTE, 0, MPI_COMM_WORLD);
+    if (!tell(rank != 0 || (check_options(cards, ranks, error) && arrange(cards, arena, placement, error)))) {
+        return false;
+    }
+    *crowded = tell(placement->crowded);
+    MPI_Bcast(hello.host, (int)sizeof hello.host, MPI_BYTE, 0, MPI_COMM_WORLD);
+    *leader = arena_copy_string(arena, hello.host);
+    return true;
 }

@@ -31,10 +31,11 @@ struct placement {
     bool share_machine;        /* several hosts are one machine: containers or namespaces */
 };
 
-/* Called by all ranks; fills `placement` on rank 0 only, and tells every rank whether it is
- * crowded and which host rank 0 is on. False with the error set, on all ranks, when two hosts have the same
- * name or the ranks are of different programs. Blocks until all have called it. */
-bool placement_gather(struct arena *arena, struct placement *placement, bool *crowded, const char **leader,
-                      struct error *error);
+/* Called by all ranks, each with what is wrong with its options (`wrong->what` empty: nothing). Fills
+ * `placement` on rank 0 only, and tells every rank whether it is crowded and which host rank 0 is on. False
+ * on all ranks, and the error set on rank 0, when a rank's options are wrong, two hosts have the same name or
+ * the ranks are of different programs. Blocks until all have called it. */
+bool placement_gather(struct arena *arena, const struct error *wrong, struct placement *placement,
+                      bool *crowded, const char **leader, struct error *error);
 
 #endif

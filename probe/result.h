@@ -34,7 +34,7 @@ void result_add_measurements(const struct campaign *campaign, struct cluster *cl
 /* Measured figures to as many digits as they may mean. */
 void result_round(struct cluster *cluster);
 
-/* Every record, as CSV; written beside and renamed. */
+/* Every record, as CSV. */
 bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error);
 
 /* How well the constants of collectives and their corrections predict times that they were not made from: of

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/units.h"
 #include "probe/analysis.h"
@@ -365,18 +364,15 @@ static bool write_rows(const struct campaign *campaign, FILE *file) {
 }
 
 bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error) {
-    const char *fresh = arena_print(campaign->arena, "%s.new", path);
-    FILE *file = fopen(fresh, "w");
+    FILE *file = fopen(path, "w");
     if (file == NULL) {
-        return error_set(error, "can't write %s: %s", fresh, strerror(errno));
+        return error_set(error, "can't write %s: %s", path, strerror(errno));
     }
     bool good = write_rows(campaign, file);
     int reason = errno;
-    good = fclose(file) == 0 && good;
-    if (!good || rename(fresh, path) != 0) {
-        reason = good ? errno : reason;
-        unlink(fresh);
-        return error_set(error, "can't write %s: %s", path, strerror(reason));
+    if (fclose(file) != 0 && good) {
+        reason = errno;
+        good = false;
     }
-    return true;
+    return good || error_set(error, "can't write %s: %s", path, strerror(reason));
 }

@@ -1,0 +1,191 @@
+#include "probe/heat_map.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/terminal.h"
+#include "common/units.h"
+
+enum { NAME_COLUMNS_MAX = 16, RULER_STEP = 10, LONGEST_NUMBER = 4, WORD = 48 };
+enum { PHASE_FIELD, WHAT_FIELD, FROM_FIELD, TO_FIELD = 4, MEDIAN_FIELD = 11, FIELDS = 14 };
+static const char head[] = "phase,what,from_host,"; /* of the CSV */
+
+struct map {
+    const struct cluster *cluster;
+    float *rates;        /* [from * hosts + to], bytes a second; 0: not measured */
+    size_t block, cells; /* hosts that a character stands for; characters in a row */
+    int name_columns, number_columns;
+    size_t same_letters; /* that all names begin with, left out where they are too long */
+};
+
+struct named_host {
+    const char *name;
+    size_t host;
+};
+
+static int compare_names(const void *left, const void *right) {
+    const struct named_host *one = left, *other = right;
+    return strcmp(one->name, other->name);
+}
+
+static struct named_host *sort_hosts(const struct cluster *cluster, struct arena *arena) {
+    struct named_host *sorted = ARENA_ARRAY(arena, struct named_host, cluster->host_count);
+    for (size_t i = 0; i < cluster->host_count; i++) {
+        sorted[i] = (struct named_host){cluster->hosts[i].name, i};
+    }
+    qsort(sorted, cluster->host_count, sizeof *sorted, compare_names);
+    return sorted;
+}
+
+/* False when the file doesn't begin as such a CSV does. Other rows than those of pairs of hosts' bandwidth
+ * are passed over. */
+static bool read_rates(const struct map *map, FILE *file, struct arena *arena) {
+    char *line = NULL;
+    size_t size = 0, hosts = map->cluster->host_count;
+    const struct named_host *sorted = sort_hosts(map->cluster, arena);
+    bool good = getline(&line, &size, file) > 0 && strncmp(line, head, strlen(head)) == 0;
+    while (good && getline(&line, &size, file) > 0) {
+        char *fields[FIELDS], *rest = line;
+        size_t count = 0;
+        for (char *field; count < FIELDS && (field = strsep(&rest, ",")) != NULL; count++) {
+            fields[count] = field;
+        }
+        if (count < FIELDS || strcmp(fields[PHASE_FIELD], "pairs") != 0 ||
+            strcmp(fields[WHAT_FIELD], "bandwidth") != 0) {
+            continue;
+        }
+        const struct named_host keys[] = {{.name = fields[FROM_FIELD]}, {.name = fields[TO_FIELD]}};
+        const struct named_host *from = bsearch(&keys[0], sorted, hosts, sizeof *sorted, compare_names);
+        const struct named_host *to = bsearch(&keys[1], sorted, hosts, sizeof *sorted, compare_names);
+        float rate = strtof(fields[MEDIAN_FIELD], NULL);
+        if (from != NULL && to != NULL && isfinite(rate)) {
+            /* Links that looked slow were measured again. */
+            float *known = &map->rates[from->host * hosts + to->host];
+            *known = rate > *known ? rate : *known;
+        }
+    }
+    free(line);
+    return good;
+}
+
+static bool read_map(struct map *map, const char *path, struct arena *arena, struct error *error) {
+    size_t hosts = map->cluster->host_count;
+    map->rates = ARENA_ARRAY(arena, float, hosts *hosts);
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        return error_set(error, "%s: a directory, pipe or device, where the pairs were expected", path);
+    }
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        return error_set(error, "can't open %s: %s", path, strerror(errno));
+    }
+    bool good = read_rates(map, file, arena);
+    fclose(file);
+    return good || error_set(error, "%s: no measurements of clusterprobe", path);
+}
+
+static size_t letters_in_common(const char *one, const char *other) {
+    size_t i = 0;
+    while (one[i] != '\0' && one[i] == other[i]) {
+        i++;
+    }
+    return i;
+}
+
+/* How wide names, numbers and rows are. */
+static void lay_out(struct map *map, size_t columns) {
+    const struct cluster *cluster = map->cluster;
+    size_t longest = 0, same = strlen(cluster->hosts[0].name);
+    for (size_t i = 0; i < cluster->host_count; i++) {
+        size_t length = strlen(cluster->hosts[i].name);
+        size_t common = letters_in_common(cluster->hosts[0].name, cluster->hosts[i].name);
+        longest = length > longest ? length : longest;
+        same = common < same ? common : same;
+    }
+    map->same_letters = longest > NAME_COLUMNS_MAX ? same : 0;
+    map->name_columns = (int)(longest > NAME_COLUMNS_MAX ? NAME_COLUMNS_MAX : longest);
+    map->number_columns = snprintf(NULL, 0, "%zu", cluster->host_count - 1);
+    size_t room = columns - (size_t)(map->number_columns + map->name_columns) - 2;
+    map->block = (cluster->host_count + room - 1) / room;
+    map->cells = (cluster->host_count + map->block - 1) / map->block;
+}
+
+/* The slowest pair of two blocks of hosts; 0: none was measured. */
+static float slowest(const struct map *map, size_t row, size_t column) {
+    size_t hosts = map->cluster->host_count;
+    float least = 0;
+    for (size_t i = row * map->block; i < (row + 1) * map->block && i < hosts; i++) {
+        for (size_t j = column * map->block; j < (column + 1) * map->block && j < hosts; j++) {
+            float rate = map->rates[i * hosts + j];
+            least = rate > 0 && (!(least > 0) || rate < least) ? rate : least;
+        }
+    }
+    return least;
+}
+
+static char shade(float rate, float fastest) {
+    if (!(rate > 0)) {
+        return ' ';
+    }
+    int lost = (int)lround(10 * (1 - (double)rate / (double)fastest));
+    return lost <= 0 ? '.' : (char)('0' + (lost > 9 ? 9 : lost));
+}
+
+/* The numbers of the columns, every tenth. */
+static void print_ruler(const struct map *map, FILE *stream) {
+    int before = map->number_columns + map->name_columns + 2;
+    for (size_t cell = 0; cell == 0 || cell + LONGEST_NUMBER <= map->cells; cell += RULER_STEP) {
+        int written = fprintf(stream, "%*s%zu", before, "", cell * map->block);
+        before = RULER_STEP - (written - before);
+    }
+    fputc('\n', stream);
+}
+
+static void print_rows(const struct map *map, float fastest, FILE *stream) {
+    for (size_t row = 0; row < map->cells; row++) {
+        const char *name = map->cluster->hosts[row * map->block].name + map->same_letters;
+        const char *cut = map->same_letters > 0 ? "~" : "";
+        int columns = map->name_columns - (int)strlen(cut);
+        fprintf(stream, "%*zu %s%-*.*s ", map->number_columns, row * map->block, cut, columns, columns, name);
+        for (size_t column = 0; column < map->cells; column++) {
+            char mark = shade(slowest(map, row, column), fastest);
+            fputc(row == column && mark == ' ' ? '-' : mark, stream);
+        }
+        fputc('\n', stream);
+    }
+}
+
+bool heat_map_print(const struct cluster *cluster, const char *matrix_path, struct arena *arena, FILE *stream,
+                    struct error *error) {
+    struct map map = {.cluster = cluster};
+    size_t hosts = cluster->host_count;
+    float fastest = 0;
+    char rate[WORD];
+    if (matrix_path == NULL || hosts < 2) {
+        return true;
+    }
+    if (!read_map(&map, matrix_path, arena, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < hosts * hosts; i++) {
+        fastest = map.rates[i] > fastest ? map.rates[i] : fastest;
+    }
+    if (!(fastest > 0)) {
+        return true;
+    }
+    lay_out(&map, terminal_columns(stream));
+    const char *words = arena_print(
+        arena, "bandwidth from host (row) to host (column): . is %s, 1 to 9 are so many tenths less",
+        units_format((double)fastest, UNIT_BYTES_PER_SECOND, rate, sizeof rate));
+    if (map.block > 1) {
+        words = arena_print(arena, "%s; a character stands for the slowest pair of %zu hosts with %zu", words,
+                            map.block, map.block);
+    }
+    terminal_print_wrapped(words, 0, stream);
+    print_ruler(&map, stream);
+    print_rows(&map, fastest, stream);
+    return true;
+}

@@ -1,0 +1,20 @@
+/* The bandwidth of all pairs of hosts out of the CSV beside a cluster file, one character a pair, as wide as
+ * the terminal. */
+#ifndef CLUSTERPLAN_PROBE_HEAT_MAP_H
+#define CLUSTERPLAN_PROBE_HEAT_MAP_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/arena.h"
+#include "common/cluster.h"
+#include "common/error.h"
+
+/* From '.' for the fastest to '9' for a tenth of it and less; hosts are numbered as in the cluster file.
+ * Where the terminal is too narrow, a character stands for several hosts: for the slowest of their pairs.
+ * Silent when there is no matrix, one host, or no pair was measured. False with the error set when the file
+ * at `matrix_path` can't be read or is no such CSV. */
+bool heat_map_print(const struct cluster *cluster, const char *matrix_path, struct arena *arena, FILE *stream,
+                    struct error *error);
+
+#endif

@@ -45,6 +45,12 @@ static const char *print_detail(struct explain *explain, const char *format, va_
     return arena_copy_string(explain->arena, text);
 }
 
+const char *explain_text(struct explain *explain, double value, enum unit unit) {
+    char text[32];
+    return explain == NULL ? ""
+                           : arena_copy_string(explain->arena, units_format(value, unit, text, sizeof text));
+}
+
 void explain_add(struct explain *explain, const char *label, double value, enum unit unit,
                  const char *detail_format, ...) {
     if (explain == NULL)

@@ -23,6 +23,9 @@ struct explain *explain_create(struct arena *arena);
 const struct explain_term *
 explain_root(const struct explain *explain); /* its parts are the tree; never NULL */
 
+/* A figure for people, such as "3.55 GB", for a detail; lives as long as the tree. */
+const char *explain_text(struct explain *explain, double value, enum unit unit);
+
 /* A part of the term now open. */
 void explain_add(struct explain *explain, const char *label, double value, enum unit unit,
                  const char *detail_format, ...) __attribute__((format(printf, 5, 6)));

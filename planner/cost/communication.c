@@ -48,10 +48,11 @@ static double add_collective(const struct communication_problem *problem, struct
     collective_estimate(problem->cluster, collective, &estimate);
     explain_add(
         explain, label, count * estimate.seconds, UNIT_SECONDS,
-        "%g x %s of %.4g MB over %lld ranks %lld apart, level %s: %.4g GB/s bus, latency %.3g us (%s)", count,
-        collective_names[collective->operation], collective->bytes / 1e6, (long long)collective->group.size,
-        (long long)collective->group.stride, estimate.level, estimate.bandwidth_bytes_per_second / 1e9,
-        estimate.latency_seconds * 1e6, collective_origin(&estimate, origin));
+        "%g x %s of %s over %lld ranks %lld apart, level %s: bus bandwidth %s, latency %s (%s)", count,
+        collective_names[collective->operation], explain_text(explain, collective->bytes, UNIT_BYTES),
+        (long long)collective->group.size, (long long)collective->group.stride, estimate.level,
+        explain_text(explain, estimate.bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND),
+        explain_text(explain, estimate.latency_seconds, UNIT_SECONDS), collective_origin(&estimate, origin));
     return count * communication_seconds(problem, collective);
 }
 
@@ -189,9 +190,10 @@ static double add_deduplicated(const struct communication_problem *problem, cons
     struct collective between = {COLLECTIVE_ALL_TO_ALL, sent, *group};
     double seconds = add_collective(problem, explain, "ep exchange between nodes, each pass", 2, &between);
     double inside = 2 * copies * bytes / (FORWARD_SHARE * inner->bandwidth_bytes_per_second);
-    explain_add(explain, "ep exchange in the nodes, at the same time", inside, UNIT_SECONDS,
-                "2 x %.4g MB at %.4g GB/s", copies * bytes / 1e6,
-                FORWARD_SHARE * inner->bandwidth_bytes_per_second / 1e9);
+    explain_add(
+        explain, "ep exchange in the nodes, at the same time", inside, UNIT_SECONDS, "2 x %s at %s",
+        explain_text(explain, copies * bytes, UNIT_BYTES),
+        explain_text(explain, FORWARD_SHARE * inner->bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND));
     return fmax(seconds, inside);
 }
 
@@ -232,8 +234,9 @@ void communication_layer(const struct communication_problem *problem, bool with_
     add_tensor_parallel(problem, with_experts, compute, time, explain);
     add_context_parallel(problem, compute, time, explain);
     explain_close(explain, time->tp_forward + time->tp_backward + time->cp_forward + time->cp_backward,
-                  UNIT_SECONDS, "exposed, a micro-batch: tp %.4g s, cp %.4g s",
-                  time->tp_forward + time->tp_backward, time->cp_forward + time->cp_backward);
+                  UNIT_SECONDS, "what isn't hidden, a micro-batch: tp %s, cp %s",
+                  explain_text(explain, time->tp_forward + time->tp_backward, UNIT_SECONDS),
+                  explain_text(explain, time->cp_forward + time->cp_backward, UNIT_SECONDS));
 }
 
 void communication_routed_experts(const struct communication_problem *problem,
@@ -241,7 +244,8 @@ void communication_routed_experts(const struct communication_problem *problem,
     *time = (struct communication_time){0};
     explain_open(explain, "communication of the routed experts");
     add_expert_parallel(problem, time, explain);
-    explain_close(explain, time->ep_forward + time->ep_backward, UNIT_SECONDS, "exposed, a micro-batch");
+    explain_close(explain, time->ep_forward + time->ep_backward, UNIT_SECONDS,
+                  "what isn't hidden, a micro-batch");
 }
 
 void communication_embedding(const struct communication_problem *problem, struct communication_time *time,

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "planner/cost/memory_parts.h"
 
@@ -115,16 +116,22 @@ static void explain_state(const struct communication_problem *problem,
     char origin[COLLECTIVE_ORIGIN_TEXT];
     if (groups->dp.size > 1)
         collective_estimate(problem->cluster, &collective, &estimate);
-    explain_add(
-        explain, "gradients, before overlap", state->reduce, UNIT_SECONDS,
-        "%.4g GB over %lld ranks %lld apart, experts' %.4g GB over %lld; level %s, %.4g GB/s bus (%s)",
-        longest->dense * bytes / 1e9, (long long)groups->dp.size, (long long)groups->dp.stride,
-        longest->expert * bytes / 1e9, (long long)groups->expert_dp.size, estimate.level,
-        estimate.bandwidth_bytes_per_second / 1e9, collective_origin(&estimate, origin));
-    explain_add(explain, "parameters gathered, before overlap", state->gather, UNIT_SECONDS, "%.4g GB",
-                problem->layout->zero > 0
-                    ? (longest->dense + longest->expert) * training_parameter_bytes(problem->training) / 1e9
-                    : 0.0);
+    char experts[64] = "";
+    if (longest->expert > 0)
+        snprintf(experts, sizeof experts, ", experts' %s over %lld",
+                 explain_text(explain, longest->expert * bytes, UNIT_BYTES),
+                 (long long)groups->expert_dp.size);
+    explain_add(explain, "gradients, before overlap", state->reduce, UNIT_SECONDS,
+                "%s over %lld ranks %lld apart%s; level %s, bus bandwidth %s (%s)",
+                explain_text(explain, longest->dense * bytes, UNIT_BYTES), (long long)groups->dp.size,
+                (long long)groups->dp.stride, experts, estimate.level,
+                explain_text(explain, estimate.bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND),
+                collective_origin(&estimate, origin));
+    double parameters = longest->dense + longest->expert;
+    if (problem->layout->zero > 0)
+        explain_add(
+            explain, "parameters gathered, before overlap", state->gather, UNIT_SECONDS, "%s",
+            explain_text(explain, parameters * training_parameter_bytes(problem->training), UNIT_BYTES));
     if (state->tied > 0)
         explain_add(explain, "tied embedding's gradient", state->tied, UNIT_SECONDS,
                     "between first and last stage");

@@ -177,14 +177,17 @@ void compute_add_traffic(struct compute_work *work, const char *label, double fo
     work->time->forward += forward;
     work->time->backward_input += backward;
     explain_add(work->explain, label, forward + backward, UNIT_SECONDS,
-                "%.4g MB forward, %.4g MB backward at %.4g GB/s", wider(work) * forward_bytes / 1e6,
-                wider(work) * backward_bytes / 1e6, work->device->memory_bytes_per_second / 1e9);
+                "%s forward, %s backward through memory of %s",
+                explain_text(work->explain, wider(work) * forward_bytes, UNIT_BYTES),
+                explain_text(work->explain, wider(work) * backward_bytes, UNIT_BYTES),
+                explain_text(work->explain, work->device->memory_bytes_per_second, UNIT_BYTES_PER_SECOND));
 }
 
 void compute_add_idle(struct compute_work *work, const char *label, double seconds) {
     work->time->forward += seconds;
     work->time->backward_input += seconds;
-    explain_add(work->explain, label, 2 * seconds, UNIT_SECONDS, "%.4g s in each pass", seconds);
+    explain_add(work->explain, label, 2 * seconds, UNIT_SECONDS, "%s in each pass",
+                explain_text(work->explain, seconds, UNIT_SECONDS));
 }
 
 static double attention_pass(const struct compute_work *work, const struct attention *attention) {
@@ -253,9 +256,10 @@ static void add_unfused_attention(struct compute_work *work, const struct attent
     work->time->attention += products + traffic;
     work->time->backward_input += 2 * products + traffic_back;
     explain_add(work->explain, "unfused attention", 3 * products + traffic + traffic_back, UNIT_SECONDS,
-                "%lld products of %lld x %lld x %lld at %.4g TFLOP/s; softmax, mask, dropout %.4g s",
+                "%lld products of %lld x %lld x %lld at %.4g TFLOP/s; softmax, mask, dropout %s",
                 (long long)(2 * batch), (long long)rows, (long long)keys, (long long)attention->qk_head_dim,
-                4 * square * (double)attention->qk_head_dim / products / 1e12, traffic + traffic_back);
+                4 * square * (double)attention->qk_head_dim / products / 1e12,
+                explain_text(work->explain, traffic + traffic_back, UNIT_SECONDS));
 }
 
 static void add_attention_core(struct compute_work *work) {
@@ -429,8 +433,9 @@ void compute_layer(const struct compute_problem *problem, bool with_experts, str
     }
     compute_layer_traffic(&work, with_experts);
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
-                  "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
-                  time->backward_input + time->backward_weight);
+                  "a micro-batch: forward %s, backward %s",
+                  explain_text(explain, time->forward, UNIT_SECONDS),
+                  explain_text(explain, time->backward_input + time->backward_weight, UNIT_SECONDS));
 }
 
 void compute_routed_experts(const struct compute_problem *problem, struct compute_time *time,
@@ -442,8 +447,9 @@ void compute_routed_experts(const struct compute_problem *problem, struct comput
     compute_routing_traffic(&work);
     time->experts = time->forward;
     explain_close(explain, time->forward + time->backward_input + time->backward_weight, UNIT_SECONDS,
-                  "a micro-batch: forward %.4g s, backward %.4g s", time->forward,
-                  time->backward_input + time->backward_weight);
+                  "a micro-batch: forward %s, backward %s",
+                  explain_text(explain, time->forward, UNIT_SECONDS),
+                  explain_text(explain, time->backward_input + time->backward_weight, UNIT_SECONDS));
 }
 
 void compute_mtp_join(const struct compute_problem *problem, struct compute_time *time,

@@ -7,6 +7,8 @@
 
 #include "planner/cost/cost_parts.h"
 #include "planner/cost/pipeline.h"
+#include "planner/kernels/matmul.h"
+#include "planner/kernels/reference_device.h"
 
 /* Gradients and parameters can hide behind this share of a stage's pass: the first bucket has to be full
  * before it goes, the last has nothing left to hide behind. */
@@ -260,11 +262,14 @@ static void explain_block(const char *name, const struct pass_cost *pass, const 
                           struct explain *explain) {
     char host[80] = "";
     if (launch->forward > 0)
-        snprintf(host, sizeof host, "; the host launches it in %.4g s and %.4g s", launch->forward,
-                 launch->backward);
+        snprintf(host, sizeof host, "; the host launches it in %s and %s",
+                 explain_text(explain, launch->forward, UNIT_SECONDS),
+                 explain_text(explain, launch->backward, UNIT_SECONDS));
     explain_add(explain, name, pass->forward + pass->backward_input + pass->backward_weight, UNIT_SECONDS,
-                "a micro-batch: forward %.4g s, backward with recompute %.4g s, weight gradients %.4g s%s",
-                pass->forward, pass->backward_input, pass->backward_weight, host);
+                "forward %s, backward with recompute %s, weight gradients %s%s",
+                explain_text(explain, pass->forward, UNIT_SECONDS),
+                explain_text(explain, pass->backward_input, UNIT_SECONDS),
+                explain_text(explain, pass->backward_weight, UNIT_SECONDS), host);
 }
 
 static void explain_blocks(const struct cost_context *context, const struct layout *layout,
@@ -273,6 +278,7 @@ static void explain_blocks(const struct cost_context *context, const struct layo
     static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
                                                    "head and loss", "join of a further prediction"};
     static const char *const recomputed[] = {"dense layer, recomputed", "expert layer, recomputed"};
+    explain_open(explain, "passes of one micro-batch");
     for (int block = 0; block < BLOCK_COUNT; block++) {
         if (context->blocks[block] <= 0)
             continue;
@@ -282,7 +288,9 @@ static void explain_blocks(const struct cost_context *context, const struct layo
             explain_block(recomputed[block], &passes->recomputed[block], &launch, explain);
     }
     explain_add(explain, "busiest device", device->forward + device->backward_input + device->backward_weight,
-                UNIT_SECONDS, "a micro-batch through its layers: forward %.4g s", device->forward);
+                UNIT_SECONDS, "through all its layers: forward %s",
+                explain_text(explain, device->forward, UNIT_SECONDS));
+    explain_close(explain, 0, UNIT_NONE, "with what isn't hidden");
 }
 
 static void explain_step(const struct step_cost *cost, const struct pipeline *pipeline, double hop,
@@ -295,10 +303,12 @@ static void explain_step(const struct step_cost *cost, const struct pipeline *pi
     explain_add(explain, "ep", cost->ep, UNIT_SECONDS, NULL);
     if (pipeline->hop_seconds < hop)
         explain_add(explain, "pp", cost->pp, UNIT_SECONDS,
-                    "%.4g s a hop, hidden but for %.4g s and filling the pipeline", hop,
-                    pipeline->hop_seconds);
+                    "%s a hop, hidden but for %s and filling the pipeline",
+                    explain_text(explain, hop, UNIT_SECONDS),
+                    explain_text(explain, pipeline->hop_seconds, UNIT_SECONDS));
     else
-        explain_add(explain, "pp", cost->pp, UNIT_SECONDS, "%.4g s a hop, not hidden", hop);
+        explain_add(explain, "pp", cost->pp, UNIT_SECONDS, "%s a hop, not hidden",
+                    explain_text(explain, hop, UNIT_SECONDS));
     explain_add(explain, "bubble", cost->bubble, UNIT_SECONDS, "%s, %lld stages of %lld chunks",
                 schedule_names[pipeline->schedule], (long long)pipeline->stages, (long long)pipeline->chunks);
     explain_add(explain, "dp", cost->dp, UNIT_SECONDS, NULL);
@@ -317,7 +327,13 @@ static void explain_parts(const struct cost_context *context, const struct layou
     struct offload_part offload;
     explain_open(explain, "blocks, one micro-batch on one device");
     cost_layer_reckon(context, layout, &layer, explain);
-    explain_close(explain, 0, UNIT_NONE, NULL);
+    const struct cluster_device *device = &context->cluster->device;
+    const char *from = device->kernels.from;
+    if (matmul_is_fitted(device, context->training.precision))
+        explain_close(explain, 0, UNIT_NONE, "rates of its kernels: %s", from ? from : "the cluster file's");
+    else
+        explain_close(explain, 0, UNIT_NONE, "rates of its kernels: the %s's, scaled by peak",
+                      reference_device.name);
     explain_open(explain, "parameters and gradients");
     cost_state_reckon(context, layout, &state, explain);
     explain_close(explain, 0, UNIT_NONE, NULL);

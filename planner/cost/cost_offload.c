@@ -240,18 +240,20 @@ static void explain_offload(const struct offload_problem *problem, const struct 
     for (int i = 0; i < OUTSIDE_COUNT; i++) {
         const struct outside *outside = &problem->use.outside[i];
         if (outside->bytes > 0)
-            explain_add(explain, outside_names[i], outside->bytes, UNIT_BYTES, "a device, in %s, %.4g GB/s%s",
-                        outside->in_store ? cluster->store.name : "host memory", problem->link[i] / 1e9,
+            explain_add(explain, outside_names[i], outside->bytes, UNIT_BYTES, "a device, in %s, %s%s",
+                        outside->in_store ? cluster->store.name : "host memory",
+                        explain_text(explain, problem->link[i], UNIT_BYTES_PER_SECOND),
                         i == OUTSIDE_WEIGHTS && problem->broadcast ? ", broadcast to all replicas" : "");
     }
     for (int block = 0; block < BLOCK_COUNT; block++)
         if (part->forward[block] + part->backward[block] > 0)
             explain_add(explain, names[block], part->forward[block] + part->backward[block], UNIT_SECONDS,
-                        "streamed for a micro-batch, before overlap: forward %.4g s, backward %.4g s",
-                        part->forward[block], part->backward[block]);
+                        "streamed for a micro-batch, before overlap: forward %s, backward %s",
+                        explain_text(explain, part->forward[block], UNIT_SECONDS),
+                        explain_text(explain, part->backward[block], UNIT_SECONDS));
     if (offload_optimizer(problem->layout->offload))
-        explain_add(explain, "update", part->optimizer_seconds, UNIT_SECONDS, "%.4g M parameters",
-                    updated / 1e6);
+        explain_add(explain, "update", part->optimizer_seconds, UNIT_SECONDS, "%s parameters",
+                    explain_text(explain, updated, UNIT_COUNT));
     explain_close(explain, 0, UNIT_NONE, NULL);
 }
 

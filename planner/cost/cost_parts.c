@@ -199,8 +199,9 @@ void cost_state_reckon(const struct cost_context *context, const struct layout *
     reckon_optimizer(context, part);
     if (!offload_optimizer(layout->offload))
         explain_add(explain, "optimizer", part->optimizer_seconds, UNIT_SECONDS,
-                    "%.4g M of %.4g M parameters updated", part->state.sharded_parameters / 1e6,
-                    part->state.parameters / 1e6);
+                    "%s of the device's %s parameters updated",
+                    explain_text(explain, part->state.sharded_parameters, UNIT_COUNT),
+                    explain_text(explain, part->state.parameters, UNIT_COUNT));
 }
 
 /* Stands for the numbers of layers at the ends: 0 for the rule's, else from 1 on as they came. */

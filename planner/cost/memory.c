@@ -300,6 +300,32 @@ static void fullest_stage(const struct memory_parts *parts, const struct cluster
     }
 }
 
+/* Weights, gradients and the optimizer's states: parameters of the stage, and bytes of each. */
+static void explain_state(const struct memory_parts *parts, const struct memory_use *use,
+                          const struct stage_parameters *held, struct explain *explain) {
+    const struct parameter_bytes *dense = &parts->dense_bytes, *expert = &parts->expert_bytes;
+    const char *where = offload_optimizer(parts->layout->offload) ? ", outside the device" : "";
+    const char *parameters = explain_text(explain, held->dense, UNIT_COUNT);
+    if (held->expert <= 0) {
+        explain_add(explain, "weights", use->weights_bytes, UNIT_BYTES, "%s parameters x %.3g B", parameters,
+                    dense->weights + parts->linear_copy_bytes);
+        explain_add(explain, "gradients", use->gradients_bytes, UNIT_BYTES, "%.3g B a parameter",
+                    dense->gradients);
+        explain_add(explain, "optimizer", use->optimizer_bytes, UNIT_BYTES, "%.3g B a parameter, ZeRO %d%s",
+                    dense->optimizer, (int)parts->layout->zero, where);
+        return;
+    }
+    explain_add(explain, "weights", use->weights_bytes, UNIT_BYTES,
+                "%s parameters x %.3g B, %s of experts x %.3g B", parameters,
+                dense->weights + parts->linear_copy_bytes, explain_text(explain, held->expert, UNIT_COUNT),
+                expert->weights + parts->linear_copy_bytes);
+    explain_add(explain, "gradients", use->gradients_bytes, UNIT_BYTES,
+                "%.3g B a parameter, %.3g B of experts", dense->gradients, expert->gradients);
+    explain_add(explain, "optimizer", use->optimizer_bytes, UNIT_BYTES,
+                "%.3g B a parameter, %.3g B of experts, ZeRO %d%s", dense->optimizer, expert->optimizer,
+                (int)parts->layout->zero, where);
+}
+
 static void explain_memory(const struct memory_parts *parts, const struct memory_use *use,
                            struct explain *explain) {
     const struct layout *layout = parts->layout;
@@ -309,27 +335,19 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
     memory_layers_of_stage(parts, use->stage, &layers);
 
     explain_open(explain, "memory");
-    explain_add(explain, "weights", use->weights_bytes, UNIT_BYTES,
-                "%.4g dense parameters x %.3g B, %.4g of experts x %.3g B", held.dense,
-                parts->dense_bytes.weights + parts->linear_copy_bytes, held.expert,
-                parts->expert_bytes.weights + parts->linear_copy_bytes);
-    explain_add(explain, "gradients", use->gradients_bytes, UNIT_BYTES, "%.3g B and %.3g B a parameter",
-                parts->dense_bytes.gradients, parts->expert_bytes.gradients);
-    explain_add(explain, "optimizer", use->optimizer_bytes, UNIT_BYTES,
-                "%.3g B and %.3g B a parameter, ZeRO %d%s", parts->dense_bytes.optimizer,
-                parts->expert_bytes.optimizer, (int)layout->zero, layout->offload ? ", on the host" : "");
+    explain_state(parts, use, &held, explain);
     explain_open(explain, "activations");
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
         if (layers.count[kind] > layers.recomputed[kind])
             explain_add(explain, kind == LAYER_DENSE ? "a dense layer" : "a MoE layer",
                         parts->activations[kind].kept, UNIT_BYTES, "%lld of them on stage %lld",
-                        (long long)(layers.count[kind] - layers.recomputed[kind]), (long long)use->stage);
+                        (long long)(layers.count[kind] - layers.recomputed[kind]), (long long)use->stage + 1);
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
         if (layers.recomputed[kind] > 0)
             explain_add(explain,
                         kind == LAYER_DENSE ? "a dense layer, recomputed" : "a MoE layer, recomputed",
                         parts->activations[kind].checkpoint, UNIT_BYTES, "%lld of them on stage %lld",
-                        (long long)layers.recomputed[kind], (long long)use->stage);
+                        (long long)layers.recomputed[kind], (long long)use->stage + 1);
     explain_close(explain, use->activations_bytes, UNIT_BYTES, "%lld passes in flight, recompute %s",
                   (long long)memory_in_flight(layout, parts->micro_batches, use->stage),
                   recompute_names[layout->recompute]);
@@ -343,7 +361,7 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
                 "%.3g of all in use", MARGIN);
     explain_close(explain, use->reserved_bytes, UNIT_BYTES, NULL);
     explain_close(explain, use->per_device_bytes, UNIT_BYTES, "stage %lld of %lld, at the %s",
-                  (long long)use->stage, (long long)layout->pp, use->moment);
+                  (long long)use->stage + 1, (long long)layout->pp, use->moment);
 }
 
 /* Bytes in the allocator's hands for so many allocated; all that is in use; what is held against the device.

@@ -25,12 +25,20 @@ static const char *unit_name(enum unit unit) {
     return names[unit];
 }
 
-/* Empty where the term is no part of what stands above it: another unit, or a figure per micro-batch that is
- * larger than the whole it goes into. */
+/* Whether what stands below a term are its parts: of its unit, and together no more than it. Of an exchange
+ * that is hidden in part only the rest is the term. */
+static bool holds_its_parts(const struct explain_term *term) {
+    double sum = 0;
+    for (const struct explain_term *part = term->first; part; part = part->next) {
+        sum += part->unit == term->unit ? part->value : 0;
+    }
+    return term->value > 0 && sum <= term->value * (1 + 1e-9);
+}
+
+/* Empty where the term is no part of what stands above it. */
 static const char *share_text(const struct explain_term *term, const struct explain_term *parent,
                               struct arena *arena) {
-    bool comparable = parent && parent->unit == term->unit && parent->value > 0 && term->value >= 0 &&
-                      term->value <= parent->value * (1 + 1e-9);
+    bool comparable = parent && parent->unit == term->unit && term->value >= 0 && holds_its_parts(parent);
     return comparable ? arena_print(arena, "%.1f %%", term->value / parent->value * 100) : "";
 }
 

@@ -263,7 +263,7 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
     print_panels(&memory, &step, style, arena, stream);
     if (plan->memory.moment) {
         const char *stage = plan->layout.pp > 1 ? arena_print(arena, "stage %" PRId64 " of %" PRId64 ", ",
-                                                              plan->memory.stage, plan->layout.pp)
+                                                              plan->memory.stage + 1, plan->layout.pp)
                                                 : "";
         fputc('\n', stream);
         print_paragraph("  Fullest device: ", arena_print(arena, "%s%s", stage, plan->memory.moment), stream);

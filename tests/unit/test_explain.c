@@ -30,6 +30,7 @@ static void builds_a_tree(void **state) {
 static void does_nothing_without_a_tree(void **state) {
     (void)state;
     explain_open(NULL, "step");
+    assert_string_equal(explain_text(NULL, 1, UNIT_SECONDS), "");
     explain_add(NULL, "forward", 1, UNIT_SECONDS, "%d", 1);
     explain_close(NULL, 1, UNIT_SECONDS, NULL);
 }

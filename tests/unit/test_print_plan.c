@@ -313,6 +313,24 @@ static void test_explain_tree(void **state) {
     json_decref(data);
 }
 
+/* What is hidden in part isn't the sum of what stands below it, which then has no shares. */
+static void test_explain_share_of_a_sum(void **state) {
+    const struct fixture *fixture = *state;
+    struct explain_term gather = {.label = "gather", .value = 0.6, .unit = UNIT_SECONDS};
+    struct explain_term scatter = {.label = "scatter", .value = 0.7, .unit = UNIT_SECONDS};
+    struct explain_term exposed = {
+        .label = "exposed", .value = 1, .unit = UNIT_SECONDS, .first = &gather, .last = &scatter};
+    struct explain_term root = {.first = &exposed, .last = &exposed};
+    gather.next = &scatter;
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    print_explain_table(&root, &ascii, fixture->arena, stream);
+    fclose(stream);
+    assert_has(text, "  gather   600 ms\n");
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_narrow_table, create, destroy),
@@ -324,6 +342,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_document, create, destroy),
         cmocka_unit_test_setup_teardown(test_what_was_not_asked_is_null, create, destroy),
         cmocka_unit_test_setup_teardown(test_explain_tree, create, destroy),
+        cmocka_unit_test_setup_teardown(test_explain_share_of_a_sum, create, destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

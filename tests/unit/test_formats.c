@@ -44,9 +44,10 @@ static void assert_all_named(const struct field *fields) {
 
 static void cluster_keys_are_described(void **state) {
     static const struct field *const tables[] = {
-        cluster_fields,    source_fields, node_fields,    device_fields,    store_fields, peak_fields,
-        kernel_fields,     matmul_fields, grouped_fields, attention_fields, level_fields, collectives_fields,
-        collective_fields, host_fields,   class_fields,   part_fields,      time_fields};
+        cluster_fields, source_fields,      node_fields,       device_fields,     store_fields,
+        peak_fields,    kernel_fields,      matmul_fields,     grouped_fields,    attention_fields,
+        level_fields,   collectives_fields, collective_fields, correction_fields, product_fields,
+        rate_fields,    host_fields,        class_fields,      part_fields,       time_fields};
     (void)state;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         assert_all_named(tables[i]);

@@ -1,0 +1,238 @@
+/* What a training's recipe and gradients change, and what stacks do by themselves. */
+#include "check.h"
+
+#include <math.h>
+
+#include "cost_question.h"
+#include "h100_cluster.h"
+#include "planner/cost/communication.h"
+#include "shapes.h"
+
+/* Of a weight's gradient in 16 bits half as much is read, written and sent; the memory says so too. */
+static void gradients_take_the_bytes_they_are_said_to(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = gpt_3;
+    struct training training = training_of(2048, 1536);
+    struct layout layout = dense_layout();
+    assert_near(training_gradient_bytes(&training), 4, 1e-12);
+    struct step_cost single = cost_on(&cluster, &model, &training, &layout);
+    training.gradients = GRADIENTS_SINGLE;
+    assert_near(cost_on(&cluster, &model, &training, &layout).seconds, single.seconds, 1e-12);
+    training.gradients = GRADIENTS_HALF;
+    assert_near(training_gradient_bytes(&training), 2, 1e-12);
+    struct step_cost half = cost_on(&cluster, &model, &training, &layout);
+    assert_true(half.compute < single.compute && half.dp <= single.dp);
+    training.precision = PRECISION_FP8; /* whose recipes sum in 16 bits */
+    half = cost_on(&cluster, &model, &training, &layout);
+    training.gradients = GRADIENTS_DEFAULT;
+    assert_near(cost_on(&cluster, &model, &training, &layout).seconds, half.seconds, 1e-12);
+}
+
+static double scatter_seconds(const struct training *training, int64_t zero) {
+    struct cluster cluster = h100_cluster();
+    struct layout layout = dense_layout();
+    struct communication_problem problem = {&gpt_3, &cluster, training, &layout, NULL, false};
+    struct communication_state state;
+    layout.zero = zero;
+    communication_state_of(&problem, &state, NULL);
+    return state.layer_scatter[0];
+}
+
+/* ZeRO-3 sends gradients as wide as parameters, unless told; PyTorch's sums in fp32. */
+static void zero_3_sends_gradients_in_16_bits(void **state) {
+    (void)state;
+    struct training training = training_of(2048, 1536), half = training, single = training;
+    half.gradients = GRADIENTS_HALF;
+    single.gradients = GRADIENTS_SINGLE;
+    assert_near(scatter_seconds(&training, 2), scatter_seconds(&single, 2), 1e-12);
+    assert_near(scatter_seconds(&training, 3), scatter_seconds(&half, 3), 1e-12);
+    assert_within(scatter_seconds(&training, 3) / scatter_seconds(&single, 3), 0.5, 0.1);
+    training.stack = single.stack = stack_find("fsdp");
+    assert_near(scatter_seconds(&training, 3), scatter_seconds(&single, 3), 1e-12);
+}
+
+static double seconds_with(const struct recipe *recipe, const struct training *usual,
+                           const struct model *model, const struct layout *layout) {
+    struct cluster cluster = h100_cluster();
+    struct training training = *usual;
+    training.recipe = *recipe;
+    return cost_on(&cluster, model, &training, layout).seconds;
+}
+
+static void recipes_do_what_they_say(void **state) {
+    (void)state;
+    struct model model = gpt_3;
+    model.linear_bias = true; /* trained with dropout, where nothing else is said */
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    double base = seconds_with(&(struct recipe){0}, &training, &model, &layout);
+    assert_true(seconds_with(&(struct recipe){.dropout = TOGGLE_OFF}, &training, &model, &layout) < base);
+    assert_near(seconds_with(&(struct recipe){.dropout = TOGGLE_ON}, &training, &model, &layout), base,
+                1e-12);
+    assert_true(seconds_with(&(struct recipe){.flash = FLASH_1}, &training, &model, &layout) > base);
+    assert_true(seconds_with(&(struct recipe){.compiled = TOGGLE_ON}, &training, &model, &layout) < base);
+    double compiled = seconds_with(&(struct recipe){.loss = LOSS_COMPILED}, &training, &model, &layout);
+    assert_near(compiled, base, 1e-12);
+    assert_true(seconds_with(&(struct recipe){.loss = LOSS_FUSED}, &training, &model, &layout) < compiled);
+    assert_true(compiled < seconds_with(&(struct recipe){.loss = LOSS_UNFUSED}, &training, &model, &layout));
+}
+
+/* In half the bytes, but only where the rest is fp8, and there by default. */
+static void parameters_are_gathered_in_fp8(void **state) {
+    (void)state;
+    struct model model = gpt_3;
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct recipe usual = {0}, fp8 = {.parameters = PARAMETERS_FP8}, half = {.parameters = PARAMETERS_HALF};
+    double base = seconds_with(&usual, &training, &model, &layout);
+    assert_near(seconds_with(&fp8, &training, &model, &layout), base, 1e-12);
+    training.precision = PRECISION_FP8;
+    layout.dp = 64;
+    base = seconds_with(&usual, &training, &model, &layout);
+    assert_near(seconds_with(&fp8, &training, &model, &layout), base, 1e-12);
+    assert_true(base < seconds_with(&half, &training, &model, &layout));
+}
+
+static struct model llama_like(void) {
+    struct model model = mixtral_8x22b;
+    model.experts = (struct model_experts){.every = 1};
+    return model;
+}
+
+/* What a stack fuses for GPT it doesn't for Llama. Under FSDP Llama-like models are compiled unless the
+ * recipe says no, GPT-like ones if it says so. */
+static void stacks_fuse_what_their_users_train(void **state) {
+    (void)state;
+    struct model gpt = gpt_3, llama = llama_like();
+    struct training training = training_of(2048, 256);
+    gpt.linear_bias = true;
+    training.stack = stack_find("megatron-2022");
+    assert_true(training_traffic_factor(&training, &llama) > training_traffic_factor(&training, &gpt));
+    training.stack = stack_find("fsdp");
+    assert_int_equal(training_flash(&training, &llama), FLASH_2);
+    assert_int_equal(training_flash(&training, &gpt), FLASH_1);
+    assert_same_double(training_traffic_factor(&training, &llama), 1);
+    assert_true(training_traffic_factor(&training, &gpt) > 1);
+    training.recipe.compiled = TOGGLE_OFF;
+    assert_true(training_traffic_factor(&training, &llama) > 1);
+    training.recipe.compiled = TOGGLE_ON;
+    assert_same_double(training_traffic_factor(&training, &gpt), 1);
+}
+
+/* By operation, half of the products run again, and attention doesn't. */
+static void fsdp_recomputes_by_operation(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = llama_like();
+    struct training training = training_of(2048, 256);
+    struct layout layout = {.tp = 1,
+                            .pp = 1,
+                            .vpp = 1,
+                            .cp = 1,
+                            .ep = 1,
+                            .etp = 1,
+                            .dp = 64,
+                            .micro_batch = 1,
+                            .zero = 3,
+                            .recompute = RECOMPUTE_FULL};
+    training.stack = stack_find("fsdp");
+    double full = cost_on(&cluster, &model, &training, &layout).recompute;
+    /* One of a gated layer's four products, a fifth of their FLOPs, isn't repeated unless it is asked for. */
+    training.recipe.early_stop = TOGGLE_OFF;
+    double all = cost_on(&cluster, &model, &training, &layout).recompute;
+    assert_true(full > 0.7 * all && full < 0.9 * all);
+    training.recipe.early_stop = TOGGLE_DEFAULT;
+    layout.recompute = RECOMPUTE_SELECTIVE;
+    double selective = cost_on(&cluster, &model, &training, &layout).recompute;
+    assert_true(selective > 0.4 * full && selective < 0.75 * full);
+    /* What tp gathered is gathered again, what it scattered is kept: half of a pass's exchange more. */
+    layout.tp = 8;
+    layout.dp = 8;
+    layout.sequence_parallel = true;
+    double again = cost_on(&cluster, &model, &training, &layout).tp;
+    layout.recompute = RECOMPUTE_FULL;
+    double both = cost_on(&cluster, &model, &training, &layout).tp;
+    layout.recompute = RECOMPUTE_NONE;
+    double none = cost_on(&cluster, &model, &training, &layout).tp;
+    assert_near(again - none, (both - none) / 2, 1e-9 * none);
+}
+
+/* What Llama-like models pay under FSDP: torchao's casts, five bytes of an input where Transformer Engine
+ * moves four, and the larger share of tp that PyTorch leaves to be seen. GPT-like ones are cast by
+ * Transformer Engine. */
+static void fully_sharded_stacks_cast_and_overlap_their_way(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = gpt_3;
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
+    const struct stack *core = stack_find("megatron-core"), *fsdp = stack_find("fsdp");
+    struct compute_time by_core, by_fsdp;
+    struct communication_time core_sends, fsdp_sends;
+    training.precision = PRECISION_FP8;
+    for (int gated = 0; gated < 2; gated++) {
+        model.gated = gated == 1;
+        training.stack = core;
+        compute_layer(&problem, false, &by_core, NULL);
+        training.stack = fsdp;
+        compute_layer(&problem, false, &by_fsdp, NULL);
+        double inputs =
+            2048 * (double)(2 * model.hidden + (model.heads * model.head_dim + model.ffn_hidden) / 8);
+        double more = gated == 1 ? compute_traffic_seconds(&cluster.device, inputs) : 0;
+        assert_near(by_fsdp.products - by_core.products, more, 1e-9);
+    }
+    communication_layer(&communication, false, &by_core, &fsdp_sends, NULL);
+    training.stack = core;
+    communication_layer(&communication, false, &by_core, &core_sends, NULL);
+    assert_true(core_sends.tp_forward > 0 && fsdp_sends.tp_forward > 1.5 * core_sends.tp_forward);
+}
+
+/* PyTorch's ring merges three more pieces by operations of its own, and sends keys and values of all heads.
+ */
+static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = gpt_3;
+    struct training training = training_of(32768, 64);
+    struct layout layout = dense_layout();
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
+    struct stack ring = *stack_find("fsdp"), fused = ring;
+    struct compute_time by_ring, by_fused;
+    struct communication_time ring_sends, fused_sends;
+    fused.fully_sharded = false;
+    model.gated = true; /* GPT-like models have another flash attention under FSDP */
+    training.recipe.compiled = TOGGLE_OFF;
+    model.kv_heads = 8;
+    layout.cp = 4;
+    training.stack = &fused;
+    compute_layer(&problem, false, &by_fused, NULL);
+    communication_layer(&communication, false, &by_fused, &fused_sends, NULL);
+    training.stack = &ring;
+    compute_layer(&problem, false, &by_ring, NULL);
+    communication_layer(&communication, false, &by_fused, &ring_sends, NULL);
+    double elements = 32768.0 / 4 * (double)(model.heads * model.head_dim) / (double)layout.tp;
+    assert_near(by_ring.forward - by_fused.forward,
+                compute_traffic_seconds(&cluster.device, (3 * 40 + 12) * elements), 1e-9);
+    assert_near(by_ring.backward_input - by_fused.backward_input,
+                compute_traffic_seconds(&cluster.device, (3 * 72 + 12) * elements), 1e-9);
+    assert_true(ring_sends.cp_forward > fused_sends.cp_forward);
+    assert_true(ring_sends.cp_backward > fused_sends.cp_backward);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
+        cmocka_unit_test(zero_3_sends_gradients_in_16_bits),
+        cmocka_unit_test(recipes_do_what_they_say),
+        cmocka_unit_test(parameters_are_gathered_in_fp8),
+        cmocka_unit_test(stacks_fuse_what_their_users_train),
+        cmocka_unit_test(fsdp_recomputes_by_operation),
+        cmocka_unit_test(fully_sharded_stacks_cast_and_overlap_their_way),
+        cmocka_unit_test(context_parallelism_of_pytorch_merges_its_pieces),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

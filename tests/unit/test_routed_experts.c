@@ -1,0 +1,290 @@
+/* What routed experts take: their exchange, their launches, and the traffic beside them. */
+#include "check.h"
+
+#include <math.h>
+
+#include "cost_question.h"
+#include "h100_cluster.h"
+#include "planner/cost/communication.h"
+#include "planner/cost/launch.h"
+#include "shapes.h"
+
+/* Qwen3 30B's shape. */
+static struct model fine_grained_model(void) {
+    struct model model = mixtral_8x22b;
+    model.layers = 48;
+    model.hidden = 2048;
+    model.heads = 32;
+    model.kv_heads = 4;
+    model.experts = (struct model_experts){.count = 128, .top_k = 8, .ffn_hidden = 768, .every = 1};
+    return model;
+}
+
+static double exchange_seconds(const struct cluster *cluster, const struct model *model,
+                               const struct training *training, const struct layout *layout) {
+    struct communication_problem problem = {model, cluster, training, layout, NULL, false};
+    struct communication_time time;
+    communication_routed_experts(&problem, &time, NULL);
+    return time.ep_forward;
+}
+
+/* Of 8 experts dealt at random over 2 nodes of 8 devices a token needs 1.992 nodes and 6.45 devices. */
+static void each_copy_is_sent_once(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(4096, 1024);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 16, .etp = 1, .dp = 16, .micro_batch = 1};
+    double token_bytes = 2. * 2048, tokens = 4096;
+    assert_near(compute_copies(&model, 2), 1.9921875, 1e-12);
+    assert_near(compute_copies(&model, 16), 16 * (1 - pow(15. / 16, 8)), 1e-12);
+    assert_near(compute_copies(&model, 1), 1, 1e-12);
+    /* DeepSeek-V3: of 8 groups 4, each a node of 64 devices, so 4 nodes as though there were no others. */
+    struct model grouped = model;
+    grouped.experts.groups = 8;
+    grouped.experts.group_top_k = 4;
+    assert_near(compute_copies(&grouped, 8), 4 * (1 - pow(3. / 4, 8)), 1e-12);
+    assert_near(compute_copies(&grouped, 64), 32 * (1 - pow(31. / 32, 8)), 1e-12);
+    assert_near(compute_copies(&grouped, 1), 1, 1e-12);
+    /* Two nodes of 4 groups: all 4 drawn on one in 2 of 70 draws, 3 and 1 in 32, 2 and 2 in 36. */
+    double missed = 2. / 70 + 32. / 70 * (pow(1. / 4, 8) + pow(3. / 4, 8)) + 36. / 70 * 2 * pow(1. / 2, 8);
+    assert_near(compute_copies(&grouped, 2), 2 - missed, 1e-9);
+    training.routing = (struct routing){.dispatcher = DISPATCHER_DEEPEP, .imbalance = 1};
+    double once = exchange_seconds(&cluster, &model, &training, &layout);
+    /* Handing on in the node takes longest: HybridEP was measured at 0.67 ms for each of the two. */
+    assert_near(once, 2 * tokens * token_bytes * compute_copies(&model, 16) / (0.35 * 450e9), 1e-6);
+    assert_near(once / 2, 0.67e-3, 0.05);
+    training.routing.dispatcher = DISPATCHER_ALL_TO_ALL;
+    double all = exchange_seconds(&cluster, &model, &training, &layout);
+    assert_true(all > 2 * tokens * token_bytes * 8 / 2 / 50e9 && all > 2 * once);
+    layout.ep = layout.dp = 64; /* the ports are slower than the nodes: 5.25 copies to 8 nodes instead of 8 */
+    all = exchange_seconds(&cluster, &model, &training, &layout);
+    training.routing.dispatcher = DISPATCHER_DEEPEP;
+    once = exchange_seconds(&cluster, &model, &training, &layout);
+    assert_near(once / all, 0.88 * compute_copies(&model, 8) / 8, 0.05);
+    training.routing.dispatcher = DISPATCHER_ALL_TO_ALL;
+    layout.ep = 8; /* within a node: 5.25 copies instead of 8 */
+    layout.dp = 16;
+    all = exchange_seconds(&cluster, &model, &training, &layout);
+    training.routing.dispatcher = DISPATCHER_DEEPEP;
+    once = exchange_seconds(&cluster, &model, &training, &layout);
+    assert_near(once / all, compute_copies(&model, 8) / 8, 0.08);
+    training.routing.imbalance = 1.5; /* the fullest device sets the pace */
+    assert_near(exchange_seconds(&cluster, &model, &training, &layout), 1.5 * once, 0.08);
+}
+
+/* Nobody says whose exchange it is. */
+static void exchange_is_assumed_as_software_has_it(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(4096, 1024);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 16, .etp = 1, .dp = 16, .micro_batch = 1};
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    layout.ep = 8; /* in a node */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
+    training.routing.dispatcher = DISPATCHER_DEEPEP; /* but it was said */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    training.routing.dispatcher = DISPATCHER_DEFAULT;
+    layout.etp = 2; /* 16 devices exchange */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    model.experts.capacity_factor = 1;
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
+    model.experts.capacity_factor = 0;
+    cluster.device.peak_flops[PRECISION_FP8] = 0; /* before Hopper */
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
+    cluster = h100_cluster();
+    training.stack = stack_find("fsdp"); /* in a node too */
+    layout.ep = layout.etp = 1;
+    assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
+    /* Its experts come with Transformer Engine's attention, norms and rotary embedding. */
+    struct model dense = model;
+    dense.gated = model.gated = true;
+    dense.experts.count = 0;
+    assert_int_equal(training_flash(&training, &model), FLASH_CUDNN);
+    assert_int_equal(training_flash(&training, &dense), FLASH_2);
+    training.recipe.compiled = TOGGLE_OFF;
+    assert_true(training_traffic_factor(&training, &model) < training_traffic_factor(&training, &dense));
+}
+
+static void routing_keys_do_what_they_say(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(16384, 1024);
+    struct layout layout = {.tp = 1,
+                            .pp = 1,
+                            .vpp = 1,
+                            .cp = 1,
+                            .ep = 16,
+                            .etp = 1,
+                            .dp = 16,
+                            .micro_batch = 1,
+                            .recompute = RECOMPUTE_SELECTIVE};
+    struct step_cost base = cost_on(&cluster, &model, &training, &layout), cost;
+    training.routing.overlap = true;
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_near(cost.ep, 0.63 * base.ep, 0.01);
+    /* The other micro-batch fills the gaps of 64 micro-batches and 48 layers, which stragglers lengthen. */
+    assert_near(base.compute - cost.compute, 64 * 48 * 2 * 0.31e-3 * 1.0075, 1e-6);
+    training.routing = (struct routing){.dispatcher = DISPATCHER_ALL_TO_ALL};
+    double whole = cost_on(&cluster, &model, &training, &layout).ep;
+    training.routing.overlap = true; /* NCCL leaves the multiprocessors to the products */
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_true(cost.ep < 0.63 * whole && cost.ep >= 0.2 * whole);
+    training.routing = (struct routing){.imbalance = 1.5};
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_true(cost.ep > 1.3 * base.ep && cost.compute > 1.05 * base.compute);
+    training.routing.imbalance = 1.05; /* what is assumed where nothing is said */
+    assert_near(cost_on(&cluster, &model, &training, &layout).seconds, base.seconds, 1e-12);
+    /* Norms and activations are the cheapest to repeat; the experts bring their exchange again. */
+    training.selective = SELECTIVE_EXPERTS;
+    cost = cost_on(&cluster, &model, &training, &layout);
+    assert_true(base.recompute > 0 && base.recompute < 0.2 * cost.recompute);
+    assert_near(cost.ep, 1.5 * base.ep, 0.01);
+    layout.recompute = RECOMPUTE_FULL;
+    assert_true(cost.recompute < cost_on(&cluster, &model, &training, &layout).recompute);
+}
+
+/* A step of so little work that its time is the host's, of 128 micro-batches of 48 layers. */
+static double launch_bound_seconds(const struct model *model, const struct training *training,
+                                   const struct layout *layout) {
+    struct cluster cluster = h100_cluster();
+    return cost_on(&cluster, model, training, layout).seconds / (128 * 48);
+}
+
+/* Router and dispatch replayed from graphs leave the host 0.7 of what it takes for a layer of experts
+ * whatever their number. */
+static void graphs_spare_the_host(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(512, 1024);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    double eager = launch_bound_seconds(&model, &training, &layout);
+    training.cuda_graphs = true;
+    double spared = eager - launch_bound_seconds(&model, &training, &layout);
+    assert_near(spared, 0.3 * 2.0e-3 * 2.6, 0.01);
+    training.sequence = 16384; /* kernels take longer than their launch */
+    training.cuda_graphs = false;
+    eager = cost_on(&cluster, &model, &training, &layout).seconds;
+    training.cuda_graphs = true;
+    assert_near(cost_on(&cluster, &model, &training, &layout).seconds, eager, 1e-12);
+}
+
+/* The host launches products expert by expert, in fp8 the casts too, and what each bias takes; a stage's pass
+ * costs it something besides. */
+static void experts_of_a_device_take_launches(void **state) {
+    (void)state;
+    struct model model = fine_grained_model();
+    struct training training = training_of(512, 1024);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    double launch = 25e-6, sixteen = launch_bound_seconds(&model, &training, &layout);
+    layout.ep = 4;
+    double more = launch_bound_seconds(&model, &training, &layout) - sixteen;
+    assert_near(more, 16 * 8 * launch, 0.01);
+    layout.ep = 8;
+    training.precision = PRECISION_FP8;
+    double casts = launch_bound_seconds(&model, &training, &layout) - sixteen;
+    assert_near(casts, 16 * 12 * launch, 0.01);
+    training.precision = PRECISION_BF16;
+    model.experts.capacity_factor = 1; /* padded, whatever their number */
+    double padded = launch_bound_seconds(&model, &training, &layout);
+    assert_near(sixteen - padded, 0.5 * 2.6 * 2.0e-3 + 16 * 8 * launch, 0.01);
+    model.experts.capacity_factor = 0;
+    model.linear_bias = true;
+    double biases = launch_bound_seconds(&model, &training, &layout) - sixteen;
+    assert_near(biases, 16 * 11 * launch, 0.02);
+    /* 8 chunks of 6 layers instead of 2 of 24, each 0.55 ms forward and 1.6 times that backward. */
+    layout.pp = 2;
+    struct cluster_device device = {.name = "H100"};
+    struct launch_time one = launch_expert_layer(&model, &device, &training, &layout);
+    layout.vpp = 4;
+    struct launch_time four = launch_expert_layer(&model, &device, &training, &layout);
+    assert_near(48 * (four.forward - one.forward), (8 - 2) * 0.55e-3, 1e-9);
+    assert_near(48 * (four.backward - one.backward), (8 - 2) * 1.6 * 0.55e-3, 1e-9);
+    /* MXFP8 needs no largest element and no scale. */
+    training.precision = PRECISION_FP8;
+    struct launch_time tensors = launch_expert_layer(&model, &device, &training, &layout);
+    device.fp8_scaling = FP8_SCALING_BLOCK;
+    struct launch_time blocks = launch_expert_layer(&model, &device, &training, &layout);
+    assert_near(tensors.forward - blocks.forward, 16 * 4 * launch, 1e-9);
+    assert_near(tensors.backward - blocks.backward, 16 * 4 * launch, 1e-9);
+    /* A recipe says otherwise than the device. */
+    training.recipe.fp8_scaling = SCALING_TENSOR;
+    assert_near(launch_expert_layer(&model, &device, &training, &layout).forward, tensors.forward, 1e-12);
+    device.fp8_scaling = FP8_SCALING_TENSOR;
+    training.recipe.fp8_scaling = SCALING_BLOCK;
+    assert_near(launch_expert_layer(&model, &device, &training, &layout).forward, blocks.forward, 1e-12);
+}
+
+/* In fp8 rows are copied to have room for whole 16: out and back, 8 bytes an element in each pass, but where
+ * they are filled up to a capacity or HybridEP leaves the room. */
+static void rows_are_padded_for_fp8(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(16384, 128);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    double rows = 16384.0 * (double)model.experts.top_k * training_imbalance(&training);
+    double copies = compute_traffic_seconds(&cluster.device, 2 * 8 * rows * (double)model.hidden);
+    double padded, filled;
+    training.precision = PRECISION_FP8;
+    training.routing.dispatcher = DISPATCHER_DEEPEP;
+    padded = cost_on(&cluster, &model, &training, &layout).compute;
+    cluster.levels[0].devices = 64; /* NVLink joins nodes */
+    filled = cost_on(&cluster, &model, &training, &layout).compute;
+    assert_near(padded - filled, 16 * (double)model.layers * copies, 0.02);
+}
+
+/* Megatron-Core adds the experts' biases apart. A gated model with biases is no GPT: it doesn't drop out. */
+static void biases_of_experts_are_added_apart(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = fine_grained_model();
+    struct training training = training_of(4096, 1024);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    struct compute_time plain, biased;
+    model.gated = model.linear_bias = true;
+    assert_false(training_has_dropout(&training, &model));
+    model.gated = false;
+    assert_true(training_has_dropout(&training, &model));
+    compute_routed_experts(&problem, &biased, NULL);
+    double elements = compute_expert_rows(&model, &training, &layout) * 2048;
+    model.linear_bias = false;
+    compute_routed_experts(&problem, &plain, NULL);
+    assert_near(biased.forward - plain.forward, compute_traffic_seconds(&cluster.device, 28 * elements),
+                1e-9);
+    assert_near(biased.backward_input - plain.backward_input,
+                compute_traffic_seconds(&cluster.device, 36 * elements), 1e-9);
+    /* NeMo AutoModel those of the first product too. */
+    training.stack = stack_find("fsdp");
+    compute_routed_experts(&problem, &plain, NULL);
+    model.linear_bias = true;
+    compute_routed_experts(&problem, &biased, NULL);
+    double first = elements / 2048 * 768;
+    assert_near(biased.forward - plain.forward,
+                compute_traffic_seconds(&cluster.device, 28 * elements + 8 * first), 1e-9);
+    assert_near(biased.backward_input - plain.backward_input,
+                compute_traffic_seconds(&cluster.device, 36 * elements + 2 * first), 1e-9);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_copy_is_sent_once),
+        cmocka_unit_test(exchange_is_assumed_as_software_has_it),
+        cmocka_unit_test(routing_keys_do_what_they_say),
+        cmocka_unit_test(graphs_spare_the_host),
+        cmocka_unit_test(experts_of_a_device_take_launches),
+        cmocka_unit_test(rows_are_padded_for_fp8),
+        cmocka_unit_test(biases_of_experts_are_added_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -8,7 +8,7 @@
 
 enum { LONGEST_LIST = 400 }; /* characters of a list of names in a hint */
 
-static const double largest_integer = 0x1p53; /* beyond, a double skips integers */
+static const double LARGEST_INTEGER = 0x1p53; /* beyond, a double skips integers */
 
 static bool value_error(const struct fields_reader *reader, const struct yaml_node *node,
                         const struct field *field, const char *what) {
@@ -129,7 +129,7 @@ static bool read_number(const struct fields_reader *reader, const struct yaml_no
     if (!units_parse(node->text, unit, &value, why, sizeof why))
         return value_error(reader, node, field, why);
     if (default_range)
-        maximum = whole ? largest_integer : FIELDS_LARGEST_NUMBER;
+        maximum = whole ? LARGEST_INTEGER : FIELDS_LARGEST_NUMBER;
     if (value < minimum || value > maximum)
         return out_of_range(reader, node, field, value, minimum, maximum);
     if (field->positive && value <= 0)

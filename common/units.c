@@ -101,13 +101,13 @@ static const struct kind {
 };
 
 /* Below this a whole count is shown digit by digit: 24576 devices, not 24.6k. */
-static const double longest_plain_count = 1e6;
+static const double LONGEST_PLAIN_COUNT = 1e6;
 /* Below this the largest unit's numbers are shown digit by digit. */
-static const double longest_shown = 1e15;
+static const double LONGEST_SHOWN = 1e15;
 /* Below this a number of the smallest unit is written with an exponent. */
-static const double least_shown = 1e-3;
+static const double LEAST_SHOWN = 1e-3;
 /* Seconds stay seconds up to two of the next unit: 95 s, 119 min, 47 h. */
-static const double minutes_from_seconds = 120, hours_from_seconds = 7200, days_from_seconds = 172800;
+static const double MINUTES_FROM_SECONDS = 120, HOURS_FROM_SECONDS = 7200, DAYS_FROM_SECONDS = 172800;
 
 static const char *skip_blanks(const char *text) {
     return text + strspn(text, " \t");
@@ -211,11 +211,11 @@ static const struct suffix *shown_time(double size) {
 
     if (size == 0)
         index = 3;
-    else if (size >= days_from_seconds)
+    else if (size >= DAYS_FROM_SECONDS)
         index = 6;
-    else if (size >= hours_from_seconds)
+    else if (size >= HOURS_FROM_SECONDS)
         index = 5;
-    else if (size >= minutes_from_seconds)
+    else if (size >= MINUTES_FROM_SECONDS)
         index = 4;
     return &table[index];
 }
@@ -244,7 +244,7 @@ char *units_format(double value, enum unit unit, char *buffer, size_t size) {
     shown = value * suffix->over / suffix->times;
     if (unit == UNIT_MONEY_PER_SECOND)
         snprintf(buffer, size, "%.2f%s", shown, suffix->name);
-    else if (fabs(shown) >= 999.5 && fabs(shown) < longest_shown)
+    else if (fabs(shown) >= 999.5 && fabs(shown) < LONGEST_SHOWN)
         snprintf(buffer, size, "%.0f%s", shown, suffix->name);
     else
         snprintf(buffer, size, "%.3g%s", shown, suffix->name);
@@ -263,7 +263,7 @@ static bool write_with(const struct suffix *suffix, double value, enum unit unit
     enum { MOST_DECIMALS = 15 };
     double shown = value * suffix->over / suffix->times;
 
-    if (fabs(shown) >= longest_plain_count || (fabs(shown) < least_shown && value != 0))
+    if (fabs(shown) >= LONGEST_PLAIN_COUNT || (fabs(shown) < LEAST_SHOWN && value != 0))
         return false;
     for (int decimals = 0; decimals <= MOST_DECIMALS; decimals++) {
         snprintf(buffer, size, "%.*f%s", decimals, shown, suffix->name);

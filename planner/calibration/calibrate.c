@@ -8,12 +8,12 @@
 #include "planner/kernels/reference_device.h"
 
 enum { FOLDS = 5, MAX_FIT_ROWS = 4000 };
-static const double first_step = 0.25; /* of the logarithms */
-static const double tolerance = 1e-6;
-static const double negligible =
-    1e-3;                             /* a constant that adds less than this share of the loss is left at 0 */
-static const double most_loss = 0.99; /* of small groups: a cluster file allows less than 1 */
-static const double large_flops = 1e9, large_bytes = 1048576;
+static const double FIRST_STEP = 0.25; /* of the logarithms */
+static const double TOLERANCE = 1e-6;
+/* A constant that adds less than this share of the loss is left at 0. */
+static const double NEGLIGIBLE = 1e-3;
+static const double MOST_LOSS = 0.99; /* of small groups: a cluster file allows less than 1 */
+static const double LARGE_FLOPS = 1e9, LARGE_BYTES = 1048576;
 
 /* What the constants belong to, in the form that the planner's functions take. */
 struct subject {
@@ -96,8 +96,8 @@ static double fit(struct fitting *fitting) {
     struct minimise problem = {.value = loss_at,
                                .context = fitting,
                                .variables = fitting->parameter_count,
-                               .step = first_step,
-                               .tolerance = tolerance};
+                               .step = FIRST_STEP,
+                               .tolerance = TOLERANCE};
     minimise(&problem, x);
     double least = loss_at(x, fitting);
     for (size_t p = 0; p < fitting->parameter_count; p++) {
@@ -107,7 +107,7 @@ static double fit(struct fitting *fitting) {
             continue;
         *parameter->target = 0;
         double without = loss(fitting);
-        if (without <= least * (1 + negligible))
+        if (without <= least * (1 + NEGLIGIBLE))
             least = without;
         else
             *parameter->target = found;
@@ -181,7 +181,7 @@ static void add_collective(struct fitting *fitting, enum collective_operation op
     add(fitting, &c->bandwidth_bytes_per_second, 1.2 * fastest, false);
     add(fitting, &c->ramp_seconds, 10e-6, true);
     add(fitting, &c->latency_per_member_seconds, 1e-6, true);
-    add_share(fitting, &c->small_group_loss, 0.4, most_loss);
+    add_share(fitting, &c->small_group_loss, 0.4, MOST_LOSS);
 }
 
 static int compare(const void *a, const void *b) {
@@ -202,9 +202,9 @@ static bool is_large(enum timing_kind kind, const struct timing *row) {
     const struct matmul *m = &row->of.matmul;
     switch (kind) {
     case TIMING_MATMUL:
-        return 2.0 * (double)m->m * (double)m->n * (double)m->k >= large_flops;
+        return 2.0 * (double)m->m * (double)m->n * (double)m->k >= LARGE_FLOPS;
     case TIMING_COLLECTIVE:
-        return row->of.collective.bytes >= large_bytes;
+        return row->of.collective.bytes >= LARGE_BYTES;
     default:
         return false;
     }

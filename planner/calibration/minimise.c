@@ -7,7 +7,7 @@
 enum { POINTS = MINIMISE_MAX_VARIABLES + 1, STEPS_PER_VARIABLE = 300, STARTS = 5 };
 
 /* Nelder and Mead's coefficients. */
-static const double reflection = 1, expansion = 2, contraction = 0.5, shrinkage = 0.5;
+static const double REFLECTION = 1, EXPANSION = 2, CONTRACTION = 0.5, SHRINKAGE = 0.5;
 
 struct simplex {
     const struct minimise *problem;
@@ -72,7 +72,7 @@ static void shrink(struct simplex *simplex) {
             continue;
         for (size_t v = 0; v < n; v++) {
             double best = simplex->points[simplex->best][v];
-            simplex->points[p][v] = best + shrinkage * (simplex->points[p][v] - best);
+            simplex->points[p][v] = best + SHRINKAGE * (simplex->points[p][v] - best);
         }
         simplex->values[p] = evaluate(simplex->problem, simplex->points[p]);
     }
@@ -80,9 +80,9 @@ static void shrink(struct simplex *simplex) {
 
 static void move(struct simplex *simplex) {
     double reflected[MINIMISE_MAX_VARIABLES], other[MINIMISE_MAX_VARIABLES];
-    double value = try_point(simplex, reflection, reflected);
+    double value = try_point(simplex, REFLECTION, reflected);
     if (value < simplex->values[simplex->best]) {
-        double further = try_point(simplex, expansion, other);
+        double further = try_point(simplex, EXPANSION, other);
         if (further < value)
             replace_worst(simplex, other, further);
         else
@@ -91,7 +91,7 @@ static void move(struct simplex *simplex) {
         replace_worst(simplex, reflected, value);
     } else {
         bool outside = value < simplex->values[simplex->worst];
-        double nearer = try_point(simplex, outside ? contraction : -contraction, other);
+        double nearer = try_point(simplex, outside ? CONTRACTION : -CONTRACTION, other);
         if (nearer < fmin(value, simplex->values[simplex->worst]))
             replace_worst(simplex, other, nearer);
         else

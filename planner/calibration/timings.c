@@ -12,7 +12,7 @@ const char *const timing_kind_names[TIMING_KIND_COUNT + 1] = {"products", "atten
                                                               "collectives", NULL};
 
 enum { MAX_COLUMNS = 64, MAX_LINE = 65536, MAX_BYTES = 256 << 20 };
-static const double most = 9007199254740992.0; /* 2^53: whole numbers a double holds */
+static const double LARGEST_WHOLE = 9007199254740992.0; /* 2^53: whole numbers a double holds */
 
 /* Columns by name; which of them a kind needs follows from its table. */
 struct column {
@@ -150,7 +150,7 @@ static bool whole(const struct reader *reader, const char *name, int64_t *value)
     double read;
     if (!number(reader, name, &read))
         return false;
-    if (read > most || floor(read) < read) {
+    if (read > LARGEST_WHOLE || floor(read) < read) {
         const struct field_text *field = find(reader, name);
         error_set(reader->error, "%s must be a whole number: \"%s\"", name, field->text);
         return fail_at(reader, field->column);

@@ -16,7 +16,7 @@ enum {
 };
 
 /* A multiplication and an addition a weight forward, twice that backward; arXiv 2001.08361 section 2.1. */
-static const double flops_per_weight = 6;
+static const double FLOPS_PER_WEIGHT = 6;
 
 static double norm_parameters(const struct model *model, int64_t width) {
     return (double)width * (model->norm == NORM_LAYERNORM ? 2 : 1);
@@ -181,8 +181,8 @@ static void count_flops(const struct model *model, int64_t sequence, struct mode
     /* Queries times keys and scores times values: width x sequence weights each, as it were. */
     const double square = (double)model->heads *
                           (double)(model_query_width(model) + model_value_width(model)) * (double)sequence;
-    counts->attention_flops_per_token = flops_per_weight * ((double)model->layers + mtp_layers) * square;
-    counts->flops_per_token = flops_per_weight * weights + counts->attention_flops_per_token;
+    counts->attention_flops_per_token = FLOPS_PER_WEIGHT * ((double)model->layers + mtp_layers) * square;
+    counts->flops_per_token = FLOPS_PER_WEIGHT * weights + counts->attention_flops_per_token;
 }
 
 void model_count(const struct model *model, int64_t sequence, struct model_counts *counts) {

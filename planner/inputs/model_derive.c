@@ -20,12 +20,12 @@
 #include "common/units.h"
 #include "planner/inputs/model_parts.h"
 
-static const double reference_parameters = 175e9; /* GPT-3's */
-static const double reference_layers = 96;
-static const double parameters_a_layer = 12; /* times hidden^2 */
-static const double depth_root_below = 1.0 / 3, depth_root_above = 1.0 / 6;
-static const double accuracy = 0.01;                     /* what a derived shape may miss */
-static const double least_depth = 0.6, most_depth = 1.6; /* of other shapes, against the rule's */
+static const double REFERENCE_PARAMETERS = 175e9; /* GPT-3's */
+static const double REFERENCE_LAYERS = 96;
+static const double PARAMETERS_A_LAYER = 12; /* times hidden^2 */
+static const double DEPTH_ROOT_BELOW = 1.0 / 3, DEPTH_ROOT_ABOVE = 1.0 / 6;
+static const double ACCURACY = 0.01;                     /* what a derived shape may miss */
+static const double LEAST_DEPTH = 0.6, MOST_DEPTH = 1.6; /* of other shapes, against the rule's */
 
 enum {
     HEAD_DIM = 128,
@@ -58,13 +58,13 @@ static const struct variation variations[MODEL_OTHER_SHAPES] = {{"deeper", 1.36,
                                                                 {"large vocabulary", 1, false, 256000}};
 
 static double depth(double parameters) {
-    const double root = parameters < reference_parameters ? depth_root_below : depth_root_above;
-    return fmax(1, reference_layers * pow(parameters / reference_parameters, root));
+    const double root = parameters < REFERENCE_PARAMETERS ? DEPTH_ROOT_BELOW : DEPTH_ROOT_ABOVE;
+    return fmax(1, REFERENCE_LAYERS * pow(parameters / REFERENCE_PARAMETERS, root));
 }
 
 /* Solves layers x 12 hidden^2 + 2 vocab hidden = parameters. */
 static double width(double parameters, double layers, double vocab) {
-    const double a = parameters_a_layer * layers;
+    const double a = PARAMETERS_A_LAYER * layers;
     return (sqrt(vocab * vocab + a * parameters) - vocab) / a;
 }
 
@@ -107,12 +107,12 @@ static bool derive(double parameters, const struct variation *variation, struct 
     model->norm = NORM_RMSNORM;
     model->hidden = (int64_t)round_to(ideal, unit);
     const double hidden = (double)model->hidden;
-    const double layers = (parameters - 2 * vocab * hidden) / (parameters_a_layer * hidden * hidden);
+    const double layers = (parameters - 2 * vocab * hidden) / (PARAMETERS_A_LAYER * hidden * hidden);
     model->layers = (int64_t)round_to(layers, layers < DEEP ? 1 : LAYER_MULTIPLE);
     set_attention(model, variation->all_key_heads);
     model->ffn_hidden = leftover_ffn(model, parameters, unit / FFN_UNITS);
     model_count(model, model->sequence, counts);
-    return fabs(counts->parameters / parameters - 1) <= accuracy;
+    return fabs(counts->parameters / parameters - 1) <= ACCURACY;
 }
 
 bool model_derive(double parameters, struct arena *arena, struct model *model,
@@ -140,7 +140,7 @@ bool model_derive(double parameters, struct arena *arena, struct model *model,
 /* Narrow models' widths are rounded so far that their depths may leave what was published. */
 static bool is_plausible(const struct model *other, const struct model *model) {
     const double deeper = (double)other->layers / (double)model->layers;
-    return deeper > least_depth && deeper < most_depth;
+    return deeper > LEAST_DEPTH && deeper < MOST_DEPTH;
 }
 
 static bool same_shape(const struct model *a, const struct model *b) {

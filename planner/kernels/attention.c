@@ -5,18 +5,18 @@
 #include "planner/kernels/reference_device.h"
 
 /* A tile of queries walks its row of keys on one multiprocessor. docs/cost-model.md, "Attention". */
-static const double query_tile = 128;
+static const double QUERY_TILE = 128;
 const double ATTENTION_BACKWARD_FLOPS = 2.5;
 /* Share of the datasheet's memory bandwidth that the kernels reach; an assumption, the products' too. */
-static const double memory_share = 0.85;
-static const double diagonal_head_dim = 128; /* that diagonal_tokens is given for */
+static const double MEMORY_SHARE = 0.85;
+static const double DIAGONAL_HEAD_DIM = 128; /* that diagonal_tokens is given for */
 /* Rate of heads wider than 128 (192 for keys, 128 for values), as a share: SimuMax on A100-PCIe and B200
  * gives 0.87 and 0.90 forward, 0.80 and 0.77 backward. */
-static const double wide_forward_rate = 0.88, wide_backward_rate = 0.78;
-static const int64_t wide_head_dim = 128;
+static const double WIDE_FORWARD_RATE = 0.88, WIDE_BACKWARD_RATE = 0.78;
+static const int64_t WIDE_HEAD_DIM = 128;
 /* Rate of the backward where it isn't known, as a share of the forward's: SimuMax, A100-PCIe 0.76, B200 0.69
  * to 0.73. */
-static const double backward_rate_share = 0.74;
+static const double BACKWARD_RATE_SHARE = 0.74;
 
 struct rates {
     double launch, flops_per_second, longest_row_share, diagonal_tokens, softmax_dims, throttle,
@@ -46,7 +46,7 @@ static struct rates rates_for(const struct cluster_device *device, enum precisio
         rates.launch = own->backward_launch_seconds;
         rates.flops_per_second = ratio * own->backward_flops_per_second;
     } else if (backward) {
-        rates.flops_per_second *= backward_rate_share;
+        rates.flops_per_second *= BACKWARD_RATE_SHARE;
     }
     return rates;
 }
@@ -67,21 +67,21 @@ static double seconds_of(const struct cluster_device *device, const struct atten
         return HUGE_VAL;
     double flops = attention_flops(a), sequence = (double)a->sequence, split = (double)a->query_split;
     double rate = r.flops_per_second;
-    if (a->qk_head_dim > wide_head_dim)
-        rate *= a->backward ? wide_backward_rate : wide_forward_rate;
+    if (a->qk_head_dim > WIDE_HEAD_DIM)
+        rate *= a->backward ? WIDE_BACKWARD_RATE : WIDE_FORWARD_RATE;
     double dims = (double)(a->qk_head_dim + a->v_head_dim);
     double softmax = r.softmax_dims / (a->backward ? ATTENTION_BACKWARD_FLOPS : 1); /* as many exponentials */
     double with_softmax = 1 + 2 * softmax / dims;
-    double diagonal = 2 * diagonal_head_dim / dims * r.diagonal_tokens * split / sequence;
+    double diagonal = 2 * DIAGONAL_HEAD_DIM / dims * r.diagonal_tokens * split / sequence;
     double throttle = r.throttle > 0 ? r.throttle * flops / (flops + r.throttle_flops) : 0;
     double products = flops * (with_softmax + diagonal) * (1 + throttle) / rate;
     int64_t multiprocessors = device->kernels.multiprocessors > 0 ? device->kernels.multiprocessors
                                                                   : reference_device.kernels.multiprocessors;
-    double row_flops = 2 * query_tile * sequence * dims * (a->backward ? ATTENTION_BACKWARD_FLOPS : 1);
+    double row_flops = 2 * QUERY_TILE * sequence * dims * (a->backward ? ATTENTION_BACKWARD_FLOPS : 1);
     double row = row_flops * with_softmax * (double)multiprocessors / rate;
     double elements = (double)a->batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
     double bytes = 2 * elements * (a->backward ? 2 : 1);
-    double traffic = bytes / (device->memory_bytes_per_second * memory_share);
+    double traffic = bytes / (device->memory_bytes_per_second * MEMORY_SHARE);
     double computed = least ? products : fmax(products + r.longest_row_share * row, row);
     /* Context parallelism takes the keys part by part, a kernel each. The backward pass has kernels of its
      * own before and after, which sum up rows and round the queries' gradients. */

@@ -11,25 +11,23 @@
  * under a switch, ...). A level is crossed when the group has members in more than one of its units. The
  * slowest level crossed bounds the bandwidth, each adds its latency. docs/cost-model.md, "Collectives". */
 
-/* What a level without constants or an efficiency of its own gives. */
-static const double inside_node_share =
-    0.83; /* of the link, one node: fits on A100 and H100 (0.78 to 0.87) */
-static const double between_nodes_share =
-    0.90;                                   /* of the ports: published 0.82 (NDR) to 0.97 (8 x 100 GB/s) */
-static const double all_to_all_share = 0.8; /* of that: many messages at once share switches unevenly */
+/* What a level without constants or an efficiency of its own gives: inside a node of the link, by fits on
+ * A100 and H100 (0.78 to 0.87); between nodes of the ports, published 0.82 (NDR) to 0.97 (8 x 100 GB/s). Of
+ * that all-to-all reaches a share: many messages at once share switches unevenly. */
+static const double INSIDE_NODE_SHARE = 0.83, BETWEEN_NODES_SHARE = 0.90, ALL_TO_ALL_SHARE = 0.8;
 /* NCCL 2.28 src/graph/tuning.cc, baseLatencies and hwLatencies: a ring's start, and a network step of ring
  * and tree in the protocol of small messages (LL), without the wire. */
-static const double launch_seconds = 6.6e-6;
-static const double ring_network_seconds = 2.7e-6;
-static const double tree_network_seconds = 5.0e-6;
-static const double tree_share = 0.92;      /* the same file: of a ring's bandwidth */
-static const double peer_seconds = 0.15e-6; /* all-to-all, another peer: fits on A100 and H100 */
+static const double LAUNCH_SECONDS = 6.6e-6;
+static const double RING_NETWORK_SECONDS = 2.7e-6;
+static const double TREE_NETWORK_SECONDS = 5.0e-6;
+static const double TREE_SHARE = 0.92;      /* the same file: of a ring's bandwidth */
+static const double PEER_SECONDS = 0.15e-6; /* all-to-all, another peer: fits on A100 and H100 */
 /* From small to large messages NCCL goes over to protocols and chunks of higher latency. As for a pipeline of
  * optimal chunks that costs a multiple of sqrt(latency x transfer time), until the last protocol is reached.
  */
-static const double ramp_share = 1.5;
-static const double ramp_limit = 4; /* times the latency */
-static const double ramp_unit_bytes = 1e6;
+static const double RAMP_SHARE = 1.5;
+static const double RAMP_LIMIT = 4; /* times the latency */
+static const double RAMP_UNIT_BYTES = 1e6;
 
 /* One crossed level, seen from the group. */
 struct crossing {
@@ -90,8 +88,8 @@ static void set_bandwidth(const struct cluster *cluster, const struct rank_group
                           struct crossing *crossing) {
     const struct network_level *level = crossing->level;
     double share = level->efficiency > 0    ? level->efficiency
-                   : crossing->outside_node ? between_nodes_share
-                                            : inside_node_share;
+                   : crossing->outside_node ? BETWEEN_NODES_SHARE
+                                            : INSIDE_NODE_SHARE;
     double sharing = (double)groups_sharing(group, unit_devices);
     double nodes = fmax(1, (double)unit_devices / (double)cluster->node.devices);
     crossing->group_ports = ports_bandwidth(cluster, level, unit_devices) / sharing;
@@ -166,7 +164,7 @@ static double tree_bandwidth(const struct path *path, int64_t members) {
             crossing->members == 2 * crossing->members_inside)
             bandwidth *= 2 * (1 - 1 / (double)members);
         else if (crossing->outside_node && !crossing->constants)
-            bandwidth *= tree_share;
+            bandwidth *= TREE_SHARE;
         least = fmin(least, bandwidth);
     }
     return least;
@@ -189,7 +187,7 @@ static double pairwise_bandwidth(const struct path *path, enum collective_operat
             double inside = (double)crossing->members_inside;
             bandwidth *= ((double)members - 1) / ((double)members - inside) / inside;
             if (crossing->outside_node)
-                bandwidth *= all_to_all_share;
+                bandwidth *= ALL_TO_ALL_SHARE;
         }
         least = fmin(least, bandwidth);
     }
@@ -212,7 +210,7 @@ static double level_step_seconds(const struct crossing *crossing, double network
  * level. `passes` is 2 for an all-reduce, whose constants count both. */
 static double ring_latency(const struct path *path, int64_t members, double passes) {
     const struct collective_constants *first = path->crossings[0].constants;
-    double seconds = first ? first->latency_seconds : launch_seconds;
+    double seconds = first ? first->latency_seconds : LAUNCH_SECONDS;
     for (size_t i = 0; i < path->count; i++) {
         const struct crossing *crossing = &path->crossings[i];
         double steps =
@@ -221,7 +219,7 @@ static double ring_latency(const struct path *path, int64_t members, double pass
             steps = ceil_divide(members, crossing->members_inside) - 1;
         seconds += crossing->constants && !crossing->outside_node
                        ? steps * crossing->constants->latency_per_member_seconds
-                       : passes * steps * level_step_seconds(crossing, ring_network_seconds);
+                       : passes * steps * level_step_seconds(crossing, RING_NETWORK_SECONDS);
     }
     return seconds;
 }
@@ -229,12 +227,12 @@ static double ring_latency(const struct path *path, int64_t members, double pass
 /* A chain inside the nodes, a binary tree over them, up and down. */
 static double tree_latency(const struct path *path) {
     const struct collective_constants *first = path->crossings[0].constants;
-    double seconds = first ? first->latency_seconds : launch_seconds;
+    double seconds = first ? first->latency_seconds : LAUNCH_SECONDS;
     for (size_t i = 0; i < path->count; i++) {
         const struct crossing *crossing = &path->crossings[i];
         double units = ceil_divide(crossing->members, crossing->members_inside);
         if (crossing->outside_node)
-            seconds += 2 * ceil(log2(units)) * level_step_seconds(crossing, tree_network_seconds);
+            seconds += 2 * ceil(log2(units)) * level_step_seconds(crossing, TREE_NETWORK_SECONDS);
         else if (crossing->constants)
             seconds += (units - 1) * crossing->constants->latency_per_member_seconds;
         else
@@ -245,24 +243,24 @@ static double tree_latency(const struct path *path) {
 
 static double peers_latency(const struct path *path, int64_t members) {
     const struct collective_constants *first = path->crossings[0].constants;
-    double seconds = first ? first->latency_seconds : launch_seconds;
-    double per_peer = first ? first->latency_per_member_seconds : peer_seconds;
+    double seconds = first ? first->latency_seconds : LAUNCH_SECONDS;
+    double per_peer = first ? first->latency_per_member_seconds : PEER_SECONDS;
     if (!first || outermost(path)->outside_node)
-        seconds += level_step_seconds(outermost(path), tree_network_seconds);
+        seconds += level_step_seconds(outermost(path), TREE_NETWORK_SECONDS);
     return seconds + per_peer * (double)(members - 1);
 }
 
 /* Without constants for the operation: latency, transfer, and what lies between small and large messages. */
 static double general_seconds(const struct collective_way *way, double volume) {
     double latency = way->latency_seconds, transfer = volume / way->bandwidth_bytes_per_second;
-    return latency + transfer + smaller(ramp_share * sqrt(latency * transfer), ramp_limit * latency);
+    return latency + transfer + smaller(RAMP_SHARE * sqrt(latency * transfer), RAMP_LIMIT * latency);
 }
 
 /* By the constants of the outermost level, for the whole group. */
 static double fitted_seconds(const struct collective_curve *curve, double volume) {
     const struct collective_way *way = &curve->ways[0];
     return way->latency_seconds + volume / way->bandwidth_bytes_per_second +
-           curve->ramp_seconds * sqrt(curve->ramp_sharing * volume / ramp_unit_bytes);
+           curve->ramp_seconds * sqrt(curve->ramp_sharing * volume / RAMP_UNIT_BYTES);
 }
 
 static void add_way(struct collective_curve *curve, double latency, double bandwidth) {

@@ -12,9 +12,9 @@
  * of thread blocks) show hardly any: their time is smooth in m, n and k. docs/cost-model.md, "Matrix
  * products". */
 
-static const double default_memory_efficiency = 0.85; /* of the datasheet's bandwidth, streaming */
-static const int64_t reference_tile = 128;            /* edge of the tile that constants are given for */
-static const int64_t split_least_inner = 1024;        /* cuBLAS splits the inner dimension no finer */
+static const double DEFAULT_MEMORY_EFFICIENCY = 0.85; /* of the datasheet's bandwidth, streaming */
+static const int64_t REFERENCE_TILE = 128;            /* edge of the tile that constants are given for */
+static const int64_t SPLIT_LEAST_INNER = 1024;        /* cuBLAS splits the inner dimension no finer */
 const double MATMUL_ACCUMULATE_BYTES = 8;             /* fp32 read and written */
 /* By SimuMax's pairs of the same layer, A100-PCIe and B200. */
 const double MATMUL_ACCUMULATE_SHOWN = 0.4;
@@ -41,7 +41,7 @@ static double result_bytes(enum precision precision) {
 
 static double memory_rate(const struct cluster_device *device) {
     double efficiency = device->kernels.memory_efficiency;
-    return device->memory_bytes_per_second * (efficiency > 0 ? efficiency : default_memory_efficiency);
+    return device->memory_bytes_per_second * (efficiency > 0 ? efficiency : DEFAULT_MEMORY_EFFICIENCY);
 }
 
 /* Constants for `precision`: the device's own; else of its other 16-bit format; else NULL. */
@@ -130,14 +130,14 @@ static double tiled_least(const struct matmul_constants *c, const struct matmul 
                           int64_t multiprocessors, double memory_bytes_per_second, double best) {
     double m = (double)p->m, n = (double)p->n, k = (double)p->k, batch = (double)p->batch;
     double rows = (double)tile->rows, columns = (double)tile->columns;
-    double area = rows * columns / (double)(reference_tile * reference_tile);
+    double area = rows * columns / (double)(REFERENCE_TILE * REFERENCE_TILE);
     double count = ceil_quotient(m, rows) * ceil_quotient(n, columns) * batch;
     double step = 2 * rows * columns * (1 + c->tile_edge * tile->edges) / c->flops_per_second;
     double sum_seconds = c->split_traffic * MATMUL_ACCUMULATE_BYTES * m * n * batch / memory_bytes_per_second;
     for (size_t s = 0; s < sizeof splits / sizeof *splits; s++) {
         double split = (double)splits[s];
         double summing = splits[s] > 1 ? sum_seconds * split + c->tile_seconds : 0;
-        if ((splits[s] > 1 && p->k < splits[s] * split_least_inner) || count * step * k + summing >= best)
+        if ((splits[s] > 1 && p->k < splits[s] * SPLIT_LEAST_INNER) || count * step * k + summing >= best)
             break; /* further splits only sum more */
         double units = ceil_quotient(count * split, (double)multiprocessors) * area;
         if (units > 2) /* a multiprocessor works on two 128x128 tiles' worth at a time */
@@ -162,9 +162,9 @@ static double smooth_seconds(const struct matmul_constants *c, const struct matm
                              int64_t multiprocessors) {
     double results = (double)p->m * (double)p->n * (double)p->batch;
     double seconds = throttled(c, flops / c->flops_per_second, flops) + c->output_seconds * results;
-    int64_t busy = quotient_up(p->m, reference_tile) * quotient_up(p->n, reference_tile) * p->batch;
+    int64_t busy = quotient_up(p->m, REFERENCE_TILE) * quotient_up(p->n, REFERENCE_TILE) * p->batch;
     if (busy < multiprocessors) {
-        double tile_flops = 2.0 * (double)(reference_tile * reference_tile) * (double)p->k;
+        double tile_flops = 2.0 * (double)(REFERENCE_TILE * REFERENCE_TILE) * (double)p->k;
         seconds += c->idle_share * (double)(multiprocessors - busy) * tile_flops / c->flops_per_second;
     }
     return seconds;

@@ -11,11 +11,11 @@
 enum { INDENT = 2, LAYOUT_TEXT = 512 };
 
 /* Errors from here on are worth a look, and bad. */
-static const double notable_error = 0.1, bad_error = 0.2;
+static const double NOTABLE_ERROR = 0.1, BAD_ERROR = 0.2;
 
 static const char *coloured(const struct print_style *style, struct arena *arena, double error,
                             const char *text) {
-    enum print_colour colour = fabs(error) >= bad_error ? RED : fabs(error) >= notable_error ? YELLOW : PLAIN;
+    enum print_colour colour = fabs(error) >= BAD_ERROR ? RED : fabs(error) >= NOTABLE_ERROR ? YELLOW : PLAIN;
 
     if (colour == PLAIN)
         return text;

@@ -1,4 +1,5 @@
-/* Seconds on a clock that nobody sets, from some moment on: for differences alone. */
+/* A monotonic clock, in seconds. Only differences between two readings mean something: where it starts from
+ * is not defined. */
 #ifndef CLUSTERPLAN_CLOCK_H
 #define CLUSTERPLAN_CLOCK_H
 

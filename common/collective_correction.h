@@ -34,10 +34,11 @@ struct collective_correction_lists {
 void collective_corrections_of(const struct collective_correction *corrections, size_t count, int64_t members,
                                struct collective_correction_lists *lists);
 
-/* Interpolated in the logarithms of bytes and members; that of the nearest beyond them; 1 without any. */
+/* The factor for so many bytes, interpolated in the logarithms of bytes and members. Beyond what was measured
+ * the nearest counts; 1 where nothing was. */
 double collective_corrections_factor(const struct collective_correction_lists *lists, double message_bytes);
 
-/* The least of any bytes. */
+/* The least factor for any number of bytes: what a bound may count on. */
 double collective_corrections_least(const struct collective_correction_lists *lists);
 
 #endif

@@ -19,13 +19,17 @@ struct answer {
     const struct why_not *why_not; /* the same (why_not.h) */
 };
 
-/* One count: that many. Where up to a sixteenth fewer take 3 % less time it is noted; where they take a fifth
- * less, or no layout splits all, they are planned and that is noted. A range: from the smallest doubling to
- * the largest, and the count between them that is faster than all of these, if one is. None asked: the fewest
- * nodes on which something fits, which it notes. Everything belongs to the problem's arena. */
+/* Answers the problem, by what was asked of devices:
+ *
+ *   one count  plans on that many. Where up to a sixteenth fewer take 3 % less time a note says so; where
+ * they take a fifth less, or no layout splits all, they are planned and a note says that a range    the
+ * smallest count, doubled up to the largest, and the count between that is faster than all of these, if one
+ * is nothing    the fewest nodes on which something fits, with a note
+ *
+ * Everything belongs to the problem's arena. False with the error set where no layout splits the devices. */
 bool answer_find(struct problem *problem, struct answer *answer, struct error *error);
 
-/* NULL: nothing fits. */
+/* The fastest plan of the answer; NULL where nothing fits. */
 const struct plan *answer_best(const struct answer *answer);
 
 /* The count that a range looks at after this one: twice as many, but a full node and the end aren't passed

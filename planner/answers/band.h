@@ -24,7 +24,7 @@ struct band_kind {
     enum band_width width;
 };
 
-/* Of measured runs; all 0 where there are none. */
+/* How far off predictions of the measured runs of a kind were; all 0 where there are none. */
 struct band_errors {
     int64_t runs;
     double error;         /* nine of ten runs were predicted within this fraction of what was measured */
@@ -49,14 +49,16 @@ struct band_kind band_kind_of(const struct model *model, const struct cluster_de
                               enum precision precision);
 const char *band_kind_format(const struct band_kind *kind, struct arena *arena);
 
-/* The table. `kind` NULL: of all runs. */
+/* Errors reached on the measured runs of a kind; on all runs where `kind` is NULL. */
 const struct band_errors *band_step_errors(const struct band_kind *kind);
 const struct band_errors *band_memory_errors(const struct band_kind *kind);
 
 /* True for schedules that a measured run used. */
 bool band_schedule_measured(enum schedule schedule);
 
-/* Texts belong to the arena. An extrapolated band is never narrower than that of all runs. */
+/* The bands of a plan. An extrapolated band is never narrower than that of all runs. Texts belong to the
+ * arena.
+ */
 struct bands bands_of(const struct model *model, const struct cluster *cluster,
                       const struct training *training, const struct layout *layout, struct arena *arena);
 

@@ -8,7 +8,7 @@
 #include "planner/answers/slow_hosts.h"
 #include "planner/search/search.h"
 
-/* As given; NULL where they were not. */
+/* The flags of the command line as they were given; NULL where they were not. */
 struct problem_flags {
     const char *model, *cluster, *devices, *sequence, *global_batch, *tokens, *precision, *layout, *top,
         *stack, *attention, *training, *price, *energy_price, *headroom;
@@ -17,7 +17,7 @@ struct problem_flags {
 
 enum { PROBLEM_OPTIONS = 16, PROBLEM_MAX_NOTES = 24 };
 
-/* The same in base units, from flags or from a session. What was not said is 0, NULL or as
+/* What was asked, by flags or by a session, in base units. What was not said is 0, NULL or as
  * problem_asked_nothing has it. */
 struct problem_asked {
     const char *model, *cluster; /* shipped names, or paths */
@@ -47,13 +47,13 @@ struct problem_asked {
 enum { PROBLEM_MAX_DEVICES = 16777216 };
 #define PROBLEM_MOST_HEADROOM 1e15
 
-/* The defaults. */
+/* A question in which nothing is said: every default. */
 struct problem_asked problem_asked_nothing(void);
 
 /* Reads the flags; false with the error set. The files they name are not read yet. */
 bool problem_flags_read(const struct problem_flags *flags, struct problem_asked *asked, struct error *error);
 
-/* "64" or "8..512". `what` names it in the error: "--devices". */
+/* Reads "64" or "8..512". `what` names the flag in the error: "--devices". So it does in the next three. */
 bool problem_parse_devices(const char *what, const char *text, int64_t *from, int64_t *to,
                            struct error *error);
 
@@ -131,8 +131,8 @@ bool problem_keep_free(struct problem *problem, double bytes, struct error *erro
 /* A count of devices, of whole nodes, below which nothing can fit. */
 int64_t problem_fewest_devices(const struct problem *problem);
 
-/* Flags, pose and default devices in one. False with the error set when they are wrong, or don't go together.
- */
+/* problem_flags_read, problem_pose and problem_default_devices in one. False with the error set when the
+ * flags are wrong, or don't go together. */
 bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
                   struct error *error);
 

@@ -44,7 +44,8 @@ const char *session_variant(const struct session *session, size_t cluster, struc
 bool session_blame_wish(const struct session *session, size_t cluster, enum wish_key key,
                         struct error *error);
 
-/* The same at `search:`, or at the devices where there is none. */
+/* Puts an error that names no file at `search:`, or at the devices where there is none. Always returns false.
+ */
 bool session_blame_search(const struct session *session, size_t cluster, struct error *error);
 
 /* Describes an error at `want:`, or at the session where there is none. Always returns false. */

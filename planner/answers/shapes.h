@@ -1,5 +1,5 @@
-/* How much the shape matters of which nothing is known: a question answered for every plausible shape of a
- * model that gives its size alone. */
+/* How much an unknown shape matters: a question answered for every plausible shape of a model that gives its
+ * size alone. */
 #ifndef CLUSTERPLAN_SHAPES_H
 #define CLUSTERPLAN_SHAPES_H
 
@@ -17,7 +17,7 @@ struct shapes {
     size_t count, answered;
 };
 
-/* Of those with an answer. */
+/* The range of a figure over the shapes that have an answer. */
 struct shapes_range {
     double least, most;
 };
@@ -31,7 +31,7 @@ typedef const struct plan *shapes_question(struct problem *problem, void *data);
 void shapes_find(struct problem *problem, const struct problem *asked, const struct plan *own,
                  shapes_question *find, void *data);
 
-/* The same of the answer of size_find: the best count of devices, for the wish. */
+/* shapes_find with the question of size_find: the best count of devices for the wish. */
 struct wish;
 struct size_progress;
 void shapes_find_sizes(struct problem *problem, const struct problem *asked, const struct wish *wish,

@@ -1,4 +1,4 @@
-/* How many devices: the best count of a range by what is wished, and what more or fewer would give.
+/* How many devices a wish takes: the best count of a range, and what more or fewer would give.
  *
  * Each count is planned as `plan --devices N` plans it, the global batch included. */
 #ifndef CLUSTERPLAN_SIZE_H

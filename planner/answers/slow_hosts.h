@@ -28,13 +28,13 @@ struct slow_hosts {
     struct cluster **clusters; /* as a job sees it that takes so many of them; NULL: not made yet */
 };
 
-/* Those of a cluster file, owned by the arena. */
+/* Finds the slow hosts of a cluster file. They belong to the arena. */
 void slow_hosts_find(const struct cluster *cluster, struct arena *arena, struct slow_hosts *slow);
 
-/* How many of them a job on so many devices can't do without. */
+/* How many slow hosts a job on so many devices can't do without. */
 size_t slow_hosts_taken(const struct slow_hosts *slow, const struct cluster *cluster, int64_t devices);
 
-/* The cluster as a job sees it that takes the first `taken` of them. */
+/* The cluster as a job sees it that takes the first `taken` slow hosts. */
 const struct cluster *slow_hosts_cluster(struct slow_hosts *slow, const struct cluster *cluster, size_t taken,
                                          struct arena *arena);
 

@@ -36,7 +36,7 @@ struct wish {
     enum objective objective;
 };
 
-/* As given; NULL where they were not. */
+/* The flags as they were given; NULL where they were not. */
 struct wish_flags {
     const char *deadline, *budget, *step_time, *spare, *objective;
 };
@@ -52,7 +52,7 @@ bool wish_flags_read(const struct wish_flags *flags, struct wish *wish, struct e
 /* Reads a session's `want:`. */
 bool wish_read(const struct fields_reader *reader, const struct yaml_node *node, struct wish *wish);
 
-/* "64" or "8..512" of a file. */
+/* Reads "64" or "8..512" from a file. */
 bool wish_read_devices(const struct fields_reader *reader, const struct yaml_node *node, int64_t *from,
                        int64_t *to);
 
@@ -67,7 +67,7 @@ bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key 
  * none does. Call problem_set_devices first. */
 double wish_step_limit(const struct wish *wish, const struct problem *problem, enum wish_key *key);
 
-/* The same for a training that takes no longer than `seconds` and costs no more than `money`; infinite
+/* The longest step of a training that takes no longer than `seconds` and costs no more than `money`; infinite
  * where both are. */
 double wish_step_of(const struct wish *wish, const struct problem *problem, double seconds, double money);
 

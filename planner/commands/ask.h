@@ -19,7 +19,7 @@ struct ask {
                  struct arena *arena);
 };
 
-/* Returns the exit code. */
+/* Reads the arguments, poses the problem and replies. Returns the exit code. */
 int ask(const struct ask *ask, int argc, char **argv);
 
 /* Calls `find` (answer_find, or one like it) with the line of progress. */

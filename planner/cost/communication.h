@@ -1,4 +1,5 @@
-/* Communication of a layer and of the parameters, and which ranks it joins. */
+/* What a layer and its parameters send, between which ranks, and how many seconds of it show beside compute.
+ */
 #ifndef CLUSTERPLAN_COMMUNICATION_H
 #define CLUSTERPLAN_COMMUNICATION_H
 
@@ -30,11 +31,12 @@ struct communication_problem {
     bool least; /* as in struct compute_problem, whose times this then needs; with `collectives` */
 };
 
-/* As collective_seconds, from the cache where there is one. */
+/* Seconds of a collective on the problem's cluster, from the cache where there is one. */
 double communication_seconds(const struct communication_problem *problem,
                              const struct collective *collective);
 
-/* Exposed seconds of one micro-batch. */
+/* Seconds that communication of one micro-batch adds to its forward and backward pass: what compute doesn't
+ * hide. */
 struct communication_time {
     double tp_forward, tp_backward;
     double cp_forward, cp_backward;
@@ -51,7 +53,9 @@ extern const double COMMUNICATION_INTERFERENCE;
  * than the window, and `share` of what fits in. */
 double communication_exposed(double communication, double window, double share);
 
-/* All but what routed experts send; `compute` gives the windows to hide in. */
+/* Fill `time` with what a layer sends for a micro-batch, but for its routed experts; with what those send;
+ * with what embedding and head send. `compute` gives the windows to hide in. Terms are added to `explain`,
+ * which may be NULL. */
 void communication_layer(const struct communication_problem *problem, bool with_experts,
                          const struct compute_time *compute, struct communication_time *time,
                          struct explain *explain);
@@ -62,7 +66,7 @@ void communication_embedding(const struct communication_problem *problem, struct
 void communication_head(const struct communication_problem *problem, struct communication_time *time,
                         struct explain *explain);
 
-/* One transfer of a micro-batch to the next stage. */
+/* Seconds of one transfer of a micro-batch to the next stage, before overlap. */
 double communication_hop_seconds(const struct communication_problem *problem);
 
 /* Seconds for the parameters and gradients of the stage that needs longest; not yet overlapped. */

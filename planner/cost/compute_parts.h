@@ -6,6 +6,7 @@
 #include "planner/kernels/attention.h"
 #include "planner/kernels/matmul.h"
 
+/* Traffic of an element-wise kernel's backward pass, over that of its forward pass. */
 extern const double BACKWARD_TRAFFIC;
 
 struct compute_work {
@@ -32,10 +33,10 @@ void compute_work_init(struct compute_work *work, const struct compute_problem *
 void compute_add_product(struct compute_work *work, const char *label, const struct product *product);
 /* Seconds to move what takes so many bytes in 16 bits. */
 double compute_tensor_seconds(const struct compute_work *work, double bytes);
-/* The bytes are those in 16 bits. */
+/* Adds memory traffic to the passes. The bytes are those in 16 bits, as of compute_tensor_seconds. */
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
                          double backward_bytes);
-/* The device waits, in each pass. */
+/* Adds seconds in which the device waits to each pass. */
 void compute_add_idle(struct compute_work *work, const char *label, double seconds);
 
 /* Everything of a layer but products and attention; what routed experts move apart. */

@@ -42,7 +42,8 @@ void cost_context_renew(struct cost_context *context, int64_t global_batch, stru
 /* The model's layers weighed, for the ends of its pipelines (stage_balance.h). */
 struct stage_balance *cost_stage_balance(struct cost_context *context);
 
-/* The layout must be valid (layout_valid) for the context's model and training. */
+/* Fills `cost` with the step of a layout, and adds its terms to `explain`, which may be NULL. The layout must
+ * be valid (layout_valid) for the context's model and training. */
 void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain);
 

@@ -14,8 +14,8 @@
 
 #include "planner/cost/cost.h"
 
-/* Of layouts that differ in pp, vpp, dp, ZeRO and offload alone, and in the schedule as long as both are
- * DualPipe or neither is. */
+/* The least work of all layouts that differ from `layout` in pp, vpp, dp, ZeRO and offload alone, and in the
+ * schedule as long as both are DualPipe or neither is. */
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work);
 
 /* A choice of ep and etp. */
@@ -24,7 +24,7 @@ struct expert_split {
     size_t place; /* cost_expert_place */
 };
 
-/* Where the context's tables of routed experts have an ep and etp that the model can have. */
+/* The place of an ep and etp, which the model can have, in the context's tables of routed experts. */
 size_t cost_expert_place(const struct cost_context *context, int64_t ep, int64_t etp);
 
 /* What routed experts take with each of `splits`, which are all that are of use for the layout's tp x cp x
@@ -39,15 +39,16 @@ void cost_least_work_in_row(struct cost_context *context, const struct layout *l
                             const struct expert_row *row, const struct expert_split *split, bool any_order,
                             struct pipeline_work *work);
 
-/* Of all splits of the row in either order of the ranks, under schedules other than DualPipe. */
+/* The least work of all splits of the row in either order of the ranks, under schedules other than DualPipe.
+ */
 void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,
                             const struct expert_row *row, struct pipeline_work *work);
 
-/* Whatever ep, etp, order and schedule are. */
+/* The least work whatever ep, etp, order and schedule are. */
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work);
 
-/* Of as many sequences as the layout's micro-batch has, whatever the micro-batch they are in. */
+/* The least work of as many sequences as the layout's micro-batch has, in a micro-batch of any size. */
 void cost_least_work_any_micro_batch(struct cost_context *context, const struct layout *layout,
                                      struct pipeline_work *work);
 
@@ -70,7 +71,7 @@ double cost_row_work(const struct cost_row_work *work, const struct expert_split
 struct memory_parts;
 double cost_least_stream(const struct cost_context *context, const struct memory_parts *parts);
 
-/* A pass takes no less than what streams beside it. */
+/* Makes each pass of `work` at least as long as the `seconds` that stream beside it. */
 void cost_stream_beside(double seconds, struct pipeline_work *work);
 
 /* Makes work as long as what streams beside it, and returns the seconds that an update outside the device
@@ -78,8 +79,8 @@ void cost_stream_beside(double seconds, struct pipeline_work *work);
 double cost_least_offload(const struct cost_context *context, const struct memory_parts *parts,
                           struct pipeline_work *work);
 
-/* Of layouts that recompute in full this share of the layers of each virtual stage, its first ones, or more:
- * the share of what full recompute of all adds that they take at least. */
+/* For layouts that recompute in full at least this share of the layers of each virtual stage, its first ones:
+ * the share that they take at least of what full recompute of all layers adds. */
 double cost_recomputed_share(const struct cost_context *context, double share);
 
 /* Moves work towards another by a share of the difference. */

@@ -14,11 +14,11 @@ struct launch_time {
     double backward; /* with weight gradients */
 };
 
-/* A layer without routed experts. */
+/* The least time of a layer without routed experts. */
 struct launch_time launch_dense_layer(const struct stack *stack);
 
-/* One with them; all of the layout but what a device holds of them, and how many layers a stage's pass has,
- * is of no account. */
+/* The least time of a layer with routed experts. Of the layout only ep counts, which says how many experts a
+ * device holds, and pp and vpp, which say how many layers share the cost of a stage's pass. */
 struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
                                        const struct training *training, const struct layout *layout);
 

@@ -43,7 +43,8 @@ struct memory_use {
     double host_capacity_bytes, store_capacity_bytes; /* one device's share; 0: there is none */
 };
 
-/* Closed form, no allocation: cheap enough to reject layouts before they are costed. */
+/* Fills `use` for the fullest device of a layout, and adds the terms to `explain`, which may be NULL. Closed
+ * form, no allocation: cheap enough to reject layouts before they are costed. */
 void memory_estimate(const struct model *model, const struct cluster *cluster,
                      const struct training *training, const struct layout *layout, struct memory_use *use,
                      struct explain *explain);
@@ -51,7 +52,7 @@ void memory_estimate(const struct model *model, const struct cluster *cluster,
 /* True when everything has its place: on the device, in its host and in the cluster's store. */
 bool memory_fits(const struct memory_use *use);
 
-/* The same of one pipeline stage, fullest or not. */
+/* memory_estimate for one pipeline stage, whether it is the fullest or not. */
 void memory_estimate_stage(const struct model *model, const struct cluster *cluster,
                            const struct training *training, const struct layout *layout, int64_t stage,
                            struct memory_use *use);

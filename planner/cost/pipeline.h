@@ -56,12 +56,13 @@ struct pipeline_devices {
     struct pipeline_work total, busiest;
     int64_t count, stage; /* devices added; the busiest */
 };
-/* So many that do the same. */
+/* Adds `count` devices that do the same work. */
 void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_work *work, int64_t count);
 
-/* The closed form from that; the pipeline's passes by stage aren't looked at. */
+/* The closed form from the devices' work; the pipeline's passes by stage aren't looked at. */
 void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipeline_devices *devices,
                              struct pipeline_time *time);
+/* All three passes together. */
 double pipeline_work_seconds(const struct pipeline_work *work);
 
 /* Seconds that no pipeline takes less of by its closed form, however `work` is dealt to the stages, where one
@@ -76,7 +77,7 @@ struct pipeline_room {
     size_t size;
 };
 
-/* By playing the schedule event by event. */
+/* The pipeline's time, found by playing the schedule event by event. */
 void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
                        struct pipeline_time *time);
 
@@ -84,6 +85,7 @@ void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *ro
  * before it, does its own passes, and the last micro-batch has to pass back. */
 void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time);
 
+/* The pipeline's time by any of the methods. `room` is for the simulation. */
 void pipeline_time_of(const struct pipeline *pipeline, enum pipeline_method method,
                       struct pipeline_room *room, struct pipeline_time *time);
 

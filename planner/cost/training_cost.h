@@ -13,6 +13,7 @@
 double cost_mfu(const struct model *model, const struct cluster *cluster, const struct training *training,
                 const struct layout *layout, double step_seconds);
 
+/* A whole training at a given step time. */
 struct training_cost {
     double tokens, steps, days, device_hours;
     double cost;          /* dollars: device hours x price + energy x its price; 0: neither price is known */

@@ -102,17 +102,18 @@ bool model_read(const char *path, struct arena *arena, struct model *model, stru
 /* Reads the mapping under `model:`, as run files hold it in line. */
 bool model_read_node(const struct fields_reader *reader, const struct yaml_node *node, struct model *model);
 
-/* True when layer `index` (from 0) has routed experts; how many of the first `layers` have, and of all. */
+/* Whether layer `index` (from 0) has routed experts; how many of the first `layers` have; how many of all. */
 bool model_layer_has_experts(const struct model *model, int64_t index);
 int64_t model_expert_layers_of_first(const struct model *model, int64_t layers);
 int64_t model_expert_layers(const struct model *model);
 
-/* Elements of a query, and so of a key, and of a value of one head, and heads that have keys and values of
- * their own: under latent attention those that its low ranks are expanded to. */
+/* Elements of a query (and so of a key) of one head; elements of a value; heads with keys and values of their
+ * own. Under latent attention of what its low ranks are expanded to. */
 int64_t model_query_width(const struct model *model);
 int64_t model_value_width(const struct model *model);
 int64_t model_key_value_heads(const struct model *model);
 
+/* Parameters of one layer; parameters and FLOPs of the whole model, at a sequence of so many tokens. */
 void model_layer_parameters(const struct model *model, bool with_experts,
                             struct layer_parameters *parameters);
 void model_count(const struct model *model, int64_t sequence, struct model_counts *counts);

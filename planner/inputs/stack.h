@@ -23,11 +23,11 @@ enum flash_kernel {
 };
 extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" "cudnn", NULL */
 
-/* Share of the kernel model's speed that it reaches; on Hopper and later, whose units kernels written before
- * it use by half, it is another. */
+/* Share of the kernel model's speed that a kernel reaches. It differs on Hopper and later, of whose units
+ * older kernels use half. */
 double flash_kernel_rate(enum flash_kernel kernel, bool recent_device);
 
-/* How the loss is reckoned. */
+/* Which kernels compute the loss. */
 enum loss_kernel {
     LOSS_DEFAULT,  /* the stack's */
     LOSS_FUSED,    /* Transformer Engine's and flash attention's: 16 bits, in place */
@@ -82,10 +82,10 @@ struct stack {
 
 extern const struct stack stacks[]; /* ends with name NULL; docs/formats.md lists them */
 
-/* NULL when there is no such stack. */
+/* The stack of that name, or NULL. */
 const struct stack *stack_find(const char *name);
 const struct stack *stack_default(void); /* megatron-core */
-/* Of a parameter's gradient, as it is summed over micro-batches and reduced. */
+/* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
 double stack_gradient_bytes(const struct stack *stack, enum precision precision);
 
 /* The stack of that name; false with the error set, all names in it, where there is none. */

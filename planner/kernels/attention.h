@@ -18,6 +18,8 @@ struct attention {
     enum precision precision; /* PRECISION_TF32, or any other: 16 bits */
 };
 
+/* Seconds of the pass on one device, launches included. 0 where there is nothing to do, infinite where the
+ * device has no rate for the format. */
 double attention_seconds(const struct cluster_device *device, const struct attention *attention);
 
 /* What the batch takes at least as a part of a larger one: without launch, and with enough rows to deal out

@@ -23,10 +23,11 @@ struct collective {
         group; /* send/receive: a chain, in which each sends to the next; the slowest pair counts */
 };
 
-/* The times of a group and an operation, whatever is sent. */
+/* One algorithm of an operation: its latency and its bus bandwidth. */
 struct collective_way {
     double latency_seconds, bandwidth_bytes_per_second;
 };
+/* How long an operation over a group takes, as a function of the bytes: made once, asked for many sizes. */
 struct collective_curve {
     struct collective_way ways[2]; /* the quicker is taken: ring, tree */
     size_t way_count;              /* 0: nothing is sent */
@@ -37,6 +38,7 @@ struct collective_curve {
     const char *level, *from; /* as in struct collective_estimate */
 };
 
+/* The time of one collective, with the figures behind it for `explain`. */
 struct collective_estimate {
     double seconds;
     double bandwidth_bytes_per_second; /* bus bandwidth at infinite size, sharing included */
@@ -55,18 +57,19 @@ void collective_estimate(const struct cluster *cluster, const struct collective 
 enum { COLLECTIVE_ORIGIN_TEXT = 128 };
 const char *collective_origin(const struct collective_estimate *estimate, char text[COLLECTIVE_ORIGIN_TEXT]);
 
-/* The seconds alone. 0 for a group of one or no bytes. */
+/* Seconds of a collective, without the figures behind them. 0 for a group of one or no bytes. */
 double collective_seconds(const struct cluster *cluster, const struct collective *collective);
 
-/* The same in two steps, of which the first is the longer one: the curve doesn't depend on the bytes. */
+/* collective_seconds in two steps. The first takes longer and doesn't depend on the bytes, so its curve can
+ * be kept. */
 void collective_curve_of(const struct cluster *cluster, const struct collective *collective,
                          struct collective_curve *curve);
 double collective_curve_seconds(const struct collective_curve *curve, double bytes);
 
-/* Seconds that the bytes take at least as a part of more: by bandwidth alone. */
+/* Seconds that so many bytes take at least when more are sent together: by bandwidth alone, no latency. */
 double collective_curve_least_seconds(const struct collective_curve *curve, double bytes);
 
-/* The constants of an operation where links carry `factor` times as much, and a level where each way takes
+/* Change an operation's constants to links that carry `factor` times as much, and a level's to ways that take
  * `factor` times as long. The ramp between small and large messages goes with the root of latency x transfer
  * time. */
 void collective_scale_bandwidth(struct collective_constants *constants, double factor);

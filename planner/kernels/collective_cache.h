@@ -7,13 +7,13 @@
 
 struct collective_cache;
 
-/* Of one cluster, which has to live as long. */
+/* A cache for one cluster, which has to live as long as the cache. The arena owns the cache. */
 struct collective_cache *collective_cache_create(struct arena *arena, const struct cluster *cluster);
 
-/* As collective_seconds. */
+/* What collective_seconds gives, from a curve that is kept. */
 double collective_cache_seconds(struct collective_cache *cache, const struct collective *collective);
 
-/* As collective_curve_least_seconds. */
+/* What collective_curve_least_seconds gives for the collective's curve. */
 double collective_cache_least_seconds(struct collective_cache *cache, const struct collective *collective);
 
 #endif

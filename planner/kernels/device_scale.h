@@ -4,10 +4,11 @@
 
 #include "common/cluster.h"
 
-/* Rates follow the peak, as where constants are taken over from another device (matmul.c, scale): launches
- * and the fixed time of a tile stay. */
+/* Multiplies the device's peaks and the rates of its products and attention by `factor`. Launches and the
+ * fixed time of a tile stay, as where constants are taken over from another device (matmul.c, scale). */
 void device_scale_compute(struct cluster_device *device, double factor);
 
+/* Multiplies the device's memory bandwidth by `factor`; what quantising an operand takes is divided by it. */
 void device_scale_memory_bandwidth(struct cluster_device *device, double factor);
 
 #endif

@@ -12,6 +12,7 @@ struct product_shape {
     int64_t half; /* as in struct product */
 };
 
+/* Seconds of a linear layer's three products: forward, and the gradients of its input and of its weight. */
 struct product_seconds {
     double forward, input, weight;
 };

@@ -5,7 +5,7 @@
 #include "planner/answers/frontier.h"
 #include "planner/report/print_table.h"
 
-/* The whole report; what fits nowhere is print_plan_table's to say. */
+/* The whole report. Where nothing fits, print_plan_table says so instead. */
 void print_frontier_table(const struct problem *problem, const struct answer *answer,
                           const struct print_style *style, struct arena *arena, FILE *stream);
 

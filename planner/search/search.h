@@ -1,4 +1,4 @@
-/* The best layouts of a problem, from the whole space. */
+/* The best layouts of a problem, from the whole space. docs/search.md says how, and why that is exact. */
 #ifndef CLUSTERPLAN_SEARCH_H
 #define CLUSTERPLAN_SEARCH_H
 
@@ -49,7 +49,8 @@ struct near_miss {
     char why[256];     /* "12.3 GiB over the device's 80 GB" */
 };
 
-/* What one search looked at, or several. */
+/* How many layouts one search, or several, looked at: all there are, those costed, those that a bound
+ * removed, those that fit in memory. */
 struct search_counts {
     int64_t layouts, evaluated, pruned, feasible;
     double seconds;
@@ -64,13 +65,13 @@ struct search_result {
     struct near_miss nearest; /* set when nothing fits */
 };
 
-/* False with the error set only for problems that can't be posed (no divisor split at all); nothing fitting
- * is a result with plan_count 0. */
+/* Finds the best plans. Where nothing fits that is a result too, with plan_count 0; false with the error set
+ * only where no layout splits the devices at all. */
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                 struct error *error);
 
-/* Leaves, where offload is free, what is tried together with `offload`: what the stack moves out, or, if it
- * is none of that, the rest. For searches that follow one that found it. */
+/* Restricts a free offload key to what is tried together with `offload`: what the stack moves out, or, where
+ * `offload` is none of that, the rest. For searches that follow one that found `offload`. */
 void search_keep_offloads(struct search_problem *problem, enum offload offload);
 
 /* Device-seconds that no layout on any number of devices takes less of for a sequence: a step takes at least

@@ -277,8 +277,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: fit_stacks [--left-out] RUNS.yaml...\n");
         return 2;
     }
-    if (!validate_files((const char *const *)(void *)(argv + first), (size_t)(argc - first), NULL, NULL,
-                        arena, &validation, &error) ||
+    if (!validate_files((const char *const *)(void *)(argv + first), (size_t)(argc - first), NULL, arena,
+                        &validation, &error) ||
         !set_up(fit, &validation, &error)) {
         error_print(&error, stderr);
         return 2;

@@ -34,7 +34,7 @@ void shapes_find(struct problem *problem, const struct problem *asked, const str
 
 struct size_question {
     const struct wish *wish;
-    const struct size_progress *progress;
+    const struct progress *progress;
 };
 
 static const struct plan *find_size(struct problem *problem, void *data) {
@@ -45,7 +45,7 @@ static const struct plan *find_size(struct problem *problem, void *data) {
 }
 
 void shapes_find_sizes(struct problem *problem, const struct problem *asked, const struct wish *wish,
-                       const struct size_progress *progress, const struct plan *own) {
+                       const struct progress *progress, const struct plan *own) {
     struct size_question question = {wish, progress};
     shapes_find(problem, asked, own, find_size, &question);
 }

@@ -33,9 +33,8 @@ void shapes_find(struct problem *problem, const struct problem *asked, const str
 
 /* shapes_find with the question of size_find: the best count of devices for the wish. */
 struct wish;
-struct size_progress;
 void shapes_find_sizes(struct problem *problem, const struct problem *asked, const struct wish *wish,
-                       const struct size_progress *progress, const struct plan *own);
+                       const struct progress *progress, const struct plan *own);
 
 /* The range of a figure of the plans. */
 struct shapes_range shapes_range_of(const struct shapes *shapes, double (*figure)(const struct plan *plan));

@@ -32,16 +32,13 @@ struct walk {
     struct problem *problem;
     const struct wish *wish;
     struct size_result *result;
-    const struct size_progress *progress;
+    const struct progress *progress;
     double least_work;           /* device-seconds of a sequence, search_least_work */
     double share_from, share_to; /* of the progress, of the walk that runs */
 };
 
 static void show_progress(const struct walk *walk, double share) {
-    if (walk->progress && walk->progress->update) {
-        walk->progress->update(walk->progress->data,
-                               walk->share_from + share * (walk->share_to - walk->share_from));
-    }
+    progress_update(walk->progress, walk->share_from + share * (walk->share_to - walk->share_from));
 }
 
 /* The best plan of a count with a step of at most `limit` seconds; NULL when there is none. */
@@ -385,7 +382,7 @@ bool size_splits_well(int64_t nodes) {
     return nodes == 1;
 }
 
-bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
+bool size_find(struct problem *problem, const struct wish *wish, const struct progress *progress,
                struct size_result *result, struct error *error) {
     struct walk walk = {problem, wish, result, progress, 0, 0, 0.2};
     double start = clock_seconds();

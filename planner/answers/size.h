@@ -43,12 +43,6 @@ struct size_result {
 /* Adding devices pays while at least this share of them turns into speed. */
 extern const double SIZE_PAYING;
 
-/* Called with the share of the counts done, and a description of the search that runs; may be NULL. */
-struct size_progress {
-    void (*update)(void *data, double share);
-    void *data;
-};
-
 /* What plans on other counts are compared by: seconds of the whole training where its tokens are known, else
  * of a token. */
 double size_time(const struct plan *plan);
@@ -64,7 +58,7 @@ bool size_splits_well(int64_t nodes);
 
 /* False with the error set only where no count of the range can be split at all. Everything belongs to the
  * problem's arena; the problem is left at the best count, or the closest. */
-bool size_find(struct problem *problem, const struct wish *wish, const struct size_progress *progress,
+bool size_find(struct problem *problem, const struct wish *wish, const struct progress *progress,
                struct size_result *result, struct error *error);
 
 #endif

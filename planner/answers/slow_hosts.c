@@ -209,7 +209,6 @@ void slow_hosts_price(struct problem *problem, const struct plan *plan) {
         struct problem *others = ARENA_NEW(problem->arena, struct problem);
         *others = *problem;
         others->search.top = 1;
-        others->search.progress = NULL;
         price->without = find_without(others, plan);
     }
     problem->slow_price = price;

@@ -236,9 +236,8 @@ static void count_fit(const struct validated_run *validated, struct validation *
         validation->refused++;
 }
 
-bool validate_files(const char *const *paths, size_t count, void (*progress)(void *data, double share),
-                    void *progress_data, struct arena *arena, struct validation *validation,
-                    struct error *error) {
+bool validate_files(const char *const *paths, size_t count, const struct progress *progress,
+                    struct arena *arena, struct validation *validation, struct error *error) {
     struct known_cluster *known = NULL;
     struct run_file file;
 
@@ -259,8 +258,7 @@ bool validate_files(const char *const *paths, size_t count, void (*progress)(voi
         validated->cluster = cluster;
         predict(validated->run, cluster, arena, validated);
         count_fit(validated, validation);
-        if (progress != NULL)
-            progress(progress_data, (double)(i + 1) / (double)validation->run_count);
+        progress_update(progress, (double)(i + 1) / (double)validation->run_count);
     }
     for (size_t i = 0; i < count; i++)
         summarize_runs(validation, validation->files[i].name, arena, &validation->files[i].step,

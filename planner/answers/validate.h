@@ -44,8 +44,7 @@ struct validation {
 /* Reads `count` run files and predicts each run: its layout where that is published in full, else the best
  * that the search finds among those that agree with it. Everything belongs to the arena. `progress` may be
  * NULL. False with the error set when a file, or a cluster it names, is wrong. */
-bool validate_files(const char *const *paths, size_t count, void (*progress)(void *data, double share),
-                    void *progress_data, struct arena *arena, struct validation *validation,
-                    struct error *error);
+bool validate_files(const char *const *paths, size_t count, const struct progress *progress,
+                    struct arena *arena, struct validation *validation, struct error *error);
 
 #endif

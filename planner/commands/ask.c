@@ -7,12 +7,12 @@
 bool ask_find(struct problem *problem,
               bool (*find)(struct problem *problem, struct answer *answer, struct error *error),
               struct answer *answer, struct error *error) {
-    struct print_progress progress;
-    print_progress_start(&progress, &problem->search.devices);
-    problem->search.progress = print_progress_update;
-    problem->search.progress_data = &progress;
+    struct print_progress line;
+    print_progress_start(&line, &problem->search.devices);
+    problem->search.progress = &line.progress;
     bool found = find(problem, answer, error);
-    print_progress_end(&progress);
+    problem->search.progress = NULL;
+    print_progress_end(&line);
     return found;
 }
 

@@ -32,14 +32,13 @@ static bool read_session(const char *path, struct arena *arena, struct session *
 
 static bool answer_all(const struct session *session, struct compared *compared, struct error *error) {
     struct print_progress line;
-    const struct size_progress progress = {print_progress_update, &line};
     for (size_t i = 0; i < session->cluster_count; i++) {
         const struct problem asked = compared[i].problem;
         print_progress_start(&line, NULL);
         bool found =
-            size_find(&compared[i].problem, &compared[i].wish, &progress, &compared[i].result, error);
+            size_find(&compared[i].problem, &compared[i].wish, &line.progress, &compared[i].result, error);
         if (found) {
-            shapes_find_sizes(&compared[i].problem, &asked, &compared[i].wish, &progress,
+            shapes_find_sizes(&compared[i].problem, &asked, &compared[i].wish, &line.progress,
                               compared[i].result.best);
         }
         print_progress_end(&line);

@@ -21,14 +21,13 @@ struct question {
 static bool answer(struct question *question, enum print_format format, struct arena *arena, json_t *sizes,
                    struct error *error) {
     struct print_progress line;
-    const struct size_progress progress = {print_progress_update, &line};
     struct print_style style = print_style_of(stdout);
     struct problem *problem = &question->problem;
     const struct problem asked = *problem;
     print_progress_start(&line, NULL);
-    bool found = size_find(problem, &question->wish, &progress, &question->result, error);
+    bool found = size_find(problem, &question->wish, &line.progress, &question->result, error);
     if (found) {
-        shapes_find_sizes(problem, &asked, &question->wish, &progress, question->result.best);
+        shapes_find_sizes(problem, &asked, &question->wish, &line.progress, question->result.best);
     }
     print_progress_end(&line);
     if (!found) {

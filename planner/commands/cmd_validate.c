@@ -9,7 +9,7 @@
 enum { MAX_FILES = 4096 };
 
 static int run(const struct command_call *call, void *data) {
-    struct print_progress progress;
+    struct print_progress line;
     struct validation validation;
     struct error error = {0};
     size_t predicted = 0;
@@ -20,10 +20,10 @@ static int run(const struct command_call *call, void *data) {
         error_hint(&error, "clusterplan validate --help");
         return command_fail(&error);
     }
-    print_progress_start(&progress, NULL);
-    bool done = validate_files(call->operands, call->operand_count, print_progress_update, &progress,
-                               call->arena, &validation, &error);
-    print_progress_end(&progress);
+    print_progress_start(&line, NULL);
+    bool done =
+        validate_files(call->operands, call->operand_count, &line.progress, call->arena, &validation, &error);
+    print_progress_end(&line);
     if (!done)
         return command_fail(&error);
     if (call->format == FORMAT_TABLE) {

@@ -12,15 +12,7 @@
 /* Back to the start of the line, and erase it. */
 #define CLEAR_LINE "\r\x1b[K"
 
-void print_progress_start(struct print_progress *progress, const int64_t *devices) {
-    double now = clock_seconds();
-    *progress = (struct print_progress){.devices = devices,
-                                        .start_seconds = now,
-                                        .search_start_seconds = now,
-                                        .enabled = isatty(STDERR_FILENO)};
-}
-
-void print_progress_update(void *data, double share) {
+static void update(void *data, double share) {
     struct print_progress *progress = data;
     if (!progress->enabled) {
         return;
@@ -45,6 +37,15 @@ void print_progress_update(void *data, double share) {
         double spent = now - progress->search_start_seconds;
         fprintf(stderr, ", about %.0f s left", spent * (1 - share) / share);
     }
+}
+
+void print_progress_start(struct print_progress *progress, const int64_t *devices) {
+    double now = clock_seconds();
+    *progress = (struct print_progress){.progress = {update, progress},
+                                        .devices = devices,
+                                        .start_seconds = now,
+                                        .search_start_seconds = now,
+                                        .enabled = isatty(STDERR_FILENO)};
 }
 
 void print_progress_end(struct print_progress *progress) {

@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "planner/progress.h"
+
 struct print_progress {
+    struct progress progress;    /* to be passed on: shows the line */
     const int64_t *devices;      /* what the search now running is for; may be NULL */
     int64_t shown_devices;       /* what the line shown is about */
     double start_seconds;        /* of the first search (clock_seconds) */
@@ -17,9 +20,6 @@ struct print_progress {
 /* `devices` is read whenever a line is shown: several searches may follow each other. NULL: the share is of
  * them all. */
 void print_progress_start(struct print_progress *progress, const int64_t *devices);
-
-/* For search_problem's `progress`: `data` is a struct print_progress, `share` from 0 to 1. */
-void print_progress_update(void *data, double share);
 
 /* Takes the line away again. */
 void print_progress_end(struct print_progress *progress);

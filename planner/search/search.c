@@ -19,7 +19,7 @@
 static const double CONTENDER_SHARE = 0.05;
 enum { CONTENDERS = 24, SPARE = 2 };
 
-/* Frames between two calls of `progress`. */
+/* Frames between two updates of the progress. */
 enum { PROGRESS_STEP = 256 };
 
 /* The closed form is at most this much above the simulation: the most seen on random problems is 6.4 %. The
@@ -192,9 +192,8 @@ static void open_frame(struct search *search, const struct search_space *space, 
 }
 
 static void show_progress(const struct search *search, size_t done, size_t count) {
-    const struct search_problem *problem = search->problem;
-    if (problem->progress != NULL && done % PROGRESS_STEP == 0)
-        problem->progress(problem->progress_data, (double)done / (double)count);
+    if (done % PROGRESS_STEP == 0)
+        progress_update(search->problem->progress, (double)done / (double)count);
 }
 
 /* Frames that differ in the micro-batch alone come one after the other. */

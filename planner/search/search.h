@@ -8,6 +8,7 @@
 
 #include "planner/cost/cost.h"
 #include "planner/cost/training_cost.h"
+#include "planner/progress.h"
 
 struct search_problem {
     const struct model *model;
@@ -21,10 +22,9 @@ struct search_problem {
     double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
     bool plans_only;      /* no near miss is sought when nothing fits */
     bool weighs_offload;  /* offload was left free: recommend_run takes it only where it is worth it */
-    struct cost_context *context; /* of this training, used again from search to search of its model and
-                                     cluster; NULL: made anew */
-    void (*progress)(void *data, double share); /* called now and then; may be NULL */
-    void *progress_data;
+    struct cost_context *context;    /* of this training, used again from search to search of its model and
+                                        cluster; NULL: made anew */
+    const struct progress *progress; /* may be NULL */
 };
 
 struct plan {

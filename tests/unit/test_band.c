@@ -204,8 +204,7 @@ static int setup(void **state) {
     (void)state;
     arena = arena_create();
     if (glob(SOURCE_DIR "/tests/measured/*.yaml", 0, NULL, &found) != 0 ||
-        !validate_files((const char *const *)found.gl_pathv, found.gl_pathc, NULL, NULL, arena, &measured,
-                        &error))
+        !validate_files((const char *const *)found.gl_pathv, found.gl_pathc, NULL, arena, &measured, &error))
         return -1;
     globfree(&found);
     return 0;

@@ -38,7 +38,7 @@ static struct validation validate(const char *const *paths, size_t count) {
     struct validation validation;
     struct error error = {0};
 
-    if (!validate_files(paths, count, NULL, NULL, arena, &validation, &error))
+    if (!validate_files(paths, count, NULL, arena, &validation, &error))
         fail_msg("%s:%u: %s", error.file, error.line, error.what);
     return validation;
 }
@@ -182,7 +182,7 @@ static void files_are_summed_apart(void **state) {
     near(validation.step.mean_absolute,
          (validation.files[0].step.mean_absolute + validation.files[1].step.mean_absolute) / 2, 1e-12);
     paths[1] = arena_print(arena, "%s/gone.yaml", folder);
-    assert_false(validate_files(paths, 2, NULL, NULL, arena, &validation, &error));
+    assert_false(validate_files(paths, 2, NULL, arena, &validation, &error));
     assert_string_equal(error.file, paths[1]);
     unlink(paths[0]);
     unlink(arena_print(arena, "%s/b.yaml", folder));

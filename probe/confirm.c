@@ -5,8 +5,7 @@
 #include "probe/phases.h"
 
 static bool look_again(struct campaign *campaign, const struct confirm *confirm, size_t suspect, size_t turn,
-                       struct error *error) {
-    struct analysis_looks *looks = &confirm->looks[suspect];
+                       struct analysis_looks *looks, struct error *error) {
     enum confirm_seen seen;
     if (!confirm->look(campaign, confirm->context, suspect, false, turn, &seen, error)) {
         return false;
@@ -30,7 +29,8 @@ static bool look_again(struct campaign *campaign, const struct confirm *confirm,
 
 bool confirm_run(struct campaign *campaign, const struct confirm *confirm, struct error *error) {
     size_t *suspects = ARENA_ARRAY(campaign->arena, size_t, confirm->at_once + 1);
-    double end = MPI_Wtime() + confirm->seconds;
+    struct analysis_looks *looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, confirm->count);
+    double end = MPI_Wtime() + confirm->share * campaign->limit_seconds;
     for (size_t turn = 0; turn < confirm->rounds_max; turn++) {
         size_t count = confirm->list(campaign, confirm->context, suspects);
         bool any_verdict = false; /* which may explain others */
@@ -38,7 +38,7 @@ bool confirm_run(struct campaign *campaign, const struct confirm *confirm, struc
             if (MPI_Wtime() >= end || phases_time_is_up(campaign)) {
                 return true;
             }
-            if (!look_again(campaign, confirm, suspects[i], turn, error)) {
+            if (!look_again(campaign, confirm, suspects[i], turn, &looks[suspects[i]], error)) {
                 return false;
             }
             any_verdict = confirm->verdicts[suspects[i]] != VERDICT_NONE;

@@ -10,11 +10,11 @@ enum confirm_seen { CONFIRM_FAST, CONFIRM_SLOW, CONFIRM_NOTHING }; /* the last: 
 
 /* A kind of suspects, each known by its number. */
 struct confirm {
-    struct analysis_looks *looks; /* at each */
-    uint8_t *verdicts;            /* enum analysis_verdict on each */
-    double seconds;               /* that all looks may take */
-    size_t rounds_max, at_once;   /* suspects in a round */
-    void *context;                /* what the functions below keep */
+    size_t count;               /* of all there may be */
+    uint8_t *verdicts;          /* enum analysis_verdict on each */
+    double share;               /* of the time limit, that all looks may take */
+    size_t rounds_max, at_once; /* suspects in a round */
+    void *context;              /* what the functions below keep */
     /* Up to at_once that look slow by all looks so far and have no verdict, the slowest first. */
     size_t (*list)(struct campaign *campaign, void *context, size_t *suspects);
     /* A look at a suspect, or (`beside`) then at a sound one, those there are in turn. False with the error

@@ -5,12 +5,13 @@
 #include "common/cluster.h"
 #include "probe/phases.h"
 
-static const double collective_seconds = 0.03; /* given to one operation of one size */
+static const double collective_seconds = 0.02; /* given to one operation of one size */
 static const double warm_up_seconds = 0.03;
 enum {
     COLLECTIVE_SIZES = 8,
     HELD_OUT_SIZES = 3,
     HELD_OUT_GROUP = 9,
+    LOOKS_MAX = 3,
     GROUP_FACTORS = 4,
     GROUPS_MAX = GROUP_FACTORS * 32,
     COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE
@@ -25,46 +26,99 @@ static const int64_t held_out_bytes[HELD_OUT_SIZES] = {8 << 10, 128 << 10, 2 << 
 static const size_t group_factors[GROUP_FACTORS] = {1, 3, 5, 7};
 static const size_t first_fine_factor = 5;
 static const double fine_share = 0.1; /* of the time limit: after that, these are left out at a level */
+/* Of the time limit at each level: looks at times that other work seems to have lengthened, the largest
+ * group's first. Samples of a look, or two looks, agree where they differ by less than the second. */
+static const double again_share = 0.01, steady_share = 0.05;
 
-/* One operation by rising sizes. */
-static bool measure_sizes(struct campaign *campaign, const struct record *asked, const int64_t *bytes,
-                          size_t sizes, const int32_t *ranks, size_t count, struct error *error) {
+/* The looks at one operation of one size. */
+struct looks {
+    double least; /* seconds; 0: left out */
+    bool known;   /* it needs no further look */
+};
+
+/* Other work makes the samples of a look differ, or one look from the next. */
+static void add_look(struct looks *looks, const struct summary *seen) {
+    double seconds = seen->lower_quartile;
+    bool first = !(looks->least > 0), steady = seconds <= (1 + steady_share) * seen->minimum;
+    bool agrees = !first && fmax(seconds, looks->least) <= (1 + steady_share) * fmin(seconds, looks->least);
+    looks->known = agrees || (steady && (first || seconds < looks->least));
+    looks->least = first ? seconds : fmin(seconds, looks->least);
+}
+
+/* What is measured of a group by one look. */
+struct turn {
+    const struct phases_operations *operations;
+    const int32_t *ranks;
+    size_t count;
+    bool again;   /* those whose time isn't known yet */
+    double until; /* MPI_Wtime */
+};
+
+/* One operation by rising sizes, each with its `looks`. */
+static bool measure_sizes(struct campaign *campaign, const struct turn *turn, const struct record *asked,
+                          const int64_t *bytes, size_t sizes, struct looks *looks, struct error *error) {
     const double longest_seconds = 0.1; /* of one operation: the next size is left out where it would pass */
     double took = 0;
-    for (size_t s = 0; s < sizes && !phases_time_is_up(campaign); s++) {
+    for (size_t s = 0; s < sizes && !phases_time_is_up(campaign) && MPI_Wtime() < turn->until; s++) {
         bool too_long = s > 0 && took * (double)(bytes[s] / bytes[s - 1]) > longest_seconds;
-        if (too_long || campaign->refused[asked->transport] != NULL) {
+        if (!turn->again && (too_long || campaign->refused[asked->transport] != NULL)) {
             break;
+        }
+        if (turn->again && (looks[s].known || !(looks[s].least > 0))) {
+            continue;
         }
         struct record key = *asked, result;
         key.bytes = bytes[s];
-        if (!campaign_collective(campaign, &key, ranks, count, collective_seconds, &result, error)) {
+        if (!campaign_collective(campaign, &key, turn->ranks, turn->count, collective_seconds, &result,
+                                 error)) {
             return false;
         }
         took = result.summary.minimum; /* other work must not leave sizes out */
+        add_look(&looks[s], &result.summary);
     }
     return true;
 }
 
-bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
-                          const int32_t *ranks, size_t count, struct error *error) {
+static bool measure_operations(struct campaign *campaign, const struct turn *turn, struct looks *looks,
+                               struct error *error) {
+    const struct phases_operations *operations = turn->operations;
     struct record key = {.phase = PHASE_COLLECTIVE,
                          .kind = TASK_COLLECTIVE,
                          .transport = (int32_t)operations->transport,
                          .level = (int32_t)operations->group};
     struct record held_out = key;
     held_out.phase = PHASE_HELD_OUT;
-    if (!campaign_form(campaign, operations->transport, false, ranks, count, error)) {
-        return false;
-    }
     for (int operation = operations->first; operation <= operations->last; operation++) {
         key.operation = held_out.operation = operation;
-        if (!measure_sizes(campaign, &key, operations->bytes, operations->count, ranks, count, error) ||
-            !measure_sizes(campaign, &held_out, operations->held_out_bytes, operations->held_out_count, ranks,
-                           count, error)) {
+        if (!measure_sizes(campaign, turn, &key, operations->bytes, operations->count, looks, error) ||
+            !measure_sizes(campaign, turn, &held_out, operations->held_out_bytes, operations->held_out_count,
+                           looks + operations->count, error)) {
+            return false;
+        }
+        looks += operations->count + operations->held_out_count;
+    }
+    return true;
+}
+
+bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
+                          const int32_t *ranks, size_t count, double *again_seconds, struct error *error) {
+    size_t figures =
+        (size_t)(operations->last - operations->first + 1) * (operations->count + operations->held_out_count);
+    struct looks *looks = ARENA_ARRAY(campaign->arena, struct looks, figures);
+    struct turn turn = {operations, ranks, count, false, HUGE_VAL};
+    if (!campaign_form(campaign, operations->transport, false, ranks, count, error) ||
+        !measure_operations(campaign, &turn, looks, error)) {
+        return false;
+    }
+    double begin = MPI_Wtime();
+    turn.again = true;
+    turn.until = begin + *again_seconds;
+    for (int looked = 1; looked < LOOKS_MAX; looked++) {
+        if (!measure_operations(campaign, &turn, looks, error)) {
             return false;
         }
     }
+    *again_seconds = fmax(0, *again_seconds - (MPI_Wtime() - begin));
     return true;
 }
 
@@ -72,7 +126,7 @@ bool phases_measure_group(struct campaign *campaign, const struct phases_operati
 enum part { PART_FITTED = 1, PART_HELD_OUT = 2 };
 
 static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
-                          enum record_group group, int parts, struct error *error) {
+                          enum record_group group, int parts, double *again_seconds, struct error *error) {
     const struct phases_operations operations = {.transport = TRANSPORT_HOST,
                                                  .group = group,
                                                  .first = COLLECTIVE_ALL_REDUCE,
@@ -82,7 +136,8 @@ static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_
                                                  .held_out_bytes = held_out_bytes,
                                                  .held_out_count =
                                                      (parts & PART_HELD_OUT) != 0 ? HELD_OUT_SIZES : 0};
-    return phases_time_is_up(campaign) || phases_measure_group(campaign, &operations, ranks, count, error);
+    return phases_time_is_up(campaign) ||
+           phases_measure_group(campaign, &operations, ranks, count, again_seconds, error);
 }
 
 struct group_size {
@@ -108,22 +163,24 @@ static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size
                            enum record_group group, struct error *error) {
     struct group_size sizes[GROUPS_MAX];
     double fine_until = MPI_Wtime() + fine_share * campaign->limit_seconds;
+    double again_seconds = again_share * campaign->limit_seconds;
     if (count < 2) {
         return true;
     }
-    if (!measure_group(campaign, ranks, count, group, PART_FITTED | PART_HELD_OUT, error)) {
+    if (!measure_group(campaign, ranks, count, group, PART_FITTED | PART_HELD_OUT, &again_seconds, error)) {
         return false;
     }
     size_t listed = list_groups(count, sizes), other = HELD_OUT_GROUP;
     for (size_t i = 0; i < listed && !(sizes[i].fine && MPI_Wtime() > fine_until); i++) {
-        if (!measure_group(campaign, ranks, sizes[i].members, group, PART_FITTED, error)) {
+        if (!measure_group(campaign, ranks, sizes[i].members, group, PART_FITTED, &again_seconds, error)) {
             return false;
         }
     }
     while (2 * other < count) {
         other *= 2;
     }
-    return other >= count || measure_group(campaign, ranks, other, group, PART_HELD_OUT, error);
+    return other >= count ||
+           measure_group(campaign, ranks, other, group, PART_HELD_OUT, &again_seconds, error);
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
@@ -222,7 +279,8 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
                 all[count++] = (int32_t)i;
             }
         }
-        return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, error);
+        double again_seconds = again_share * campaign->limit_seconds;
+        return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, &again_seconds, error);
     }
     return true;
 }

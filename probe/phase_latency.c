@@ -171,9 +171,9 @@ static bool look_at_late(struct campaign *campaign, void *context, size_t host, 
 bool phases_confirm_late_hosts(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
     struct late late = {.number = phases_next_look(campaign, PHASE_PAIRS)};
-    const struct confirm confirm = {.looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts),
+    const struct confirm confirm = {.count = hosts,
                                     .verdicts = campaign->late_verdicts,
-                                    .seconds = passes_share * campaign->limit_seconds,
+                                    .share = passes_share,
                                     .rounds_max = ANALYSIS_LOOKS_MAX,
                                     .at_once = hosts,
                                     .context = &late,

@@ -188,10 +188,9 @@ int32_t phases_next_look(const struct campaign *campaign, enum record_phase phas
 static bool confirm_slow_links(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
     struct slow slow = {.number = phases_next_look(campaign, PHASE_PAIRS)};
-    const struct confirm confirm = {.looks =
-                                        ARENA_ARRAY(campaign->arena, struct analysis_looks, hosts * hosts),
+    const struct confirm confirm = {.count = hosts * hosts,
                                     .verdicts = campaign->verdicts,
-                                    .seconds = looks_share * campaign->limit_seconds,
+                                    .share = looks_share,
                                     .rounds_max = SIZE_MAX,
                                     .at_once = SUSPECTS_AT_ONCE,
                                     .context = &slow,

@@ -98,9 +98,9 @@ static bool look_at_weak(struct campaign *campaign, void *context, size_t suspec
 static bool confirm_weak_hosts(struct campaign *campaign, struct error *error) {
     int32_t number = phases_next_look(campaign, PHASE_MEMORY);
     size_t count = SPEEDS_KINDS * campaign->placement->host_count;
-    const struct confirm confirm = {.looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, count),
+    const struct confirm confirm = {.count = count,
                                     .verdicts = campaign->speed_verdicts[0],
-                                    .seconds = looks_share * campaign->limit_seconds,
+                                    .share = looks_share,
                                     .rounds_max = ANALYSIS_LOOKS_MAX,
                                     .at_once = count,
                                     .context = &number,

@@ -33,7 +33,8 @@ double phases_expect_sweep(const struct campaign *campaign);
 
 /* Operations first .. last of one group, by the `count` sizes in `bytes`; sizes that take too long, and
  * larger ones, are left out. The same of sizes that are held out: no fit sees them, they show how well it
- * predicts. */
+ * predicts. What looks unsteady is looked at again, up to `again_seconds`, of which what was spent is taken
+ * off; the least time counts. */
 struct phases_operations {
     enum transport transport;
     enum record_group group;
@@ -44,7 +45,7 @@ struct phases_operations {
     size_t held_out_count;
 };
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
-                          const int32_t *ranks, size_t count, struct error *error);
+                          const int32_t *ranks, size_t count, double *again_seconds, struct error *error);
 
 /* Levels and who deviates, out of the pairs; looks again at links that seem slow. */
 bool phases_run_levels(struct campaign *campaign, struct error *error);

@@ -22,7 +22,32 @@ enum {
     LEVEL_END = 1 << 30
 }; /* of a record: the inside of a socket; the last look there may be */
 
-static bool append(struct records *records, const struct record *record) {
+static bool same_key(const struct record *one, const struct record *other) {
+    return one->phase == other->phase && one->kind == other->kind && one->from == other->from &&
+           one->to == other->to && one->operation == other->operation && one->transport == other->transport &&
+           one->members == other->members && one->level == other->level && one->bytes == other->bytes;
+}
+
+/* The figure of the same collective; NULL: none yet. Those of a campaign stand together at the end. */
+static struct record *find_collective(struct records *records, const struct record *key) {
+    for (size_t i = records->count; i-- > 0;) {
+        struct record *item = &records->items[i];
+        if (item->kind != TASK_COLLECTIVE || same_key(item, key)) {
+            return item->kind == TASK_COLLECTIVE ? item : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* Adds it, or puts it in the place of a slower look at the same collective. `kept`: one of both. False: out
+ * of memory. */
+static bool append(struct records *records, const struct record *record, bool *kept) {
+    struct record *known = record->kind == TASK_COLLECTIVE ? find_collective(records, record) : NULL;
+    *kept = known == NULL || record->summary.lower_quartile < known->summary.lower_quartile;
+    if (known != NULL) {
+        *known = *kept ? *record : *known;
+        return true;
+    }
     if (records->count == records->capacity) {
         size_t capacity = records->capacity == 0 ? 256 : records->capacity * 2;
         struct record *items = realloc(records->items, capacity * sizeof *items);
@@ -72,18 +97,19 @@ static bool is_possible(const struct record *record, int32_t ranks) {
            record->bytes >= 0 && s->count >= 0;
 }
 
-/* Figures up to the end, or to a line that a crash cut short. False where one is none that `ranks` ranks
- * wrote, or memory is out (`kept` false). */
-static bool read_figures(struct records *records, FILE *file, int32_t ranks, bool *kept) {
+/* Figures up to the end, or to a line that a crash cut short; `lines` counts them. False where the next is
+ * none that `ranks` ranks wrote, or memory is out (`kept` false). */
+static bool read_figures(struct records *records, FILE *file, int32_t ranks, size_t *lines, bool *kept) {
     char *line = NULL;
     size_t size = 0;
-    bool possible = true;
+    bool possible = true, news;
     struct record record;
     ssize_t length;
     *kept = true;
     while (possible && *kept && (length = getline(&line, &size, file)) > 0 && line[length - 1] == '\n') {
         possible = parse(line, &record) && is_possible(&record, ranks);
-        *kept = !possible || append(records, &record);
+        *kept = !possible || append(records, &record, &news);
+        *lines += possible ? 1 : 0;
     }
     free(line);
     return possible && *kept;
@@ -106,7 +132,8 @@ static bool take_over(struct records *records, const char *identity, int32_t ran
         line[strcspn(line, "\n")] = '\0';
         same = strcmp(line, identity) == 0;
     }
-    bool kept = true, possible = same && read_figures(records, file, ranks, &kept);
+    size_t lines = 0;
+    bool kept = true, possible = same && read_figures(records, file, ranks, &lines, &kept);
     free(line);
     fclose(file);
     if (!same) {
@@ -116,7 +143,7 @@ static bool take_over(struct records *records, const char *identity, int32_t ran
     }
     if (!possible && kept) {
         error_set(error, "%s: line %zu is no figure that clusterprobe wrote", records->path,
-                  records->count + HEAD_LINES + 1);
+                  lines + HEAD_LINES + 1);
         return error_hint(error, "to begin anew, leave out --resume");
     }
     return kept || error_set(error, "out of memory");
@@ -204,12 +231,6 @@ bool records_open(struct records *records, const char *path, const char *identit
     return good;
 }
 
-static bool same_key(const struct record *one, const struct record *other) {
-    return one->phase == other->phase && one->kind == other->kind && one->from == other->from &&
-           one->to == other->to && one->operation == other->operation && one->transport == other->transport &&
-           one->members == other->members && one->level == other->level && one->bytes == other->bytes;
-}
-
 const struct record *records_find(struct records *records, const struct record *key) {
     for (size_t i = 0; i < records->resumed; i++) {
         size_t at = (records->next + i) % records->resumed;
@@ -222,10 +243,11 @@ const struct record *records_find(struct records *records, const struct record *
 }
 
 bool records_add(struct records *records, const struct record *record, struct error *error) {
-    if (!append(records, record)) {
+    bool news;
+    if (!append(records, record, &news)) {
         return error_set(error, "out of memory");
     }
-    return records->journal == NULL || write_record(records, record, error);
+    return !news || records->journal == NULL || write_record(records, record, error);
 }
 
 void records_close(struct records *records, bool done) {

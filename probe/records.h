@@ -68,7 +68,8 @@ bool records_open(struct records *records, const char *path, const char *identit
 /* The figure of an earlier run that is being resumed, or NULL. All but the summary of `key` counts. */
 const struct record *records_find(struct records *records, const struct record *key);
 
-/* False with the error set when the journal can't be written: disk full, or quota. */
+/* Of several looks at the same collective the quickest, by its lower quartile, is kept. False with the error
+ * set when the journal can't be written: disk full, or quota. */
 bool records_add(struct records *records, const struct record *record, struct error *error);
 
 /* Closes the journal, and removes it when `done`. Frees the figures. */

@@ -372,6 +372,40 @@ static void test_journal(void **state) {
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* Of looks at the same collective the quickest stays, also in the journal. */
+static void test_looks_at_a_collective(void **state) {
+    (void)state;
+    char path[] = "/tmp/journal-XXXXXX";
+    struct error error;
+    struct records records;
+    assert_true(mkstemp(path) >= 0);
+    struct record look = {
+        .phase = PHASE_COLLECTIVE, .kind = TASK_COLLECTIVE, .members = 2, .bytes = 1024, .summary = {3}};
+    const double seconds[] = {5, 4, 6};
+    assert_true(records_open(&records, path, "us", 3, false, &error));
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        look.summary.lower_quartile = seconds[i];
+        assert_true(records_add(&records, &look, &error));
+    }
+    look.members = 3;
+    assert_true(records_add(&records, &look, &error));
+    records_close(&records, false);
+    assert_true(records_open(&records, path, "us", 3, true, &error));
+    assert_int_equal(records.count, 2);
+    look.members = 2;
+    assert_same_double(records_find(&records, &look)->summary.lower_quartile, 4);
+    records_close(&records, false);
+    /* Both looks are lines. */
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "clusterprobe journal 2\nus\n6 9 0 0 0 0 2 0 1024 3 5 5 5 5 5\n"
+                  "6 9 0 0 0 0 2 0 1024 3 4 4 4 4 4\nnothing\n");
+    fclose(file);
+    assert_false(records_open(&records, path, "us", 3, true, &error));
+    assert_non_null(strstr(error.what, ": line 5 is no figure"));
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sound),
@@ -382,6 +416,7 @@ int main(void) {
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_journal_of_two),
         cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_looks_at_a_collective),
         cmocka_unit_test(test_levels_by_bandwidth),
         cmocka_unit_test(test_late_host),
         cmocka_unit_test(test_looks),

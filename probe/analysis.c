@@ -8,6 +8,7 @@
 #include "common/cluster.h"
 #include "probe/summary.h"
 #include "probe/task.h"
+#include "probe/text_list.h"
 
 /* A clock's and a system call's worth: no distance is known better than this. */
 static const double least_spread_seconds = 50e-9;
@@ -226,13 +227,6 @@ enum analysis_verdict analysis_judge_looks(const struct analysis_looks *looks) {
     return looks->count >= ANALYSIS_LOOKS_MAX ? VERDICT_UNCLEAR : VERDICT_NONE;
 }
 
-static void note(struct analysis_host *host, const char *what, double factor, const char *of) {
-    size_t used = strlen(host->note);
-    char words[80];
-    snprintf(words, sizeof words, "%s %.2f %s", what, factor, of);
-    snprintf(host->note + used, sizeof host->note - used, "%s%s", used > 0 ? "; " : "", words);
-}
-
 /* A host is slow where most of its links are, and two of them were confirmed to be. One partner alone could
  * be the slow one. */
 static void judge_bandwidth(const struct analysis_matrix *matrix, const struct levels *levels,
@@ -251,10 +245,11 @@ static void judge_bandwidth(const struct analysis_matrix *matrix, const struct l
         }
     }
     if (slow[1]) {
-        note(out, "sends at", out->sends, "of the usual bandwidth");
+        text_list_add(out->note, sizeof out->note, "; ", "sends at %.2f of the usual bandwidth", out->sends);
     }
     if (slow[0]) {
-        note(out, "receives at", out->receives, "of the usual bandwidth");
+        text_list_add(out->note, sizeof out->note, "; ", "receives at %.2f of the usual bandwidth",
+                      out->receives);
     }
 }
 
@@ -272,7 +267,7 @@ static void judge_latency(const struct analysis_matrix *matrix, const struct lev
     out->latency = summary_median(scratch, count);
     out->is_late = levels->offset[host] > 0 && analysis_is_late(out->latency, 1);
     if (out->is_late && matrix->late_verdict[host] == VERDICT_SLOW) {
-        note(out, "latency is", out->latency, "times the usual");
+        text_list_add(out->note, sizeof out->note, "; ", "latency is %.2f times the usual", out->latency);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "probe/collectives.h"
 #include "probe/crew.h"
 #include "probe/phases.h"
+#include "probe/text_list.h"
 
 /* The longest that one message may take: 4 MiB then need 0.4 MB a second. */
 static const double stall_seconds = 10;
@@ -37,13 +38,6 @@ static const char *host_name(const struct campaign *campaign, int32_t rank) {
     return campaign->placement->hosts[campaign->placement->host_of[rank]].name;
 }
 
-static void add_word(char *list, size_t size, const char *word) {
-    size_t used = strlen(list);
-    if (used + 1 < size) {
-        snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", word);
-    }
-}
-
 /* Names hosts whose leaders don't answer any more. Returns how many there are. */
 static size_t silent_hosts(const struct campaign *campaign, char *names, size_t size) {
     size_t hosts = campaign->placement->host_count, silent = 0;
@@ -57,7 +51,7 @@ static size_t silent_hosts(const struct campaign *campaign, char *names, size_t 
     for (size_t i = 0; i < hosts; i++) {
         if (!answers[i]) {
             silent++;
-            add_word(names, size, campaign->placement->hosts[i].name);
+            text_list_add(names, size, ", ", "%s", campaign->placement->hosts[i].name);
         }
     }
     return silent;
@@ -66,7 +60,7 @@ static size_t silent_hosts(const struct campaign *campaign, char *names, size_t 
 /* Which of the tasks did not end well, and whose fault that is. Always false. */
 static bool blame(struct campaign *campaign, const struct task *tasks, const struct report *reports,
                   size_t count, struct error *error) {
-    char silent[256], stalled[256] = "", pair[160];
+    char silent[256], stalled[256] = "";
     size_t silent_count = silent_hosts(campaign, silent, sizeof silent);
     campaign->failed = true;
     for (size_t i = 0; i < count; i++) {
@@ -76,12 +70,10 @@ static bool blame(struct campaign *campaign, const struct task *tasks, const str
         int32_t rank = reports[i].rank, peer = tasks[i].peer;
         bool is_pair = tasks[i].kind >= TASK_LATENCY && tasks[i].kind <= TASK_EXCHANGE;
         if (is_pair && tasks[i].role == ROLE_INITIATOR) {
-            snprintf(pair, sizeof pair, "%s (rank %d) with %s (rank %d)", host_name(campaign, rank), rank,
-                     host_name(campaign, peer), peer);
-            add_word(stalled, sizeof stalled, pair);
+            text_list_add(stalled, sizeof stalled, ", ", "%s (rank %d) with %s (rank %d)",
+                          host_name(campaign, rank), rank, host_name(campaign, peer), peer);
         } else if (!is_pair) {
-            snprintf(pair, sizeof pair, "%s (rank %d)", host_name(campaign, rank), rank);
-            add_word(stalled, sizeof stalled, pair);
+            text_list_add(stalled, sizeof stalled, ", ", "%s (rank %d)", host_name(campaign, rank), rank);
         }
     }
     if (silent_count > 0 && silent_count + 1 == campaign->placement->host_count && silent_count > 1) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "probe/node.h"
+#include "probe/text_list.h"
 
 static const double memory_tolerance = 0.02; /* kernels reserve a little more or less of equal memory */
 
@@ -45,10 +46,7 @@ size_t node_classify(const struct node_summary *nodes, size_t count, size_t *cla
 }
 
 static void add_difference(char *text, size_t size, const char *what, double value, double usual) {
-    size_t used = strlen(text);
-    if (used + 1 < size) {
-        snprintf(text + used, size - used, "%s%s %.4g, not %.4g", used > 0 ? "; " : "", what, value, usual);
-    }
+    text_list_add(text, size, "; ", "%s %.4g, not %.4g", what, value, usual);
 }
 
 static int64_t count_parts(const struct node_summary *node, int32_t kind) {

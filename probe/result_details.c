@@ -8,6 +8,7 @@
 #include "common/units.h"
 #include "probe/analysis.h"
 #include "probe/rails.h"
+#include "probe/text_list.h"
 
 static const char *const kind_words[] = {[TASK_MEMORY] = "memory_bandwidth",
                                          [TASK_LATENCY] = "latency",
@@ -62,19 +63,17 @@ static void make_class(const struct campaign *campaign, const struct node_summar
 static const char *place_of(const struct campaign *campaign, size_t host) {
     char text[128] = "";
     for (size_t level = campaign->levels.count; level-- > 0;) {
-        size_t used = strlen(text);
         if (level + 1 < campaign->levels.count) {
-            snprintf(text + used, sizeof text - used, "%s%s%d", used > 0 ? "/" : "",
-                     result_level_name(campaign, level), (int)campaign->levels.level[level].group_of[host]);
+            text_list_add(text, sizeof text, "/", "%s%d", result_level_name(campaign, level),
+                          (int)campaign->levels.level[level].group_of[host]);
         }
     }
     return text[0] != '\0' ? arena_copy_string(campaign->arena, text) : NULL;
 }
 
 static void add_note(char *text, size_t size, const char *more) {
-    size_t used = strlen(text);
-    if (more[0] != '\0' && used + 1 < size) {
-        snprintf(text + used, size - used, "%s%s", used > 0 ? "; " : "", more);
+    if (more[0] != '\0') {
+        text_list_add(text, size, "; ", "%s", more);
     }
 }
 
@@ -88,10 +87,9 @@ static void note_rails(const struct campaign *campaign, size_t host, char *text,
         char nic[RAILS_TEXT];
         if (slow[i].host == host) {
             campaign_nic(campaign, campaign->placement->hosts[host].ranks[slow[i].rail], nic);
-            add_note(text, size,
-                     arena_print(campaign->arena, "rail %d%s%s %s at %.2f of the fastest beside it",
-                                 slow[i].rail, nic[0] != '\0' ? ", " : "", nic,
-                                 slow[i].sends ? "sends" : "receives", slow[i].factor));
+            text_list_add(text, size, "; ", "rail %d%s%s %s at %.2f of the fastest beside it", slow[i].rail,
+                          nic[0] != '\0' ? ", " : "", nic, slow[i].sends ? "sends" : "receives",
+                          slow[i].factor);
         }
     }
 }
@@ -105,9 +103,8 @@ static void describe_speeds(const struct campaign *campaign, size_t index, struc
         const struct speeds_host *speeds = &campaign->speeds[index];
         bool slow = campaign->speed_verdicts[kind][index] == VERDICT_SLOW && speeds->looks_slow[kind];
         if (slow) {
-            add_note(text, size,
-                     arena_print(campaign->arena, "%s at %.2f of the usual rate", speeds_words[kind],
-                                 speeds->factor[kind]));
+            text_list_add(text, size, "; ", "%s at %.2f of the usual rate", speeds_words[kind],
+                          speeds->factor[kind]);
         }
         if (slow || (kind == SPEEDS_COMPUTE && !speeds->looks_slow[kind])) {
             factor = factor > 0 ? fmin(factor, speeds->factor[kind]) : speeds->factor[kind];

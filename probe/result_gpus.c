@@ -6,6 +6,7 @@
 
 #include "probe/matrix_product.h"
 #include "probe/result.h"
+#include "probe/text_list.h"
 
 /* A GPU that is so much slower than the usual one is told. Parts of one kind differ by a few per cent; their
  * spread is that of samples 0.5 s apart. */
@@ -75,10 +76,9 @@ void result_note_gpus(const struct campaign *campaign, size_t host, char *text, 
                 continue;
             }
             double limit, factor = factor_of(record, usual, &limit);
-            size_t used = strlen(text);
-            if (factor < limit && used + 1 < size) {
-                snprintf(text + used, size - used, "%sthe GPU of rank %d %s at %.2f of the usual rate",
-                         used > 0 ? "; " : "", record->from, figures[f].what, factor);
+            if (factor < limit) {
+                text_list_add(text, size, "; ", "the GPU of rank %d %s at %.2f of the usual rate",
+                              record->from, figures[f].what, factor);
             }
         }
     }

@@ -6,7 +6,8 @@
 
 #include "common/cluster.h"
 
-/* What to know before trusting it, levels, classes of nodes, deviating hosts and links, at most 100 columns. */
+/* What to know before trusting it, levels, classes of nodes, deviating hosts and links, at most 100 columns.
+ */
 void show_cluster(const struct cluster *cluster, FILE *stream);
 
 #endif

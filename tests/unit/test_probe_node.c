@@ -62,12 +62,12 @@ static void test_differences(void **state) {
 static void test_difference_fits_its_room(void **state) {
     (void)state;
     struct node_summary node = make_node(), usual = make_node();
-    char text[12];
+    char text[28];
     node.cores = 1;
     node.threads = 1;
     node.packages = 1;
     node_difference(&node, &usual, text, sizeof text);
-    assert_string_equal(text, "packages 1,");
+    assert_string_equal(text, "packages 1, not 2; ...");
 }
 
 static void test_parts(void **state) {

@@ -83,5 +83,7 @@ struct communication_state {
 };
 void communication_state_of(const struct communication_problem *problem, struct communication_state *state,
                             struct explain *explain);
+/* What ZeRO-3 sends for layers and vocabulary alone; leaves the rest as it is. */
+void communication_sharded_of(const struct communication_problem *problem, struct communication_state *state);
 
 #endif

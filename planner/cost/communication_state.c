@@ -137,6 +137,23 @@ static void explain_state(const struct communication_problem *problem,
                     "between first and last stage");
 }
 
+static void sharded_state(const struct communication_problem *problem,
+                          const struct communication_groups *groups, struct communication_state *state) {
+    const int64_t experts = model_expert_layers(problem->model);
+    if (experts < problem->model->layers)
+        layer_state(problem, groups, false, state);
+    if (experts > 0)
+        layer_state(problem, groups, true, state);
+    vocabulary_state(problem, groups, state);
+}
+
+void communication_sharded_of(const struct communication_problem *problem,
+                              struct communication_state *state) {
+    struct communication_groups groups;
+    communication_groups_of(problem->layout, &groups);
+    sharded_state(problem, &groups, state);
+}
+
 void communication_state_of(const struct communication_problem *problem, struct communication_state *state,
                             struct explain *explain) {
     const struct layout *layout = problem->layout;
@@ -169,9 +186,6 @@ void communication_state_of(const struct communication_problem *problem, struct 
             state->parameters = parameters.dense + parameters.expert;
         }
     }
-    layer_state(problem, &groups, false, state);
-    if (problem->model->experts.count > 0)
-        layer_state(problem, &groups, true, state);
-    vocabulary_state(problem, &groups, state);
+    sharded_state(problem, &groups, state);
     explain_state(problem, &groups, state, &longest, explain);
 }

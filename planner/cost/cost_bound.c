@@ -73,7 +73,7 @@ static void least_work_of(struct cost_context *context, const struct layout *lay
                           int64_t ep, const struct routed_cost *routed, struct pipeline_work *work) {
     /* In a pipeline weights stay gathered through the step. */
     const bool sharded = layout->zero >= 3 && layout->pp == 1;
-    const struct communication_state *state = sharded ? &cost_state_part(context, layout)->state : NULL;
+    const struct communication_state *state = sharded ? cost_sharded_state(context, layout) : NULL;
     work_but_experts(context, layout, base, state, work);
     if (routed != NULL)
         add_experts(context, layout, ep, &base->layer.blocks[BLOCK_EXPERTS], routed, state, work);
@@ -127,27 +127,29 @@ static void reckon_any_experts(struct cost_context *context, const struct layout
     least_work_of(context, &plain, base, largest_ep(context), &routed, work);
 }
 
+/* With a micro-batch of so many sequences. */
 static const struct pipeline_work *any_experts(struct cost_context *context, const struct layout *layout,
-                                               struct base_part *base) {
+                                               int64_t micro_batch, struct base_part *base) {
     enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
-    if (!base->has_any_experts[mode])
-        reckon_any_experts(context, layout, base, &base->any_experts[mode]);
-    base->has_any_experts[mode] = true;
+    if (!base->has_any_experts[mode]) {
+        struct layout sized = *layout;
+        sized.micro_batch = micro_batch;
+        reckon_any_experts(context, &sized, base, &base->any_experts[mode]);
+        base->has_any_experts[mode] = true;
+    }
     return &base->any_experts[mode];
 }
 
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,
                                  struct pipeline_work *work) {
-    *work = *any_experts(context, layout, cost_base_part(context, layout));
+    *work = *any_experts(context, layout, layout->micro_batch, cost_base_part(context, layout));
 }
 
 void cost_least_work_any_micro_batch(struct cost_context *context, const struct layout *layout,
                                      struct pipeline_work *work) {
     static const double ROUNDING = 1e-9; /* of sums that are equal but for the order of their terms */
     const double sequences = (1 - ROUNDING) * (double)layout->micro_batch;
-    struct layout one = *layout;
-    one.micro_batch = 1;
-    *work = *any_experts(context, &one, cost_least_part(context, layout));
+    *work = *any_experts(context, layout, 1, cost_least_part(context, layout));
     work->forward *= sequences;
     work->backward_input *= sequences;
     work->backward_weight *= sequences;
@@ -221,12 +223,10 @@ static double busiest(const struct cost_pace *pace, enum schedule schedule,
     return larger(all / (double)pace->stages, layers);
 }
 
-double cost_bound(const struct cost_pace *pace, enum schedule schedule, const struct pipeline_work *work) {
-    return step_of(pace, (double)pace->micro_batches * busiest(pace, schedule, work));
-}
-
-double cost_bound_closed_form(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
-                              const struct pipeline_work *work) {
-    return step_of(pace, pipeline_least_seconds(schedule, pace->stages, vpp, pace->micro_batches, work,
-                                                busiest(pace, schedule, work)));
+void cost_bound(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
+                const struct pipeline_work *work, double *step_seconds, double *closed_form_seconds) {
+    double most = busiest(pace, schedule, work);
+    *step_seconds = step_of(pace, (double)pace->micro_batches * most);
+    *closed_form_seconds =
+        step_of(pace, pipeline_least_seconds(schedule, pace->stages, vpp, pace->micro_batches, work, most));
 }

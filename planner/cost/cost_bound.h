@@ -97,12 +97,9 @@ void cost_pace_of(struct cost_context *context, const struct layout *layout, str
 
 /* Seconds that no step with so much work takes less of, by whatever schedule: a pipeline's busiest device is
  * at least as busy as the average of all, and as whole layers make it, so a step takes micro-batches x that,
- * and what it costs in any case. */
-double cost_bound(const struct cost_pace *pace, enum schedule schedule, const struct pipeline_work *work);
-
-/* The same with the bubble of a schedule and vpp. The step by closed form takes no less, but by
- * simulation it may (pipeline.h). */
-double cost_bound_closed_form(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
-                              const struct pipeline_work *work);
+ * and what it costs in any case. And the same with the bubble of a schedule and vpp: the step by closed form
+ * takes no less, but by simulation it may (pipeline.h). */
+void cost_bound(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
+                const struct pipeline_work *work, double *step_seconds, double *closed_form_seconds);
 
 #endif

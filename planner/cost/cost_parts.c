@@ -149,8 +149,11 @@ static struct base_part *base_part_of(struct cost_context *context, const struct
                              (uint64_t)micro_batch}};
     bool found;
     struct base_part *part = cost_cache_find(context->layers, &key, &found);
-    if (!found)
-        reckon_base(context, layout, micro_batch == 0, &part->layer, NULL);
+    if (!found) {
+        struct layout sized = *layout;
+        sized.micro_batch = micro_batch > 0 ? micro_batch : 1;
+        reckon_base(context, &sized, micro_batch == 0, &part->layer, NULL);
+    }
     return part;
 }
 
@@ -177,9 +180,7 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
 }
 
 struct base_part *cost_least_part(struct cost_context *context, const struct layout *layout) {
-    struct layout one = *layout;
-    one.micro_batch = 1;
-    return part_in_row(context, &one, 0);
+    return part_in_row(context, layout, 0);
 }
 
 /* The update streams through memory. */
@@ -197,6 +198,7 @@ void cost_state_reckon(const struct cost_context *context, const struct layout *
     struct communication_problem communication = cost_communication_problem(context, layout);
     communication_state_of(&communication, &part->state, explain);
     reckon_optimizer(context, part);
+    part->whole = true;
     if (!offload_optimizer(layout->offload))
         explain_add(explain, "optimizer", part->optimizer_seconds, UNIT_SECONDS,
                     "%s of the device's %s parameters updated",
@@ -226,18 +228,33 @@ static int64_t name_ends(struct cost_context *context, const struct layout *layo
     return (int64_t)place + 1;
 }
 
-const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout) {
+static struct state_part *find_state(struct cost_context *context, const struct layout *layout, bool *found) {
     bool dual = layout->schedule == SCHEDULE_DUALPIPE;
     struct cache_key key = {
         {packed(layout->tp, layout->cp, layout->ep, layout->etp),
          packed(layout->pp, layout->vpp, layout->zero << 4 | (int64_t)layout->order << 1 | dual,
                 name_ends(context, layout)),
          (uint64_t)layout->dp | (uint64_t)layout->zero_group << 32}};
+    return cost_cache_find(context->states, &key, found);
+}
+
+const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout) {
     bool found;
-    struct state_part *part = cost_cache_find(context->states, &key, &found);
-    if (!found)
+    struct state_part *part = find_state(context, layout, &found);
+    if (!part->whole)
         cost_state_reckon(context, layout, part, NULL);
     return part;
+}
+
+const struct communication_state *cost_sharded_state(struct cost_context *context,
+                                                     const struct layout *layout) {
+    bool found;
+    struct state_part *part = find_state(context, layout, &found);
+    if (!found) {
+        struct communication_problem problem = cost_communication_problem(context, layout);
+        communication_sharded_of(&problem, &part->state);
+    }
+    return &part->state;
 }
 
 static void reserve_stages(struct cost_context *context, int64_t count) {

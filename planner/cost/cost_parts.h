@@ -57,6 +57,7 @@ struct state_part {
     struct communication_state state;
     double optimizer_seconds; /* on the device */
     double clear_seconds;     /* the gradients' part of that */
+    bool whole;               /* else only what ZeRO-3 sends is reckoned */
 };
 
 /* What memory outside the device adds. All 0 without offload. */
@@ -155,6 +156,9 @@ struct launch_time cost_launch_block(const struct cost_context *context, const s
 
 double cost_straggler_factor(struct cost_context *context, const struct layout *layout);
 const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout);
+/* Of it what cost_add_sharding asks for, more quickly. */
+const struct communication_state *cost_sharded_state(struct cost_context *context,
+                                                     const struct layout *layout);
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout);
 
 /* Reckon a part anew, telling how. */

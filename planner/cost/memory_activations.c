@@ -197,8 +197,10 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
 }
 
 static void activations_init(struct memory_parts *parts) {
-    layer_init(parts, LAYER_DENSE);
-    if (parts->model->experts.count > 0)
+    const int64_t experts = model_expert_layers(parts->model);
+    if (experts < parts->model->layers)
+        layer_init(parts, LAYER_DENSE);
+    if (experts > 0)
         layer_init(parts, LAYER_EXPERTS);
 }
 

@@ -468,3 +468,13 @@ bool layout_valid(const struct layout *layout, const struct model *model, int64_
     return check_pipeline(layout, model, micro_batches, &reason) && check_ends(layout, model, &reason) &&
            check_recompute(layout, model, &reason) && check_zero(layout, &reason);
 }
+
+bool layout_schedule_valid(const struct layout *layout, const struct model *model, int64_t global_batch) {
+    const struct reason unsaid = {NULL, 0};
+    return check_pipeline(layout, model, layout_micro_batches(layout, global_batch), &unsaid) &&
+           check_ends(layout, model, &unsaid);
+}
+
+bool layout_sequence_parallel_valid(const struct layout *layout, int64_t sequence) {
+    return layout->tp > 1 && sequence / layout->cp % layout->tp == 0;
+}

@@ -154,6 +154,10 @@ int64_t layout_micro_batch_group(int64_t pp, int64_t micro_batches);
 bool layout_valid(const struct layout *layout, const struct model *model, int64_t sequence,
                   int64_t global_batch, char *why, size_t why_size);
 
+/* The same of a layout that is known to be valid under 1F1B, and without sequence parallelism. */
+bool layout_schedule_valid(const struct layout *layout, const struct model *model, int64_t global_batch);
+bool layout_sequence_parallel_valid(const struct layout *layout, int64_t sequence);
+
 /* True when the ends of the pipeline have layers of their own number. */
 bool layout_has_own_ends(const struct layout *layout);
 

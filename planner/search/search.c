@@ -98,7 +98,7 @@ static size_t order_splits(struct search *search, const struct open_frame *open,
     const struct search_problem *problem = search->problem;
     size_t kept = 0;
     if (!problem->exhaustive)
-        search_bound_splits(problem, search->context, open, &search->limits, search->bounds);
+        search_bound_splits(search->context, open, &search->limits, search->bounds);
     for (size_t i = 0; i < open->split_count; i++) {
         if (problem->exhaustive || !search_is_pruned(search, &search->bounds[i]))
             search->splits[kept++] = (struct open_split){i, search->bounds[i]};
@@ -127,28 +127,32 @@ static bool narrow_modes(const struct search *search, const struct search_space 
     if (!search_modes_with_room(problem, search->context, space, open->frame, &open->splits[place],
                                 &open->modes))
         return false;
-    search_bound_split(problem, search->context, open, place, &bound);
+    search_bound_split(search->context, open, place, &bound);
     return !search_is_pruned(search, &bound);
 }
 
 static void open_splits(struct search *search, const struct search_space *space,
-                        const struct open_frame *open, struct split_choices *choices) {
-    size_t kept = order_splits(search, open, choices);
+                        const struct open_frame *open) {
+    struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
+    size_t kept = order_splits(search, open, &choices);
     for (size_t i = 0; i < kept; i++) {
         const struct open_split *split = &search->splits[i];
         struct open_frame narrowed = *open;
         if (search_is_pruned(search, &split->bound) || !narrow_modes(search, space, split->place, &narrowed))
-            prune_split(search, open, split->place, choices);
-        else if (choose_split(search, open, split->place, choices) &&
-                 search_split_has_room(search->problem, choices))
-            search_open_split(search, &narrowed, split->place, choices);
+            prune_split(search, open, split->place, &choices);
+        else if (choose_split(search, open, split->place, &choices) &&
+                 search_split_has_room(search->problem, &choices))
+            search_open_split(search, &narrowed, split->place, &choices);
     }
 }
 
-/* All modes that are asked for, and what does not depend on them. */
-static void set_asked(const struct search *search, struct open_frame *open) {
-    struct layout layout = frame_layout(open->frame);
-    open->modes = search->asked[open->frame->tp > 1];
+/* With all modes that are asked for, and `schedules`. */
+static void set_asked(const struct search *search, const struct frame *frame,
+                      const struct frame_schedules *schedules, struct open_frame *open) {
+    struct layout layout = frame_layout(frame);
+    open->frame = frame;
+    open->schedules = schedules;
+    open->modes = search->asked[frame->tp > 1];
     cost_pace_of(search->context, &layout, &open->pace);
 }
 
@@ -165,30 +169,23 @@ static void find_splits(const struct search *search, const struct search_space *
     open->split_leaves = count > 0 ? open->frame->leaves / (int64_t)count : 0;
 }
 
+/* `modes`: those that are of use. */
 static void open_frame(struct search *search, const struct search_space *space, unsigned offloads,
-                       const struct frame *frame) {
+                       const struct frame *frame, const struct search_modes *modes) {
     const struct search_problem *problem = search->problem;
-    struct open_frame open = {.frame = frame, .offloads = offloads};
-    struct split_choices choices = {.schedule_count = 0}; /* none chosen yet */
-    find_splits(search, space, &open);
-    set_asked(search, &open);
-    if (open.modes.count == 0)
+    struct open_frame open;
+    set_asked(search, frame, &frame->schedules, &open);
+    open.offloads = offloads;
+    open.asked = open.modes = *modes;
+    if (modes->count == 0 || (!problem->exhaustive && !search_modes_with_room(problem, search->context, space,
+                                                                              frame, NULL, &open.modes)))
         return;
-    if (!problem->exhaustive) {
-        if (!search_drop_modes(problem, search->context, &search->limits, &open)) {
-            search->result->looked.pruned += frame->leaves;
-            return;
-        }
-        open.asked = open.modes;
-        if (!search_modes_with_room(problem, search->context, space, frame, NULL, &open.modes))
-            return;
-        if (!search_bound_modes(problem, search->context, &search->limits, &open)) {
-            search->result->looked.pruned += frame->leaves;
-            return;
-        }
+    find_splits(search, space, &open);
+    if (!problem->exhaustive && !search_bound_modes(search->context, &search->limits, &open)) {
+        search->result->looked.pruned += frame->leaves;
+        return;
     }
-    if (choose_split(search, &open, 0, &choices))
-        open_splits(search, space, &open, &choices);
+    open_splits(search, space, &open);
 }
 
 static void show_progress(const struct search *search, size_t done, size_t count) {
@@ -240,12 +237,11 @@ static void find_later(struct search_space *space) {
  * such a time the whole batch takes the same and the bubble longer, the larger micro-batches are. */
 static void queue_frame(struct search *search, const struct search_space *space, size_t index,
                         struct search_queue *queue) {
-    struct frame all = space->frames[index]; /* with the schedules of all */
-    struct open_frame open = {.frame = &all};
+    const struct frame *frame = &space->frames[index];
+    struct open_frame open;
     struct search_bound bound;
-    all.schedules = all.later;
-    set_asked(search, &open);
-    search_bound_larger(search->problem, search->context, &open, &bound);
+    set_asked(search, frame, &frame->later, &open);
+    search_bound_larger(search->context, &open, &bound);
     if (!search_is_pruned(search, &bound))
         search_queue_add(queue, (struct queued_frame){bound.closed_form_seconds, index});
 }
@@ -254,12 +250,14 @@ static void queue_frame(struct search *search, const struct search_space *space,
 static void requeue_frame(struct search *search, struct search_space *space, size_t index,
                           struct search_queue *queue) {
     struct frame *frame = &space->frames[index];
-    struct open_frame open = {.frame = frame};
-    set_asked(search, &open);
-    search_bound_frame(search->problem, search->context, &open, &frame->bound);
+    struct open_frame open;
+    struct search_bound bound;
+    set_asked(search, frame, &frame->schedules, &open);
+    search_bound_frame(search->context, &open, frame->bounds);
     frame->bounded = true;
-    if (!search_is_pruned(search, &frame->bound))
-        search_queue_add(queue, (struct queued_frame){frame->bound.closed_form_seconds, index});
+    bound = search_least_bound(frame->bounds, open.modes.count);
+    if (!search_is_pruned(search, &bound))
+        search_queue_add(queue, (struct queued_frame){bound.closed_form_seconds, index});
 }
 
 /* Best first. Once a frame is too slow by the closed form, so are all that are left. */
@@ -280,11 +278,12 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
             continue;
         }
         show_progress(search, done++, space->count);
-        if (search_is_pruned(search, &frame->bound))
+        struct search_modes modes = search->asked[frame->tp > 1];
+        if (!search_drop_modes(frame->bounds, &search->limits, &modes))
             continue;
         opened += frame->leaves;
         if (has_room(search, space, frame))
-            open_frame(search, space, offloads, frame);
+            open_frame(search, space, offloads, frame, &modes);
     }
     search->result->looked.pruned += space->layouts - opened;
 }
@@ -299,7 +298,8 @@ static void search_frames(struct search *search, unsigned offloads, struct searc
     }
     for (size_t i = 0; i < space->count; i++) {
         show_progress(search, i, space->count);
-        open_frame(search, space, offloads, &space->frames[i]);
+        const struct frame *frame = &space->frames[i];
+        open_frame(search, space, offloads, frame, &search->asked[frame->tp > 1]);
     }
 }
 

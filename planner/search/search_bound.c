@@ -6,19 +6,6 @@
 
 static const struct search_bound NOTHING_FASTER = {HUGE_VAL, HUGE_VAL};
 
-/* Overlap hides: as much of it as is allowed is fastest. */
-static struct layout_overlap most_overlap(const struct search_problem *problem) {
-    const struct stack *stack = problem->training.stack;
-    const struct layout_request *request = &problem->request;
-    bool free_tp = request->keys[LAYOUT_OVERLAP_TP].count == 0;
-    bool free_dp = request->keys[LAYOUT_OVERLAP_DP].count == 0;
-    bool free_pp = request->keys[LAYOUT_OVERLAP_PP].count == 0;
-    return (struct layout_overlap){free_tp ? stack->overlap_tp : search_allows(problem, LAYOUT_OVERLAP_TP, 1),
-                                   free_dp ? stack->overlap_dp : search_allows(problem, LAYOUT_OVERLAP_DP, 1),
-                                   free_pp ? stack->overlap_pp
-                                           : search_allows(problem, LAYOUT_OVERLAP_PP, 1)};
-}
-
 /* What a bound is of: any experts, and as many sequences as micro-batches of any size have; any experts, all
  * splits of a row, or one of them. */
 enum experts { EXPERTS_ANY_MICRO_BATCH, EXPERTS_ANY, EXPERTS_OF_ROW, EXPERTS_OF_SPLIT };
@@ -64,9 +51,10 @@ static void least_work(struct cost_context *context, const struct layout *layout
 
 static void keep_least(struct search_bound *least, const struct cost_pace *pace, enum schedule schedule,
                        int64_t vpp, const struct pipeline_work *work) {
-    least->step_seconds = smaller(least->step_seconds, cost_bound(pace, schedule, work));
-    least->closed_form_seconds =
-        smaller(least->closed_form_seconds, cost_bound_closed_form(pace, schedule, vpp, work));
+    struct search_bound bound;
+    cost_bound(pace, schedule, vpp, work, &bound.step_seconds, &bound.closed_form_seconds);
+    least->step_seconds = smaller(least->step_seconds, bound.step_seconds);
+    least->closed_form_seconds = smaller(least->closed_form_seconds, bound.closed_form_seconds);
 }
 
 static bool has(const struct frame_schedules *schedules, enum schedule schedule) {
@@ -76,7 +64,7 @@ static bool has(const struct frame_schedules *schedules, enum schedule schedule)
 /* Of those with a whole bubble, more chunks make it smaller. */
 static void keep_schedules(const struct open_frame *frame, const struct pipeline_work *work,
                            struct search_bound *least) {
-    const struct frame_schedules *schedules = &frame->frame->schedules;
+    const struct frame_schedules *schedules = frame->schedules;
     if (has(schedules, SCHEDULE_INTERLEAVED))
         keep_least(least, &frame->pace, SCHEDULE_INTERLEAVED, schedules->most_chunks, work);
     else if (has(schedules, SCHEDULE_1F1B) || has(schedules, SCHEDULE_GPIPE))
@@ -87,36 +75,34 @@ static void keep_schedules(const struct open_frame *frame, const struct pipeline
         keep_least(least, &frame->pace, SCHEDULE_ZB_1P, 1, work);
 }
 
-/* The least over some schedules of a layout. All have the same work but DualPipe, which hides exchanges. */
-static void bound_schedules(struct cost_context *context, const struct layout *open,
+/* The least over some schedules of a layout, whose own does not matter and is changed. All have the same work
+ * but DualPipe, which hides exchanges. */
+static void bound_schedules(struct cost_context *context, struct layout *layout,
                             const struct open_frame *frame, const struct bound_of *of,
                             struct search_bound *least) {
-    const struct frame_schedules *schedules = &frame->frame->schedules;
-    struct layout layout = *open;
     struct pipeline_work work;
-    layout.schedule = SCHEDULE_1F1B;
-    least_work(context, &layout, of, &work);
+    layout->schedule = SCHEDULE_1F1B;
+    least_work(context, layout, of, &work);
     keep_schedules(frame, &work, least);
-    if (!has(schedules, SCHEDULE_DUALPIPE))
+    if (!has(frame->schedules, SCHEDULE_DUALPIPE))
         return;
-    layout.schedule = SCHEDULE_DUALPIPE;
-    least_work(context, &layout, of, &work);
+    layout->schedule = SCHEDULE_DUALPIPE;
+    least_work(context, layout, of, &work);
     keep_least(least, &frame->pace, SCHEDULE_DUALPIPE, 1, &work);
 }
 
 /* Sets a frame's layout to a mode, with the most overlap. */
-static void set_mode(const struct search_problem *problem, const struct search_mode *mode,
-                     struct layout *layout) {
-    layout->overlap = most_overlap(problem);
+static void set_mode(const struct open_frame *open, const struct search_mode *mode, struct layout *layout) {
+    layout->overlap = open->modes.overlap;
     layout->sequence_parallel = mode->sequence_parallel;
     layout->recompute = mode->recompute;
 }
 
-static bool is_hidden(const struct search_problem *problem, struct cost_context *context,
-                      const struct open_frame *open, const struct search_mode *mode) {
+static bool is_hidden(struct cost_context *context, const struct open_frame *open,
+                      const struct search_mode *mode) {
     struct layout layout = frame_layout(open->frame);
     struct pipeline_work work;
-    set_mode(problem, mode, &layout);
+    set_mode(open, mode, &layout);
     cost_least_work_any_experts(context, &layout, &work);
     return mode->streamed_seconds <= work.forward &&
            mode->streamed_seconds <= work.backward_input + work.backward_weight;
@@ -127,34 +113,31 @@ bool search_bound_exceeds(const struct search_bound *bound, const struct search_
            bound->closed_form_seconds > limit->closed_form_seconds;
 }
 
-static void bound_mode(const struct search_problem *problem, struct cost_context *context,
-                       const struct open_frame *open, const struct search_mode *mode, enum experts experts,
-                       struct search_bound *least) {
-    struct layout layout = frame_layout(open->frame);
+/* `layout`: the frame's. */
+static void bound_mode(struct cost_context *context, const struct open_frame *open, struct layout *layout,
+                       const struct search_mode *mode, enum experts experts, struct search_bound *least) {
     struct bound_of of = {experts, NULL, NULL, mode};
-    set_mode(problem, mode, &layout);
+    set_mode(open, mode, layout);
     if (experts == EXPERTS_OF_ROW)
-        of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
-    bound_schedules(context, &layout, open, &of, least);
+        of.row = cost_expert_row(context, layout, open->splits, open->split_count);
+    bound_schedules(context, layout, open, &of, least);
 }
 
-static bool is_slower(const struct search_problem *problem, struct cost_context *context,
-                      const struct open_frame *open, const struct search_mode *mode, enum experts experts,
+static bool is_slower(struct cost_context *context, const struct open_frame *open,
+                      const struct search_mode *mode, enum experts experts,
                       const struct search_bound *limit) {
+    struct layout layout = frame_layout(open->frame);
     struct search_bound bound = NOTHING_FASTER;
-    bound_mode(problem, context, open, mode, experts, &bound);
+    bound_mode(context, open, &layout, mode, experts, &bound);
     return search_bound_exceeds(&bound, limit);
 }
 
-bool search_drop_modes(const struct search_problem *problem, struct cost_context *context,
-                       const struct search_bound *limit, struct open_frame *open) {
-    struct search_modes *modes = &open->modes;
+bool search_drop_modes(const struct search_bound *bounds, const struct search_bound *limit,
+                       struct search_modes *modes) {
     size_t kept = 0;
-    for (size_t i = 0; i < modes->count; i++) {
-        const struct search_mode mode = modes->modes[i];
-        if (!is_slower(problem, context, open, &mode, EXPERTS_ANY, limit))
-            modes->modes[kept++] = mode;
-    }
+    for (size_t i = 0; i < modes->count; i++)
+        if (!search_bound_exceeds(&bounds[i], limit))
+            modes->modes[kept++] = modes->modes[i];
     modes->count = kept;
     return kept > 0;
 }
@@ -167,8 +150,8 @@ bool search_has_mode(const struct open_frame *open, bool sequence_parallel) {
 }
 
 /* Modes of one kind of sequence parallelism follow each other, each repeating more than the one before. */
-bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
-                        const struct search_bound *limit, struct open_frame *open) {
+bool search_bound_modes(struct cost_context *context, const struct search_bound *limit,
+                        struct open_frame *open) {
     struct search_modes *modes = &open->modes;
     bool done[2] = {false, false};
     size_t kept = 0;
@@ -176,30 +159,39 @@ bool search_bound_modes(const struct search_problem *problem, struct cost_contex
         const struct search_mode mode = modes->modes[i];
         if (done[mode.sequence_parallel])
             continue;
-        done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(problem, context, open, &mode);
-        if (!is_slower(problem, context, open, &mode, EXPERTS_ANY, limit) &&
-            !is_slower(problem, context, open, &mode, EXPERTS_OF_ROW, limit))
+        done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(context, open, &mode);
+        if (!is_slower(context, open, &mode, EXPERTS_ANY, limit) &&
+            !is_slower(context, open, &mode, EXPERTS_OF_ROW, limit))
             modes->modes[kept++] = mode;
     }
     modes->count = kept;
     return kept > 0;
 }
 
-static void bound_modes(const struct search_problem *problem, struct cost_context *context,
-                        const struct open_frame *open, enum experts experts, struct search_bound *bound) {
+void search_bound_frame(struct cost_context *context, const struct open_frame *open,
+                        struct search_bound *bounds) {
+    struct layout layout = frame_layout(open->frame);
+    for (size_t i = 0; i < open->modes.count; i++) {
+        bounds[i] = NOTHING_FASTER;
+        bound_mode(context, open, &layout, &open->modes.modes[i], EXPERTS_ANY, &bounds[i]);
+    }
+}
+
+struct search_bound search_least_bound(const struct search_bound *bounds, size_t count) {
+    struct search_bound least = NOTHING_FASTER;
+    for (size_t i = 0; i < count; i++) {
+        least.step_seconds = smaller(least.step_seconds, bounds[i].step_seconds);
+        least.closed_form_seconds = smaller(least.closed_form_seconds, bounds[i].closed_form_seconds);
+    }
+    return least;
+}
+
+void search_bound_larger(struct cost_context *context, const struct open_frame *open,
+                         struct search_bound *bound) {
+    struct layout layout = frame_layout(open->frame);
     *bound = NOTHING_FASTER;
     for (size_t i = 0; i < open->modes.count; i++)
-        bound_mode(problem, context, open, &open->modes.modes[i], experts, bound);
-}
-
-void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                        const struct open_frame *open, struct search_bound *bound) {
-    bound_modes(problem, context, open, EXPERTS_ANY, bound);
-}
-
-void search_bound_larger(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, struct search_bound *bound) {
-    bound_modes(problem, context, open, EXPERTS_ANY_MICRO_BATCH, bound);
+        bound_mode(context, open, &layout, &open->modes.modes[i], EXPERTS_ANY_MICRO_BATCH, bound);
 }
 
 /* The most that a frame's stages may do together for a micro-batch within a limit: a bound rises with it
@@ -210,7 +202,7 @@ static double most_work(const struct open_frame *open, const struct search_bound
     struct search_bound one = NOTHING_FASTER;
     double fixed = open->pace.fixed_seconds;
     keep_schedules(open, &second, &one);
-    if (has(&open->frame->schedules, SCHEDULE_DUALPIPE))
+    if (has(open->schedules, SCHEDULE_DUALPIPE))
         keep_least(&one, &open->pace, SCHEDULE_DUALPIPE, 1, &second);
     return (1 + ROUNDING) * smaller((limit->step_seconds - fixed) / (one.step_seconds - fixed),
                                     (limit->closed_form_seconds - fixed) / (one.closed_form_seconds - fixed));
@@ -224,7 +216,7 @@ struct mode_work {
 
 static void mode_work_of(struct cost_context *context, const struct layout *layout,
                          const struct open_frame *open, const struct bound_of *of, struct mode_work *work) {
-    bool hides = has(&open->frame->schedules, SCHEDULE_DUALPIPE);
+    bool hides = has(open->schedules, SCHEDULE_DUALPIPE);
     struct layout full = *layout;
     work->mode = of->mode;
     cost_row_work_of(context, layout, hides, of->row, &work->work);
@@ -260,27 +252,26 @@ static void bound_splits_of_mode(struct cost_context *context, struct layout *la
     }
 }
 
-void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, const struct search_bound *limit,
-                         struct search_bound *bounds) {
+void search_bound_splits(struct cost_context *context, const struct open_frame *open,
+                         const struct search_bound *limit, struct search_bound *bounds) {
     struct layout layout = frame_layout(open->frame);
     double most = most_work(open, limit);
     for (size_t i = 0; i < open->split_count; i++)
         bounds[i] = NOTHING_FASTER;
     for (size_t i = 0; i < open->modes.count; i++) {
-        set_mode(problem, &open->modes.modes[i], &layout);
+        set_mode(open, &open->modes.modes[i], &layout);
         bound_splits_of_mode(context, &layout, open, &open->modes.modes[i], most, bounds);
     }
 }
 
-void search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                        const struct open_frame *open, size_t split, struct search_bound *bound) {
+void search_bound_split(struct cost_context *context, const struct open_frame *open, size_t split,
+                        struct search_bound *bound) {
     struct layout layout = frame_split(open->frame, &open->splits[split]);
     *bound = NOTHING_FASTER;
     layout.zero = search_least_zero(open->frame, &open->splits[split]);
     for (size_t i = 0; i < open->modes.count; i++) {
         struct bound_of of = {EXPERTS_OF_SPLIT, NULL, &open->splits[split], &open->modes.modes[i]};
-        set_mode(problem, of.mode, &layout);
+        set_mode(open, of.mode, &layout);
         of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
         bound_schedules(context, &layout, open, &of, bound);
     }
@@ -314,17 +305,18 @@ static double less_work_of_frame(const struct search_problem *problem, struct co
                                 .micro_batch = (int32_t)sequences,
                                 .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
     const struct layout layout = frame_layout(&frame);
-    struct open_frame open = {.frame = &frame};
-    struct search_bound bound;
+    struct open_frame open = {.frame = &frame, .schedules = &frame.schedules};
+    struct search_bound bound, bounds[SEARCH_ASKED_MODES];
     if (!search_allows(problem, LAYOUT_TP, tp) || !search_allows(problem, LAYOUT_CP, cp) ||
         !layout_valid(&layout, problem->model, problem->training.sequence, sequences, NULL, 0) ||
         !search_modes_asked(problem, tp > 1, &open.modes))
         return least;
     cost_pace_of(context, &layout, &open.pace);
-    search_bound_larger(problem, context, &open, &bound);
+    search_bound_larger(context, &open, &bound);
     if (device_seconds(problem, &frame, &bound) >= least)
         return least;
-    search_bound_frame(problem, context, &open, &bound);
+    search_bound_frame(context, &open, bounds);
+    bound = search_least_bound(bounds, open.modes.count);
     return smaller(least, device_seconds(problem, &frame, &bound));
 }
 

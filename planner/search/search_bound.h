@@ -8,6 +8,7 @@
 /* A frame with what is known of it once it is opened. */
 struct open_frame {
     const struct frame *frame;
+    const struct frame_schedules *schedules; /* the frame's, or those of frames that follow it too */
     const struct expert_split *splits;
     size_t split_count;
     int64_t split_leaves; /* leaves of each split; of use where dp x cp is above 1, then all have as many */
@@ -19,37 +20,37 @@ struct open_frame {
 
 bool search_bound_exceeds(const struct search_bound *bound, const struct search_bound *limit);
 
-/* Of all leaves of a frame in its modes; splits don't matter. */
-void search_bound_frame(const struct search_problem *problem, struct cost_context *context,
-                        const struct open_frame *open, struct search_bound *bound);
+/* Of all leaves of a frame in each of its modes; splits don't matter. */
+void search_bound_frame(struct cost_context *context, const struct open_frame *open,
+                        struct search_bound *bounds);
+struct search_bound search_least_bound(const struct search_bound *bounds, size_t count);
 
-/* The same of this frame and of those that have a larger micro-batch but are else as this, with its
+/* The least of all modes of this frame and of those that have a larger micro-batch but are else as this, with its
  * schedules: by what sequences take in a micro-batch of any size, which is reckoned more quickly. */
-void search_bound_larger(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, struct search_bound *bound);
+void search_bound_larger(struct cost_context *context, const struct open_frame *open,
+                         struct search_bound *bound);
 
-/* Leaves out modes that are above the limit whatever the experts. False when none is left. */
-bool search_drop_modes(const struct search_problem *problem, struct cost_context *context,
-                       const struct search_bound *limit, struct open_frame *open);
+/* Leaves out modes whose bounds are above the limit. False when none is left. */
+bool search_drop_modes(const struct search_bound *bounds, const struct search_bound *limit,
+                       struct search_modes *modes);
 
 /* Leaves out modes that are above the limit with the experts that the frame's splits have, and modes that
  * another beats for sure: where activations that move out hide behind the passes, none that recomputes more
  * is faster. False when none is left. */
-bool search_bound_modes(const struct search_problem *problem, struct cost_context *context,
-                        const struct search_bound *limit, struct open_frame *open);
+bool search_bound_modes(struct cost_context *context, const struct search_bound *limit,
+                        struct open_frame *open);
 
 /* Whether a mode of the kind is left. */
 bool search_has_mode(const struct open_frame *open, bool sequence_parallel);
 
 /* Of each of its splits, in as many bounds. A split that is above the limit in either of its times may get
  * any bound that is above it. */
-void search_bound_splits(const struct search_problem *problem, struct cost_context *context,
-                         const struct open_frame *open, const struct search_bound *limit,
-                         struct search_bound *bounds);
+void search_bound_splits(struct cost_context *context, const struct open_frame *open,
+                         const struct search_bound *limit, struct search_bound *bounds);
 
 /* Of all leaves of one of them. */
-void search_bound_split(const struct search_problem *problem, struct cost_context *context,
-                        const struct open_frame *open, size_t split, struct search_bound *bound);
+void search_bound_split(struct cost_context *context, const struct open_frame *open, size_t split,
+                        struct search_bound *bound);
 
 /* Of all leaves of a variant of a split. */
 void search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,

@@ -26,7 +26,8 @@ static void add_schedule(const struct search_problem *problem, struct layout lay
                          int64_t vpp, struct split_choices *choices) {
     layout.schedule = schedule;
     layout.vpp = vpp;
-    if (choices->schedule_count == SEARCH_MAX_SCHEDULES || !is_valid(problem, &layout))
+    if (choices->schedule_count == SEARCH_MAX_SCHEDULES ||
+        !layout_schedule_valid(&layout, problem->model, problem->training.global_batch))
         return;
     choices->schedules[choices->schedule_count].schedule = schedule;
     choices->schedules[choices->schedule_count].vpp = vpp;
@@ -133,13 +134,10 @@ static void make_shardings(const struct search_problem *problem, struct split_ch
 
 static void make_sequence_parallel(const struct search_problem *problem, struct split_choices *choices) {
     choices->sequence_parallel_count = 0;
-    for (int value = 0; value <= 1; value++) {
-        struct layout layout = choices->base;
-        layout.sequence_parallel = value != 0;
+    for (int value = 0; value <= 1; value++)
         if (search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value) &&
-            (value == 0 || is_valid(problem, &layout)))
+            (value == 0 || layout_sequence_parallel_valid(&choices->base, problem->training.sequence)))
             choices->sequence_parallel[choices->sequence_parallel_count++] = value != 0;
-    }
 }
 
 static void make_overlaps(const struct search_problem *problem, struct split_choices *choices) {

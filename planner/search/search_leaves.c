@@ -53,8 +53,9 @@ static void bound_of(struct leaves *leaves, struct cost_context *context, const 
     if (leaves->partial[index])
         cost_blend_work(&work, &leaves->whole_work[index][order], cost_recomputed_share(context, share));
     double update = moved ? cost_least_offload(context, &leaves->parts[index], &work) : 0;
-    bound->step_seconds = cost_bound(pace, layout->schedule, &work) + update;
-    bound->closed_form_seconds = cost_bound_closed_form(pace, layout->schedule, layout->vpp, &work) + update;
+    cost_bound(pace, layout->schedule, layout->vpp, &work, &bound->step_seconds, &bound->closed_form_seconds);
+    bound->step_seconds += update;
+    bound->closed_form_seconds += update;
 }
 
 /* Reckoned once for a schedule, but of partial ones. */

@@ -27,9 +27,9 @@ static struct layout thriftiest(const struct search_space *space, const struct f
     struct layout layout = frame_layout(frame);
     const struct split_group *group = &space->split_groups[frame->split_group];
     layout.ep = space->ranks[group->first_ranks + group->ranks_count - 1];
-    layout.zero = frame->zero;
-    layout.zero_group = frame->zero_group;
-    layout.offload = (enum offload)frame->offload;
+    layout.zero = frame->thrift.zero;
+    layout.zero_group = frame->thrift.zero_group;
+    layout.offload = (enum offload)frame->thrift.offload;
     layout.schedule = SCHEDULE_1F1B;
     return layout;
 }
@@ -41,9 +41,11 @@ static int32_t least_ranks(const struct search_problem *problem, const struct se
     const struct split_group *group = &space->split_groups[frame->split_group];
     const int64_t *ranks = &space->ranks[group->first_ranks];
     struct layout layout = *all->layout;
+    struct stage_parts stages[STAGES_KEPT] = {{.known = false}}; /* ep and ZeRO deal no layers */
     struct memory_parts parts = *all;
     size_t low = 0, high = group->ranks_count; /* those below low have no room, those from high on have */
     parts.layout = &layout;
+    parts.stages = stages;
     layout.zero = zero;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -60,15 +62,15 @@ static int32_t least_ranks(const struct search_problem *problem, const struct se
 
 void search_frame_find_room(const struct search_problem *problem, const struct search_space *space,
                             struct frame *frame) {
-    bool gathers = frame->zero == 3 && frame->pp == 1 && frame->zero_group == 0;
+    bool gathers = frame->thrift.zero == 3 && frame->pp == 1 && frame->thrift.zero_group == 0;
     frame->least_ranks = 1;
     frame->whole_ranks = 0;
-    if (frame->zero < 0)
+    if (frame->thrift.zero < 0)
         return;
     struct layout layout = thriftiest(space, frame);
     layout.ep = 1;
     const struct memory_parts all = static_parts(problem, &layout);
-    frame->least_ranks = least_ranks(problem, space, frame, frame->zero, &all);
+    frame->least_ranks = least_ranks(problem, space, frame, frame->thrift.zero, &all);
     if (gathers && frame->least_ranks < FRAME_NO_ROOM)
         frame->whole_ranks = least_ranks(problem, space, frame, 2, &all);
 }
@@ -94,10 +96,19 @@ static void add_mode(const struct search_problem *problem, int sequence_parallel
                              .streamed_seconds = streamed_seconds};
 }
 
+/* Overlap hides: as much of it as is allowed is fastest. */
+static bool most_overlap(const struct search_problem *problem, enum layout_key key, bool of_stack) {
+    return problem->request.keys[key].count > 0 ? search_allows(problem, key, 1) : of_stack;
+}
+
 bool search_modes_asked(const struct search_problem *problem, bool tensor_parallel,
                         struct search_modes *modes) {
+    const struct stack *stack = problem->training.stack;
     modes->count = 0;
     modes->moves = true;
+    modes->overlap = (struct layout_overlap){most_overlap(problem, LAYOUT_OVERLAP_TP, stack->overlap_tp),
+                                             most_overlap(problem, LAYOUT_OVERLAP_DP, stack->overlap_dp),
+                                             most_overlap(problem, LAYOUT_OVERLAP_PP, stack->overlap_pp)};
     for (int value = 0; value < 2; value++) {
         int *recompute = &modes->least_recompute[value];
         bool possible =
@@ -121,7 +132,7 @@ static bool has_unlike_layers(const struct model *model) {
  */
 static bool can_tell(const struct search_problem *problem, const struct frame *frame) {
     return (frame->schedules.mask & 1U << SCHEDULE_DUALPIPE) == 0 &&
-           problem->request.keys[LAYOUT_VPP].count == 0 && frame->zero >= 0 &&
+           problem->request.keys[LAYOUT_VPP].count == 0 && frame->thrift.zero >= 0 &&
            !(frame->schedules.unequal && has_unlike_layers(problem->model));
 }
 
@@ -144,11 +155,11 @@ static void add_modes_with_room(const struct search_problem *problem, const stru
         layout->recompute = (enum recompute) * recompute;
         memory_parts_follow(parts, layout, parts);
         bytes = memory_parts_least_bytes(parts, problem->cluster, true);
-        if (frame->keeps && bytes <= capacity)
+        if (frame->thrift.keeps && bytes <= capacity)
             break;
         if (*recompute == RECOMPUTE_NONE)
             share = least_share(problem, parts, bytes - capacity);
-        if (frame->moves)
+        if (frame->thrift.moves)
             add_mode(problem, value, *recompute, 0, cost_least_stream(context, parts), modes);
         (*recompute)++;
     }
@@ -176,7 +187,7 @@ bool search_modes_with_room(const struct search_problem *problem, const struct c
     if (offload_activations(layout.offload)) /* seen apart */
         layout.offload = (enum offload)(layout.offload - 1);
     modes->count = 0;
-    modes->moves = frame->moves;
+    modes->moves = frame->thrift.moves;
     memory_parts_init(&parts, problem->model, &problem->training, &layout);
     parts.stages = stages;
     for (size_t i = 0; i < asked.count; i++) {
@@ -190,7 +201,7 @@ double search_frame_least_bytes(const struct search_problem *problem, const stru
                                 const struct frame *frame) {
     struct layout layout = thriftiest(space, frame);
     struct memory_parts parts;
-    if (frame->zero < 0)
+    if (frame->thrift.zero < 0)
         return 0;
     layout.sequence_parallel = frame->tp > 1;
     layout.recompute = RECOMPUTE_FULL;

@@ -12,7 +12,8 @@ struct search_mode {
     double share, streamed_seconds;
 };
 
-/* The modes of a frame's leaves that are of use. */
+/* The modes of a frame's leaves that are of use; as they are asked for one of a kind of sequence parallelism.
+ */
 enum { SEARCH_MAX_MODES = 2 * (1 + RECOMPUTE_COUNT) };
 struct search_modes {
     struct search_mode modes[SEARCH_MAX_MODES];
@@ -20,7 +21,8 @@ struct search_modes {
     /* By sequence parallelism: the recompute mode that repeats least of those with room for activations on
      * the device (they are in that order); RECOMPUTE_COUNT: none has. */
     int least_recompute[2];
-    bool moves; /* activations may lie elsewhere */
+    bool moves;                    /* activations may lie elsewhere */
+    struct layout_overlap overlap; /* the most there is */
 };
 
 /* All that the request allows of frames with tensor parallelism, or without. False when that is nothing. */

@@ -17,6 +17,17 @@ struct schedules_known {
     struct frame_schedules schedules;
 };
 
+/* What a split leaves open besides schedules: leaves of each schedule, and of each of its partials. */
+struct others {
+    int64_t tp; /* whose they are, where they are kept; 0: of none yet */
+    int64_t whole, partial;
+    struct frame_thrift thrift;
+};
+
+/* With replicas, and groups for ZeRO left free, they differ in tp, and in whether there is a pipeline, are
+ * several dp, and may be sequence parallelism. So many tp are kept, each in the place of its remainder. */
+enum { TP_PLACES = 31 };
+
 struct builder {
     const struct search_problem *problem;
     struct cost_context *context;
@@ -29,7 +40,8 @@ struct builder {
     size_t size_count;
     struct schedules_known known[2]
                                 [MICRO_BATCH_CLASSES]; /* of the pp and the ends at hand, and without own */
-    bool balanced;                                     /* `ends` are better than the rule's */
+    struct others others[TP_PLACES][2][2][2];
+    bool balanced; /* `ends` are better than the rule's */
     struct stage_ends ends;
 };
 
@@ -101,52 +113,60 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
     return known;
 }
 
-static void set_thriftiest(const struct split_choices *choices, struct frame *frame) {
-    const struct layout layout = split_thriftiest(choices);
-    frame->zero = (int32_t)layout.zero;
-    frame->zero_group = (int32_t)layout.zero_group;
-    frame->offload = (int32_t)layout.offload;
-    frame->keeps = choices->keeping_count > 0;
-    frame->moves = choices->keeping_count < choices->offload_count;
+static struct others reckon_others(const struct builder *builder, const struct layout *split) {
+    struct split_choices choices;
+    struct others others = {.tp = split->tp, .thrift = {.zero = -1}};
+    choices.base = *split;
+    choices.schedule_count = 1;
+    split_choices_others(builder->problem, builder->offloads, &choices);
+    choices.schedules[0].partials = 0;
+    others.whole = split_choices_count(&choices);
+    choices.schedules[0].partials = 1;
+    others.partial = split_choices_count(&choices) - others.whole;
+    if (others.whole > 0) {
+        const struct layout layout = split_thriftiest(&choices);
+        others.thrift = (struct frame_thrift){.zero_group = (int32_t)layout.zero_group,
+                                              .zero = (int32_t)layout.zero,
+                                              .offload = (int32_t)layout.offload,
+                                              .keeps = choices.keeping_count > 0,
+                                              .moves = choices.keeping_count < choices.offload_count};
+    }
+    return others;
 }
 
-/* Leaves of all splits of a frame: of each schedule, and of each of its partials. */
-struct frame_leaves {
-    int64_t whole, partial;
-};
+static struct others others_of(struct builder *builder, const struct layout *split) {
+    const struct search_problem *problem = builder->problem;
+    bool sequence_parallel = layout_sequence_parallel_valid(split, problem->training.sequence);
+    struct others *known =
+        &builder->others[split->tp % TP_PLACES][split->pp > 1][split->dp > 1][sequence_parallel];
+    if (problem->request.keys[LAYOUT_ZERO_GROUP].count > 0)
+        return reckon_others(builder, split);
+    if (known->tp != split->tp)
+        *known = reckon_others(builder, split);
+    return *known;
+}
 
-/* Splits differ only where ZeRO has experts alone to divide. */
-static struct frame_leaves leaves_a_schedule(const struct builder *builder, struct frame *frame) {
-    bool equal = frame->dp * frame->cp > 1;
+/* Of all splits of a frame, which differ only where ZeRO has experts alone to divide. */
+static struct others others_of_frame(struct builder *builder, const struct frame *frame) {
     size_t count;
     const struct expert_split *splits = frame_splits(builder->space, frame, &count);
-    struct frame_leaves leaves = {0, 0};
-    frame->zero = -1;
+    struct others others = {.thrift = {.zero = -1}};
+    bool equal = frame->dp * frame->cp > 1;
     for (size_t i = 0; i < (equal && count > 0 ? 1 : count); i++) {
-        struct split_choices choices;
-        int64_t whole;
-        choices.base = frame_split(frame, &splits[i]);
-        choices.schedule_count = 1;
-        if (!is_valid(builder->problem, &choices.base))
+        const struct layout split = frame_split(frame, &splits[i]);
+        if (!is_valid(builder->problem, &split))
             continue;
-        split_choices_others(builder->problem, builder->offloads, &choices);
-        choices.schedules[0].partials = 0;
-        whole = split_choices_count(&choices);
-        leaves.whole += whole;
-        if (equal && whole > 0)
-            set_thriftiest(&choices, frame);
-        choices.schedules[0].partials = 1;
-        leaves.partial += split_choices_count(&choices) - whole;
+        const struct others each = equal ? others_of(builder, &split) : reckon_others(builder, &split);
+        others.whole += (equal ? (int64_t)count : 1) * each.whole;
+        others.partial += (equal ? (int64_t)count : 1) * each.partial;
+        if (equal)
+            others.thrift = each.thrift;
     }
-    if (equal) {
-        leaves.whole *= (int64_t)count;
-        leaves.partial *= (int64_t)count;
-    }
-    return leaves;
+    return others;
 }
 
 static void add_frame(struct builder *builder, struct frame frame, int64_t each,
-                      const struct frame_leaves *leaves) {
+                      const struct others *others) {
     struct search_space *space = builder->space;
     if (frame.micro_batch > each || each % frame.micro_batch != 0)
         return;
@@ -154,7 +174,7 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
     if (known->count == 0)
         return;
     frame.schedules = known->schedules;
-    frame.leaves = known->count * leaves->whole + known->partials * leaves->partial;
+    frame.leaves = known->count * others->whole + known->partials * others->partial;
     space->frames = grown(space->frames, space->count, &builder->frame_room, sizeof frame);
     space->frames[space->count++] = frame;
     space->layouts += frame.leaves;
@@ -162,14 +182,15 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
 
 static void add_micro_batches(struct builder *builder, struct frame frame) {
     int64_t each = builder->problem->training.global_batch / frame.dp;
-    struct frame_leaves leaves;
+    struct others others;
     frame.micro_batch = 1;
-    leaves = leaves_a_schedule(builder, &frame);
-    if (leaves.whole == 0)
+    others = others_of_frame(builder, &frame);
+    if (others.whole == 0)
         return;
+    frame.thrift = others.thrift;
     for (size_t i = 0; i < builder->size_count; i++) {
         frame.micro_batch = builder->sizes[i];
-        add_frame(builder, frame, each, &leaves);
+        add_frame(builder, frame, each, &others);
     }
 }
 

@@ -31,8 +31,18 @@ struct search_bound {
     double step_seconds, closed_form_seconds;
 };
 
+/* Modes of a frame that are asked for: with sequence parallelism and without. */
+enum { SEARCH_ASKED_MODES = 2 };
+
 /* No ep x etp has room. */
 static const int32_t FRAME_NO_ROOM = INT32_MAX;
+
+/* What all leaves of a frame that need least memory have in common; zero -1 where that depends on the split.
+ */
+struct frame_thrift {
+    int32_t zero_group, zero, offload;
+    bool keeps, moves; /* activations stay on the device in some leaves, lie elsewhere in some */
+};
 
 struct frame {
     int32_t tp, pp, cp, dp, micro_batch;
@@ -41,14 +51,11 @@ struct frame {
     struct frame_schedules schedules;
     struct frame_schedules later; /* of those with larger micro-batches too; the search sets it */
     int64_t leaves;               /* of all its splits */
-    /* What all its leaves that need least memory have in common; zero -1 where that depends on the split. */
-    int32_t zero_group;
-    int32_t zero, offload;
-    bool keeps, moves; /* activations stay on the device in some leaves, lie elsewhere in some */
+    struct frame_thrift thrift;
     /* Fewer ep x etp have no room, 0: not looked at yet; fewer have none for whole weights. */
     int32_t least_ranks, whole_ranks;
-    bool bounded; /* `bound` is known */
-    struct search_bound bound;
+    bool bounded; /* `bounds` are known, of each mode that is asked for */
+    struct search_bound bounds[SEARCH_ASKED_MODES];
 };
 
 /* Splits that the frames of one pp have in common: they deal the same number of ranks. */

@@ -228,13 +228,16 @@ static int64_t name_ends(struct cost_context *context, const struct layout *layo
     return (int64_t)place + 1;
 }
 
+/* Groups of replicas are cp x dp large, experts dealt to ep x etp; cp alone says how far apart stages are,
+ * which only tied embeddings ask for. */
 static struct state_part *find_state(struct cost_context *context, const struct layout *layout, bool *found) {
     bool dual = layout->schedule == SCHEDULE_DUALPIPE;
+    int64_t inner = context->model->tied_embeddings ? layout->cp : 0;
     struct cache_key key = {
-        {packed(layout->tp, layout->cp, layout->ep, layout->etp),
+        {packed(layout->tp, inner, 0, 0) | (uint64_t)(layout->ep * layout->etp) << 32,
          packed(layout->pp, layout->vpp, layout->zero << 4 | (int64_t)layout->order << 1 | dual,
                 name_ends(context, layout)),
-         (uint64_t)layout->dp | (uint64_t)layout->zero_group << 32}};
+         (uint64_t)(layout->dp * layout->cp) | (uint64_t)layout->zero_group << 32}};
     return cost_cache_find(context->states, &key, found);
 }
 

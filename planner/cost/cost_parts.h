@@ -45,14 +45,15 @@ struct base_part {
 
 /* Base parts of one tp and cp at hand, by micro-batch; 0: cost_least_part. Rows lie in a table by tp and cp,
  * each of which may take the place of another. */
-enum { BASE_ROW = 65, BASE_ROWS = 64 };
+enum { BASE_ROW = 65, BASE_ROWS = 256 };
 struct base_row {
     int64_t tp, cp;
     bool overlap_tp;
     struct base_part *parts[BASE_ROW]; /* NULL: not asked for yet */
 };
 
-/* Depends on everything but micro_batch, recompute, schedule and overlap. */
+/* Depends on tp, pp, vpp, cp x dp, ep x etp, ZeRO, the order of the ranks and the ends; under tied embeddings
+ * on cp too. */
 struct state_part {
     struct communication_state state;
     double optimizer_seconds; /* on the device */

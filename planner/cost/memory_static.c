@@ -92,8 +92,7 @@ void memory_static_init(struct memory_parts *parts) {
             model_layer_parameters(model, experts, &layer);
         parts->dense_parameters[kind] = (layer.attention_split + layer.mlp_split) / tp +
                                         layer.attention_replicated + layer.norms + layer.router;
-        parts->expert_parameters[kind] =
-            layer.expert * layer.experts / (double)layout->ep / (double)layout->etp;
+        parts->expert_parameters[kind] = layer.expert * layer.experts / (double)(layout->ep * layout->etp);
     }
 }
 

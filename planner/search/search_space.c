@@ -89,22 +89,23 @@ static void *grown(void *array, size_t count, size_t *room, size_t size) {
 }
 
 /* Schedules of a frame: the same for all of its pp whose micro-batches are of one class. */
-static const struct schedules_known *schedules_of(struct builder *builder, const struct frame *frame) {
+static const struct schedules_known *schedules_of(struct builder *builder, const struct frame *frame,
+                                                  int64_t micro_batches) {
     struct split_choices choices;
-    choices.base = frame_layout(frame);
-    int64_t micro_batches = layout_micro_batches(&choices.base, builder->problem->training.global_batch);
+    bool own_ends = frame->first_stage_layers > 0 || frame->last_stage_layers > 0;
     int class = (micro_batches % frame->pp == 0) | (micro_batches % 2 == 0) << 1 |
                 (micro_batches >= 2 * (int64_t)frame->pp) << 2 | (micro_batches >= frame->pp) << 3;
-    struct schedules_known *known = &builder->known[layout_has_own_ends(&choices.base)][class];
+    struct schedules_known *known = &builder->known[own_ends][class];
     if (known->known)
         return known;
+    choices.base = frame_layout(frame);
     split_choices_schedules(builder->problem, &choices);
     *known = (struct schedules_known){
         .known = true, .count = (int64_t)choices.schedule_count, .schedules = {.most_chunks = 1}};
     for (size_t i = 0; i < choices.schedule_count; i++) {
         known->partials += choices.schedules[i].partials;
         known->schedules.mask |= 1U << choices.schedules[i].schedule;
-        if (choices.schedules[i].vpp > 1 && !layout_has_own_ends(&choices.base) &&
+        if (choices.schedules[i].vpp > 1 && !own_ends &&
             !search_has_equal_chunks(builder->problem->model, frame->pp, choices.schedules[i].vpp))
             known->schedules.unequal = true;
         if (choices.schedules[i].vpp > known->schedules.most_chunks)
@@ -170,7 +171,7 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
     struct search_space *space = builder->space;
     if (frame.micro_batch > each || each % frame.micro_batch != 0)
         return;
-    const struct schedules_known *known = schedules_of(builder, &frame);
+    const struct schedules_known *known = schedules_of(builder, &frame, each / frame.micro_batch);
     if (known->count == 0)
         return;
     frame.schedules = known->schedules;

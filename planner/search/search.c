@@ -169,6 +169,19 @@ static void find_splits(const struct search *search, const struct search_space *
     open->split_leaves = count > 0 ? open->frame->leaves / (int64_t)count : 0;
 }
 
+/* Leaves the modes that are fast enough, and have room. False when none is. */
+static bool find_modes(struct search *search, const struct search_space *space, struct open_frame *open) {
+    bool fast = search_bound_modes(search->context, &search->limits, open);
+    open->asked = open->modes;
+    if (fast &&
+        !search_modes_with_room(search->problem, search->context, space, open->frame, NULL, &open->modes))
+        return false;
+    fast = fast && search_bound_modes(search->context, &search->limits, open);
+    if (!fast)
+        search->result->looked.pruned += open->frame->leaves;
+    return fast;
+}
+
 /* `modes`: those that are of use. */
 static void open_frame(struct search *search, const struct search_space *space, unsigned offloads,
                        const struct frame *frame, const struct search_modes *modes) {
@@ -176,16 +189,12 @@ static void open_frame(struct search *search, const struct search_space *space, 
     struct open_frame open;
     set_asked(search, frame, &frame->schedules, &open);
     open.offloads = offloads;
-    open.asked = open.modes = *modes;
-    if (modes->count == 0 || (!problem->exhaustive && !search_modes_with_room(problem, search->context, space,
-                                                                              frame, NULL, &open.modes)))
+    open.modes = open.asked = *modes;
+    if (modes->count == 0)
         return;
     find_splits(search, space, &open);
-    if (!problem->exhaustive && !search_bound_modes(search->context, &search->limits, &open)) {
-        search->result->looked.pruned += frame->leaves;
-        return;
-    }
-    open_splits(search, space, &open);
+    if (problem->exhaustive || find_modes(search, space, &open))
+        open_splits(search, space, &open);
 }
 
 static void show_progress(const struct search *search, size_t done, size_t count) {

@@ -124,11 +124,10 @@ static void bound_mode(struct cost_context *context, const struct open_frame *op
 }
 
 static bool is_slower(struct cost_context *context, const struct open_frame *open,
-                      const struct search_mode *mode, enum experts experts,
-                      const struct search_bound *limit) {
+                      const struct search_mode *mode, const struct search_bound *limit) {
     struct layout layout = frame_layout(open->frame);
     struct search_bound bound = NOTHING_FASTER;
-    bound_mode(context, open, &layout, mode, experts, &bound);
+    bound_mode(context, open, &layout, mode, EXPERTS_OF_ROW, &bound);
     return search_bound_exceeds(&bound, limit);
 }
 
@@ -160,8 +159,7 @@ bool search_bound_modes(struct cost_context *context, const struct search_bound 
         if (done[mode.sequence_parallel])
             continue;
         done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(context, open, &mode);
-        if (!is_slower(context, open, &mode, EXPERTS_ANY, limit) &&
-            !is_slower(context, open, &mode, EXPERTS_OF_ROW, limit))
+        if (!is_slower(context, open, &mode, limit))
             modes->modes[kept++] = mode;
     }
     modes->count = kept;

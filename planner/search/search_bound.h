@@ -25,8 +25,8 @@ void search_bound_frame(struct cost_context *context, const struct open_frame *o
                         struct search_bound *bounds);
 struct search_bound search_least_bound(const struct search_bound *bounds, size_t count);
 
-/* The least of all modes of this frame and of those that have a larger micro-batch but are else as this, with its
- * schedules: by what sequences take in a micro-batch of any size, which is reckoned more quickly. */
+/* The least of all modes of this frame and of those that have a larger micro-batch but are else as this, with
+ * its schedules: by what sequences take in a micro-batch of any size, which is reckoned more quickly. */
 void search_bound_larger(struct cost_context *context, const struct open_frame *open,
                          struct search_bound *bound);
 

@@ -9,20 +9,16 @@
 /* Of a layer, in a model of the kind BAND_FEW_EXPERTS. */
 enum { MOST_OF_FEW_EXPERTS = 16 };
 
-/* Of fewer runs a 90th percentile says nothing; so many times the devices of the largest run are still near
- * it, and so many times the longest sequence. */
-enum { FEWEST_RUNS = 5, NEAR_FACTOR = 4, NEAR_SEQUENCE_FACTOR = 2 };
+/* So many times the devices of the largest run are still near it, and so many times the longest sequence. */
+enum { NEAR_FACTOR = 4, NEAR_SEQUENCE_FACTOR = 2 };
 
-/* What a device's name says. Those that are not `measured` have the generation's chip, but no run of their
- * own. The first that fits counts. */
+/* What the name of a device on which runs were measured says. The first that fits counts. */
 static const struct {
     const char *name;
     enum band_generation generation;
-    bool measured;
 } devices[] = {
-    {"A100", BAND_A100, true},  {"A800", BAND_A100, false}, {"H100", BAND_H100, true},
-    {"H200", BAND_H100, false}, {"H800", BAND_H100, false}, {"GB200", BAND_B200, false},
-    {"B200", BAND_B200, true},
+    {"A100", BAND_A100}, {"A800", BAND_A100},  {"H100", BAND_H100}, {"H200", BAND_H100},
+    {"H800", BAND_H100}, {"GB200", BAND_B200}, {"B200", BAND_B200},
 };
 
 static const struct band_errors none;
@@ -77,17 +73,17 @@ bool band_schedule_measured(enum schedule schedule) {
     return schedule == SCHEDULE_1F1B || schedule == SCHEDULE_INTERLEAVED || schedule == SCHEDULE_ZB_1P;
 }
 
-/* What no measured run has, of any kind; NULL for nothing. */
+/* What hardly a measured run has, of any kind; NULL for nothing. */
 static const char *unseen(const struct cluster *cluster, const struct training *training,
                           const struct layout *layout, struct arena *arena) {
     size_t index = device_index(&cluster->device);
 
-    if (index == sizeof devices / sizeof *devices || !devices[index].measured)
+    if (index == sizeof devices / sizeof *devices)
         return arena_print(arena, "no measured run on %s", cluster->device.name);
     if (training->precision == PRECISION_TF32)
-        return "no measured run in tf32";
+        return "hardly a measured run in tf32";
     if (!band_schedule_measured(layout->schedule))
-        return arena_print(arena, "no measured run with schedule=%s", schedule_names[layout->schedule]);
+        return arena_print(arena, "hardly a measured run with schedule=%s", schedule_names[layout->schedule]);
     if (training->sequence < BAND_LEAST_SEQUENCE / NEAR_SEQUENCE_FACTOR)
         return arena_print(arena, "measured runs have sequences of at least %d", BAND_LEAST_SEQUENCE);
     if (training->sequence > BAND_MOST_SEQUENCE * NEAR_SEQUENCE_FACTOR)
@@ -100,13 +96,20 @@ static const char *unseen(const struct cluster *cluster, const struct training *
 static struct band band_of(const struct band_errors *errors, const struct band_errors *all,
                            const char *kind_name, const char *unseen_what, int64_t device_count,
                            struct arena *arena) {
-    struct band band = {.error = errors->error, .runs = errors->runs, .extrapolated = unseen_what};
+    struct band band = {.error = errors->error,
+                        .runs = errors->runs,
+                        .publications = errors->publications,
+                        .extrapolated = unseen_what};
 
-    if (band.extrapolated == NULL && errors->runs < FEWEST_RUNS)
+    if (band.extrapolated == NULL && errors->runs < BAND_FEWEST_RUNS)
         band.extrapolated =
             errors->runs == 0
                 ? arena_print(arena, "none of this kind (%s) was measured", kind_name)
                 : arena_print(arena, "only %" PRId64 " of this kind (%s) measured", errors->runs, kind_name);
+    if (band.extrapolated == NULL && errors->publications < BAND_FEWEST_PUBLICATIONS)
+        band.extrapolated =
+            arena_print(arena, "those of this kind (%s) are of %" PRId64 " publication%s", kind_name,
+                        errors->publications, errors->publications == 1 ? "" : "s");
     if (band.extrapolated == NULL && device_count > NEAR_FACTOR * errors->most_devices)
         band.extrapolated =
             arena_print(arena, "those of this kind (%s) were measured on at most %" PRId64 " devices",

@@ -1,4 +1,5 @@
-/* How far a prediction may be off: the errors reached on measured runs of the same kind (tests/measured).
+/* How far a prediction may be off: the errors reached on measured runs of the same kind (tests/measured and
+ * tests/held_out), predicted as a publication's tables give them: without what its recipe says beside.
  *
  * A kind is a generation of devices, dense or few or many routed experts, and the width of the products'
  * operands. Where no measured run is near, what is predicted is extrapolated. */
@@ -24,20 +25,26 @@ struct band_kind {
     enum band_width width;
 };
 
-/* How far off predictions of the measured runs of a kind were; all 0 where there are none. */
+/* How far off predictions of the measured runs of a kind were; all 0 where there are none. A run of a
+ * publication that none of these comes from errs as whole publications do, whose runs err alike: so each
+ * counts alike, however many runs it has. */
 struct band_errors {
-    int64_t runs;
-    double error;         /* nine of ten runs were predicted within this fraction of what was measured */
+    int64_t runs, publications; /* a file of runs is one */
+    double error; /* within this fraction of what was measured were nine tenths of a publication's runs, on
+                     the mean */
     int64_t most_devices; /* of one run */
 };
 
-/* The shortest and longest sequences of the measured runs. */
+/* Of fewer runs nothing is said, nor of fewer publications: one laboratory's runs say little of another's. */
+enum { BAND_FEWEST_RUNS = 5, BAND_FEWEST_PUBLICATIONS = 3 };
+
+/* The shortest and longest sequences that so many runs have, or shorter and longer ones. */
 enum { BAND_LEAST_SEQUENCE = 512, BAND_MOST_SEQUENCE = 131072 };
 
 struct band {
-    double error;             /* fraction of what is predicted */
-    int64_t runs;             /* measured, of the same kind */
-    const char *extrapolated; /* why no measured run is near; NULL: some are */
+    double error;               /* fraction of what is predicted */
+    int64_t runs, publications; /* measured, of the same kind */
+    const char *extrapolated;   /* why no measured run is near; NULL: some are */
 };
 
 struct bands {
@@ -53,7 +60,7 @@ const char *band_kind_format(const struct band_kind *kind, struct arena *arena);
 const struct band_errors *band_step_errors(const struct band_kind *kind);
 const struct band_errors *band_memory_errors(const struct band_kind *kind);
 
-/* True for schedules that a measured run used. */
+/* True for schedules that BAND_FEWEST_RUNS measured runs used. */
 bool band_schedule_measured(enum schedule schedule);
 
 /* The bands of a plan. An extrapolated band is never narrower than that of all runs. Texts belong to the

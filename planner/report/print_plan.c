@@ -229,8 +229,10 @@ static void print_band(const char *lead, const struct band *band, struct arena *
                     band->extrapolated
                         ? arena_print(arena, "extrapolated, %s", band->extrapolated)
                         : arena_print(arena,
-                                      "9 in 10 of %" PRId64 " measured runs of this kind came within it",
-                                      band->runs),
+                                      "9 in 10 of %" PRId64
+                                      " measured runs of this kind came within it, the %" PRId64
+                                      " publications counted alike",
+                                      band->runs, band->publications),
                     stream);
 }
 

@@ -65,6 +65,29 @@ static double hidden_bytes(const struct communication_problem *problem) {
     return training_element_bytes(problem->training) * tokens_of(problem) * (double)problem->model->hidden;
 }
 
+/* PyTorch's tensor parallelism casts before it gathers (torchao, float8_tensor_parallel.py), forward
+ * activations and backward gradients. */
+static double gathered_bytes(const struct communication_problem *problem) {
+    const struct training *training = problem->training;
+    bool cast = training->stack->fully_sharded && training->precision == PRECISION_FP8;
+    return hidden_bytes(problem) / (cast ? training_element_bytes(training) : 1);
+}
+
+/* It gathers along the sequence, which is not a tensor's first dimension: what was gathered is put together,
+ * and what is to be scattered taken apart, by a copy each, of all ranks' parts
+ * (torch/distributed/_functional_collectives.py, all_gather_tensor and reduce_scatter_tensor). */
+static double add_reordering(const struct communication_problem *problem, struct explain *explain,
+                             double blocks) {
+    static const double READ_AND_WRITTEN = 2;
+    double bytes = blocks * (gathered_bytes(problem) + hidden_bytes(problem));
+    if (!problem->training->stack->fully_sharded || problem->layout->tp <= 1)
+        return 0;
+    double seconds = compute_traffic_seconds(&problem->cluster->device, READ_AND_WRITTEN * bytes);
+    explain_add(explain, "tp copies, each pass", seconds, UNIT_SECONDS,
+                "%.4g MB put together and taken apart along the sequence", bytes / 1e6);
+    return seconds;
+}
+
 bool communication_overlaps_products(const struct cluster *cluster, const struct layout *layout) {
     int64_t innermost = cluster->levels[0].devices, tp = layout->tp;
     return layout->overlap.tp && (innermost == 0 || tp <= innermost || tp <= cluster->node.devices);
@@ -72,7 +95,7 @@ bool communication_overlaps_products(const struct cluster *cluster, const struct
 
 /* Blocks split over tp begin with the whole input and end with a sum: an all-reduce at each end, or an
  * all-gather and a reduce-scatter under sequence parallelism (arXiv 2205.05198, section 4.2.2). That gathers
- * its input once more in the backward pass, behind the data gradient. */
+ * its input once more in the backward pass, behind the data gradient; PyTorch keeps it. */
 static void add_tensor_parallel(const struct communication_problem *problem, bool with_experts,
                                 const struct compute_time *compute, struct communication_time *time,
                                 struct explain *explain) {
@@ -80,6 +103,7 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     struct communication_groups groups;
     communication_groups_of(layout, &groups);
     struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
+    bool overlapped = communication_overlaps_products(problem->cluster, layout);
     double forward, again = 0;
     if (!layout->sequence_parallel)
         forward = add_collective(problem, explain, "tp, each pass", 2, &collective);
@@ -87,13 +111,18 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
         /* Routed experts take their tokens by the ep exchange instead. */
         double blocks = with_experts && problem->model->experts.shared == 0 ? 1 : 2;
         collective.operation = COLLECTIVE_ALL_GATHER;
-        again = add_collective(problem, NULL, NULL, blocks, &collective);
+        collective.bytes = gathered_bytes(problem);
+        if (!problem->training->stack->fully_sharded)
+            again = add_collective(problem, NULL, NULL, blocks, &collective);
         forward = add_collective(problem, explain, "tp gather, each pass", blocks, &collective);
         collective.operation = COLLECTIVE_REDUCE_SCATTER;
+        collective.bytes = hidden_bytes(problem);
         forward += add_collective(problem, explain, "tp scatter, each pass", blocks, &collective);
+        if (!overlapped)
+            forward += add_reordering(problem, explain, blocks);
     }
     double backward = forward;
-    if (communication_overlaps_products(problem->cluster, problem->layout)) {
+    if (overlapped) {
         double share = fmax(problem->training->stack->tp_exposed, COMMUNICATION_INTERFERENCE);
         forward = communication_exposed(forward, compute->split_products_forward, share);
         backward = communication_exposed(backward + again, compute->split_products_backward, share);

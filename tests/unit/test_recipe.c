@@ -223,6 +223,34 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     assert_true(ring_sends.cp_backward > fused_sends.cp_backward);
 }
 
+/* Where tp isn't overlapped PyTorch copies what it gathers and scatters, and keeps what it gathered. */
+static void tensor_parallelism_of_pytorch_copies(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = gpt_3;
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
+    struct compute_time compute;
+    struct communication_time core, fsdp, fsdp_fp8;
+    layout.sequence_parallel = true;
+    layout.overlap.tp = false;
+    training.stack = stack_find("megatron-core");
+    compute_layer(&problem, false, &compute, NULL);
+    communication_layer(&communication, false, &compute, &core, NULL);
+    training.stack = stack_find("fsdp");
+    communication_layer(&communication, false, &compute, &fsdp, NULL);
+    training.precision = PRECISION_FP8;
+    communication_layer(&communication, false, &compute, &fsdp_fp8, NULL);
+    double tensor = 2 * (double)layout.micro_batch * 2048 * (double)model.hidden;
+    double copies = compute_traffic_seconds(&cluster.device, 2 * 4 * tensor);
+    assert_near(fsdp.tp_forward - core.tp_forward, copies, 1e-9);
+    assert_near(fsdp.tp_backward, fsdp.tp_forward, 1e-9);
+    assert_true(core.tp_backward > core.tp_forward);
+    assert_true(fsdp_fp8.tp_forward < fsdp.tp_forward && fsdp_fp8.tp_forward > 0.5 * fsdp.tp_forward);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
@@ -233,6 +261,7 @@ int main(void) {
         cmocka_unit_test(fsdp_recomputes_by_operation),
         cmocka_unit_test(fully_sharded_stacks_cast_and_overlap_their_way),
         cmocka_unit_test(context_parallelism_of_pytorch_merges_its_pieces),
+        cmocka_unit_test(tensor_parallelism_of_pytorch_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,12 +75,12 @@ static void print_clean(const char *text, size_t characters, FILE *stream) {
 
 static void print_source_line(const struct error *error, FILE *stream) {
     const char *text = error->source_line;
-    unsigned caret = error->column;
+    unsigned caret = error->column > error->source_first ? error->column - error->source_first : 0;
 
     if (text[0] == '\0')
         return;
     if (caret > COLUMNS_BEFORE + 1)
-        for (unsigned skip = error->column - COLUMNS_BEFORE - 1; skip > 0 && *text != '\0'; skip--, caret--)
+        for (unsigned skip = caret - COLUMNS_BEFORE - 1; skip > 0 && *text != '\0'; skip--, caret--)
             text += character_length(text);
     fputs("  ", stream);
     print_clean(text, SHOWN_COLUMNS, stream);

@@ -13,7 +13,8 @@ struct error {
     unsigned line, column; /* from 1; 0 when unknown */
     char what[1024];       /* one sentence, no full stop, no newline */
     char hint[512];        /* what to do about it, such as the nearest known key; may be empty */
-    char source_line[512]; /* the text of the line to blame, for the caret; may be empty */
+    char source_line[512]; /* the line to blame, or a piece of a long one; may be empty */
+    unsigned source_first; /* column before its first character; 0 but of a piece */
 };
 
 /* Describes an error without a place. Always returns false, so that callers can return it. */

@@ -28,6 +28,11 @@ struct anchor {
     unsigned height; /* collections in one another, itself included */
 };
 
+enum {
+    COLUMNS_BEFORE = 80, /* of a long line, in front of the column to blame */
+    UTF8_LONGEST = 4     /* bytes of a character */
+};
+
 /* A collection that is still open. */
 struct frame {
     struct yaml_node *node;
@@ -76,9 +81,17 @@ static void copy_source_line(const struct yaml_document *document, unsigned line
     }
     while (p + length < end && break_length(p + length, end) == 0)
         length++;
-    /* A caret beyond the piece that there is room for would mislead. */
-    if (error->column > sizeof error->source_line)
-        return;
+    /* Of a line that there is no room for, such as JSON without line ends, a piece around the column. */
+    while (error->column > error->source_first + COLUMNS_BEFORE + 1 &&
+           length > sizeof error->source_line / UTF8_LONGEST) {
+        size_t size = 1;
+
+        while (size < length && ((unsigned char)p[size] & 0xc0) == 0x80)
+            size++;
+        p += size;
+        length -= size;
+        error->source_first++;
+    }
     snprintf(error->source_line, sizeof error->source_line, "%.*s",
              (int)(length < sizeof error->source_line ? length : sizeof error->source_line - 1), p);
 }

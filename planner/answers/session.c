@@ -1,5 +1,6 @@
 #include "planner/answers/session.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -256,11 +257,49 @@ bool session_pose(const struct session *session, size_t index, struct arena *are
     return wish_apply(wish, problem, &key, error) || session_blame_wish(session, index, key, error);
 }
 
+/* Whether another entry is of the same cluster, precision and stack. */
+static bool has_namesake(const struct session *session, const struct session_cluster *cluster) {
+    for (size_t i = 0; i < session->cluster_count; i++) {
+        const struct session_cluster *other = &session->clusters[i];
+        bool same_precision = other->precision_given == cluster->precision_given &&
+                              (!cluster->precision_given || other->precision == cluster->precision);
+        if (other != cluster && strcmp(other->path, cluster->path) == 0 && same_precision &&
+            other->stack == cluster->stack) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *add_word(const char *words, const char *word, struct arena *arena) {
+    return arena_print(arena, "%s%s%s", words, *words ? " " : "", word);
+}
+
 const char *session_variant(const struct session *session, size_t index, struct arena *arena) {
     const struct session_cluster *cluster = &session->clusters[index];
-    const char *precision = cluster->precision_given ? precision_names[cluster->precision] : "";
-    return arena_print(arena, "%s%s%s", precision, *precision && cluster->stack ? " " : "",
-                       cluster->stack ? cluster->stack->name : "");
+    const char *words = cluster->precision_given ? precision_names[cluster->precision] : "";
+    char text[32];
+    if (cluster->stack) {
+        words = add_word(words, cluster->stack->name, arena);
+    }
+    if (!has_namesake(session, cluster)) {
+        return words;
+    }
+    if (cluster->devices_from) {
+        const char *to = cluster->devices_to == cluster->devices_from
+                             ? ""
+                             : arena_print(arena, "..%" PRId64, cluster->devices_to);
+        words = add_word(words, arena_print(arena, "on %" PRId64 "%s", cluster->devices_from, to), arena);
+    }
+    if (cluster->price_given) {
+        units_format(cluster->price_per_second, UNIT_MONEY_PER_SECOND, text, sizeof text);
+        words = add_word(words, arena_print(arena, "at %s", text), arena);
+    }
+    if (cluster->energy_price_given) {
+        units_format(cluster->energy_price_per_joule, UNIT_MONEY_PER_JOULE, text, sizeof text);
+        words = add_word(words, arena_print(arena, "at %s", text), arena);
+    }
+    return words;
 }
 
 bool session_want_error(const struct session *session, struct error *error, const char *what) {

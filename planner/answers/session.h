@@ -36,7 +36,8 @@ bool session_read(const char *path, struct arena *arena, struct session *session
 bool session_pose(const struct session *session, size_t cluster, struct arena *arena, struct problem *problem,
                   struct wish *wish, struct error *error);
 
-/* What tells a cluster of the session from another entry of the same cluster: "fp8 fsdp"; may be empty. */
+/* What tells a cluster of the session from another entry of the same cluster: "fp8 fsdp", and
+ * where that is another's too "on 64 at 2.50 $/h"; may be empty. */
 const char *session_variant(const struct session *session, size_t cluster, struct arena *arena);
 
 /* Puts an error that names no file at a wish of a cluster, or where its devices stand. Always returns false.

@@ -79,16 +79,34 @@ static void note_model(struct problem *problem) {
     }
 }
 
+static double attention_share(const struct problem *problem) {
+    return problem->counts.attention_flops_per_token / problem->counts.flops_per_token;
+}
+
+/* Whether it is mostly attention, half of which is counted and not done. */
+static bool skips_much(const struct problem *problem) {
+    const double mostly = 0.5;
+    return attention_share(problem) > mostly && problem->search.training.attention == ATTENTION_FLASH;
+}
+
 /* An MFU near 1 is read as a mistake. */
 static void note_attention(struct problem *problem) {
-    const double mostly = 0.5,
-                 share = problem->counts.attention_flops_per_token / problem->counts.flops_per_token;
-    if (share > mostly && problem->search.training.attention == ATTENTION_FLASH) {
+    if (skips_much(problem)) {
         problem_note(
             problem,
             "MFU counts attention in full, as is usual: %.0f %% of the FLOPs, of which flash attention "
             "skips the half that the causal mask hides",
-            100 * share);
+            100 * attention_share(problem));
+    }
+}
+
+void problem_note_mfu(struct problem *problem, double mfu) {
+    if (mfu > 1 && !skips_much(problem)) {
+        problem_note(
+            problem,
+            "an MFU above 100 %% can't be: in the file of %s the kernels' rates, or the product that was "
+            "measured, don't go with the device's peak",
+            problem->cluster.name);
     }
 }
 

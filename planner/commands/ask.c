@@ -19,6 +19,7 @@ bool ask_find(struct problem *problem,
 void ask_note(struct problem *problem, const struct plan *best) {
     slow_hosts_price(problem, best);
     if (best) {
+        problem_note_mfu(problem, best->mfu);
         expert_load_note(problem, best);
     }
     problem_note_assumptions(problem);

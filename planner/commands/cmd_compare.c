@@ -45,6 +45,9 @@ static bool answer_all(const struct session *session, struct compared *compared,
         if (!found) {
             return session_blame_search(session, i, error);
         }
+        if (compared[i].result.best) {
+            problem_note_mfu(&compared[i].problem, compared[i].result.best->mfu);
+        }
         problem_note_assumptions(&compared[i].problem);
     }
     return true;

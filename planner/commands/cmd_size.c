@@ -34,6 +34,9 @@ static bool answer(struct question *question, enum print_format format, struct a
         return question->session ? session_blame_search(question->session, question->index, error) : false;
     }
     slow_hosts_price(problem, question->result.best);
+    if (question->result.best) {
+        problem_note_mfu(problem, question->result.best->mfu);
+    }
     problem_note_assumptions(problem);
     if (format == FORMAT_TABLE) {
         print_size_table(problem, &question->wish, &question->result, &style, arena, stdout);

@@ -88,6 +88,10 @@ static double add_reordering(const struct communication_problem *problem, struct
     return seconds;
 }
 
+static double logits_bytes(const struct communication_problem *problem) {
+    return training_element_bytes(problem->training) * tokens_of(problem) * (double)problem->model->vocab;
+}
+
 bool communication_overlaps_products(const struct cluster *cluster, const struct layout *layout) {
     int64_t innermost = cluster->levels[0].devices, tp = layout->tp;
     return layout->overlap.tp && (innermost == 0 || tp <= innermost || tp <= cluster->node.devices);
@@ -291,14 +295,17 @@ void communication_embedding(const struct communication_problem *problem, struct
     time->tp_forward = add_collective(problem, explain, "embedding sum", 1, &collective);
 }
 
-/* The loss needs the maximum, the sum and the target's logit of each token, in fp32. */
+/* The loss needs the maximum, the sum and the target's logit of each token, in fp32; or all logits. */
 void communication_head(const struct communication_problem *problem, struct communication_time *time,
                         struct explain *explain) {
     struct communication_groups groups;
     communication_groups_of(problem->layout, &groups);
     *time = (struct communication_time){0};
-    struct collective loss = {COLLECTIVE_ALL_REDUCE, 4 * tokens_of(problem), groups.tp};
-    time->tp_forward = add_collective(problem, explain, "loss sums", 3, &loss);
+    bool gathered = training_loss(problem->training) == LOSS_GATHERED;
+    struct collective sums = {COLLECTIVE_ALL_REDUCE, 4 * tokens_of(problem), groups.tp};
+    struct collective logits = {COLLECTIVE_ALL_GATHER, logits_bytes(problem), groups.tp};
+    time->tp_forward = gathered ? add_collective(problem, explain, "logits gather", 1, &logits)
+                                : add_collective(problem, explain, "loss sums", 3, &sums);
     struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
     if (problem->layout->sequence_parallel) {
         collective.operation = COLLECTIVE_ALL_GATHER;

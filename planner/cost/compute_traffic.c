@@ -9,11 +9,19 @@
 
 /* Two norms (read 2, write 2 bytes an element) and two residual additions (read two tensors, write one), with
  * dropout a mask each. */
-static const double NORM_BYTES = 2 * 4, NORM_AND_RESIDUAL_BYTES = NORM_BYTES + 2 * 6, DROPOUT_BYTES = 2;
+static const double NORM_BYTES = 2 * 4, RESIDUAL_BYTES = 2 * 6, DROPOUT_BYTES = 2;
 /* Activation: reads one (gated: two) and writes one. */
 static const double ACTIVATION_BYTES = 4, GATED_ACTIVATION_BYTES = 6;
 /* Rotary embedding or the split into heads: reads and writes query, key and value. */
 static const double HEAD_BYTES = 4;
+/* The same as PyTorch's operations one by one, an element: of RMSNorm in fp32 the cast (2 + 4), square (8),
+ * mean (4), scaling (8), cast (6) and weight (4); backward the products with weight and input and their sums
+ * (12 + 24), the casts (6 + 6), the square's gradient (16) and the sum of both paths (12). Of SwiGLU SiLU (4)
+ * and product (6); backward 12 and 6. Of rotary embedding the halves swapped (6), two products (8) and their
+ * sum (6). */
+static const double EAGER_NORM_BYTES = 34, EAGER_NORM_BACKWARD_BYTES = 76;
+static const double EAGER_GATE_BYTES = 10, EAGER_GATE_BACKWARD_BYTES = 18;
+static const double EAGER_ROTARY_BYTES = 20, EAGER_ROTARY_BACKWARD_BYTES = 20;
 /* Embedding: reads a row of the table, writes it, adds positions, drops out. */
 static const double EMBEDDING_BYTES = 8, EMBEDDING_BACKWARD_BYTES = 8;
 /* Loss on a logit. Fused: the product's write is read for maximum and sum, and read and overwritten by the
@@ -43,8 +51,37 @@ static const double PADDING_BYTES = 2 * 4;
  * micro-batch's fill them. In each pass. */
 static const double ROUTING_GAP_SECONDS = 0.31e-3;
 
-static double activation_bytes(const struct compute_work *work) {
-    return work->problem->model->gated ? GATED_ACTIVATION_BYTES : ACTIVATION_BYTES;
+struct passes {
+    double forward, backward; /* bytes */
+};
+
+/* So many bytes of the forward pass, as the stack's kernels take them. */
+static struct passes fused(const struct compute_work *work, double bytes) {
+    double factor = training_traffic_factor(work->problem->training, work->problem->model);
+    return (struct passes){factor * bytes, factor * BACKWARD_TRAFFIC * bytes};
+}
+
+static struct passes norms_bytes(const struct compute_work *work) {
+    if (training_norms_are_eager(work->problem->training, work->problem->model))
+        return (struct passes){2 * EAGER_NORM_BYTES, 2 * EAGER_NORM_BACKWARD_BYTES};
+    return fused(work, NORM_BYTES);
+}
+
+static struct passes residual_bytes(const struct compute_work *work) {
+    bool dropout = training_has_dropout(work->problem->training, work->problem->model);
+    return fused(work, RESIDUAL_BYTES + (dropout ? DROPOUT_BYTES : 0));
+}
+
+static struct passes heads_bytes(const struct compute_work *work) {
+    if (training_gate_is_eager(work->problem->training, work->problem->model))
+        return (struct passes){EAGER_ROTARY_BYTES, EAGER_ROTARY_BACKWARD_BYTES};
+    return fused(work, HEAD_BYTES);
+}
+
+static struct passes activation_bytes(const struct compute_work *work) {
+    if (training_gate_is_eager(work->problem->training, work->problem->model))
+        return (struct passes){EAGER_GATE_BYTES, EAGER_GATE_BACKWARD_BYTES};
+    return fused(work, work->problem->model->gated ? GATED_ACTIVATION_BYTES : ACTIVATION_BYTES);
 }
 
 static double query_key_value(const struct compute_work *work) {
@@ -125,16 +162,16 @@ void compute_routing_traffic(struct compute_work *work) {
     double ffn = (double)experts->ffn_hidden / (double)problem->layout->etp;
     double routing = ELEMENT_BYTES * hidden * rows_moved(work, rows) +
                      ROUTER_BYTES * (double)experts->count * (double)work->tokens / work->share;
-    double activation =
-        training_traffic_factor(problem->training, problem->model) * activation_bytes(work) * ffn * rows;
+    struct passes activation = activation_bytes(work);
     compute_add_traffic(work, "routing", routing, routing);
     if (pads_rows(problem))
         compute_add_traffic(work, "rows padded for fp8", PADDING_BYTES * hidden * rows,
                             PADDING_BYTES * hidden * rows);
     if (!problem->training->routing.overlap)
         compute_add_idle(work, "gaps between routing's kernels", ROUTING_GAP_SECONDS);
-    compute_add_traffic(work, "experts' activation", activation, BACKWARD_TRAFFIC * activation);
-    work->time->activation += compute_tensor_seconds(work, activation);
+    compute_add_traffic(work, "experts' activation", activation.forward * ffn * rows,
+                        activation.backward * ffn * rows);
+    work->time->activation += compute_tensor_seconds(work, activation.forward * ffn * rows);
     if (training_adds_expert_biases(problem->training, problem->model)) {
         double first = stack->fully_sharded ? (problem->model->gated ? 2 : 1) * ffn * rows : 0;
         compute_add_traffic(work, "experts' biases",
@@ -145,19 +182,20 @@ void compute_routing_traffic(struct compute_work *work) {
 
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     const struct model *model = work->problem->model;
+    const struct passes norms = norms_bytes(work), residual = residual_bytes(work), heads = heads_bytes(work),
+                        activation = activation_bytes(work);
     double tokens = (double)work->tokens, tp = (double)work->problem->layout->tp;
-    double wide =
-        NORM_AND_RESIDUAL_BYTES + (training_has_dropout(work->problem->training, model) ? DROPOUT_BYTES : 0);
-    double bytes = wide * (double)model->hidden / work->share + HEAD_BYTES * query_key_value(work);
-    double ffn = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
-                              : (double)model->ffn_hidden;
-    bytes += activation_bytes(work) * ffn / tp;
-    double factor = tokens * training_traffic_factor(work->problem->training, model);
-    bytes *= factor;
-    compute_add_traffic(work, "norms, residuals, activation", bytes, BACKWARD_TRAFFIC * bytes);
-    work->time->traffic += compute_tensor_seconds(work, bytes);
-    work->time->norms +=
-        compute_tensor_seconds(work, factor * NORM_BYTES * (double)model->hidden / work->share);
+    double hidden = tokens * (double)model->hidden / work->share, qkv = tokens * query_key_value(work);
+    double units = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
+                                : (double)model->ffn_hidden;
+    double ffn = tokens * units / tp;
+    double forward =
+        hidden * (norms.forward + residual.forward) + qkv * heads.forward + ffn * activation.forward;
+    double backward =
+        hidden * (norms.backward + residual.backward) + qkv * heads.backward + ffn * activation.backward;
+    compute_add_traffic(work, "norms, residuals, activation", forward, backward);
+    work->time->traffic += compute_tensor_seconds(work, forward);
+    work->time->norms += compute_tensor_seconds(work, norms.forward * hidden);
 }
 
 void compute_embedding(const struct compute_problem *problem, struct compute_time *time,
@@ -182,6 +220,8 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
     int64_t vocabulary = quotient_up(model->vocab, problem->layout->tp);
     double logits = (double)work.tokens * (double)vocabulary;
     double norm = 4 * (double)work.tokens * (double)model->hidden / work.share;
+    if (loss == LOSS_GATHERED)
+        logits = (double)work.tokens * (double)model->vocab;
     explain_open(explain, "head and loss");
     compute_add_product(&work, "logits",
                         &(struct product){.rows = work.tokens,

@@ -10,6 +10,9 @@
 #include "planner/numbers.h"
 
 static const double SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
+/* RMSNorm of single operations keeps its input in fp32 for the square and the scaling, and the scaled one in
+ * 16 bits for the product with the weight. */
+static const double EAGER_NORM_BYTES = 4 + 2;
 /* Of a MoE layer a token and expert: the router's logits, probabilities, maps and their sorted forms. */
 static const double ROUTER_BYTES_PER_EXPERT = 21;
 /* Of a token sent to an expert: its probability and its place. */
@@ -28,6 +31,12 @@ static double product_input_bytes(const struct memory_parts *parts) {
     return fp8 ? FP8_BYTES : parts->element_bytes;
 }
 
+/* What a norm of single operations keeps besides its input and output. */
+static double eager_norm_bytes(const struct memory_parts *parts) {
+    bool eager = training_norms_are_eager(parts->training, parts->model);
+    return eager ? EAGER_NORM_BYTES * (double)parts->model->hidden / parts->sequence_share : 0;
+}
+
 /* Bytes of one token in the attention part of a layer. `scores`: what is kept of the attention matrix. */
 struct attention_bytes {
     double norms, heads, scores, scores_backward;
@@ -42,7 +51,7 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
     double heads = (double)model->heads / tp, input = product_input_bytes(parts);
     double out;
 
-    bytes->norms = (parts->element_bytes + input) * hidden / share;
+    bytes->norms = (parts->element_bytes + input) * hidden / share + eager_norm_bytes(parts);
     if (mla->kv_lora_rank == 0) {
         double kv_heads = model->kv_heads > layout->tp ? (double)model->kv_heads / tp : 1;
         double query = heads * (double)model->head_dim, key = kv_heads * (double)model->head_dim;
@@ -78,7 +87,8 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
 
 /* Bytes of one token in an MLP's hidden layer of `ffn` units. */
 static double mlp_hidden_bytes(const struct memory_parts *parts, double ffn) {
-    double before = (parts->model->gated ? 2 : 1) * parts->element_bytes * ffn;
+    bool eager = training_gate_is_eager(parts->training, parts->model); /* the gate's activation, then */
+    double before = (parts->model->gated ? 2 + eager : 1) * parts->element_bytes * ffn;
     return before + product_input_bytes(parts) * ffn;
 }
 
@@ -174,6 +184,7 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     *layer = (struct layer_activations){0};
     attention_of_token(parts, &attention);
     layer->mlp = (parts->element_bytes + product_input_bytes(parts)) * hidden / share;
+    layer->mlp += eager_norm_bytes(parts);
     if (has_dropout(parts))
         layer->mlp += MASK_BYTES * hidden / share;
     if (kind == LAYER_DENSE)
@@ -209,6 +220,9 @@ static double logits_bytes_per_entry(const struct memory_parts *parts) {
     const struct stack *stack = parts->training->stack;
     enum loss_kernel loss = parts->training->recipe.loss;
     bool fused = loss == LOSS_FUSED || loss == LOSS_COMPILED;
+    if (loss == LOSS_GATHERED)
+        /* Of all tp ranks: logits; fp32 copy, logarithm of the softmax, gradients of both. */
+        return (double)parts->layout->tp * (parts->element_bytes + 4 * SINGLE_BYTES);
     if (!stack->fully_sharded && (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine)))
         return parts->element_bytes; /* Transformer Engine: the gradient takes the logits' place */
     if (stack->fully_sharded && fused && parts->layout->tp == 1)

@@ -8,7 +8,7 @@ const char *const dispatcher_names[] = {"default", "all-to-all", "deepep", NULL}
 
 const char *const flash_kernel_names[] = {"default", "flash-1", "flash-2", "cudnn", NULL};
 
-const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfused", NULL};
+const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfused", "gathered", NULL};
 
 /* Of Transformer Engine's kernels, which attention.c has. A100: arXiv 2307.08691, figure 4 (81 to 92 TFLOP/s
  * of flash attention 1 and Triton's where flash attention 2 reaches 155 to 189). H100: flash attention 2 at
@@ -46,7 +46,7 @@ enum { MOVES_ACTIVATIONS = 1 << OFFLOAD_ACTIVATIONS, MOVES_OPTIMIZER = 1 << OFFL
 /* Megatron-LM before Core and what was built on it run the same kernels from the same host code:
  * bench/fit_stacks moves these figures together. */
 #define MEGATRON_BEFORE_CORE                                                                                 \
-    .flash = FLASH_2, .traffic_factor = 1, .traffic_factor_gated = 2.0, .attention_dropout = 0.81,           \
+    .flash = FLASH_2, .traffic_factor = 1, .eager_llama = true, .attention_dropout = 0.81,                   \
     .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 2.0e-3, .hop_seconds = 0.55e-3,                  \
     .step_seconds = 10e-3, .loss = LOSS_UNFUSED
 
@@ -151,7 +151,7 @@ const struct stack stacks[] = {
         .gradient_bytes_bf16 = 4,
         .gradient_bytes_fp8 = 4,
         .traffic_factor = 2.0,
-        .traffic_factor_gated = 3.2,
+        .eager_llama = true,
         .attention_dropout = 0.81,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 2.0e-3,

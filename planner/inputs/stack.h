@@ -32,9 +32,10 @@ enum loss_kernel {
     LOSS_DEFAULT,  /* the stack's */
     LOSS_FUSED,    /* Transformer Engine's and flash attention's: 16 bits, in place */
     LOSS_COMPILED, /* Megatron-Core's cross_entropy_loss_fusion */
-    LOSS_UNFUSED
+    LOSS_UNFUSED,
+    LOSS_GATHERED /* unfused, on each tp rank over the logits of all */
 };
-extern const char *const loss_kernel_names[]; /* "default" "fused" "compiled" "unfused", NULL */
+extern const char *const loss_kernel_names[]; /* "default" "fused" "compiled" "unfused" "gathered", NULL */
 
 struct stack {
     const char *name;
@@ -59,17 +60,16 @@ struct stack {
      * step. */
     double gradient_copy_bytes;
     enum dispatcher dispatcher, dispatcher_in_node; /* between nodes and in one: training_dispatcher */
+    /* The stack's fused kernels are GPT's alone (bias with GELU, bias with dropout and residual, LayerNorm):
+     * RMSNorm, rotary embedding and SwiGLU run as PyTorch's operations one by one. */
+    bool eager_llama;
     bool gathers_fp8;  /* under fp8, parameters are gathered in it, unless the training says */
     double tp_exposed; /* share that shows of what tp sends beside products; 0: COMMUNICATION_INTERFERENCE */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */
     bool keeps_half_gradients; /* a bf16 gradient stays beside the fp32 one it is added to */
     double bucket_elements; /* of the flat buffers that gradients and weights are exchanged in; 0: in place */
     /* Calibrated on published runs of the stack; docs/cost-model.md says how. */
-    double traffic_factor; /* of element-wise memory traffic as counted */
-    /* The same of Llama-like models where the stack's fused kernels are GPT's alone (bias with GELU, bias
-     * with dropout and residual, LayerNorm) and rotary embedding, SwiGLU and RMSNorm run in eager PyTorch
-     * (docs/cost-model.md, "A step"); 0: the same as of all. */
-    double traffic_factor_gated;
+    double traffic_factor;       /* of element-wise memory traffic as counted */
     double attention_dropout;    /* share of flash attention's speed that is left with dropout */
     double layer_floor_seconds;  /* the host can't launch a dense layer's forward pass faster */
     double expert_floor_seconds; /* nor that of a layer with routed experts, whatever their number */

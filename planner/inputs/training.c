@@ -12,6 +12,7 @@ const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 static const char *const toggle_names[] = {"default", "on", "off", NULL};
 static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
 static const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
+static const char *const norm_kernel_names[] = {"default", "fused", "eager", NULL};
 static const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
@@ -153,12 +154,22 @@ bool training_adds_expert_biases(const struct training *training, const struct m
     return model->linear_bias && (stack->transformer_engine || stack->fully_sharded);
 }
 
+bool training_gate_is_eager(const struct training *training, const struct model *model) {
+    return model->gated && training->stack->eager_llama && !sharded_experts(training, model) &&
+           !compiled(training, model);
+}
+
+bool training_norms_are_eager(const struct training *training, const struct model *model) {
+    if (training->recipe.norms != NORMS_DEFAULT)
+        return training->recipe.norms == NORMS_EAGER;
+    return training_gate_is_eager(training, model);
+}
+
 double training_traffic_factor(const struct training *training, const struct model *model) {
     static const double AS_COUNTED = 1;
-    const struct stack *stack = training->stack;
-    bool eager = model->gated && stack->traffic_factor_gated > 0 && !sharded_experts(training, model);
-    double factor = eager ? stack->traffic_factor_gated : stack->traffic_factor;
-    return compiled(training, model) ? fmin(AS_COUNTED, factor) : factor;
+    if (training_gate_is_eager(training, model) || compiled(training, model))
+        return fmin(AS_COUNTED, training->stack->traffic_factor);
+    return training->stack->traffic_factor;
 }
 
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
@@ -187,6 +198,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, loss),
                                            .choices = loss_kernel_names},
+                                          {.key = "norms",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, norms),
+                                           .choices = norm_kernel_names},
                                           {.key = "parameters",
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, parameters),

@@ -50,9 +50,12 @@ enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
 /* As enum fp8_scaling, or the device's. */
 enum recipe_scaling { SCALING_DEFAULT, SCALING_TENSOR, SCALING_BLOCK };
 
+enum norm_kernel { NORMS_DEFAULT, NORMS_FUSED, NORMS_EAGER };
+
 struct recipe {
     enum toggle dropout;
     enum loss_kernel loss;
+    enum norm_kernel norms;           /* a kernel of their own, or PyTorch's operations one by one */
     enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
     enum flash_kernel flash;          /* where attention is flash */
     enum toggle compiled;             /* element-wise kernels fused by torch.compile */
@@ -121,6 +124,12 @@ enum flash_kernel training_flash(const struct training *training, const struct m
 bool training_adds_expert_biases(const struct training *training, const struct model *model);
 /* Memory traffic of element-wise work over what is counted kernel by kernel. */
 double training_traffic_factor(const struct training *training, const struct model *model);
+
+/* Whether the gate, and the norms, run as PyTorch's operations one by one, whose results are kept for the
+ * backward pass: those of Llama-like models where nothing compiles them and the stack's fused kernels are
+ * GPT's alone. */
+bool training_gate_is_eager(const struct training *training, const struct model *model);
+bool training_norms_are_eager(const struct training *training, const struct model *model);
 
 /* Readers of a field: of struct routing, of struct recipe. */
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);

@@ -317,6 +317,33 @@ static void test_selective(void **state) {
     assert_near(parts.activations[LAYER_EXPERTS].kept, whole, 1e-9);
 }
 
+/* PyTorch's operations one by one keep more of a layer than kernels of their own, and a loss over the logits
+ * of all tp ranks as much as without tp. */
+static void test_single_operations(void **state) {
+    struct model model = LLAMA_8B;
+    struct training training = {.stack = stack_find("megatron-2022"), .sequence = 4096, .global_batch = 64};
+    struct layout layout = {.tp = 4, .dp = 8, .zero = 1};
+    struct memory_parts parts;
+    double eager, norms_fused, gathered, tokens = 4096, h = 4096, f = 14336, v = 128256;
+    (void)state;
+    complete(&model, &layout);
+    memory_parts_init(&parts, &model, &training, &layout);
+    eager = parts.activations[LAYER_DENSE].kept;
+    training.recipe.norms = NORMS_FUSED;
+    memory_parts_init(&parts, &model, &training, &layout);
+    norms_fused = parts.activations[LAYER_DENSE].kept;
+    assert_near(eager - norms_fused, tokens * 2 * (4 + 2) * h, 1e-9);
+    training.recipe.compiled = TOGGLE_ON;
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(norms_fused - parts.activations[LAYER_DENSE].kept, tokens * 2 * f / 4, 1e-9);
+    training.recipe.loss = LOSS_GATHERED;
+    gathered = memory_logits_bytes(&parts);
+    assert_near(gathered, tokens * (18 * v + 8 * h), 1e-2); /* the vocabulary is padded */
+    layout.tp = 2;
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(memory_logits_bytes(&parts), gathered, 1e-2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layer_of_paper),
@@ -330,6 +357,7 @@ int main(void) {
         cmocka_unit_test(test_expert_layers),
         cmocka_unit_test(test_fp8),
         cmocka_unit_test(test_selective),
+        cmocka_unit_test(test_single_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,10 @@ static void recipes_do_what_they_say(void **state) {
     double compiled = seconds_with(&(struct recipe){.loss = LOSS_COMPILED}, &training, &model, &layout);
     assert_near(compiled, base, 1e-12);
     assert_true(seconds_with(&(struct recipe){.loss = LOSS_FUSED}, &training, &model, &layout) < compiled);
-    assert_true(compiled < seconds_with(&(struct recipe){.loss = LOSS_UNFUSED}, &training, &model, &layout));
+    double unfused = seconds_with(&(struct recipe){.loss = LOSS_UNFUSED}, &training, &model, &layout);
+    assert_true(compiled < unfused);
+    assert_true(unfused < seconds_with(&(struct recipe){.loss = LOSS_GATHERED}, &training, &model, &layout));
+    assert_true(base < seconds_with(&(struct recipe){.norms = NORMS_EAGER}, &training, &model, &layout));
 }
 
 /* In half the bytes, but only where the rest is fp8, and there by default. */
@@ -108,14 +111,19 @@ static void stacks_fuse_what_their_users_train(void **state) {
     struct training training = training_of(2048, 256);
     gpt.linear_bias = true;
     training.stack = stack_find("megatron-2022");
-    assert_true(training_traffic_factor(&training, &llama) > training_traffic_factor(&training, &gpt));
+    assert_true(training_gate_is_eager(&training, &llama) && training_norms_are_eager(&training, &llama));
+    assert_false(training_gate_is_eager(&training, &gpt) || training_norms_are_eager(&training, &gpt));
+    training.recipe.norms = NORMS_FUSED;
+    assert_true(training_gate_is_eager(&training, &llama) && !training_norms_are_eager(&training, &llama));
+    training.recipe.norms = NORMS_DEFAULT;
     training.stack = stack_find("fsdp");
     assert_int_equal(training_flash(&training, &llama), FLASH_2);
     assert_int_equal(training_flash(&training, &gpt), FLASH_1);
     assert_same_double(training_traffic_factor(&training, &llama), 1);
     assert_true(training_traffic_factor(&training, &gpt) > 1);
+    assert_false(training_gate_is_eager(&training, &llama));
     training.recipe.compiled = TOGGLE_OFF;
-    assert_true(training_traffic_factor(&training, &llama) > 1);
+    assert_true(training_gate_is_eager(&training, &llama));
     training.recipe.compiled = TOGGLE_ON;
     assert_same_double(training_traffic_factor(&training, &gpt), 1);
 }

@@ -106,7 +106,8 @@ static void exchange_is_assumed_as_software_has_it(void **state) {
     assert_int_equal(training_flash(&training, &model), FLASH_CUDNN);
     assert_int_equal(training_flash(&training, &dense), FLASH_2);
     training.recipe.compiled = TOGGLE_OFF;
-    assert_true(training_traffic_factor(&training, &model) < training_traffic_factor(&training, &dense));
+    assert_false(training_gate_is_eager(&training, &model));
+    assert_true(training_gate_is_eager(&training, &dense));
 }
 
 static void routing_keys_do_what_they_say(void **state) {

@@ -26,7 +26,7 @@ static void shares_are_shares(void **state) {
     for (const struct stack *stack = stacks; stack->name != NULL; stack++) {
         assert_non_null(stack->what);
         assert_true(stack->attention_dropout > 0 && stack->attention_dropout <= 1);
-        assert_true(stack->traffic_factor > 0 && stack->traffic_factor_gated >= 0);
+        assert_true(stack->traffic_factor > 0);
         assert_true(stack->flash != FLASH_DEFAULT);
         assert_true(stack_gradient_bytes(stack, PRECISION_FP16) >= 2);
         assert_true(stack_gradient_bytes(stack, PRECISION_BF16) >= 2);

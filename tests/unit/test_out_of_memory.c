@@ -78,7 +78,7 @@ static void who_runs_out_is_known(void **state) {
     for (; count < MOST_TRIALS && read_trial(table, &trials[count]); count++)
         write_run(&trials[count], count, runs);
     assert_int_equal(fclose(runs) + fclose(table), 0);
-    if (!validate_files(paths, 1, NULL, NULL, arena, &validation, &error))
+    if (!validate_files(paths, 1, NULL, arena, &validation, &error))
         fail_msg("%s:%u: %s", error.file, error.line, error.what);
     unlink(path);
     assert_int_equal(validation.run_count, count);

@@ -159,10 +159,12 @@ bool training_gate_is_eager(const struct training *training, const struct model 
            !compiled(training, model);
 }
 
+/* Forks of Megatron-LM that train Llama-like models took a fused RMSNorm from elsewhere: FlagScale apex's,
+ * the code of arXiv 2311.05610 flash attention's. */
 bool training_norms_are_eager(const struct training *training, const struct model *model) {
     if (training->recipe.norms != NORMS_DEFAULT)
         return training->recipe.norms == NORMS_EAGER;
-    return training_gate_is_eager(training, model);
+    return training->stack->fully_sharded && training_gate_is_eager(training, model);
 }
 
 double training_traffic_factor(const struct training *training, const struct model *model) {

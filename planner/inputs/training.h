@@ -125,9 +125,9 @@ bool training_adds_expert_biases(const struct training *training, const struct m
 /* Memory traffic of element-wise work over what is counted kernel by kernel. */
 double training_traffic_factor(const struct training *training, const struct model *model);
 
-/* Whether the gate, and the norms, run as PyTorch's operations one by one, whose results are kept for the
- * backward pass: those of Llama-like models where nothing compiles them and the stack's fused kernels are
- * GPT's alone. */
+/* Whether the gate and the rotary embedding, and the norms, run as PyTorch's operations one by one, whose
+ * results are kept for the backward pass: in Llama-like models where the stack's fused kernels are GPT's
+ * alone and nothing compiles others. */
 bool training_gate_is_eager(const struct training *training, const struct model *model);
 bool training_norms_are_eager(const struct training *training, const struct model *model);
 

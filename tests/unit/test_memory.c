@@ -327,6 +327,7 @@ static void test_single_operations(void **state) {
     double eager, norms_fused, gathered, tokens = 4096, h = 4096, f = 14336, v = 128256;
     (void)state;
     complete(&model, &layout);
+    training.recipe.norms = NORMS_EAGER;
     memory_parts_init(&parts, &model, &training, &layout);
     eager = parts.activations[LAYER_DENSE].kept;
     training.recipe.norms = NORMS_FUSED;

@@ -111,10 +111,10 @@ static void stacks_fuse_what_their_users_train(void **state) {
     struct training training = training_of(2048, 256);
     gpt.linear_bias = true;
     training.stack = stack_find("megatron-2022");
-    assert_true(training_gate_is_eager(&training, &llama) && training_norms_are_eager(&training, &llama));
-    assert_false(training_gate_is_eager(&training, &gpt) || training_norms_are_eager(&training, &gpt));
-    training.recipe.norms = NORMS_FUSED;
     assert_true(training_gate_is_eager(&training, &llama) && !training_norms_are_eager(&training, &llama));
+    assert_false(training_gate_is_eager(&training, &gpt) || training_norms_are_eager(&training, &gpt));
+    training.recipe.norms = NORMS_EAGER;
+    assert_true(training_norms_are_eager(&training, &llama) && training_norms_are_eager(&training, &gpt));
     training.recipe.norms = NORMS_DEFAULT;
     training.stack = stack_find("fsdp");
     assert_int_equal(training_flash(&training, &llama), FLASH_2);
@@ -123,7 +123,7 @@ static void stacks_fuse_what_their_users_train(void **state) {
     assert_true(training_traffic_factor(&training, &gpt) > 1);
     assert_false(training_gate_is_eager(&training, &llama));
     training.recipe.compiled = TOGGLE_OFF;
-    assert_true(training_gate_is_eager(&training, &llama));
+    assert_true(training_gate_is_eager(&training, &llama) && training_norms_are_eager(&training, &llama));
     training.recipe.compiled = TOGGLE_ON;
     assert_same_double(training_traffic_factor(&training, &gpt), 1);
 }
@@ -213,7 +213,7 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     struct communication_time ring_sends, fused_sends;
     fused.fully_sharded = false;
     model.gated = true; /* GPT-like models have another flash attention under FSDP */
-    training.recipe.compiled = TOGGLE_OFF;
+    training.recipe = (struct recipe){.compiled = TOGGLE_OFF, .norms = NORMS_FUSED};
     model.kv_heads = 8;
     layout.cp = 4;
     training.stack = &fused;

@@ -27,7 +27,14 @@ double pipeline_work_seconds(const struct pipeline_work *work) {
     return work->forward + work->backward_input + work->backward_weight;
 }
 
-/* Idle time of a device when `average` is what one of the other stages does for a micro-batch. */
+/* Idle time of a device when `average` is what one of the other stages does for a micro-batch.
+ *
+ * Zero bubble: filling and draining take (p-1)(F+B), less what the `deferred` weight gradients fill. Of three
+ * paths the longest counts: through the first stage, which puts none off and waits either for its last
+ * gradient (each deferred one fills W) or for its first (each further micro-batch's F falls into the wait),
+ * and through the stage that starts all its weight gradients behind its last input gradient: B earlier from
+ * stage to stage, and under zb-2p, where two are put off a stage and a stage counts from its own start, F +
+ * B. */
 static double bubble(const struct pipeline *pipeline, const struct pipeline_work *average) {
     double stages = (double)pipeline->stages, micro_batches = (double)pipeline->micro_batches;
     double f = average->forward, b = average->backward_input, w = average->backward_weight;
@@ -35,12 +42,13 @@ static double bubble(const struct pipeline *pipeline, const struct pipeline_work
     case SCHEDULE_INTERLEAVED:
         return (stages - 1) * (f + b + w) / (double)pipeline->chunks;
     case SCHEDULE_ZB_1P: {
-        double deferred = fmin(micro_batches, stages) - 1; /* weight gradients left to the end */
-        return fmax((stages - 1) * (f + b) - deferred * w, (stages - 1) * fmax(f, b));
+        double deferred = fmin(micro_batches, stages) - 1;
+        return (stages - 1) * (f + b) - deferred * fmin(w, fmin(f, b));
     }
     case SCHEDULE_ZB_2P: {
         double deferred = fmin(micro_batches, 2 * stages - 1) - 1;
-        return fmax((stages - 1) * (f + b) - deferred * w, (stages - 1) * fmax(0, b - f));
+        double pairs = floor(deferred / 2), odd = deferred - 2 * pairs;
+        return (stages - 1) * (f + b) - fmin(deferred * fmin(w, f), pairs * (f + b) + odd * fmin(w, f));
     }
     case SCHEDULE_DUALPIPE:
         return fmax(0, (stages / 2 - 1) * (f + 2 * b - w));

@@ -41,8 +41,7 @@ struct pipeline_time {
     int64_t stage;         /* the busiest */
 };
 
-/* By closed form; equal to the simulation where the stages are equal and hops are free (zero-bubble: and
- * W <= B, W <= F <= B + W or so). */
+/* By closed form; equal to the simulation where the stages are equal and hops are free. */
 void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time);
 
 /* What all stages together do for a micro-batch. */

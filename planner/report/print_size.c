@@ -156,11 +156,12 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
         print_paragraph("  ", paying, stream);
     }
     print_shapes_table(problem, style, arena, stream);
-    const char *searched = arena_print(
-        arena, "Searched %s counts from %s to %s devices: %s layouts in %s",
-        print_count(arena, result->searches), print_count(arena, result->devices_from),
-        print_count(arena, result->devices_to), print_amount(arena, (double)result->looked.layouts),
-        print_quantity(arena, result->looked.seconds, UNIT_SECONDS));
+    const char *searched =
+        arena_print(arena, "Searched %s count%s from %s to %s devices: %s layouts in %s",
+                    print_count(arena, result->searches), print_plural((int64_t)result->searches),
+                    print_count(arena, result->devices_from), print_count(arena, result->devices_to),
+                    print_amount(arena, (double)result->looked.layouts),
+                    print_quantity(arena, result->looked.seconds, UNIT_SECONDS));
     fputc('\n', stream);
     print_paragraph("", searched, stream);
     print_plan_notes(problem, style, stream);

@@ -11,19 +11,19 @@
 #include "probe/text_list.h"
 
 /* A clock's and a system call's worth: no distance is known better than this. */
-static const double least_spread_seconds = 50e-9;
-static const double least_spread_share = 0.01;
-static const double slow_in_spreads =
+static const double LEAST_SPREAD_SECONDS = 50e-9;
+static const double LEAST_SPREAD_SHARE = 0.01;
+static const double SLOW_IN_SPREADS =
     3; /* of pairs at the same time: a suspect is also this far below what is usual for them */
 /* A sound link that other work slows may be taken for slow once in so many. Where controls were slow too,
  * other work goes on, and may hit the suspect harder than them. */
-static const double chance_max = 1e-3, trust_when_busy = 0.5;
+static const double CHANCE_MAX = 1e-3, TRUST_WHEN_BUSY = 0.5;
 enum {
     CONFIRMED_MIN = 2,    /* links of a host in one direction that show that the host is slow, not they */
     LATENCY_BYTES_MAX = 8 /* longer messages of the sweep tell more than the latency */
 };
-static const double late_share = 0.2; /* the same for latency above the usual */
-static const double usual_quantile =
+static const double LATE_SHARE = 0.2; /* the same for latency above the usual */
+static const double USUAL_QUANTILE =
     0.75; /* of the bandwidths of a level; of the least latencies the other side */
 static float *not_measured(struct arena *arena, size_t count) {
     float *values = ARENA_ARRAY(arena, float, count);
@@ -56,7 +56,7 @@ static void gather_latency(struct analysis_matrix *matrix, size_t there, size_t 
         return;
     }
     double spread =
-        fmax(s->lower_quartile - s->minimum, fmax(least_spread_seconds, least_spread_share * s->minimum));
+        fmax(s->lower_quartile - s->minimum, fmax(LEAST_SPREAD_SECONDS, LEAST_SPREAD_SHARE * s->minimum));
     matrix->latency[there] = matrix->latency[back] = (float)s->minimum;
     matrix->latency_spread[there] = matrix->latency_spread[back] = (float)spread;
     matrix->typical_latency[there] = matrix->typical_latency[back] = (float)s->lower_quartile;
@@ -99,7 +99,7 @@ static void invert_bandwidth(const struct analysis_matrix *matrix, float *distan
                 better = other;
             }
             double rate = (double)matrix->bandwidth[better];
-            double share = fmax((double)matrix->bandwidth_spread[better] / rate, least_spread_share);
+            double share = fmax((double)matrix->bandwidth_spread[better] / rate, LEAST_SPREAD_SHARE);
             distance[i * hosts + j] = (float)(1 / rate);
             spread[i * hosts + j] = (float)(share / rate);
         }
@@ -145,7 +145,7 @@ static double usual_bandwidth(const struct analysis_matrix *matrix, const struct
     }
     summary_make(scratch, count, &summary);
     *spread = summary_spread(&summary);
-    return summary_quantile(scratch, count, usual_quantile);
+    return summary_quantile(scratch, count, USUAL_QUANTILE);
 }
 
 void analysis_usual(const struct analysis_matrix *matrix, const struct levels *levels, size_t level,
@@ -173,7 +173,7 @@ void analysis_usual(const struct analysis_matrix *matrix, const struct levels *l
     summary_make(typical, times, &summary);
     usual->latency = summary.median;
     usual->latency_spread = summary_spread(&summary);
-    usual->least_latency = summary_quantile(least, times, 1 - usual_quantile);
+    usual->least_latency = summary_quantile(least, times, 1 - USUAL_QUANTILE);
 }
 
 /* What is usual where this cell was looked at: alone, or with others. */
@@ -215,13 +215,13 @@ bool analysis_is_slow(double bandwidth, double usual) {
 }
 
 bool analysis_is_late(double seconds, double usual) {
-    return seconds > (1 + late_share) * usual;
+    return seconds > (1 + LATE_SHARE) * usual;
 }
 
 enum analysis_verdict analysis_judge_looks(const struct analysis_looks *looks) {
     double share = (double)looks->quiet / (looks->count + 1);
-    double trust = looks->quiet == looks->count ? 1 : trust_when_busy;
-    if (looks->quiet > 0 && pow(1 - trust * share, looks->count) < chance_max) {
+    double trust = looks->quiet == looks->count ? 1 : TRUST_WHEN_BUSY;
+    if (looks->quiet > 0 && pow(1 - trust * share, looks->count) < CHANCE_MAX) {
         return VERDICT_SLOW;
     }
     return looks->count >= ANALYSIS_LOOKS_MAX ? VERDICT_UNCLEAR : VERDICT_NONE;
@@ -296,7 +296,7 @@ static void judge_links(const struct analysis_matrix *matrix, const struct level
              * noisy one is looked at again too: that may hide how slow it is. */
             double noise = fmax((double)matrix->bandwidth_spread[cell], level->shared_spread) / typical;
             if (analysis_is_slow(factor, 1) &&
-                (matrix->alone[cell] || 1 - factor > slow_in_spreads * noise)) {
+                (matrix->alone[cell] || 1 - factor > SLOW_IN_SPREADS * noise)) {
                 slow[count++] = (struct analysis_link){i, j, factor, matrix->alone[cell]};
             }
         }

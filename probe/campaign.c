@@ -11,8 +11,8 @@
 #include "probe/text_list.h"
 
 /* The longest that one message may take: 4 MiB then need 0.4 MB a second. */
-static const double stall_seconds = 10;
-static const double roll_call_seconds = 3;
+static const double STALL_SECONDS = 10;
+static const double ROLL_CALL_SECONDS = 3;
 
 int32_t campaign_leader(const struct campaign *campaign, size_t host) {
     return campaign->placement->hosts[host].ranks[0];
@@ -46,7 +46,7 @@ static size_t silent_hosts(const struct campaign *campaign, char *names, size_t 
     for (size_t i = 0; i < hosts; i++) {
         leaders[i] = campaign_leader(campaign, i);
     }
-    crew_roll_call(leaders, hosts, roll_call_seconds, answers);
+    crew_roll_call(leaders, hosts, ROLL_CALL_SECONDS, answers);
     names[0] = '\0';
     for (size_t i = 0; i < hosts; i++) {
         if (!answers[i]) {
@@ -107,7 +107,7 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
                                     .transport = key->transport,
                                     .bytes = key->bytes,
                                     .seconds = seconds,
-                                    .stall_seconds = stall_seconds};
+                                    .stall_seconds = STALL_SECONDS};
         ranks[used++] = pairs[i].from;
     }
     for (size_t i = 0; i < used; i++) {
@@ -179,7 +179,7 @@ bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_
         return true; /* the last of them was kept, so all were */
     }
     for (size_t i = 0; i < count; i++) {
-        tasks[i] = (struct task){.kind = (int32_t)kind, .seconds = seconds, .stall_seconds = stall_seconds};
+        tasks[i] = (struct task){.kind = (int32_t)kind, .seconds = seconds, .stall_seconds = STALL_SECONDS};
     }
     if (!crew_run(tasks, ranks, count, reports)) {
         return blame(campaign, tasks, reports, count, error);
@@ -221,7 +221,7 @@ bool campaign_form(struct campaign *campaign, enum transport transport, bool tri
         .trial = trial ? 1 : 0,
         .members = (int32_t)count,
         .seconds = transport == TRANSPORT_NCCL ? nccl_seconds + nccl_member_seconds * (double)count : 0,
-        .stall_seconds = stall_seconds};
+        .stall_seconds = STALL_SECONDS};
     struct report report;
     collectives_send_group(ranks, count);
     if (!run_group(campaign, &task, ranks, count, &report, error)) {
@@ -241,7 +241,7 @@ bool campaign_collective(struct campaign *campaign, const struct record *key, co
                               .members = (int32_t)count,
                               .bytes = key->bytes,
                               .seconds = seconds,
-                              .stall_seconds = stall_seconds};
+                              .stall_seconds = STALL_SECONDS};
     struct report report;
     *result = *key;
     result->from = ranks[0];

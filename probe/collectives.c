@@ -14,11 +14,11 @@
 #include "probe/watchdog.h"
 
 enum { SAMPLES_MAX = 512, SAMPLES_MIN = 3, SAMPLES_LEAST = 2, REPEAT_MAX = 1000, TAG_FORM = 100 };
-static const double sample_seconds = 300e-6; /* a sample repeats short operations up to this long */
-static const double precision = 0.02;
+static const double SAMPLE_SECONDS = 300e-6; /* a sample repeats short operations up to this long */
+static const double PRECISION = 0.02;
 /* Of the longest time of a message, on top of the time given. A measurement of MPI's goes on for half of that
  * at most, and then takes one operation more; NCCL's operations keep to a limit of their own. */
-static const double patient_stalls = 2, operation_stalls = 1.5;
+static const double PATIENT_STALLS = 2, OPERATION_STALLS = 1.5;
 
 /* Earlier groups are not freed: that is collective among members who may be elsewhere by now. */
 static MPI_Comm group = MPI_COMM_NULL;
@@ -87,14 +87,14 @@ enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT
     MPI_Group world, members;
     MPI_Comm_group(MPI_COMM_WORLD, &world);
     MPI_Group_incl(world, task->members, ranks, &members);
-    bool formed = guard(task, "forming a group", patient_stalls, act_form, &members);
+    bool formed = guard(task, "forming a group", PATIENT_STALLS, act_form, &members);
     MPI_Group_free(&members);
     MPI_Group_free(&world);
     free(ranks);
     if (!formed) {
         return REPORT_STALLED;
     }
-    watch(task, "forming a group of GPUs", patient_stalls);
+    watch(task, "forming a group of GPUs", PATIENT_STALLS);
     bool well = task->transport != TRANSPORT_NCCL ||
                 nccl_form(group, task->trial != 0, task->seconds, why, REPORT_TEXT);
     watchdog_disarm();
@@ -158,7 +158,7 @@ static bool measure(const struct task *task, const struct buffers *buffers, stru
         return false;
     }
     size_t least = first > task->seconds ? SAMPLES_LEAST : SAMPLES_MIN;
-    int repeat = (int)fmin(REPEAT_MAX, fmax(1, sample_seconds / first));
+    int repeat = (int)fmin(REPEAT_MAX, fmax(1, SAMPLE_SECONDS / first));
     if (repeat == 1) { /* it is a sample like those that follow */
         values[count++] = spent = first;
     }
@@ -172,7 +172,7 @@ static bool measure(const struct task *task, const struct buffers *buffers, stru
         summary_make(sorted, count, summary);
         /* Every member sees the same values, so all stop together. */
     } while (count < SAMPLES_MAX && (count < least || spent < task->seconds) &&
-             spent < task->seconds + task->stall_seconds / 2 && !summary_settled(sorted, count, precision));
+             spent < task->seconds + task->stall_seconds / 2 && !summary_settled(sorted, count, PRECISION));
     return true;
 }
 
@@ -228,7 +228,7 @@ enum report_state collectives_run(const struct task *task, struct summary *summa
     buffers->part = buffers->part > 0 ? buffers->part : 1;
     buffers->whole = buffers->part * task->members;
     size_t bytes = (size_t)buffers->whole * sizeof(float);
-    double stalls = task->transport == TRANSPORT_NCCL ? patient_stalls : operation_stalls;
+    double stalls = task->transport == TRANSPORT_NCCL ? PATIENT_STALLS : OPERATION_STALLS;
     buffers->in = allocate(task, bytes);
     buffers->out = allocate(task, bytes);
     if (!guard(task, collective_names[task->operation], stalls, act_measure, &trial)) {

@@ -14,16 +14,16 @@
 #include "probe/watchdog.h"
 
 /* A report may come this much later than its task's own limits allow. */
-static const double report_grace_seconds = 1;
+static const double REPORT_GRACE_SECONDS = 1;
 /* The last rank takes rank 0 for dead after this time without a word (a heartbeat goes out every round). */
-static const double silence_seconds = 10;
+static const double SILENCE_SECONDS = 10;
 
 /* hwloc on a large node with many devices takes seconds, and so does a GPU's driver that wakes up. */
-static const double describe_seconds = 30;
+static const double DESCRIBE_SECONDS = 30;
 
 /* The longest that a task may take before it gives up by itself. */
 static double task_limit(const struct task *task) {
-    return task->seconds + (task->together_count > 1 ? 4 : 2) * task->stall_seconds + report_grace_seconds;
+    return task->seconds + (task->together_count > 1 ? 4 : 2) * task->stall_seconds + REPORT_GRACE_SECONDS;
 }
 
 static void run_task(const struct task *task, struct report *report) {
@@ -70,7 +70,7 @@ static void send_node(const struct node_source *source) {
 }
 
 static void open_gpu(int32_t local, struct gpu_summary *gpu) {
-    watchdog_arm(describe_seconds, "opening a GPU");
+    watchdog_arm(DESCRIBE_SECONDS, "opening a GPU");
     gpu_open(local, gpu);
     watchdog_disarm();
 }
@@ -86,7 +86,7 @@ bool crew_work(const struct node_source *source, int *status) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     const double forever = 1e9;
-    double limit = silence_seconds;
+    double limit = SILENCE_SECONDS;
     for (;;) {
         struct task task;
         struct report report;
@@ -95,7 +95,7 @@ bool crew_work(const struct node_source *source, int *status) {
         if (!wait_request(&request, rank == ranks - 1 ? limit : forever, WAIT_IDLE, MPI_STATUS_IGNORE)) {
             return false;
         }
-        limit = silence_seconds + task_limit(&task);
+        limit = SILENCE_SECONDS + task_limit(&task);
         if (task.kind == TASK_STOP) {
             *status = task.role;
             return true;
@@ -182,7 +182,7 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
 bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const struct node_source *source,
                    struct report *reports, struct node_summary *nodes) {
     for (size_t i = 0; i < count; i++) {
-        tasks[i] = (struct task){.kind = TASK_NODE, .seconds = describe_seconds};
+        tasks[i] = (struct task){.kind = TASK_NODE, .seconds = DESCRIBE_SECONDS};
     }
     bool all = crew_run(tasks, ranks, count, reports);
     for (size_t i = 0; all && i < count; i++) {
@@ -192,7 +192,7 @@ bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const
         }
         MPI_Request request;
         MPI_Irecv(&nodes[i], (int)sizeof nodes[i], MPI_BYTE, ranks[i], TAG_NODE, MPI_COMM_WORLD, &request);
-        if (!wait_request(&request, describe_seconds, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+        if (!wait_request(&request, DESCRIBE_SECONDS, WAIT_IDLE, MPI_STATUS_IGNORE)) {
             reports[i].state = REPORT_MISSING;
             all = false;
         }
@@ -203,7 +203,7 @@ bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const
 bool crew_open_gpus(struct task *tasks, const int32_t *ranks, const int32_t *local, size_t count,
                     struct report *reports, struct gpu_summary *gpus) {
     for (size_t i = 0; i < count; i++) {
-        tasks[i] = (struct task){.kind = TASK_GPU_OPEN, .seconds = describe_seconds, .gpu = local[i]};
+        tasks[i] = (struct task){.kind = TASK_GPU_OPEN, .seconds = DESCRIBE_SECONDS, .gpu = local[i]};
     }
     bool all = crew_run(tasks, ranks, count, reports);
     for (size_t i = 0; all && i < count; i++) {
@@ -213,7 +213,7 @@ bool crew_open_gpus(struct task *tasks, const int32_t *ranks, const int32_t *loc
         }
         MPI_Request request;
         MPI_Irecv(&gpus[i], (int)sizeof gpus[i], MPI_BYTE, ranks[i], TAG_GPU, MPI_COMM_WORLD, &request);
-        if (!wait_request(&request, describe_seconds, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+        if (!wait_request(&request, DESCRIBE_SECONDS, WAIT_IDLE, MPI_STATUS_IGNORE)) {
             reports[i].state = REPORT_MISSING;
             all = false;
         }

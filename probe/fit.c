@@ -6,13 +6,13 @@
 #include "probe/summary.h"
 
 enum { POINTS_MAX = 512, TERMS = 4, BYTES_TERM = 2, ROUNDS = 8, LOSS_STEPS = 20 };
-static const double ramp_unit_bytes = 1e6; /* of the form's square-root term: 1 MB */
-static const double outlier_floor = 1e-3;  /* errors below this don't gain weight any more */
+static const double RAMP_UNIT_BYTES = 1e6; /* of the form's square-root term: 1 MB */
+static const double OUTLIER_FLOOR = 1e-3;  /* errors below this don't gain weight any more */
 /* The planner's messages may be longer than those measured: over the best of these so much is to be gained.
  */
-static const double most_gain = 2;
-static const double most_correction = 1e3; /* what a file may hold */
-static const double most_excess = 2;       /* of a time over what other sizes allow */
+static const double MOST_GAIN = 2;
+static const double MOST_CORRECTION = 1e3; /* what a file may hold */
+static const double MOST_EXCESS = 2;       /* of a time over what other sizes allow */
 
 double fit_bus_volume(enum collective_operation operation, double bytes, int members) {
     double n = members;
@@ -38,7 +38,7 @@ void fit_clip(struct fit_collective_point *points, size_t count) {
             if (other->members != point->members || other->message_bytes <= 0)
                 continue;
             double messages = fmax(1, ceil(point->message_bytes / other->message_bytes));
-            point->seconds = fmin(point->seconds, most_excess * messages * other->seconds);
+            point->seconds = fmin(point->seconds, MOST_EXCESS * messages * other->seconds);
         }
     }
 }
@@ -48,7 +48,7 @@ double fit_collective_seconds(const struct collective_constants *constants, int 
     double small = 1 - constants->small_group_loss / members;
     return constants->latency_seconds + constants->latency_per_member_seconds * (members - 1) +
            volume_bytes / (constants->bandwidth_bytes_per_second * small) +
-           constants->ramp_seconds * sqrt(volume_bytes / ramp_unit_bytes);
+           constants->ramp_seconds * sqrt(volume_bytes / RAMP_UNIT_BYTES);
 }
 
 /* What each unknown is multiplied by in the time of a point. */
@@ -56,7 +56,7 @@ static void terms_of(const struct fit_collective_point *point, double loss, doub
     terms[0] = 1;
     terms[1] = point->members - 1;
     terms[BYTES_TERM] = point->volume_bytes / (1 - loss / point->members);
-    terms[3] = sqrt(point->volume_bytes / ramp_unit_bytes);
+    terms[3] = sqrt(point->volume_bytes / RAMP_UNIT_BYTES);
 }
 
 /* Solves the normal equations restricted to the unknowns in `set`; false when singular or a value is
@@ -135,7 +135,7 @@ static double least_seconds_a_byte(const struct fit_collective_point *points, si
         double terms[TERMS];
         terms_of(&points[p], loss, terms);
         if (terms[BYTES_TERM] > 0) {
-            least = fmin(least, points[p].seconds / terms[BYTES_TERM] / most_gain);
+            least = fmin(least, points[p].seconds / terms[BYTES_TERM] / MOST_GAIN);
         }
     }
     return least;
@@ -220,7 +220,7 @@ static double fit_at_loss(const struct fit_collective_point *points, size_t coun
         sum = 0;
         for (size_t p = 0; p < count; p++) {
             sum += errors[p];
-            weights[p] = 1 / fmax(errors[p], outlier_floor);
+            weights[p] = 1 / fmax(errors[p], OUTLIER_FLOOR);
         }
     }
     return sum;
@@ -303,7 +303,7 @@ size_t fit_corrections(struct fit_collective_point *points, size_t count,
         }
         double factor = summary_median(factors, end - begin);
         corrections[made++] = (struct collective_correction){
-            point->members, point->message_bytes, fmin(fmax(factor, 1 / most_correction), most_correction)};
+            point->members, point->message_bytes, fmin(fmax(factor, 1 / MOST_CORRECTION), MOST_CORRECTION)};
     }
     return made;
 }

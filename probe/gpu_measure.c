@@ -10,7 +10,7 @@
 /* Ten times the largest L2 cache there is (50 MB on H100, 126 MB on B200 in two halves), but a fifth of the
  * smallest MIG instance (5 GB). */
 enum { COPY_BYTES = 512 << 20, LINK_BYTES = 64 << 20, SAMPLES_MAX = 256, SAMPLES_MIN = 5, WARM_UP = 2 };
-static const double precision = 0.02; /* of the median */
+static const double PRECISION = 0.02; /* of the median */
 
 struct block {
     void *to, *from;
@@ -46,7 +46,7 @@ static bool repeat(const struct task *task, bool (*enqueue)(struct gpu_stream *,
         memcpy(sorted, values, count * sizeof *values);
         summary_make(sorted, count, summary);
     } while (count < SAMPLES_MAX && (count < SAMPLES_MIN || MPI_Wtime() < end) &&
-             !summary_settled(sorted, count, precision));
+             !summary_settled(sorted, count, PRECISION));
     return true;
 }
 

@@ -13,14 +13,14 @@ enum {
     SAMPLE_MAX = 32768, /* values that a median over many pairs is taken of */
     PARTNERS_MAX = 512  /* the same for a median over one host's pairs */
 };
-static const double bin_width = 0.01;        /* of the logarithmic axis of distances: 1 % */
-static const double valley_share = 0.5;      /* a valley is at most this share of both peaks beside it */
-static const double conforming_share = 0.9;  /* of the pairs inside that are near, and across that are far */
-static const double step_share_min = 0.1;    /* a level is at least this much farther than the one inside */
-static const double gap_in_spreads = 2;      /* between near and far, with many pairs */
-static const double gap_more_for_few = 6;    /* divided by the number of near pairs, on top */
-static const double offset_in_spreads = 4;   /* a host's offset counts above so many spreads of its pairs */
-static const double offset_share_min = 0.15; /* and above this share of its median distance */
+static const double BIN_WIDTH = 0.01;        /* of the logarithmic axis of distances: 1 % */
+static const double VALLEY_SHARE = 0.5;      /* a valley is at most this share of both peaks beside it */
+static const double CONFORMING_SHARE = 0.9;  /* of the pairs inside that are near, and across that are far */
+static const double STEP_SHARE_MIN = 0.1;    /* a level is at least this much farther than the one inside */
+static const double GAP_IN_SPREADS = 2;      /* between near and far, with many pairs */
+static const double GAP_MORE_FOR_FEW = 6;    /* divided by the number of near pairs, on top */
+static const double OFFSET_IN_SPREADS = 4;   /* a host's offset counts above so many spreads of its pairs */
+static const double OFFSET_SHARE_MIN = 0.15; /* and above this share of its median distance */
 
 struct finder {
     const struct levels_matrix *matrix;
@@ -80,7 +80,7 @@ static double sample_quantile(struct sample *sample, double share) {
  * spread. Returns the number of bins. */
 static size_t cover(const struct finder *finder, double *coverage) {
     size_t hosts = finder->matrix->hosts;
-    double low = log(finder->floor / 2), width = bin_width;
+    double low = log(finder->floor / 2), width = BIN_WIDTH;
     double range = log(finder->ceiling * 2) - low;
     size_t bins = (size_t)(range / width) + 2;
     if (bins > BINS_MAX) {
@@ -113,7 +113,7 @@ static size_t find_valleys(const struct finder *finder, double thresholds[CANDID
     size_t bins = cover(finder, coverage), count = 0;
     double low = log(finder->floor / 2), width = (log(finder->ceiling * 2) - low) / (double)(bins - 2);
     if (bins < BINS_MAX) {
-        width = bin_width;
+        width = BIN_WIDTH;
     }
     double peak = 0, valley = HUGE_VAL;
     size_t valley_begin = 0, valley_end = 0;
@@ -122,7 +122,7 @@ static size_t find_valleys(const struct finder *finder, double thresholds[CANDID
         double here = coverage[bin];
         if (!below) {
             peak = fmax(peak, here);
-            below = here <= valley_share * peak && peak > 0;
+            below = here <= VALLEY_SHARE * peak && peak > 0;
             valley = here;
             valley_begin = valley_end = bin;
             continue;
@@ -133,7 +133,7 @@ static size_t find_valleys(const struct finder *finder, double thresholds[CANDID
         } else if (here <= valley && valley_end == bin + 1) {
             valley_end = bin;
         }
-        if (here > 0 && valley <= valley_share * here && count < CANDIDATES_MAX) {
+        if (here > 0 && valley <= VALLEY_SHARE * here && count < CANDIDATES_MAX) {
             double middle = ((double)valley_begin + (double)valley_end + 1) / 2;
             thresholds[count++] = exp(low + middle * width);
             peak = here;
@@ -226,8 +226,8 @@ static bool groups_hold(const struct finder *finder, double threshold, const int
             sample_add(&spreads, spread_of(finder, i, j));
         }
     }
-    if (inside == 0 || across == 0 || (double)inside_near < conforming_share * (double)inside ||
-        (double)across_far < conforming_share * (double)across) {
+    if (inside == 0 || across == 0 || (double)inside_near < CONFORMING_SHARE * (double)inside ||
+        (double)across_far < CONFORMING_SHARE * (double)across) {
         return false;
     }
     double near_median = sample_quantile(&near, 0.5), far_median = sample_quantile(&far, 0.5);
@@ -235,8 +235,8 @@ static bool groups_hold(const struct finder *finder, double threshold, const int
     double variation = fmax(sample_quantile(&far, 0.75) - sample_quantile(&far, 0.25),
                             sample_quantile(&near, 0.75) - near_median);
     double noise = fmax(sample_quantile(&spreads, 0.5), variation);
-    double needed = (gap_in_spreads + gap_more_for_few / (double)inside) * noise;
-    return gap > needed && gap > step_share_min * near_median;
+    double needed = (GAP_IN_SPREADS + GAP_MORE_FOR_FEW / (double)inside) * noise;
+    return gap > needed && gap > STEP_SHARE_MIN * near_median;
 }
 
 static void describe(const struct finder *finder, const struct levels *levels, struct levels_level *level,
@@ -298,8 +298,8 @@ static bool find_offsets(const struct finder *finder, const struct levels *level
             spreads[count++] = spread_of(finder, i, j);
         }
         double more = summary_median(over, count), typical = summary_median(distances, count) - more;
-        if (count >= 2 && more > offset_in_spreads * summary_median(spreads, count) &&
-            more > offset_share_min * typical) {
+        if (count >= 2 && more > OFFSET_IN_SPREADS * summary_median(spreads, count) &&
+            more > OFFSET_SHARE_MIN * typical) {
             offset[i] = more;
             any = true;
         }

@@ -24,9 +24,9 @@
 #include "probe/watchdog.h"
 
 enum { EXIT_USAGE = 2 };
-static const double start_seconds = 60; /* MPI_Init and the first exchange, also of thousands of ranks */
-static const double end_seconds = 15;
-static const double time_limit_default = 300;
+static const double START_SECONDS = 60; /* MPI_Init and the first exchange, also of thousands of ranks */
+static const double END_SECONDS = 15;
+static const double TIME_LIMIT_DEFAULT = 300;
 static const char default_base[] = "dgx-a100-80g";
 
 struct arguments {
@@ -98,7 +98,7 @@ static const char *matrix_path(const char *output, struct arena *arena) {
 static bool check_arguments(struct arguments *arguments, const char *operand, struct arena *arena,
                             struct error *error) {
     char why[256];
-    arguments->limit_seconds = time_limit_default;
+    arguments->limit_seconds = TIME_LIMIT_DEFAULT;
     if (arguments->help || arguments->show != NULL) {
         return true;
     }
@@ -316,7 +316,7 @@ static int run(const struct arguments *arguments, const struct error *wrong, int
     const char *leader;
     const struct node_source node_source = {arguments->hwloc_xml, arguments->host_only};
     int rank, status = EXIT_SUCCESS;
-    watchdog_arm(start_seconds, "starting the ranks");
+    watchdog_arm(START_SECONDS, "starting the ranks");
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     bool sound = placement_gather(arena, wrong, &placement, &crowded, &leader, &error);
@@ -335,7 +335,7 @@ static int run(const struct arguments *arguments, const struct error *wrong, int
     if (status != EXIT_SUCCESS && (rank == 0 || aborts)) {
         complain(&error);
     }
-    watchdog_arm(end_seconds, "ending the ranks");
+    watchdog_arm(END_SECONDS, "ending the ranks");
     if (aborts) {
         MPI_Abort(MPI_COMM_WORLD, status == EXIT_SUCCESS ? EXIT_FAILURE : status);
     }

@@ -23,7 +23,7 @@ struct nccl_config {
     int blocking;
 };
 enum { NCCL_SUCCESS = 0, NCCL_IN_PROGRESS = 7, NCCL_FLOAT = 7, NCCL_SUM = 0, NCCL_CONFIG_VERSION = 21400 };
-static const unsigned nccl_magic = 0xcafebeef;
+static const unsigned NCCL_MAGIC = 0xcafebeef;
 
 static struct nccl {
     nccl_result (*version)(int *);
@@ -127,7 +127,7 @@ void nccl_release(void) {
 
 static bool start(const struct nccl_id *id, bool trial, double limit_seconds) {
     struct nccl_config config = {.size = sizeof config,
-                                 .magic = nccl_magic,
+                                 .magic = NCCL_MAGIC,
                                  .version = NCCL_CONFIG_VERSION,
                                  .blocking = trial ? 0 : 1};
     nccl_result result = nccl.init(&comm, members, *id, own, &config);

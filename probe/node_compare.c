@@ -6,7 +6,7 @@
 #include "probe/node.h"
 #include "probe/text_list.h"
 
-static const double memory_tolerance = 0.02; /* kernels reserve a little more or less of equal memory */
+static const double MEMORY_TOLERANCE = 0.02; /* kernels reserve a little more or less of equal memory */
 
 static bool part_equal(const struct node_summary_part *one, const struct node_summary_part *other) {
     return one->kind == other->kind && strcmp(one->name, other->name) == 0 && one->numa == other->numa &&
@@ -16,7 +16,7 @@ static bool part_equal(const struct node_summary_part *one, const struct node_su
 }
 
 static bool memory_equal(double one, double other) {
-    return fabs(one - other) <= memory_tolerance * fmax(one, other);
+    return fabs(one - other) <= MEMORY_TOLERANCE * fmax(one, other);
 }
 
 static bool parts_equal(const struct node_summary *one, const struct node_summary *other) {

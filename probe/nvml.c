@@ -73,7 +73,7 @@ static const struct library_symbol symbols[] = {
     {"nvmlDeviceGetMigMode", offsetof(struct nvml, mig_mode), true},
 };
 /* A driver in trouble may not answer at all. */
-static const double answer_seconds = 25;
+static const double ANSWER_SECONDS = 25;
 
 /* The GPU at this address; a new part where hwloc has none. NULL: no room. */
 static struct node_summary_part *find_part(struct node_summary *node, const char *pci) {
@@ -166,7 +166,7 @@ enum library_state nvml_describe(struct node_summary *node, char *words, size_t 
         return state;
     }
     struct node_summary before = *node;
-    watchdog_arm(answer_seconds, "NVML describing the GPUs");
+    watchdog_arm(ANSWER_SECONDS, "NVML describing the GPUs");
     nvml_return status = nvml.init();
     if (status == NVML_SUCCESS) {
         nvml.driver_version(version, sizeof version);

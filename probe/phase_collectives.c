@@ -5,8 +5,8 @@
 #include "common/cluster.h"
 #include "probe/phases.h"
 
-static const double collective_seconds = 0.02; /* given to one operation of one size */
-static const double warm_up_seconds = 0.03;
+static const double COLLECTIVE_SECONDS = 0.02; /* given to one operation of one size */
+static const double WARM_UP_SECONDS = 0.03;
 enum {
     COLLECTIVE_SIZES = 8,
     HELD_OUT_SIZES = 3,
@@ -25,10 +25,10 @@ static const int64_t held_out_bytes[HELD_OUT_SIZES] = {8 << 10, 128 << 10, 2 << 
  * exchange over a shared uplink changes too, so that groups of five and six may differ by a factor of two. */
 static const size_t group_factors[GROUP_FACTORS] = {1, 3, 5, 7};
 static const size_t first_fine_factor = 5;
-static const double fine_share = 0.1; /* of the time limit: after that, these are left out at a level */
+static const double FINE_SHARE = 0.1; /* of the time limit: after that, these are left out at a level */
 /* Of the time limit at each level: looks at times that other work seems to have lengthened, the largest
  * group's first. Samples of a look, or two looks, agree where they differ by less than the second. */
-static const double again_share = 0.01, steady_share = 0.05;
+static const double AGAIN_SHARE = 0.01, STEADY_SHARE = 0.05;
 
 /* The looks at one operation of one size. */
 struct looks {
@@ -39,8 +39,8 @@ struct looks {
 /* Other work makes the samples of a look differ, or one look from the next. */
 static void add_look(struct looks *looks, const struct summary *seen) {
     double seconds = seen->lower_quartile;
-    bool first = !(looks->least > 0), steady = seconds <= (1 + steady_share) * seen->minimum;
-    bool agrees = !first && fmax(seconds, looks->least) <= (1 + steady_share) * fmin(seconds, looks->least);
+    bool first = !(looks->least > 0), steady = seconds <= (1 + STEADY_SHARE) * seen->minimum;
+    bool agrees = !first && fmax(seconds, looks->least) <= (1 + STEADY_SHARE) * fmin(seconds, looks->least);
     looks->known = agrees || (steady && (first || seconds < looks->least));
     looks->least = first ? seconds : fmin(seconds, looks->least);
 }
@@ -69,7 +69,7 @@ static bool measure_sizes(struct campaign *campaign, const struct turn *turn, co
         }
         struct record key = *asked, result;
         key.bytes = bytes[s];
-        if (!campaign_collective(campaign, &key, turn->ranks, turn->count, collective_seconds, &result,
+        if (!campaign_collective(campaign, &key, turn->ranks, turn->count, COLLECTIVE_SECONDS, &result,
                                  error)) {
             return false;
         }
@@ -162,8 +162,8 @@ static size_t list_groups(size_t count, struct group_size sizes[GROUPS_MAX]) {
 static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
                            enum record_group group, struct error *error) {
     struct group_size sizes[GROUPS_MAX];
-    double fine_until = MPI_Wtime() + fine_share * campaign->limit_seconds;
-    double again_seconds = again_share * campaign->limit_seconds;
+    double fine_until = MPI_Wtime() + FINE_SHARE * campaign->limit_seconds;
+    double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
     if (count < 2) {
         return true;
     }
@@ -279,7 +279,7 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
                 all[count++] = (int32_t)i;
             }
         }
-        double again_seconds = again_share * campaign->limit_seconds;
+        double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
         return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, &again_seconds, error);
     }
     return true;
@@ -287,13 +287,13 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
 
 static double expect_groups(const struct campaign *campaign, size_t count) {
     struct group_size sizes[GROUPS_MAX];
-    double figure = COLLECTIVE_OPERATIONS * (collective_seconds + warm_up_seconds);
+    double figure = COLLECTIVE_OPERATIONS * (COLLECTIVE_SECONDS + WARM_UP_SECONDS);
     double sum = (COLLECTIVE_SIZES + HELD_OUT_SIZES) * figure;
     if (count < 2) {
         return 0;
     }
     size_t listed = list_groups(count, sizes);
-    for (size_t i = 0; i < listed && !(sizes[i].fine && sum > fine_share * campaign->limit_seconds); i++) {
+    for (size_t i = 0; i < listed && !(sizes[i].fine && sum > FINE_SHARE * campaign->limit_seconds); i++) {
         sum += COLLECTIVE_SIZES * figure;
     }
     return sum + (count > HELD_OUT_GROUP ? HELD_OUT_SIZES * figure : 0);

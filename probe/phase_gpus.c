@@ -6,9 +6,9 @@
 #include "common/cluster.h"
 #include "probe/phases.h"
 
-static const double alone_seconds = 0.5; /* given to one figure of a GPU */
-static const double prepare_seconds = 0.5;
-static const double collective_seconds = 0.05, warm_up_seconds = 0.03, form_seconds = 2;
+static const double ALONE_SECONDS = 0.5; /* given to one figure of a GPU */
+static const double PREPARE_SECONDS = 0.5;
+static const double COLLECTIVE_SECONDS = 0.05, WARM_UP_SECONDS = 0.03, FORM_SECONDS = 2;
 enum { ALONE_KINDS = 3, NCCL_SIZES = 6, NCCL_HELD_OUT_SIZES = 2, NCCL_STEP = 4 };
 static const enum task_kind alone_kinds[ALONE_KINDS] = {TASK_GPU_MEMORY, TASK_GPU_LINK, TASK_GPU_PRODUCT};
 /* Gradient buckets and gathered layers of a training are tens to hundreds of MB. */
@@ -32,7 +32,7 @@ bool phases_run_gpus(struct campaign *campaign, struct error *error) {
             }
         }
         for (size_t k = 0; k < ALONE_KINDS && count > 0 && !phases_time_is_up(campaign); k++) {
-            if (!campaign_alone(campaign, alone_kinds[k], ranks, count, alone_seconds, 0, error)) {
+            if (!campaign_alone(campaign, alone_kinds[k], ranks, count, ALONE_SECONDS, 0, error)) {
                 return false;
             }
         }
@@ -46,7 +46,7 @@ double phases_expect_gpus(const struct campaign *campaign) {
     for (int32_t rank = 0; rank < campaign->placement->ranks; rank++) {
         any = any || campaign->gpus[rank].usable;
     }
-    return any ? (double)turns * ALONE_KINDS * (alone_seconds + prepare_seconds) : 0;
+    return any ? (double)turns * ALONE_KINDS * (ALONE_SECONDS + PREPARE_SECONDS) : 0;
 }
 
 bool phases_run_gpu_pairs(struct campaign *campaign, struct error *error) {
@@ -166,6 +166,6 @@ double phases_expect_nccl(const struct campaign *campaign) {
     double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
     groups += placement->host_count > 1 ? ceil(log2((double)placement->host_count)) : 0;
     double figures =
-        COLLECTIVE_COUNT * (NCCL_SIZES + NCCL_HELD_OUT_SIZES) * (collective_seconds + warm_up_seconds);
-    return form_seconds + groups * (form_seconds + figures);
+        COLLECTIVE_COUNT * (NCCL_SIZES + NCCL_HELD_OUT_SIZES) * (COLLECTIVE_SECONDS + WARM_UP_SECONDS);
+    return FORM_SECONDS + groups * (FORM_SECONDS + figures);
 }

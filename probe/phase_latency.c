@@ -5,9 +5,9 @@
 #include "probe/confirm.h"
 #include "probe/phases.h"
 
-static const double latency_seconds = 0.03, warm_up_seconds = 0.03;
-static const double passes_share = 0.05;  /* of the time limit, for all pairs; and for hosts that look late */
-static const double settled_share = 0.02; /* by which the two least looks at a latency may differ */
+static const double LATENCY_SECONDS = 0.03, WARM_UP_SECONDS = 0.03;
+static const double PASSES_SHARE = 0.05;  /* of the time limit, for all pairs; and for hosts that look late */
+static const double SETTLED_SHARE = 0.02; /* by which the two least looks at a latency may differ */
 enum { PASSES_MAX = 8 };                  /* over all pairs */
 
 static const struct record look_key = {
@@ -19,7 +19,7 @@ struct least_looks {
 };
 
 static bool is_settled(const struct least_looks *looks) {
-    return looks->second <= (1 + settled_share) * looks->least;
+    return looks->second <= (1 + SETTLED_SHARE) * looks->least;
 }
 
 static void add_look(struct least_looks *looks, double seconds) {
@@ -53,7 +53,7 @@ static bool look(struct campaign *campaign, size_t from, size_t to, int32_t numb
     struct record key = look_key;
     struct summary seen;
     key.level = number;
-    if (!campaign_measure_one(campaign, &key, &pair, latency_seconds, &seen, error)) {
+    if (!campaign_measure_one(campaign, &key, &pair, LATENCY_SECONDS, &seen, error)) {
         return false;
     }
     *seconds = seen.minimum;
@@ -62,7 +62,7 @@ static bool look(struct campaign *campaign, size_t from, size_t to, int32_t numb
 
 bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, unsettled = pairs;
-    double end = MPI_Wtime() + passes_share * campaign->limit_seconds, seconds;
+    double end = MPI_Wtime() + PASSES_SHARE * campaign->limit_seconds, seconds;
     if (!(phases_latency_pass_seconds(campaign) > 0)) {
         return true;
     }
@@ -92,8 +92,8 @@ bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
 
 double phases_latency_pass_seconds(const struct campaign *campaign) {
     double hosts = (double)campaign->placement->host_count;
-    double pass = hosts * (hosts - 1) / 2 * (latency_seconds + warm_up_seconds);
-    return pass < passes_share * campaign->limit_seconds ? pass : 0;
+    double pass = hosts * (hosts - 1) / 2 * (LATENCY_SECONDS + WARM_UP_SECONDS);
+    return pass < PASSES_SHARE * campaign->limit_seconds ? pass : 0;
 }
 
 /* Number `turn` of the pairs at a level of hosts that don't look late; of `host` with such a one, or of two
@@ -173,7 +173,7 @@ bool phases_confirm_late_hosts(struct campaign *campaign, struct error *error) {
     struct late late = {.number = phases_next_look(campaign, PHASE_PAIRS)};
     const struct confirm confirm = {.count = hosts,
                                     .verdicts = campaign->late_verdicts,
-                                    .share = passes_share,
+                                    .share = PASSES_SHARE,
                                     .rounds_max = ANALYSIS_LOOKS_MAX,
                                     .at_once = hosts,
                                     .context = &late,

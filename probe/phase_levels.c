@@ -7,10 +7,10 @@
 #include "probe/confirm.h"
 #include "probe/phases.h"
 
-static const double look_seconds = 0.08;
-static const double warm_up_seconds = 0.03;
-static const double looks_share = 0.15; /* of the time limit: what looking again may take */
-static const double control_share =
+static const double LOOK_SECONDS = 0.08;
+static const double WARM_UP_SECONDS = 0.03;
+static const double LOOKS_SHARE = 0.15; /* of the time limit: what looking again may take */
+static const double CONTROL_SHARE =
     0.9; /* of the usual: a control this fast shows that nothing else goes on */
 enum {
     REFERENCE_PAIRS = 4,  /* of each level, measured alone where a whole round ran at once */
@@ -68,7 +68,7 @@ static bool look(struct campaign *campaign, const struct campaign_pair *pair, in
                  struct summary *seen, struct error *error) {
     struct record key = look_key;
     key.level = number;
-    return campaign_measure_one(campaign, &key, pair, look_seconds, seen, error);
+    return campaign_measure_one(campaign, &key, pair, LOOK_SECONDS, seen, error);
 }
 
 /* Some pairs of each level alone, both ways: what is usual there, where the rounds shared uplinks. */
@@ -101,7 +101,7 @@ static size_t find_controls(const struct campaign *campaign, const struct analys
             bool shares = i == link->from || j == link->to;
             double score = factor + (shares ? 0 : 1);
             if (i == j || !matrix->alone[cell] || matrix->verdict[cell] != VERDICT_NONE ||
-                !(factor >= control_share) || levels_joining(&campaign->levels, i, j) != level) {
+                !(factor >= CONTROL_SHARE) || levels_joining(&campaign->levels, i, j) != level) {
                 continue;
             }
             size_t place = count < CONTROLS_MAX ? count++ : CONTROLS_MAX;
@@ -167,7 +167,7 @@ static bool look_at_slow(struct campaign *campaign, void *context, size_t number
     if (!look(campaign, &pair, slow->number++, &summary, error)) {
         return false;
     }
-    bool is_slow = beside ? summary.upper_quartile < control_share * usual
+    bool is_slow = beside ? summary.upper_quartile < CONTROL_SHARE * usual
                           : analysis_is_slow(summary.upper_quartile, usual);
     *seen = is_slow ? CONFIRM_SLOW : CONFIRM_FAST;
     return true;
@@ -190,7 +190,7 @@ static bool confirm_slow_links(struct campaign *campaign, struct error *error) {
     struct slow slow = {.number = phases_next_look(campaign, PHASE_PAIRS)};
     const struct confirm confirm = {.count = hosts * hosts,
                                     .verdicts = campaign->verdicts,
-                                    .share = looks_share,
+                                    .share = LOOKS_SHARE,
                                     .rounds_max = SIZE_MAX,
                                     .at_once = SUSPECTS_AT_ONCE,
                                     .context = &slow,
@@ -229,5 +229,5 @@ bool phases_run_levels(struct campaign *campaign, struct error *error) {
 
 double phases_expect_levels(const struct campaign *campaign) {
     double looks = campaign->plan.at_once > 1 ? 2 * 2 * REFERENCE_PAIRS : 0; /* two levels, both ways */
-    return phases_latency_pass_seconds(campaign) + looks * (look_seconds + warm_up_seconds);
+    return phases_latency_pass_seconds(campaign) + looks * (LOOK_SECONDS + WARM_UP_SECONDS);
 }

@@ -4,7 +4,7 @@
 #include "probe/phases.h"
 #include "probe/rails.h"
 
-static const double alone_seconds = 0.08, together_seconds = 0.6, warm_up_seconds = 0.03;
+static const double ALONE_SECONDS = 0.08, TOGETHER_SECONDS = 0.6, WARM_UP_SECONDS = 0.03;
 enum { PAIRS_PER_LEVEL = 2, DIRECTIONS = 2, TOGETHER_REPETITIONS = 2 };
 
 static const struct record stream_key = {.kind = TASK_STREAM, .bytes = CAMPAIGN_STREAM_BYTES};
@@ -74,7 +74,7 @@ static bool measure_slot(struct campaign *campaign, int32_t local, size_t slot, 
             count++;
         }
     }
-    return count == 0 || campaign_measure(campaign, &key, pairs, count, alone_seconds, false, error);
+    return count == 0 || campaign_measure(campaign, &key, pairs, count, ALONE_SECONDS, false, error);
 }
 
 static bool run_alone(struct campaign *campaign, struct error *error) {
@@ -112,8 +112,8 @@ static bool run_suspects(struct campaign *campaign, struct error *error) {
             key.level =
                 (int32_t)levels_joining(&campaign->levels, (size_t)campaign->placement->host_of[pair.from],
                                         (size_t)campaign->placement->host_of[pair.to]);
-            if (!campaign_measure_one(campaign, &key, &pair, alone_seconds, &seen, error) ||
-                !campaign_measure_one(campaign, &key, &beside, alone_seconds, &seen, error)) {
+            if (!campaign_measure_one(campaign, &key, &pair, ALONE_SECONDS, &seen, error) ||
+                !campaign_measure_one(campaign, &key, &beside, ALONE_SECONDS, &seen, error)) {
                 return false;
             }
         }
@@ -141,7 +141,7 @@ static bool run_together(struct campaign *campaign, struct error *error) {
             key.phase = PHASE_RAILS;
             key.level = (int32_t)level;
             key.operation = (int32_t)(turn / campaign->levels.count);
-            if (count > 1 && !campaign_measure(campaign, &key, pairs, count, together_seconds, true, error)) {
+            if (count > 1 && !campaign_measure(campaign, &key, pairs, count, TOGETHER_SECONDS, true, error)) {
                 return false;
             }
         }
@@ -163,6 +163,6 @@ double phases_expect_rails(const struct campaign *campaign) {
     size_t count = find_rails(campaign, rails);
     double alone = count > 1 ? (double)(count * slots_of(campaign)) * DIRECTIONS : 0;
     double levels = campaign->levels.count > 0 ? (double)campaign->levels.count : 2;
-    return alone * (alone_seconds + warm_up_seconds) +
-           TOGETHER_REPETITIONS * PAIRS_PER_LEVEL * levels * (together_seconds + warm_up_seconds);
+    return alone * (ALONE_SECONDS + WARM_UP_SECONDS) +
+           TOGETHER_REPETITIONS * PAIRS_PER_LEVEL * levels * (TOGETHER_SECONDS + WARM_UP_SECONDS);
 }

@@ -6,8 +6,8 @@
 #include "probe/phases.h"
 
 static const double seconds_of[SPEEDS_KINDS] = {[SPEEDS_COMPUTE] = 0.05, [SPEEDS_MEMORY] = 0.15};
-static const double warm_up_seconds = 0.03;
-static const double looks_share = 0.02; /* of the time limit: what looking again may take */
+static const double WARM_UP_SECONDS = 0.03;
+static const double LOOKS_SHARE = 0.02; /* of the time limit: what looking again may take */
 
 /* All ranks of hosts first .. end-1 at once; `number` tells the looks apart. */
 static bool look(struct campaign *campaign, enum speeds_kind kind, size_t first, size_t end, int32_t number,
@@ -100,7 +100,7 @@ static bool confirm_weak_hosts(struct campaign *campaign, struct error *error) {
     size_t count = SPEEDS_KINDS * campaign->placement->host_count;
     const struct confirm confirm = {.count = count,
                                     .verdicts = campaign->speed_verdicts[0],
-                                    .share = looks_share,
+                                    .share = LOOKS_SHARE,
                                     .rounds_max = ANALYSIS_LOOKS_MAX,
                                     .at_once = count,
                                     .context = &number,
@@ -133,5 +133,5 @@ bool phases_run_speeds(struct campaign *campaign, struct error *error) {
 
 double phases_expect_speeds(const struct campaign *campaign) {
     size_t turns = campaign->placement->share_machine ? campaign->placement->host_count : 1;
-    return (double)turns * (seconds_of[SPEEDS_COMPUTE] + seconds_of[SPEEDS_MEMORY] + 2 * warm_up_seconds);
+    return (double)turns * (seconds_of[SPEEDS_COMPUTE] + seconds_of[SPEEDS_MEMORY] + 2 * WARM_UP_SECONDS);
 }

@@ -8,14 +8,14 @@
 #include "probe/analysis.h"
 
 /* Seconds given to one measurement. Most end sooner, with their median known. */
-static const double latency_seconds = 0.03;
-static const double stream_seconds = 0.08;
-static const double sweep_seconds = 0.05;
-static const double loaded_seconds = 0.5;
-static const double warm_up_seconds = 0.03; /* of one measurement, on top */
+static const double LATENCY_SECONDS = 0.03;
+static const double STREAM_SECONDS = 0.08;
+static const double SWEEP_SECONDS = 0.05;
+static const double LOADED_SECONDS = 0.5;
+static const double WARM_UP_SECONDS = 0.03; /* of one measurement, on top */
 /* Shares of the time limit that pairs may take; the rest is for what follows. */
-static const double local_share = 0.15, pairs_share = 0.5;
-static const double loaded_agreement = 0.03; /* of the two best repetitions */
+static const double LOCAL_SHARE = 0.15, PAIRS_SHARE = 0.5;
+static const double LOADED_AGREEMENT = 0.03; /* of the two best repetitions */
 enum {
     SWEEP_PAIRS = 3,
     SWEEP_SIZES = 8,
@@ -31,7 +31,7 @@ static const struct record stream_key = {.kind = TASK_STREAM, .bytes = CAMPAIGN_
 
 /* A slot of the tournament: latency, then bandwidth there and back, at a pace of 1. */
 static double slot_seconds(void) {
-    return latency_seconds + 2 * stream_seconds + 3 * warm_up_seconds;
+    return LATENCY_SECONDS + 2 * STREAM_SECONDS + 3 * WARM_UP_SECONDS;
 }
 
 static struct record in_phase(struct record key, enum record_phase phase, int32_t level) {
@@ -54,8 +54,8 @@ size_t phases_turn_end(const struct campaign *campaign, size_t first) {
 
 static void local_plan(const struct campaign *campaign, size_t host, struct schedule_plan *plan) {
     size_t turns = campaign->placement->share_machine ? campaign->placement->host_count : 1;
-    double budget = local_share * campaign->limit_seconds / (double)turns;
-    double cost = latency_seconds + stream_seconds + 2 * warm_up_seconds;
+    double budget = LOCAL_SHARE * campaign->limit_seconds / (double)turns;
+    double cost = LATENCY_SECONDS + STREAM_SECONDS + 2 * WARM_UP_SECONDS;
     schedule_make(campaign->placement->hosts[host].rank_count, cost, budget, plan);
 }
 
@@ -83,8 +83,8 @@ static bool run_local_turn(struct campaign *campaign, enum transport transport, 
         struct record latency = in_phase(latency_key, PHASE_LOCAL, 0);
         struct record stream = in_phase(stream_key, PHASE_LOCAL, 0);
         latency.transport = stream.transport = (int32_t)transport;
-        if (!campaign_measure(campaign, &latency, pairs, count, latency_seconds, false, error) ||
-            !campaign_measure(campaign, &stream, pairs, count, stream_seconds, false, error)) {
+        if (!campaign_measure(campaign, &latency, pairs, count, LATENCY_SECONDS, false, error) ||
+            !campaign_measure(campaign, &stream, pairs, count, STREAM_SECONDS, false, error)) {
             return false;
         }
     }
@@ -114,7 +114,7 @@ static bool run_local(struct campaign *campaign, struct error *error) {
 
 static bool run_pairs(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
-    double brief = campaign->pace * latency_seconds, longer = campaign->pace * stream_seconds;
+    double brief = campaign->pace * LATENCY_SECONDS, longer = campaign->pace * STREAM_SECONDS;
     const struct schedule_plan *plan = &campaign->plan;
     struct schedule_pair *slot_pairs = ARENA_ARRAY(campaign->arena, struct schedule_pair, hosts);
     struct campaign_pair *pairs = ARENA_ARRAY(campaign->arena, struct campaign_pair, hosts);
@@ -146,7 +146,7 @@ static bool sweep_sizes(struct campaign *campaign, const struct record *asked, c
     struct record key = *asked;
     for (size_t s = 0; s < sizes && !phases_time_is_up(campaign); s++) {
         key.bytes = bytes[s];
-        if (!campaign_measure(campaign, &key, pair, 1, sweep_seconds, false, error)) {
+        if (!campaign_measure(campaign, &key, pair, 1, SWEEP_SECONDS, false, error)) {
             return false;
         }
     }
@@ -165,8 +165,8 @@ static bool sweep_pair(struct campaign *campaign, enum transport transport, cons
     exchange.kind = TASK_EXCHANGE;
     return sweep_sizes(campaign, &key, sweep_bytes, SWEEP_SIZES, pair, error) &&
            sweep_sizes(campaign, &held_out, held_out_bytes, first ? HELD_OUT_SIZES : 0, pair, error) &&
-           campaign_measure(campaign, &stream, pair, 1, 2 * stream_seconds, false, error) &&
-           campaign_measure(campaign, &exchange, pair, 1, stream_seconds, false, error);
+           campaign_measure(campaign, &stream, pair, 1, 2 * STREAM_SECONDS, false, error) &&
+           campaign_measure(campaign, &exchange, pair, 1, STREAM_SECONDS, false, error);
 }
 
 /* The first rank of the host and the next that is, or isn't, in its socket. False when there is none. */
@@ -283,7 +283,7 @@ static bool load_level(struct campaign *campaign, int32_t level, const struct ca
                        size_t count, int32_t repetition, struct error *error) {
     struct record key = in_phase(stream_key, PHASE_LOADED, level);
     key.operation = repetition;
-    return count < 2 || campaign_measure(campaign, &key, pairs, count, loaded_seconds, true, error);
+    return count < 2 || campaign_measure(campaign, &key, pairs, count, LOADED_SECONDS, true, error);
 }
 
 /* Whether a level needs no further repetition: the two best agree, and show no loss that the next might not.
@@ -291,7 +291,7 @@ static bool load_level(struct campaign *campaign, int32_t level, const struct ca
 static bool is_load_known(const struct campaign *campaign, int32_t level, double alone, int32_t repetition) {
     double best, second;
     analysis_find_loaded(campaign->records, level, &best, &second);
-    return repetition >= LOADED_REPETITIONS && second >= (1 - loaded_agreement) * best &&
+    return repetition >= LOADED_REPETITIONS && second >= (1 - LOADED_AGREEMENT) * best &&
            best * ANALYSIS_LOAD_NOISE >= alone;
 }
 
@@ -338,7 +338,7 @@ double phases_expect_local(const struct campaign *campaign) {
     for (size_t host = 0; host < campaign->placement->host_count; host = phases_turn_end(campaign, host)) {
         struct schedule_plan plan;
         local_plan(campaign, host, &plan);
-        sum += (double)plan.slots * (latency_seconds + stream_seconds + 2 * warm_up_seconds);
+        sum += (double)plan.slots * (LATENCY_SECONDS + STREAM_SECONDS + 2 * WARM_UP_SECONDS);
     }
     return sum;
 }
@@ -353,14 +353,14 @@ static double network_levels(const struct campaign *campaign) {
 }
 
 double phases_expect_sweep(const struct campaign *campaign) {
-    double size = sweep_seconds + warm_up_seconds, pair = SWEEP_SIZES * size + 3 * stream_seconds;
+    double size = SWEEP_SECONDS + WARM_UP_SECONDS, pair = SWEEP_SIZES * size + 3 * STREAM_SECONDS;
     double inside = campaign->placement->hosts[0].rank_count > 1 ? 1 : 0;
     double firsts = inside + network_levels(campaign);
     return (inside + SWEEP_PAIRS * network_levels(campaign)) * pair + firsts * HELD_OUT_SIZES * size;
 }
 
 static double expect_loaded(const struct campaign *campaign) {
-    return LOADED_REPETITIONS * network_levels(campaign) * (loaded_seconds + warm_up_seconds);
+    return LOADED_REPETITIONS * network_levels(campaign) * (LOADED_SECONDS + WARM_UP_SECONDS);
 }
 
 static const struct {
@@ -404,7 +404,7 @@ double phases_expected_seconds(const struct campaign *campaign, size_t phase) {
 static void plan_pairs(struct campaign *campaign) {
     const double least_pace = 1.0 / 3;
     int64_t hosts = (int64_t)campaign->placement->host_count;
-    double budget = pairs_share * campaign->limit_seconds;
+    double budget = PAIRS_SHARE * campaign->limit_seconds;
     double needed = (double)schedule_round_count(hosts) * slot_seconds();
     /* A little less than what just fits, which rounding might push over. */
     campaign->pace = fmax(least_pace, fmin(1, 0.999 * budget / fmax(needed, slot_seconds())));

@@ -28,14 +28,14 @@ enum {
     TOGETHER_SHARING = 4,     /* that many get less than one alone, which is reckoned with up to here */
     TOGETHER_MESSAGES_MIN = 8 /* however slow */
 };
-static const int64_t together_bytes_min = 65536;
+static const int64_t TOGETHER_BYTES_MIN = 65536;
 /* Of the time given to streams at the same time: what counts begins and ends then, and when they stop. */
-static const double together_from = 0.2, together_until = 1, together_stop = 1.25;
-static const double batch_seconds = 30e-6; /* the clock's own time of about 50 ns is then far below 1 % */
-static const double stream_sample_seconds = 10e-3;
-static const double announce_share =
+static const double TOGETHER_FROM = 0.2, TOGETHER_UNTIL = 1, TOGETHER_STOP = 1.25;
+static const double BATCH_SECONDS = 30e-6; /* the clock's own time of about 50 ns is then far below 1 % */
+static const double STREAM_SAMPLE_SECONDS = 10e-3;
+static const double ANNOUNCE_SHARE =
     0.01; /* of a sample; where announcing took longer, a rank had to wait its turn */
-static const double precision = 0.02; /* of the median */
+static const double PRECISION = 0.02; /* of the median */
 
 static char *buffers, *gpu_buffers;
 static size_t buffer_bytes, gpu_buffer_bytes;
@@ -102,7 +102,7 @@ static bool sampler_add(struct sampler *sampler, double value) {
     sampler->check_at *= 2;
     struct summary summary;
     summary_make(sampler->values, sampler->count, &summary);
-    return summary_settled(sampler->values, sampler->count, precision);
+    return summary_settled(sampler->values, sampler->count, PRECISION);
 }
 
 static bool receive(void *buffer, int64_t bytes, int tag, const struct task *task) {
@@ -133,11 +133,11 @@ static bool latency_initiator(const struct task *task, const char *out, char *in
     double half;
     int trips = 1;
     /* Warm-up: connections are made at the first message; batches grow until they last. */
-    for (int warm = 0; warm < 3 || (trips < BATCH_MAX && 2 * half * trips < batch_seconds); warm++) {
+    for (int warm = 0; warm < 3 || (trips < BATCH_MAX && 2 * half * trips < BATCH_SECONDS); warm++) {
         if (!round_trips(task, out, in, trips, &half)) {
             return false;
         }
-        if (warm > 0 && 2 * half * trips < batch_seconds && trips < BATCH_MAX) {
+        if (warm > 0 && 2 * half * trips < BATCH_SECONDS && trips < BATCH_MAX) {
             trips *= 2;
         } else if (2 * half > task->seconds) {
             break; /* a slow link: no time for more */
@@ -293,7 +293,7 @@ static int64_t together_bytes(const struct task *task, double bytes_per_second) 
     int sharing = task->together_count < TOGETHER_SHARING ? task->together_count : TOGETHER_SHARING;
     double wanted = bytes_per_second * task->seconds / (TOGETHER_MESSAGES * sharing);
     int64_t bytes = task->bytes;
-    while (bytes > together_bytes_min && (double)bytes > wanted) {
+    while (bytes > TOGETHER_BYTES_MIN && (double)bytes > wanted) {
         bytes /= 2;
     }
     return bytes;
@@ -303,7 +303,7 @@ static int64_t together_bytes(const struct task *task, double bytes_per_second) 
 static bool send_together(const struct task *task, char *memory, double *bytes_per_second) {
     struct flow flow;
     int message = 0;
-    double end = MPI_Wtime() + together_stop * task->seconds;
+    double end = MPI_Wtime() + TOGETHER_STOP * task->seconds;
     flow_start(&flow, true, INT_MAX, TOGETHER_WINDOW, memory, task);
     while (MPI_Wtime() < end || message < TOGETHER_MESSAGES_MIN) {
         if (!flow_step(&flow, message++, task)) {
@@ -330,7 +330,7 @@ static bool send_together(const struct task *task, char *memory, double *bytes_p
 struct arrivals {
     double begin;         /* of the first message */
     double bytes, time;   /* so far, and when the last came, from then */
-    double first, latest; /* bytes at together_from, and at together_until */
+    double first, latest; /* bytes at TOGETHER_FROM, and at TOGETHER_UNTIL */
     bool has_first, has_latest;
 };
 
@@ -341,7 +341,7 @@ static double bytes_at(const struct arrivals *arrivals, double bytes, double tim
 }
 
 static void arrivals_add(struct arrivals *arrivals, double bytes, double seconds) {
-    double now = MPI_Wtime(), from = together_from * seconds, until = together_until * seconds;
+    double now = MPI_Wtime(), from = TOGETHER_FROM * seconds, until = TOGETHER_UNTIL * seconds;
     arrivals->begin = arrivals->begin > 0 ? arrivals->begin : now;
     double time = now - arrivals->begin;
     if (!arrivals->has_first && time >= from) {
@@ -359,7 +359,7 @@ static void arrivals_add(struct arrivals *arrivals, double bytes, double seconds
 /* 0 where too little came. */
 static double arrivals_rate(const struct arrivals *arrivals, double seconds) {
     return arrivals->has_latest
-               ? (arrivals->latest - arrivals->first) / ((together_until - together_from) * seconds)
+               ? (arrivals->latest - arrivals->first) / ((TOGETHER_UNTIL - TOGETHER_FROM) * seconds)
                : 0;
 }
 
@@ -406,14 +406,14 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
     int messages = 1;
     double seconds, announced, round_trip = HUGE_VAL;
     /* Warm-up, until a sample lasts long enough. */
-    for (int warm = 0; warm < 2 || (seconds < stream_sample_seconds && messages < WINDOW_MAX); warm++) {
+    for (int warm = 0; warm < 2 || (seconds < STREAM_SAMPLE_SECONDS && messages < WINDOW_MAX); warm++) {
         if (!stream_sample(task, messages, memory, &seconds, &announced)) {
             return false;
         }
         round_trip = fmin(round_trip, announced);
-        if (warm > 0 && seconds < stream_sample_seconds) {
+        if (warm > 0 && seconds < STREAM_SAMPLE_SECONDS) {
             messages *= 2;
-        } else if (seconds > 2 * stream_sample_seconds) {
+        } else if (seconds > 2 * STREAM_SAMPLE_SECONDS) {
             break; /* long enough for a connection to come up to speed */
         }
     }
@@ -429,7 +429,7 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
             return false;
         }
         round_trip = fmin(round_trip, announced);
-        double moving = seconds - fmin(round_trip, announce_share * seconds);
+        double moving = seconds - fmin(round_trip, ANNOUNCE_SHARE * seconds);
         rate = ways * messages * (double)task->bytes / moving;
     } while (!sampler_add(sampler, rate));
     return send(&stop, sizeof stop, TAG_CONTROL, task);

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const double redraw_seconds = 0.2;
-static const double share_that_tells = 0.1; /* of a phase, after which its own pace is the best guess */
+static const double REDRAW_SECONDS = 0.2;
+static const double SHARE_THAT_TELLS = 0.1; /* of a phase, after which its own pace is the best guess */
 
 void progress_start(struct progress *progress, double now) {
     *progress = (struct progress){.terminal = isatty(STDERR_FILENO) != 0, .begin = now};
@@ -12,7 +12,7 @@ void progress_start(struct progress *progress, double now) {
 
 static void draw(struct progress *progress, double share, double now) {
     double whole = progress->expected;
-    if (share > share_that_tells) {
+    if (share > SHARE_THAT_TELLS) {
         whole = (now - progress->phase_begin) / share;
     }
     double left = whole * (1 - share) + progress->later, spent = now - progress->begin;
@@ -35,7 +35,7 @@ void progress_phase(struct progress *progress, const char *what, double expected
 }
 
 void progress_step(struct progress *progress, double share, double now) {
-    if (progress->terminal && now - progress->drawn >= redraw_seconds) {
+    if (progress->terminal && now - progress->drawn >= REDRAW_SECONDS) {
         draw(progress, share, now);
     }
 }

@@ -10,7 +10,7 @@
 
 /* A GPU that is so much slower than the usual one is told. Parts of one kind differ by a few per cent; their
  * spread is that of samples 0.5 s apart. */
-static const double slow_share = 0.1, slow_in_spreads = 3;
+static const double SLOW_SHARE = 0.1, SLOW_IN_SPREADS = 3;
 
 static const struct {
     enum task_kind kind;
@@ -44,7 +44,7 @@ static double usual_speed(const struct campaign *campaign, enum task_kind kind) 
 /* The speed of a GPU over the usual; how far below counts as slow stands in `limit`. */
 static double factor_of(const struct record *record, double usual, double *limit) {
     double noise = summary_spread(&record->summary) / record->summary.median;
-    *limit = 1 - fmax(slow_share, slow_in_spreads * noise);
+    *limit = 1 - fmax(SLOW_SHARE, SLOW_IN_SPREADS * noise);
     return speed_of(record) / usual;
 }
 

@@ -8,7 +8,7 @@
 #include "probe/task.h"
 
 /* No distance is known better than a clock's worth, or a hundredth. */
-static const double least_spread_seconds = 20e-9, least_spread_share = 0.01;
+static const double LEAST_SPREAD_SECONDS = 20e-9, LEAST_SPREAD_SHARE = 0.01;
 
 static size_t find_rank(const int32_t *ranks, size_t count, int32_t rank) {
     size_t found = 0;
@@ -32,12 +32,12 @@ static void fill_matrix(const struct records *records, const int32_t *ranks, enu
             record->transport != TRANSPORT_HOST || s->count == 0 || from == count || to == count) {
             continue;
         }
-        double value = s->minimum, off = fmax(s->lower_quartile - s->minimum, least_spread_seconds);
+        double value = s->minimum, off = fmax(s->lower_quartile - s->minimum, LEAST_SPREAD_SECONDS);
         if (kind == TASK_STREAM) {
             value = 1 / s->median;
             off = summary_spread(s) / s->median * value;
         }
-        off = fmax(off, least_spread_share * value);
+        off = fmax(off, LEAST_SPREAD_SHARE * value);
         distance[from * count + to] = distance[to * count + from] = (float)value;
         spread[from * count + to] = spread[to * count + from] = (float)off;
     }

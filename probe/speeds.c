@@ -7,7 +7,7 @@
 
 const enum task_kind speeds_tasks[SPEEDS_KINDS] = {TASK_COMPUTE, TASK_MEMORY};
 const char *const speeds_words[SPEEDS_KINDS] = {"computes", "copies in its memory"};
-static const double usual_quantile = 0.75;
+static const double USUAL_QUANTILE = 0.75;
 
 double speeds_rate(enum speeds_kind kind, const struct summary *summary) {
     if (summary->count == 0) {
@@ -49,7 +49,7 @@ static void judge(enum speeds_kind kind, const double *rates, const size_t *clas
             }
         }
         if (first == host) {
-            out[host].usual[kind] = summary_quantile(scratch, count, usual_quantile);
+            out[host].usual[kind] = summary_quantile(scratch, count, USUAL_QUANTILE);
             out[host].beside[kind] = count > 1;
         }
         out[host].usual[kind] = out[first].usual[kind];

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { SETTLED_COUNT_MIN = 10 };
-static const double normal_quantile_95 = 1.96; /* two-sided */
+static const double NORMAL_QUANTILE_95 = 1.96; /* two-sided */
 
 static int compare(const void *left, const void *right) {
     double a = *(const double *)left, b = *(const double *)right;
@@ -51,7 +51,7 @@ bool summary_settled(const double *sorted, size_t count, double precision) {
     if (count < SETTLED_COUNT_MIN) {
         return false;
     }
-    double half_width = normal_quantile_95 * sqrt((double)count) / 2;
+    double half_width = NORMAL_QUANTILE_95 * sqrt((double)count) / 2;
     double middle = (double)(count - 1) / 2;
     double low = sorted[(size_t)fmax(0, floor(middle - half_width))];
     double high = sorted[(size_t)fmin((double)(count - 1), ceil(middle + half_width))];

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 enum { TESTS_BETWEEN_CLOCKS = 16 }; /* reading the clock at every test would slow small messages */
-static const long idle_nanoseconds = 100000, idle_most_nanoseconds = 1000000;
+static const long IDLE_NANOSECONDS = 100000, IDLE_MOST_NANOSECONDS = 1000000;
 /* A rank that shares its core spins as long as a message takes on a good link, then naps between tests, so
  * that what it waits for gets the core: the other rank, or the kernel's part of TCP. */
-static const double awake_seconds = 50e-6;
-static const long nap_nanoseconds = 20000;
-static const unsigned slice_nanoseconds = 100000; /* the least that Linux takes (from 6.12 on) */
+static const double AWAKE_SECONDS = 50e-6;
+static const long NAP_NANOSECONDS = 20000;
+static const unsigned SLICE_NANOSECONDS = 100000; /* the least that Linux takes (from 6.12 on) */
 
 static bool ranks_share_cores = false;
 
@@ -24,7 +24,7 @@ static bool ranks_share_cores = false;
  * waits for milliseconds where another program computes. Anyone may ask; an older kernel says no, or takes no
  * notice. */
 static void ask_for_short_turns(void) {
-    struct sched_attr attributes = {.size = sizeof attributes, .sched_runtime = slice_nanoseconds};
+    struct sched_attr attributes = {.size = sizeof attributes, .sched_runtime = SLICE_NANOSECONDS};
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
@@ -36,8 +36,8 @@ static void nap(long nanoseconds) {
 /* Open MPI calls this again and again while a call of its own waits, or moves what it sends. */
 static int nap_now_and_then(void) {
     static double awake_since;
-    if (MPI_Wtime() - awake_since > awake_seconds) {
-        nap(nap_nanoseconds);
+    if (MPI_Wtime() - awake_since > AWAKE_SECONDS) {
+        nap(NAP_NANOSECONDS);
         awake_since = MPI_Wtime();
     }
     return 0; /* events handled */
@@ -86,13 +86,13 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
             if (waited > seconds) {
                 return false;
             }
-            awake = waited < awake_seconds;
+            awake = waited < AWAKE_SECONDS;
         }
         if (manner == WAIT_IDLE) {
-            bool long_since = (long)tests > idle_most_nanoseconds / idle_nanoseconds;
-            nap(long_since ? idle_most_nanoseconds : idle_nanoseconds * (long)tests);
+            bool long_since = (long)tests > IDLE_MOST_NANOSECONDS / IDLE_NANOSECONDS;
+            nap(long_since ? IDLE_MOST_NANOSECONDS : IDLE_NANOSECONDS * (long)tests);
         } else if (ranks_share_cores && !awake) {
-            nap(nap_nanoseconds);
+            nap(NAP_NANOSECONDS);
         }
     }
 }

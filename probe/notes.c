@@ -188,6 +188,25 @@ const char *notes_of_noise(const struct campaign *campaign, const char *notes) {
                                  noisy, all));
 }
 
+/* Levels that could not be loaded, as too few of the hosts are sound: the file then says 1. */
+static const char *note_unloaded(const struct campaign *campaign, const char *notes) {
+    const size_t hosts_min = 4; /* of two pairs */
+    size_t levels = campaign->placement->host_count >= hosts_min ? campaign->levels.count : 0;
+    for (size_t level = 0; level < levels; level++) {
+        double best, second;
+        analysis_find_loaded(campaign->records, (int32_t)level, &best, &second);
+        if (!(best > 0)) {
+            notes =
+                notes_add(campaign->arena, notes,
+                          arena_print(campaign->arena,
+                                      "no oversubscription of the %s was measured: it has no two pairs of "
+                                      "hosts that could load it at once",
+                                      result_level_name(campaign, level)));
+        }
+    }
+    return notes;
+}
+
 const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
     const struct schedule_plan *plan = &campaign->plan;
     struct arena *arena = campaign->arena;
@@ -210,6 +229,8 @@ const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
     }
     if (campaign->quick) {
         notes = notes_add(arena, notes, "--quick: no messages by size, no load, no collectives");
+    } else if (campaign_seconds_left(campaign) > 0) {
+        notes = note_unloaded(campaign, notes);
     }
     if (campaign_seconds_left(campaign) <= 0) {
         notes = notes_add(arena, notes, "the time limit ended it before all was measured");

@@ -237,17 +237,27 @@ static void choose_hosts(const struct campaign *campaign, size_t level, enum loa
     }
 }
 
-/* Pairs that load a level at the same time: member k of one group sends to member k of the next group, groups
- * two by two; at the innermost level, neighbours in each group. Returns how many. */
-static size_t pair_hosts(const struct campaign *campaign, size_t level, const bool *chosen,
+/* Whether what one host sends to another would show how slow one of them is, not the level. */
+static bool is_slow_way(const struct campaign *campaign, size_t from, size_t to) {
+    const struct analysis_host *sender = &campaign->hosts[from], *receiver = &campaign->hosts[to];
+    return campaign->verdicts[from * campaign->placement->host_count + to] == VERDICT_SLOW ||
+           (sender->note[0] != '\0' && analysis_is_slow(sender->sends, 1)) ||
+           (receiver->note[0] != '\0' && analysis_is_slow(receiver->receives, 1));
+}
+
+/* Pairs that load a level at the same time: member k of one group sends to member k of the next group (or,
+ * `back`, the other way), groups two by two; at the innermost level, neighbours in each group. Returns how
+ * many. */
+static size_t pair_hosts(const struct campaign *campaign, size_t level, const bool *chosen, bool back,
                          struct campaign_pair *pairs) {
     size_t hosts = campaign->placement->host_count, count = 0;
     bool *used = ARENA_ARRAY(campaign->arena, bool, hosts);
     int32_t *partner_group = ARENA_ARRAY(campaign->arena, int32_t, hosts); /* by group, plus one */
     for (size_t i = 0; i < hosts; i++) {
         for (size_t j = i + 1; j < hosts && chosen[i] && !used[i]; j++) {
-            bool slow = campaign->verdicts[i * hosts + j] == VERDICT_SLOW;
-            if (used[j] || !chosen[j] || slow || levels_joining(&campaign->levels, i, j) != level) {
+            size_t from = back ? j : i, to = back ? i : j;
+            if (used[j] || !chosen[j] || is_slow_way(campaign, from, to) ||
+                levels_joining(&campaign->levels, i, j) != level) {
                 continue;
             }
             if (level > 0) {
@@ -262,18 +272,19 @@ static size_t pair_hosts(const struct campaign *campaign, size_t level, const bo
             }
             used[i] = used[j] = true;
             pairs[count++] =
-                (struct campaign_pair){campaign_leader(campaign, i), campaign_leader(campaign, j)};
+                (struct campaign_pair){campaign_leader(campaign, from), campaign_leader(campaign, to)};
         }
     }
     return count;
 }
 
+/* A host that is slow one way alone still loads the level the other way. */
 static size_t loading_pairs(const struct campaign *campaign, size_t level, struct campaign_pair *pairs) {
     bool *chosen = ARENA_ARRAY(campaign->arena, bool, campaign->placement->host_count);
     size_t count = 0;
-    for (int choice = 0; choice < LOADING_CHOICES && count < 2; choice++) {
-        choose_hosts(campaign, level, (enum loading_choice)choice, chosen);
-        count = pair_hosts(campaign, level, chosen, pairs);
+    for (int choice = 0; choice < 2 * LOADING_CHOICES && count < 2; choice++) {
+        choose_hosts(campaign, level, (enum loading_choice)(choice / 2), chosen);
+        count = pair_hosts(campaign, level, chosen, choice % 2 != 0, pairs);
     }
     return count;
 }

@@ -20,18 +20,23 @@ static const char *names_of(const struct slow_hosts *slow, struct arena *arena) 
                                     : text;
 }
 
-static const char *compare(const struct slow_hosts_price *price, struct arena *arena) {
+static const char *compare(const struct problem *problem, struct arena *arena) {
+    const struct slow_hosts_price *price = problem->slow_price;
     const struct plan *with = price->with, *without = price->without;
+    int64_t sound = problem->cluster.nodes - (int64_t)price->slow->count;
+    const char *others =
+        without->nodes < sound ? arena_print(arena, "%s of the %s others", print_count(arena, without->nodes),
+                                             print_count(arena, sound))
+        : without->nodes == 1  ? "the other alone"
+                               : arena_print(arena, "the %s others alone", print_count(arena, sound));
     double change = without->step.seconds / with->step.seconds - 1;
     char layout[TEXT];
-    return arena_print(
-        arena, "%s a step with %s on the %s alone (%s devices), %.1f %% %s; there %s",
-        print_quantity(arena, with->step.seconds, UNIT_SECONDS),
-        arena_print(arena, "%s, %s", price->taken == 1 ? "it" : "them",
-                    print_quantity(arena, without->step.seconds, UNIT_SECONDS)),
-        without->nodes == 1 ? "other" : arena_print(arena, "%s others", print_count(arena, without->nodes)),
-        print_count(arena, without->devices), 100 * fabs(change), change < 0 ? "less" : "more",
-        layout_format(&without->layout, layout, sizeof layout));
+    return arena_print(arena, "%s a step with %s on %s (%s devices), %.1f %% %s; there %s",
+                       print_quantity(arena, with->step.seconds, UNIT_SECONDS),
+                       arena_print(arena, "%s, %s", price->taken == 1 ? "it" : "them",
+                                   print_quantity(arena, without->step.seconds, UNIT_SECONDS)),
+                       others, print_count(arena, without->devices), 100 * fabs(change),
+                       change < 0 ? "less" : "more", layout_format(&without->layout, layout, sizeof layout));
 }
 
 void print_slow_hosts(const struct problem *problem, struct arena *arena, FILE *stream) {
@@ -46,7 +51,7 @@ void print_slow_hosts(const struct problem *problem, struct arena *arena, FILE *
             arena, "%s: %s a step at that pace; the others alone have no plan with this batch and layout",
             names, print_quantity(arena, price->with->step.seconds, UNIT_SECONDS));
     else
-        text = arena_print(arena, "%s: %s", names, compare(price, arena));
+        text = arena_print(arena, "%s: %s", names, compare(problem, arena));
     print_paragraph(price->slow->count == 1 ? "  Slow host: " : "  Slow hosts: ", text, stream);
 }
 

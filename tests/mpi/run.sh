@@ -380,6 +380,24 @@ slow_host() {
     refuse '^link ' out
 }
 
+# Two racks of two, whose uplinks can only be loaded the way that the slow host doesn't slow.
+slow_of_four() {
+    need_bed
+    BED_UPLINK_MBIT=400
+    bed_up 2 2 || fail "no test bed"
+    bed_rate_in h3 200mbit
+    expect_status 0 bed_mpirun "$probe" -o c.yaml
+    placed 4 2
+    expect '^host h3: receives at 0\.[3-7]' out
+    refuse '^host h[012]:' out
+    refuse 'no oversubscription of the network' c.yaml
+    level_value c.yaml network oversubscription | awk '{ exit !($1 > 1.7 && $1 < 2.3) }' ||
+        fail "oversubscription: $(level_value c.yaml network oversubscription), not 2"
+    expect_status 0 "$plan" plan --cluster c.yaml --model llama-3-8b --top 1
+    tr -s ' \n' ' ' <out >flat
+    expect 'Slow host: h3 .* step with it, .* on 2 of the 3 others' flat
+}
+
 # Three racks; one cable is slow in one direction.
 slow_link() {
     need_bed
@@ -581,7 +599,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_link | eight_hosts | cut_uplink | silent_in_collective)
+sockets | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

@@ -56,16 +56,19 @@ struct band_kind band_kind_of(const struct model *model, const struct cluster_de
                               enum precision precision);
 const char *band_kind_format(const struct band_kind *kind, struct arena *arena);
 
-/* Errors reached on the measured runs of a kind; on all runs where `kind` is NULL. */
+/* Errors reached on the measured runs of a kind. */
 const struct band_errors *band_step_errors(const struct band_kind *kind);
 const struct band_errors *band_memory_errors(const struct band_kind *kind);
+
+/* The same on all devices together, dense or with experts. */
+const struct band_errors *band_all_step_errors(bool experts);
+const struct band_errors *band_all_memory_errors(bool experts);
 
 /* True for schedules that BAND_FEWEST_RUNS measured runs used. */
 bool band_schedule_measured(enum schedule schedule);
 
-/* The bands of a plan. An extrapolated band is never narrower than that of all runs. Texts belong to the
- * arena.
- */
+/* The bands of a plan. An extrapolated band is never narrower than that of all dense runs, or of all with
+ * experts. Texts belong to the arena. */
 struct bands bands_of(const struct model *model, const struct cluster *cluster,
                       const struct training *training, const struct layout *layout, struct arena *arena);
 

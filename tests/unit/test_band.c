@@ -18,22 +18,39 @@ static const double tolerance = 0.005;
 static struct arena *arena;
 static struct validation published;
 
-static bool is_of_kind(const struct validated_run *run, const struct band_kind *kind) {
+/* Of a kind, or of all devices: dense or with experts. */
+struct group {
+    const struct band_kind *kind; /* NULL: all devices */
+    bool experts;
+    bool memory;
+};
+
+static bool is_in_group(const struct validated_run *run, const struct group *group) {
+    const struct band_kind *kind = group->kind;
     struct band_kind found =
         band_kind_of(&run->run->model, &run->cluster->device, run->run->training.precision);
 
-    return kind == NULL || (found.generation == kind->generation && found.experts == kind->experts &&
-                            found.width == kind->width);
+    if (kind == NULL)
+        return (found.experts != BAND_DENSE) == group->experts;
+    return found.generation == kind->generation && found.experts == kind->experts &&
+           found.width == kind->width;
 }
 
-/* Of a kind's runs that were measured and predicted; `kind` NULL: of all. */
+static const struct band_errors *table_of(const struct group *group) {
+    if (group->kind == NULL)
+        return group->memory ? band_all_memory_errors(group->experts) : band_all_step_errors(group->experts);
+    return group->memory ? band_memory_errors(group->kind) : band_step_errors(group->kind);
+}
+
+/* Of a group's runs that were measured and predicted. */
 struct found {
     struct band_errors errors; /* without the error */
     double within;             /* share of a file's runs within the table's error, on the mean of the files */
 };
 
-static struct found find(const struct band_kind *kind, bool memory) {
-    const struct band_errors *table = memory ? band_memory_errors(kind) : band_step_errors(kind);
+static struct found find(const struct group *group) {
+    const struct band_errors *table = table_of(group);
+    bool memory = group->memory;
     struct found found = {0};
     double shares = 0;
 
@@ -45,7 +62,7 @@ static struct found find(const struct band_kind *kind, bool memory) {
             const struct validated_run *run = &published.runs[i];
             double figure = memory ? run->run->measured.memory_bytes : run->run->measured.step_seconds;
 
-            if (run->why != NULL || figure <= 0 || !is_of_kind(run, kind))
+            if (run->why != NULL || figure <= 0 || !is_in_group(run, group))
                 continue;
             runs++;
             within += fabs(memory ? run->memory_error : run->step_error) <= table->error + tolerance;
@@ -63,9 +80,9 @@ static struct found find(const struct band_kind *kind, bool memory) {
     return found;
 }
 
-static void check_errors(const char *what, const struct band_kind *kind, bool memory) {
-    const struct band_errors *table = memory ? band_memory_errors(kind) : band_step_errors(kind);
-    const struct found found = find(kind, memory);
+static void check_errors(const char *what, const struct group *group) {
+    const struct band_errors *table = table_of(group);
+    const struct found found = find(group);
 
     if (table->runs != found.errors.runs || table->publications != found.errors.publications ||
         table->most_devices != found.errors.most_devices)
@@ -82,16 +99,19 @@ static void check_errors(const char *what, const struct band_kind *kind, bool me
 static void table_is_what_published_runs_give(void **state) {
     (void)state;
     assert_int_equal(published.run_count, 377 + 715);
-    check_errors("all steps", NULL, false);
-    check_errors("all memory", NULL, true);
+    for (int experts = 0; experts <= 1; experts++)
+        for (int memory = 0; memory <= 1; memory++)
+            check_errors(arena_print(arena, "all %s, %s", experts ? "with experts" : "dense",
+                                     memory ? "memory" : "steps"),
+                         &(struct group){NULL, experts, memory});
     for (int i = 0; i < BAND_GENERATIONS * BAND_EXPERTS * BAND_WIDTHS; i++) {
         struct band_kind kind = {(enum band_generation)(i / (BAND_EXPERTS * BAND_WIDTHS)),
                                  (enum band_experts)(i / BAND_WIDTHS % BAND_EXPERTS),
                                  (enum band_width)(i % BAND_WIDTHS)};
         const char *name = band_kind_format(&kind, arena);
 
-        check_errors(arena_print(arena, "%s, steps", name), &kind, false);
-        check_errors(arena_print(arena, "%s, memory", name), &kind, true);
+        check_errors(arena_print(arena, "%s, steps", name), &(struct group){&kind, false, false});
+        check_errors(arena_print(arena, "%s, memory", name), &(struct group){&kind, false, true});
     }
 }
 
@@ -168,8 +188,8 @@ static void near_runs_are_not_extrapolated(void **state) {
 static void check_extrapolated(const struct bands *found, const char *word) {
     if (found->step.extrapolated == NULL || strstr(found->step.extrapolated, word) == NULL)
         fail_msg("'%s' isn't in '%s'", word, found->step.extrapolated ? found->step.extrapolated : "nothing");
-    assert_true(found->step.error >= band_step_errors(NULL)->error);
-    assert_true(found->memory.error >= band_memory_errors(NULL)->error);
+    assert_true(found->step.error >= band_all_step_errors(false)->error);
+    assert_true(found->memory.error >= band_all_memory_errors(false)->error);
 }
 
 static void what_no_run_is_near_is_extrapolated(void **state) {
@@ -181,6 +201,7 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     check_extrapolated(&found, "publication"); /* too few */
     found = bands("MI300X-192GB", 0, PRECISION_BF16, &layout);
     check_extrapolated(&found, "MI300X");
+    assert_true(found.step.error > band_all_step_errors(false)->error); /* a device that is new altogether */
     assert_int_equal(found.step.runs, 0);
     found = bands("A100-SXM4-80GB", 0, PRECISION_TF32, &layout);
     check_extrapolated(&found, "tf32");

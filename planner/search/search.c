@@ -23,9 +23,9 @@ enum { CONTENDERS = 24, SPARE = 2 };
 enum { PROGRESS_STEP = 256 };
 
 /* The closed form is taken to be at most this much above the simulation: the most seen on random problems is
- * 17 %, with few micro-batches on unlike stages (docs/search.md, claim 17). The bounds hold for the simulation
- * too, but for rounding. */
-static const double CLOSED_FORM_EXCESS = 0.2, ROUNDING = 1e-9;
+ * 6.4 %, but for few micro-batches on unlike stages (docs/search.md, claim 17). The bounds hold for the
+ * simulation too, but for rounding. */
+static const double CLOSED_FORM_EXCESS = 0.1, ROUNDING = 1e-9;
 
 static double longest_seconds(const struct search_problem *problem) {
     return problem->limit_seconds > 0 ? problem->limit_seconds * (1 + ROUNDING) : HUGE_VAL;

@@ -23,9 +23,9 @@ static const struct {
 
 static const struct band_errors none;
 
-/* Of steps on devices without a measured run, dense and with experts: the mean errors when Blackwell was
- * first predicted, from its datasheet and H100's kernels (docs/accuracy.md, blind checks). */
-static const double NEW_DEVICE_ERRORS[] = {0.28, 0.48};
+/* Of steps on devices without a measured run, dense, with few and with many experts: the mean errors when
+ * Blackwell was first predicted, from its datasheet and H100's kernels (docs/accuracy.md, blind checks). */
+static const double NEW_DEVICE_ERRORS[] = {0.28, 0.48, 0.48};
 
 static size_t device_index(const struct cluster_device *device) {
     size_t i = 0;
@@ -69,11 +69,11 @@ const struct band_errors *band_memory_errors(const struct band_kind *kind) {
                : &memory_errors[kind->generation][kind->experts][kind->width];
 }
 
-const struct band_errors *band_all_step_errors(bool experts) {
+const struct band_errors *band_all_step_errors(enum band_experts experts) {
     return &all_step_errors[experts];
 }
 
-const struct band_errors *band_all_memory_errors(bool experts) {
+const struct band_errors *band_all_memory_errors(enum band_experts experts) {
     return &all_memory_errors[experts];
 }
 
@@ -132,15 +132,15 @@ struct bands bands_of(const struct model *model, const struct cluster *cluster,
     struct band_kind kind = band_kind_of(model, &cluster->device, training->precision);
     const char *name = band_kind_format(&kind, arena), *what = unseen(cluster, training, layout, arena);
     int64_t count = layout_devices(layout);
-    bool experts = kind.experts != BAND_DENSE;
 
     struct bands bands = {
-        .step = band_of(band_step_errors(&kind), band_all_step_errors(experts), name, what, count, arena),
-        .memory =
-            band_of(band_memory_errors(&kind), band_all_memory_errors(experts), name, what, count, arena),
+        .step =
+            band_of(band_step_errors(&kind), band_all_step_errors(kind.experts), name, what, count, arena),
+        .memory = band_of(band_memory_errors(&kind), band_all_memory_errors(kind.experts), name, what, count,
+                          arena),
     };
 
     if (kind.generation == BAND_GENERATIONS)
-        bands.step.error = fmax(bands.step.error, NEW_DEVICE_ERRORS[experts]);
+        bands.step.error = fmax(bands.step.error, NEW_DEVICE_ERRORS[kind.experts]);
     return bands;
 }

@@ -60,15 +60,15 @@ const char *band_kind_format(const struct band_kind *kind, struct arena *arena);
 const struct band_errors *band_step_errors(const struct band_kind *kind);
 const struct band_errors *band_memory_errors(const struct band_kind *kind);
 
-/* The same on all devices together, dense or with experts. */
-const struct band_errors *band_all_step_errors(bool experts);
-const struct band_errors *band_all_memory_errors(bool experts);
+/* The same on all devices together. */
+const struct band_errors *band_all_step_errors(enum band_experts experts);
+const struct band_errors *band_all_memory_errors(enum band_experts experts);
 
 /* True for schedules that BAND_FEWEST_RUNS measured runs used. */
 bool band_schedule_measured(enum schedule schedule);
 
-/* The bands of a plan. An extrapolated band is never narrower than that of all dense runs, or of all with
- * experts. Texts belong to the arena. */
+/* The bands of a plan. An extrapolated band is never narrower than that of all devices' runs, dense or of
+ * few or of many experts. Texts belong to the arena. */
 struct bands bands_of(const struct model *model, const struct cluster *cluster,
                       const struct training *training, const struct layout *layout, struct arena *arena);
 

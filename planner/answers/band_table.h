@@ -5,9 +5,17 @@
 
 #include "planner/answers/band.h"
 
-/* Of dense models, and of those with experts. */
-static const struct band_errors all_step_errors[] = {{855, 41, 0.1472, 16384}, {237, 22, 0.3721, 2048}};
-static const struct band_errors all_memory_errors[] = {{119, 6, 0.1705, 512}, {17, 5, 0.3383, 32}};
+static const struct band_errors all_step_errors[BAND_EXPERTS] = {
+    {855, 41, 0.1472, 16384},
+    {63, 7, 0.2796, 2048},
+    {174, 20, 0.3939, 2048},
+};
+
+static const struct band_errors all_memory_errors[BAND_EXPERTS] = {
+    {119, 6, 0.1705, 512},
+    {1, 1, 0.3259, 32},
+    {16, 5, 0.3383, 16},
+};
 
 static const struct band_errors step_errors[BAND_GENERATIONS][BAND_EXPERTS][BAND_WIDTHS] = {
     [BAND_A100][BAND_DENSE][BAND_16_BIT] = {491, 21, 0.1630, 12288},

@@ -18,10 +18,10 @@ static const double tolerance = 0.005;
 static struct arena *arena;
 static struct validation published;
 
-/* Of a kind, or of all devices: dense or with experts. */
+/* Of a kind, or of all devices. */
 struct group {
     const struct band_kind *kind; /* NULL: all devices */
-    bool experts;
+    enum band_experts experts;
     bool memory;
 };
 
@@ -31,7 +31,7 @@ static bool is_in_group(const struct validated_run *run, const struct group *gro
         band_kind_of(&run->run->model, &run->cluster->device, run->run->training.precision);
 
     if (kind == NULL)
-        return (found.experts != BAND_DENSE) == group->experts;
+        return found.experts == group->experts;
     return found.generation == kind->generation && found.experts == kind->experts &&
            found.width == kind->width;
 }
@@ -99,11 +99,11 @@ static void check_errors(const char *what, const struct group *group) {
 static void table_is_what_published_runs_give(void **state) {
     (void)state;
     assert_int_equal(published.run_count, 377 + 715);
-    for (int experts = 0; experts <= 1; experts++)
+    for (int experts = 0; experts < BAND_EXPERTS; experts++)
         for (int memory = 0; memory <= 1; memory++)
-            check_errors(arena_print(arena, "all %s, %s", experts ? "with experts" : "dense",
+            check_errors(arena_print(arena, "all devices, kind %d of experts, %s", experts,
                                      memory ? "memory" : "steps"),
-                         &(struct group){NULL, experts, memory});
+                         &(struct group){NULL, (enum band_experts)experts, memory});
     for (int i = 0; i < BAND_GENERATIONS * BAND_EXPERTS * BAND_WIDTHS; i++) {
         struct band_kind kind = {(enum band_generation)(i / (BAND_EXPERTS * BAND_WIDTHS)),
                                  (enum band_experts)(i / BAND_WIDTHS % BAND_EXPERTS),
@@ -188,8 +188,8 @@ static void near_runs_are_not_extrapolated(void **state) {
 static void check_extrapolated(const struct bands *found, const char *word) {
     if (found->step.extrapolated == NULL || strstr(found->step.extrapolated, word) == NULL)
         fail_msg("'%s' isn't in '%s'", word, found->step.extrapolated ? found->step.extrapolated : "nothing");
-    assert_true(found->step.error >= band_all_step_errors(false)->error);
-    assert_true(found->memory.error >= band_all_memory_errors(false)->error);
+    assert_true(found->step.error >= band_all_step_errors(BAND_DENSE)->error);
+    assert_true(found->memory.error >= band_all_memory_errors(BAND_DENSE)->error);
 }
 
 static void what_no_run_is_near_is_extrapolated(void **state) {
@@ -201,7 +201,8 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     check_extrapolated(&found, "publication"); /* too few */
     found = bands("MI300X-192GB", 0, PRECISION_BF16, &layout);
     check_extrapolated(&found, "MI300X");
-    assert_true(found.step.error > band_all_step_errors(false)->error); /* a device that is new altogether */
+    assert_true(found.step.error >
+                band_all_step_errors(BAND_DENSE)->error); /* a device that is new altogether */
     assert_int_equal(found.step.runs, 0);
     found = bands("A100-SXM4-80GB", 0, PRECISION_TF32, &layout);
     check_extrapolated(&found, "tf32");

@@ -6,6 +6,9 @@
 #include "planner/cost/memory_parts.h"
 #include "planner/numbers.h"
 
+/* Of a host's memory; the rest is the operating system's, the data loaders' and the job's own. Assumed. */
+static const double HOST_SHARE = 0.9;
+
 const char *const outside_names[OUTSIDE_COUNT] = {"activations", "weights", "gradients", "optimizer"};
 
 int64_t memory_devices_of_host(const struct cluster *cluster, int64_t devices) {
@@ -20,7 +23,7 @@ void memory_place(const struct cluster *cluster, int64_t devices, struct memory_
     double hosts = (double)memory_devices_of_host(cluster, devices);
     double stores = (double)memory_devices_of_store(cluster, devices);
     bool has_store = cluster->store.name != NULL;
-    use->host_capacity_bytes = cluster->node.host_memory_bytes / hosts;
+    use->host_capacity_bytes = HOST_SHARE * cluster->node.host_memory_bytes / hosts;
     use->store_capacity_bytes = has_store ? cluster->store.capacity_bytes / stores : 0;
     use->host_bytes_per_device = use->store_bytes_per_device = 0;
     for (int i = 0; i < OUTSIDE_COUNT; i++) {

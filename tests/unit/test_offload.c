@@ -149,6 +149,13 @@ static void the_host_is_filled_before_the_store(void **state) {
     cluster.store = (struct cluster_store){.name = NULL};
     use = memory_on(&cluster, &layout);
     assert_false(memory_fits(&use));
+    cluster.node.host_memory_bytes =
+        4 * use.host_bytes_per_device; /* all of it, which the system needs too */
+    use = memory_on(&cluster, &layout);
+    assert_false(memory_fits(&use));
+    cluster.node.host_memory_bytes /= 0.899;
+    use = memory_on(&cluster, &layout);
+    assert_true(memory_fits(&use));
 }
 
 /* Over a link so slow that it alone counts: 2 micro-batches, each weight read twice and its gradient sent

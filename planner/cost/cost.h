@@ -39,8 +39,13 @@ bool cost_context_is_of(const struct cost_context *context, const struct model *
  * next call. */
 void cost_context_renew(struct cost_context *context, int64_t global_batch, struct arena *arena);
 
-/* The model's layers weighed, for the ends of its pipelines (stage_balance.h). */
-struct stage_balance *cost_stage_balance(struct cost_context *context);
+/* Of what layout blocks are weighed: one micro-batch under 1F1B, without cp and recompute. */
+struct balance_sizes {
+    int64_t tp, ep, micro_batch; /* ep divides the experts; 1 without */
+};
+
+/* The model's layers and ends weighed by their seconds, for the ends of its pipelines (stage_balance.h). */
+struct stage_balance *cost_stage_balance(struct cost_context *context, const struct balance_sizes *sizes);
 
 /* Fills `cost` with the step of a layout, and adds its terms to `explain`, which may be NULL. The layout must
  * be valid (layout_valid) for the context's model and training. */

@@ -311,12 +311,6 @@ const struct stage_layers *cost_stage_layers(struct cost_context *context, const
     return stages;
 }
 
-struct stage_balance *cost_stage_balance(struct cost_context *context) {
-    if (context->balance == NULL)
-        context->balance = stage_balance_create(context->model, context->training.sequence, context->arena);
-    return context->balance;
-}
-
 bool cost_context_is_of(const struct cost_context *context, const struct model *model,
                         const struct cluster *cluster) {
     return context->model == model && context->cluster == cluster;

@@ -108,7 +108,7 @@ struct cost_context {
     /* Pairs of first and last stages' own numbers of layers seen, for a short name in keys. */
     struct stage_ends *ends;
     size_t end_count, end_room;
-    struct stage_balance *balance; /* NULL: not asked for yet */
+    struct kept_balance *balances; /* those asked for, the last one first */
     int64_t straggler_devices;     /* that the next was reckoned for */
     double straggler_factor;
     struct pipeline_room room;                          /* of simulations */

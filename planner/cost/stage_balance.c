@@ -16,32 +16,22 @@ struct found_ends {
 
 struct stage_balance {
     const struct model *model;
-    double *before;           /* multiplications of all layers before each, and of all at the end */
-    double head;              /* of what stands behind the last layer */
+    double *before;           /* weight of all layers before each, and of all at the end */
+    double embedding, head;   /* what stands before the first layer, and behind the last */
     struct found_ends *found; /* by pp, up to the number of layers */
 };
 
-/* Of a token: products, and attention's with half the sequence on average. */
-static double layer_work(const struct model *model, int64_t sequence, bool experts) {
-    struct layer_parameters layer;
-    double widths = (double)(model_query_width(model) + model_value_width(model));
-    model_layer_parameters(model, experts, &layer);
-    return layer.attention_split + layer.attention_replicated + layer.mlp_split + layer.router +
-           (layer.experts > 0 ? layer.expert * (double)model->experts.top_k : 0) +
-           (double)model->heads * widths * (double)sequence / 2;
-}
-
-struct stage_balance *stage_balance_create(const struct model *model, int64_t sequence, struct arena *arena) {
+struct stage_balance *stage_balance_create(const struct model *model, const struct stage_weights *weights,
+                                           struct arena *arena) {
     struct stage_balance *balance = ARENA_NEW(arena, struct stage_balance);
-    double hidden = (double)model->hidden, head = hidden * (double)model->vocab;
-    double further = layer_work(model, sequence, model->experts.count > 0) + 2 * hidden * hidden + head;
     balance->model = model;
-    balance->head = head + (double)model->mtp_layers * further;
+    balance->embedding = weights->embedding;
+    balance->head = weights->head;
     balance->before = ARENA_ARRAY(arena, double, (size_t)model->layers + 1);
     balance->found = ARENA_ARRAY(arena, struct found_ends, (size_t)model->layers + 1);
     for (int64_t i = 0; i < model->layers; i++)
         balance->before[i + 1] =
-            balance->before[i] + layer_work(model, sequence, model_layer_has_experts(model, i));
+            balance->before[i] + (model_layer_has_experts(model, i) ? weights->experts : weights->dense);
     return balance;
 }
 
@@ -56,7 +46,8 @@ static double busiest_by_rule(const struct stage_balance *balance, int64_t pp) {
     for (int64_t stage = 0; stage < pp; stage++) {
         int64_t begin = layout_layers_before(&layout, balance->model, stage);
         int64_t end = layout_layers_before(&layout, balance->model, stage + 1);
-        most = fmax(most, work_of(balance, begin, end) + (stage == pp - 1 ? balance->head : 0));
+        most = fmax(most, work_of(balance, begin, end) + (stage == 0 ? balance->embedding : 0) +
+                              (stage == pp - 1 ? balance->head : 0));
     }
     return most;
 }
@@ -65,7 +56,8 @@ static double busiest_by_rule(const struct stage_balance *balance, int64_t pp) {
 static double busiest(const struct stage_balance *balance, const struct stage_ends *ends, int64_t each,
                       double limit) {
     int64_t layers = balance->model->layers, behind = layers - ends->last;
-    double most = fmax(work_of(balance, 0, ends->first), work_of(balance, behind, layers) + balance->head);
+    double most = fmax(balance->embedding + work_of(balance, 0, ends->first),
+                       work_of(balance, behind, layers) + balance->head);
     for (int64_t begin = ends->first; begin < behind && most <= limit; begin += each)
         most = fmax(most, work_of(balance, begin, begin + each));
     return most;

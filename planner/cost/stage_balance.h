@@ -10,10 +10,18 @@ struct stage_ends {
     int64_t first, last; /* as layout's first_stage_layers and last_stage_layers */
 };
 
-/* The layers of a model, weighed by the multiplications of a token of a sequence of so many tokens. Keeps
- * what it found, so it is not const. Lives in the arena; the model has to live as long. */
+/* What parts of a model weigh, in any unit, as whole numbers: their sums have to be exact, so that equal
+ * stages are equal. */
+struct stage_weights {
+    double dense, experts;  /* of a layer of either kind */
+    double embedding, head; /* of what stands before the first layer, and behind the last */
+};
+
+/* The layers of a model, weighed. Keeps what it found, so it is not const. Lives in the arena; the model has
+ * to live as long. */
 struct stage_balance;
-struct stage_balance *stage_balance_create(const struct model *model, int64_t sequence, struct arena *arena);
+struct stage_balance *stage_balance_create(const struct model *model, const struct stage_weights *weights,
+                                           struct arena *arena);
 
 /* The ends whose busiest stage has least to do; of equals those with the fewest layers on the first stage,
  * which memory fills first. False where no ends are better than layout_chunk_layers' rule. Stages are taken

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/cost/stage_balance.h"
+#include "planner/numbers.h"
+
 /* Divisors of the device count, rising. A number below 2^31 has at most 1536. */
 enum { MAX_DIVISORS = 1536 };
 
@@ -41,7 +42,7 @@ struct builder {
     struct schedules_known known[2]
                                 [MICRO_BATCH_CLASSES]; /* of the pp and the ends at hand, and without own */
     struct others others[TP_PLACES][2][2][2];
-    bool balanced; /* `ends` are better than the rule's */
+    bool balanced; /* with the tp and pp at hand, `ends` are better than the rule's */
     struct stage_ends ends;
 };
 
@@ -270,17 +271,38 @@ static void add_split_group(struct builder *builder, int64_t ranks) {
     space->split_groups[space->split_group_count++] = group;
 }
 
+bool search_balanced_ends(const struct search_problem *problem, struct cost_context *context, int64_t tp,
+                          int64_t pp, struct stage_ends *ends) {
+    const struct layout_request *request = &problem->request;
+    const int64_t experts = problem->model->experts.count;
+    const int64_t most_ep = request->keys[LAYOUT_EP].count > 0 ? request->keys[LAYOUT_EP].values[0]
+                                                               : problem->cluster->node.devices;
+    struct balance_sizes sizes = {.tp = tp, .ep = 1, .micro_batch = 1};
+    if (!problem->training.stack->own_ends || pp == 1)
+        return false;
+    if (experts > 0)
+        sizes.ep = greatest_common_divisor(greatest_common_divisor(experts, problem->devices / pp), most_ep);
+    if (request->keys[LAYOUT_MICRO_BATCH].count > 0)
+        sizes.micro_batch = request->keys[LAYOUT_MICRO_BATCH].values[0];
+    return stage_balance_ends(cost_stage_balance(context, &sizes), pp, ends);
+}
+
+/* The ends that balance the stages with this tp; the schedules of those before are forgotten. */
+static void balance_ends(struct builder *builder, int64_t tp, int64_t pp) {
+    memset(builder->known[true], 0, sizeof builder->known[true]);
+    builder->balanced = search_balanced_ends(builder->problem, builder->context, tp, pp, &builder->ends);
+}
+
 /* Frames of `ranks` devices a stage. */
 static void add_frames_of_pp(struct builder *builder, int64_t pp, int64_t ranks) {
     const struct search_problem *problem = builder->problem;
     memset(builder->known, 0, sizeof builder->known);
-    builder->balanced = problem->training.stack->own_ends &&
-                        stage_balance_ends(cost_stage_balance(builder->context), pp, &builder->ends);
     add_split_group(builder, ranks);
     for (size_t i = 0; i < builder->divisor_count; i++) {
         int64_t tp = builder->divisors[i];
         if (ranks % tp != 0 || problem->model->heads % tp != 0 || !search_allows(problem, LAYOUT_TP, tp))
             continue;
+        balance_ends(builder, tp, pp);
         for (size_t j = 0; j < builder->divisor_count; j++) {
             int64_t cp = builder->divisors[j], dp = ranks / tp / cp;
             if (ranks / tp % cp != 0 || problem->training.sequence % cp != 0 ||

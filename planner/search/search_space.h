@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "planner/cost/cost_bound.h"
+#include "planner/cost/stage_balance.h"
 #include "planner/search/search_choices.h"
 
 /* Sequences a micro-batch may have where the request leaves it free: published runs have at most 64. */
@@ -79,6 +80,12 @@ struct search_space {
 void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
                         struct search_space *space);
 void search_space_free(struct search_space *space);
+
+/* The ends that balance the stages of layouts of this tp and pp; false where none beat the rule. They are
+ * weighed with the least micro-batch asked for, and experts dealt out within a node, or as asked for first.
+ */
+bool search_balanced_ends(const struct search_problem *problem, struct cost_context *context, int64_t tp,
+                          int64_t pp, struct stage_ends *ends);
 
 /* The splits of a frame, and the layout of one: its keys, ep and etp; the rest at 0, vpp 1. */
 const struct expert_split *frame_splits(const struct search_space *space, const struct frame *frame,

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "planner/cost/stage_balance.h"
 #include "planner/search/search.h"
 #include "planner/search/search_pool.h"
 #include "planner/search/search_space.h"
@@ -495,7 +494,8 @@ static void for_every_layout(const struct search_problem *problem,
     int64_t most = problem->devices;
     struct layout layout = {.ep = 1, .etp = 1};
     struct arena *arena = arena_create();
-    struct stage_balance *balance = stage_balance_create(problem->model, problem->training.sequence, arena);
+    struct cost_context *context =
+        cost_context_create(arena, problem->model, problem->cluster, &problem->training);
     struct stage_ends ends;
     layout.overlap =
         (struct layout_overlap){problem->training.stack->overlap_tp, problem->training.stack->overlap_dp,
@@ -508,7 +508,7 @@ static void for_every_layout(const struct search_problem *problem,
                 layout.dp = most / (layout.tp * layout.pp * layout.cp);
                 layout.first_stage_layers = layout.last_stage_layers = 0;
                 for_every_variant(problem, &layout, try, data);
-                if (!problem->training.stack->own_ends || !stage_balance_ends(balance, layout.pp, &ends))
+                if (!search_balanced_ends(problem, context, layout.tp, layout.pp, &ends))
                     continue;
                 layout.first_stage_layers = ends.first;
                 layout.last_stage_layers = ends.last;

@@ -6,6 +6,7 @@
 
 #include "h100_cluster.h"
 #include "planner/cost/cost.h"
+#include "planner/cost/cost_parts.h"
 #include "planner/cost/stage_balance.h"
 #include "shapes.h"
 
@@ -197,23 +198,150 @@ static void test_recompute_counts_layers(void **state) {
     assert_true(fabs((some - none) / (full - none) - 0.25) < 0.01);
 }
 
-static void test_balance(void **state) {
+static bool balanced_ends(const struct model *model, int64_t pp, struct stage_ends *ends) {
     struct arena *arena = arena_create();
+    const struct cluster cluster = h100_cluster();
+    const struct training training = training_of(model);
+    const struct balance_sizes sizes = {.tp = 8, .ep = 1, .micro_batch = 1};
+    struct cost_context *context = cost_context_create(arena, model, &cluster, &training);
+    const bool better = stage_balance_ends(cost_stage_balance(context, &sizes), pp, ends);
+    arena_destroy(arena);
+    return better;
+}
+
+static void test_balance(void **state) {
     struct stage_ends ends = {0};
     struct layout even = layout_of(4, 1), balanced = even;
     (void)state;
     /* A head of 256,000 x 4,096 is worth some layers. */
-    assert_true(stage_balance_ends(stage_balance_create(&mixed, mixed.sequence, arena), 4, &ends));
+    assert_true(balanced_ends(&mixed, 4, &ends));
     assert_true(ends.last < 15 && ends.first > 0);
     balanced.first_stage_layers = ends.first;
     balanced.last_stage_layers = ends.last;
     assert_true(step_of(&mixed, &balanced) < 0.98 * step_of(&mixed, &even));
-    struct stage_balance *of_dense = stage_balance_create(&gpt_3, gpt_3.sequence, arena);
     /* GPT-3's is worth a third of one: nothing to move. */
-    assert_false(stage_balance_ends(of_dense, 8, &ends));
-    assert_false(stage_balance_ends(of_dense, 1, &ends));
-    assert_false(stage_balance_ends(of_dense, 97, &ends));
+    assert_false(balanced_ends(&gpt_3, 8, &ends));
+    assert_false(balanced_ends(&gpt_3, 1, &ends));
+    assert_false(balanced_ends(&gpt_3, 97, &ends));
+}
+
+enum { FEW_STAGES = 5 };
+
+/* Blocks of a model, and what is tried with them: the layers of each stage. */
+struct assignment {
+    const struct model *model;
+    struct cost_context *context;
+    struct pass_cost passes[BLOCK_COUNT];
+    struct pipeline_room room;
+    int64_t stages, layers[FEW_STAGES];
+    double least;
+};
+
+/* 1F1B of the stages, simulated. */
+static double assigned_seconds(struct assignment *assignment) {
+    double passes[FEW_STAGES][3] = {{0}}, forward[FEW_STAGES], input[FEW_STAGES], weight[FEW_STAGES];
+    struct pipeline_time time;
+    for (int64_t stage = 0, begin = 0; stage < assignment->stages; stage++) {
+        const int64_t *before = assignment->context->experts_before;
+        const int64_t layers = assignment->layers[stage], experts = before[begin + layers] - before[begin];
+        const double counts[BLOCK_COUNT] = {[BLOCK_DENSE] = (double)(layers - experts),
+                                            [BLOCK_EXPERTS] = (double)experts,
+                                            [BLOCK_EMBEDDING] = stage == 0,
+                                            [BLOCK_HEAD] = stage == assignment->stages - 1};
+        for (int block = 0; block < BLOCK_COUNT; block++) {
+            passes[stage][0] += counts[block] * assignment->passes[block].forward;
+            passes[stage][1] += counts[block] * assignment->passes[block].backward_input;
+            passes[stage][2] += counts[block] * assignment->passes[block].backward_weight;
+        }
+        forward[stage] = passes[stage][0];
+        input[stage] = passes[stage][1];
+        weight[stage] = passes[stage][2];
+        begin += layers;
+    }
+    const struct pipeline pipeline = {.schedule = SCHEDULE_1F1B,
+                                      .stages = assignment->stages,
+                                      .chunks = 1,
+                                      .micro_batches = 8 * assignment->stages,
+                                      .forward_seconds = forward,
+                                      .backward_input_seconds = input,
+                                      .backward_weight_seconds = weight};
+    pipeline_simulate(&pipeline, &assignment->room, &time);
+    return time.seconds;
+}
+
+/* All ways to deal `left` layers to the stages from `layers` on, of which so many are behind; each gets one
+ * at least. */
+static void try_all(struct assignment *assignment, int64_t *layers, int64_t behind, int64_t left) {
+    if (behind == 0) {
+        *layers = left;
+        assignment->least = fmin(assignment->least, assigned_seconds(assignment));
+        return;
+    }
+    for (*layers = 1; *layers + behind <= left; ++*layers)
+        try_all(assignment, layers + 1, behind - 1, left - *layers);
+}
+
+static void deal_as_balanced(struct assignment *assignment, const struct stage_ends *ends) {
+    const int64_t stages = assignment->stages, rest = assignment->model->layers - ends->first - ends->last;
+    for (int64_t stage = 0; stage < stages; stage++)
+        assignment->layers[stage] = stage == 0            ? ends->first
+                                    : stage == stages - 1 ? ends->last
+                                                          : rest / (stages - 2);
+}
+
+/* How much longer than the best of all assignments the balanced one takes. */
+static double lost_by_balance(const struct model *model, int64_t ep, int64_t stages) {
+    struct arena *arena = arena_create();
+    const struct cluster cluster = h100_cluster();
+    const struct training training = training_of(model);
+    const struct balance_sizes sizes = {.tp = 1, .ep = ep, .micro_batch = 1};
+    struct assignment assignment = {.model = model, .stages = stages, .least = HUGE_VAL};
+    struct layout layout = layout_of(stages, 1);
+    struct layer_part part;
+    struct stage_ends ends;
+    layout.tp = 1;
+    layout.ep = layout.dp = ep;
+    layout.sequence_parallel = false;
+    assignment.room.arena = arena;
+    assignment.context = cost_context_create(arena, model, &cluster, &training);
+    cost_layer_reckon(assignment.context, &layout, &part, NULL);
+    for (int block = 0; block < BLOCK_COUNT; block++)
+        if (assignment.context->blocks[block] > 0)
+            assignment.passes[block] =
+                cost_block_pass(assignment.context, &layout, (enum block)block, &part.blocks[block]);
+    assert_true(stage_balance_ends(cost_stage_balance(assignment.context, &sizes), stages, &ends));
+    try_all(&assignment, assignment.layers, stages - 1, model->layers);
+    deal_as_balanced(&assignment, &ends);
+    const double lost = assigned_seconds(&assignment) / assignment.least - 1;
+    print_message("    %s on %lld stages, %lld .. %lld layers: %.2f %%\n", model->name, (long long)stages,
+                  (long long)ends.first, (long long)ends.last, 100 * lost);
     arena_destroy(arena);
+    return lost;
+}
+
+/* Many small experts, as Qwen3 30B has, whose layers take longer than their multiplications; and dense layers
+ * in front with a large vocabulary behind. */
+static void test_balance_against_all(void **state) {
+    static const struct model small_experts = {
+        .name = "small experts",
+        .layers = 24,
+        .hidden = 2048,
+        .heads = 32,
+        .kv_heads = 4,
+        .head_dim = 128,
+        .ffn_hidden = 6144,
+        .gated = true,
+        .vocab = 151936,
+        .sequence = 4096,
+        .norm = NORM_RMSNORM,
+        .experts = {.count = 128, .top_k = 8, .ffn_hidden = 768, .every = 1}};
+    struct model shorter = mixed;
+    (void)state;
+    shorter.layers = 20;
+    for (int64_t stages = 2; stages <= 4; stages++) {
+        assert_true(lost_by_balance(&small_experts, 8, stages) < 0.005);
+        assert_true(lost_by_balance(&shorter, 8, stages) < 0.005);
+    }
 }
 
 int main(void) {
@@ -225,6 +353,7 @@ int main(void) {
         cmocka_unit_test(test_recompute_of_some_layers),
         cmocka_unit_test(test_recompute_counts_layers),
         cmocka_unit_test(test_balance),
+        cmocka_unit_test(test_balance_against_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,7 +221,7 @@ nccl() { # four GPUs of one node
     expect '^collective,all_to_all,h0,0,h0,0,4,134217728,.*,nccl$' c.pairs.csv
     "$build/clusterplan" explain --cluster c.yaml --model model.yaml --devices 4 --layout "tp=4" >out 2>err || fail "explain"
     tr -s ' \n' ' ' <out >flat
-    expect 'over 4 ranks 1 apart, level nvlink: 300 GB/s bus, latency 12 us \(measured by NCCL 2.21.5\)' flat
+    expect 'over 4 ranks 1 apart, level nvlink: bus bandwidth 300 GB/s, latency 12 us \(measured by NCCL 2.21.5\)' flat
 }
 
 nccl_hosts() { # two hosts of two GPUs
@@ -237,8 +237,9 @@ nccl_hosts() { # two hosts of two GPUs
 nccl_fails() { # and all but NCCL is measured
     export STUB_GPUS=h100,h100
     # A run that can't write its matrix keeps what it measured, which those after it take over.
-    mkdir c.pairs.csv
+    { until [ -e c.yaml.partial ]; do sleep 0.1; done; mkdir c.pairs.csv; } &
     STUB_FAIL=ncclCommInitRankConfig:2 probe_job all 2 1 2
+    wait
     expect 'NCCL was given up: rank [01] on h0: ncclCommInitRankConfig: unhandled system error \(member 0 of 2\)' err
     rmdir c.pairs.csv
     mv c.yaml.partial journal

@@ -123,7 +123,8 @@ static struct band band_of(const struct band_errors *errors, const struct band_e
             arena_print(arena, "those of this kind (%s) were measured on at most %" PRId64 " devices",
                         kind_name, errors->most_devices);
     if (band.extrapolated != NULL)
-        band.error = fmax(band.error, all->error);
+        band.error =
+            errors->publications < BAND_FEWEST_PUBLICATIONS ? all->error : fmax(band.error, all->error);
     return band;
 }
 

@@ -30,8 +30,8 @@ struct band_kind {
  * counts alike, however many runs it has. */
 struct band_errors {
     int64_t runs, publications; /* a file of runs is one */
-    double error; /* within this fraction of what was measured were nine tenths of a publication's runs, on
-                     the mean */
+    double error; /* what was measured of nine tenths of a publication's runs, on the mean, is within this
+                     fraction of what was predicted */
     int64_t most_devices; /* of one run */
 };
 

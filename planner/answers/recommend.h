@@ -7,7 +7,7 @@
 #include "planner/answers/problem.h"
 
 /* Offload that was left free is taken where it saves this share of a step at least, and where nothing fits or
- * is fast enough without it. Half the band of a step that no measured run is near (docs/accuracy.md). */
+ * is fast enough without it. A guess: no run with offload was measured. */
 extern const double RECOMMEND_OFFLOAD_SHARE;
 
 /* search_run, and where the fastest plan moves something out that nobody asked for, a second search of the

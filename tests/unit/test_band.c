@@ -48,6 +48,11 @@ struct found {
     double within;             /* share of a file's runs within the table's error, on the mean of the files */
 };
 
+/* What was measured, as a fraction of what was predicted: errors are the other way round. */
+static double off(double error) {
+    return fabs(1 / (1 + error) - 1);
+}
+
 static struct found find(const struct group *group) {
     const struct band_errors *table = table_of(group);
     bool memory = group->memory;
@@ -65,7 +70,7 @@ static struct found find(const struct group *group) {
             if (run->why != NULL || figure <= 0 || !is_in_group(run, group))
                 continue;
             runs++;
-            within += fabs(memory ? run->memory_error : run->step_error) <= table->error + tolerance;
+            within += off(memory ? run->memory_error : run->step_error) <= table->error + tolerance;
             if (run->run->devices > found.errors.most_devices)
                 found.errors.most_devices = run->run->devices;
         }

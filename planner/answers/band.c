@@ -1,5 +1,6 @@
 #include "planner/answers/band.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -27,10 +28,17 @@ static const struct band_errors none;
  * Blackwell was first predicted, from its datasheet and H100's kernels (docs/accuracy.md, blind checks). */
 static const double NEW_DEVICE_ERRORS[] = {0.28, 0.48, 0.48};
 
+/* An RTX A1000 is no A100. */
+static bool names(const char *device, const char *part) {
+    const char *found = strstr(device, part);
+
+    return found != NULL && isdigit((unsigned char)found[strlen(part)]) == 0;
+}
+
 static size_t device_index(const struct cluster_device *device) {
     size_t i = 0;
 
-    while (i < sizeof devices / sizeof *devices && strstr(device->name, devices[i].name) == NULL)
+    while (i < sizeof devices / sizeof *devices && !names(device->name, devices[i].name))
         i++;
     return i;
 }

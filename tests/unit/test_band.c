@@ -209,6 +209,8 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     assert_true(found.step.error >
                 band_all_step_errors(BAND_DENSE)->error); /* a device that is new altogether */
     assert_int_equal(found.step.runs, 0);
+    found = bands("NVIDIA RTX A1000", 0, PRECISION_BF16, &layout);
+    check_extrapolated(&found, "A1000");
     found = bands("A100-SXM4-80GB", 0, PRECISION_TF32, &layout);
     check_extrapolated(&found, "tf32");
     found = bands("A100-SXM4-80GB", 8, PRECISION_BF16, &layout);

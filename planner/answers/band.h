@@ -60,7 +60,7 @@ const char *band_kind_format(const struct band_kind *kind, struct arena *arena);
 const struct band_errors *band_step_errors(const struct band_kind *kind);
 const struct band_errors *band_memory_errors(const struct band_kind *kind);
 
-/* The same on all devices together. */
+/* The same on all devices together; memory with few and many experts is one. */
 const struct band_errors *band_all_step_errors(enum band_experts experts);
 const struct band_errors *band_all_memory_errors(enum band_experts experts);
 

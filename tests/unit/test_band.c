@@ -31,7 +31,8 @@ static bool is_in_group(const struct validated_run *run, const struct group *gro
         band_kind_of(&run->run->model, &run->cluster->device, run->run->training.precision);
 
     if (kind == NULL)
-        return found.experts == group->experts;
+        return group->memory ? (found.experts == BAND_DENSE) == (group->experts == BAND_DENSE)
+                             : found.experts == group->experts;
     return found.generation == kind->generation && found.experts == kind->experts &&
            found.width == kind->width;
 }

@@ -143,8 +143,8 @@ const struct stack stacks[] = {
         /* NeMo AutoModel's, wherever it is installed (nemo_automodel BackendConfig) */
         .dispatcher = DISPATCHER_DEEPEP,
         .dispatcher_in_node = DISPATCHER_DEEPEP,
-        /* Asynchronous tp, which cuts products into as many pieces as ranks, and copies nothing: five pairs of
-         * torchtitan's with and without it (benchmarks of December 2024 and June 2025). */
+        /* Asynchronous tp, which cuts products into as many pieces as ranks, and copies nothing: five pairs
+         * of torchtitan's with and without it (benchmarks of December 2024 and June 2025). */
         .tp_exposed = 0.90,
         /* Composer's mixed precision DEFAULT, torchtitan's mixed_precision_reduce */
         .gradient_bytes_fp16 = 4,

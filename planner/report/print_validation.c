@@ -115,7 +115,8 @@ static void print_summary(const struct validation *validation, const struct prin
 static void print_refused(const struct validation *validation, FILE *stream) {
     if (validation->refused + validation->tight > 0)
         fprintf(stream,
-                "\nOf %zu runs that ran %zu wouldn't fit by this prediction; %zu more have no room for its margin.\n",
+                "\nOf %zu runs that ran %zu wouldn't fit by this prediction; %zu more have no room for its "
+                "margin.\n",
                 validation->run_count, validation->refused, validation->tight);
 }
 

@@ -21,10 +21,11 @@ struct answer {
 
 /* Answers the problem, by what was asked of devices:
  *
- *   one count  plans on that many. Where up to a sixteenth fewer take 3 % less time a note says so; where
- * they take a fifth less, or no layout splits all, they are planned and a note says that a range    the
- * smallest count, doubled up to the largest, and the count between that is faster than all of these, if one
- * is nothing    the fewest nodes on which something fits, with a note
+ * - One count: plans on that many. Where up to a sixteenth fewer take 3 % less time a note says so; where
+ *   they take a fifth less, or no layout splits all, they are planned and a note says that.
+ * - A range: the smallest count, doubled up to the largest, and the count between that is faster than all of
+ *   these, if one is.
+ * - Nothing: the fewest nodes on which something fits, with a note.
  *
  * Everything belongs to the problem's arena. False with the error set where no layout splits the devices. */
 bool answer_find(struct problem *problem, struct answer *answer, struct error *error);

@@ -6,10 +6,10 @@
  *    meets the wishes, which a rung has bounded already; for time and cost all of them. A count is searched
  *    for what meets the wishes and is better than the best so far. Both are a longest step (wish_step_limit),
  *    and the search's bounds hold for every layout: what they leave out is too slow, and so are counts on
- * which the least work takes too long (search_least_work). So the answer is that of planning every count.
- * Counts that no layout splits cost next to nothing, and they are most of them.
+ *    which the least work takes too long (search_least_work). So the answer is that of planning every count.
+ *    Counts that no layout splits cost next to nothing, and they are most of them.
  * 3. Downwards from the fewest, over the counts next to it: which of them comes closest, and so what binds.
- * Just below may be counts that split badly, which nobody would take. */
+ *    Just below may be counts that split badly, which nobody would take. */
 #include "planner/answers/size.h"
 
 #include <math.h>

@@ -219,25 +219,25 @@ static void activations_init(struct memory_parts *parts) {
 static double logits_bytes_per_entry(const struct memory_parts *parts) {
     const struct stack *stack = parts->training->stack;
     enum loss_kernel loss = parts->training->recipe.loss;
-    bool fused = loss == LOSS_FUSED || loss == LOSS_COMPILED;
     if (loss == LOSS_GATHERED)
         /* Of all tp ranks: logits; fp32 copy, logarithm of the softmax, gradients of both. */
         return (double)parts->layout->tp * (parts->element_bytes + 4 * SINGLE_BYTES);
-    if (!stack->fully_sharded && (loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine)))
-        return parts->element_bytes; /* Transformer Engine: the gradient takes the logits' place */
-    if (stack->fully_sharded && fused && parts->layout->tp == 1)
-        /* Logits and gradient: neither torch.compile nor flash attention's loss, whose inplace_backward is
-         * off, keeps fp32 of either. */
-        return 2 * parts->element_bytes;
-    if (stack->fully_sharded && parts->layout->tp > 1)
+    if (!stack->fully_sharded) {
+        /* Transformer Engine's gradient takes the logits' place; else fp32 copy and softmax (Megatron-LM
+         * cross_entropy). */
+        bool in_place = loss == LOSS_FUSED || (loss == LOSS_DEFAULT && stack->transformer_engine);
+        return parts->element_bytes + (in_place ? 0 : 2 * SINGLE_BYTES);
+    }
+    if (parts->layout->tp > 1)
         /* Loss over sharded logits (PyTorch loss_parallel): logits, and in fp32 the logarithm of the softmax,
          * the loss's gradient, the exponential and the product of the two. */
         return parts->element_bytes + 4 * SINGLE_BYTES;
-    if (stack->fully_sharded)
-        return parts->element_bytes +
-               3 * SINGLE_BYTES; /* logits; fp32 copy, logarithm of the softmax, gradient */
+    if (loss == LOSS_FUSED || loss == LOSS_COMPILED)
+        /* Logits and gradient: neither torch.compile nor flash attention's loss, whose inplace_backward is
+         * off, keeps fp32 of either. */
+        return 2 * parts->element_bytes;
     return parts->element_bytes +
-           2 * SINGLE_BYTES; /* logits; fp32 copy and softmax (Megatron-LM cross_entropy) */
+           3 * SINGLE_BYTES; /* logits; fp32 copy, logarithm of the softmax, gradient */
 }
 
 double memory_logits_bytes(const struct memory_parts *parts) {

@@ -30,4 +30,18 @@ static const struct model mixtral_8x22b = {
     .norm = NORM_RMSNORM,
     .experts = {.count = 8, .top_k = 2, .ffn_hidden = 16384, .every = 1}};
 
+/* Many small experts: Qwen3 30B. */
+static const struct model qwen3_30b = {.name = "Qwen3 30B",
+                                       .layers = 48,
+                                       .hidden = 2048,
+                                       .heads = 32,
+                                       .kv_heads = 4,
+                                       .head_dim = 128,
+                                       .ffn_hidden = 6144,
+                                       .gated = true,
+                                       .vocab = 151936,
+                                       .sequence = 4096,
+                                       .norm = NORM_RMSNORM,
+                                       .experts = {.count = 128, .top_k = 8, .ffn_hidden = 768, .every = 1}};
+
 #endif

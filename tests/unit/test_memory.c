@@ -1,5 +1,6 @@
 /* The memory model against what papers say, and against itself. Measured runs: test_memory_measured.c. */
 #include "memory_question.h"
+#include "shapes.h"
 
 /* Activations of a layer of GPT-3, after arXiv 2205.05198 table 2. */
 static void layer_of_gpt3(struct layout layout, double *kept, double *whole) {
@@ -278,15 +279,7 @@ static void test_fp8(void **state) {
 /* Qwen3 30B: what selective recompute drops of a layer, and what an exchange behind another micro-batch
  * takes. */
 static void test_selective(void **state) {
-    struct model model = {.layers = 48,
-                          .hidden = 2048,
-                          .heads = 32,
-                          .kv_heads = 4,
-                          .head_dim = 128,
-                          .ffn_hidden = 6144,
-                          .gated = true,
-                          .vocab = 151936,
-                          .experts = {.count = 128, .top_k = 8, .ffn_hidden = 768}};
+    struct model model = qwen3_30b;
     struct training training = {.stack = stack_find("megatron-core"),
                                 .sequence = 4096,
                                 .global_batch = 64,

@@ -9,15 +9,10 @@
 #include "planner/cost/launch.h"
 #include "shapes.h"
 
-/* Qwen3 30B's shape. */
-static struct model fine_grained_model(void) {
-    struct model model = mixtral_8x22b;
-    model.layers = 48;
-    model.hidden = 2048;
-    model.heads = 32;
-    model.kv_heads = 4;
-    model.experts = (struct model_experts){.count = 128, .top_k = 8, .ffn_hidden = 768, .every = 1};
-    return model;
+/* Experts dealt to as many devices as there are. */
+static struct layout dealt_to(int64_t devices) {
+    return (struct layout){
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = devices, .etp = 1, .dp = devices, .micro_batch = 1};
 }
 
 static double exchange_seconds(const struct cluster *cluster, const struct model *model,
@@ -32,10 +27,9 @@ static double exchange_seconds(const struct cluster *cluster, const struct model
 static void each_copy_is_sent_once(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = fine_grained_model();
+    struct model model = qwen3_30b;
     struct training training = training_of(4096, 1024);
-    struct layout layout = {
-        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 16, .etp = 1, .dp = 16, .micro_batch = 1};
+    struct layout layout = dealt_to(16);
     double token_bytes = 2. * 2048, tokens = 4096;
     assert_near(compute_copies(&model, 2), 1.9921875, 1e-12);
     assert_near(compute_copies(&model, 16), 16 * (1 - pow(15. / 16, 8)), 1e-12);
@@ -78,10 +72,9 @@ static void each_copy_is_sent_once(void **state) {
 static void exchange_is_assumed_as_software_has_it(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = fine_grained_model();
+    struct model model = qwen3_30b;
     struct training training = training_of(4096, 1024);
-    struct layout layout = {
-        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 16, .etp = 1, .dp = 16, .micro_batch = 1};
+    struct layout layout = dealt_to(16);
     assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_DEEPEP);
     layout.ep = 8; /* in a node */
     assert_int_equal(training_dispatcher(&training, &model, &cluster, &layout), DISPATCHER_ALL_TO_ALL);
@@ -113,17 +106,10 @@ static void exchange_is_assumed_as_software_has_it(void **state) {
 static void routing_keys_do_what_they_say(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = fine_grained_model();
+    struct model model = qwen3_30b;
     struct training training = training_of(16384, 1024);
-    struct layout layout = {.tp = 1,
-                            .pp = 1,
-                            .vpp = 1,
-                            .cp = 1,
-                            .ep = 16,
-                            .etp = 1,
-                            .dp = 16,
-                            .micro_batch = 1,
-                            .recompute = RECOMPUTE_SELECTIVE};
+    struct layout layout = dealt_to(16);
+    layout.recompute = RECOMPUTE_SELECTIVE;
     struct step_cost base = cost_on(&cluster, &model, &training, &layout), cost;
     training.routing.overlap = true;
     cost = cost_on(&cluster, &model, &training, &layout);
@@ -161,10 +147,9 @@ static double launch_bound_seconds(const struct model *model, const struct train
 static void graphs_spare_the_host(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = fine_grained_model();
+    struct model model = qwen3_30b;
     struct training training = training_of(512, 1024);
-    struct layout layout = {
-        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    struct layout layout = dealt_to(8);
     double eager = launch_bound_seconds(&model, &training, &layout);
     training.cuda_graphs = true;
     double spared = eager - launch_bound_seconds(&model, &training, &layout);
@@ -180,10 +165,9 @@ static void graphs_spare_the_host(void **state) {
  * costs it something besides. */
 static void experts_of_a_device_take_launches(void **state) {
     (void)state;
-    struct model model = fine_grained_model();
+    struct model model = qwen3_30b;
     struct training training = training_of(512, 1024);
-    struct layout layout = {
-        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    struct layout layout = dealt_to(8);
     double launch = 25e-6, sixteen = launch_bound_seconds(&model, &training, &layout);
     layout.ep = 4;
     double more = launch_bound_seconds(&model, &training, &layout) - sixteen;
@@ -228,10 +212,9 @@ static void experts_of_a_device_take_launches(void **state) {
 static void rows_are_padded_for_fp8(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = fine_grained_model();
+    struct model model = qwen3_30b;
     struct training training = training_of(16384, 128);
-    struct layout layout = {
-        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    struct layout layout = dealt_to(8);
     double rows = 16384.0 * (double)model.experts.top_k * training_imbalance(&training);
     double copies = compute_traffic_seconds(&cluster.device, 2 * 8 * rows * (double)model.hidden);
     double padded, filled;
@@ -247,10 +230,9 @@ static void rows_are_padded_for_fp8(void **state) {
 static void biases_of_experts_are_added_apart(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
-    struct model model = fine_grained_model();
+    struct model model = qwen3_30b;
     struct training training = training_of(4096, 1024);
-    struct layout layout = {
-        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 8, .etp = 1, .dp = 8, .micro_batch = 1};
+    struct layout layout = dealt_to(8);
     struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
     struct compute_time plain, biased;
     model.gated = model.linear_bias = true;

@@ -116,7 +116,7 @@ static double get_constant(struct fit *fit, size_t constant) {
     return constants[constant].most; /* none of the runs has it */
 }
 
-/* The search's closed form is as good to fit with; errors are told of the simulated pipeline. */
+/* The pipeline's closed form is as good to fit with; errors are told of the simulated pipeline. */
 static void predict(struct observation *observation, bool simulate) {
     const struct run *run = observation->validated->run;
     struct arena *arena = arena_create();

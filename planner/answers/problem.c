@@ -157,7 +157,7 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
     problem->search.model = &problem->model;
     problem->search.cluster = &problem->cluster;
     problem->search.request = asked->layout;
-    problem->search.exhaustive = asked->exhaustive;
+    problem->search.exhaustive = problem->search.simulates_all = asked->exhaustive;
     problem->search.weighs_offload = asked->layout.keys[LAYOUT_OFFLOAD].count == 0;
     problem->search.top = asked->top;
     if (!read_files(asked, problem, error) || !set_prices(asked, problem, error) ||

@@ -43,7 +43,7 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
          "of what the devices draw, beside their price: \"0.10 $/kWh\"; default: the "
          "cluster file's, or none",
          &flags->energy_price, NULL},
-        {"exhaustive", 0, NULL, "cost every layout that fits, prune none", NULL, &flags->exhaustive},
+        {"exhaustive", 0, NULL, "cost and simulate every layout that fits", NULL, &flags->exhaustive},
     };
     memcpy(entries, options, sizeof options);
     return entries + PROBLEM_OPTIONS;

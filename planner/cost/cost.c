@@ -230,7 +230,9 @@ static void add_devices(const struct cost_context *context, const struct layout 
         int64_t first = apart ? i : stages->runs[i];
         int64_t next = apart ? i + 1 : i + 1 < count ? stages->runs[i + 1] : layout->pp;
         struct pass_cost pass = device_pass(context, layout, stages, passes, first);
-        struct pipeline_work work = {pass.forward, pass.backward_input, pass.backward_weight, 0};
+        struct pipeline_work work = {.forward = pass.forward,
+                                     .backward_input = pass.backward_input,
+                                     .backward_weight = pass.backward_weight};
         pipeline_add_devices(devices, &work, next - first);
     }
 }

@@ -24,6 +24,8 @@ static void add_block(const struct cost_context *context, const struct layout *l
     work->backward_weight += count * pass.backward_weight;
     if (block == kind_that_counts(context))
         work->layer_seconds = pass.forward + pass.backward_input + pass.backward_weight;
+    if (block == BLOCK_HEAD || block == BLOCK_MTP_JOIN)
+        work->last_seconds += count * (pass.forward + pass.backward_input + pass.backward_weight);
 }
 
 static void reckon_but_experts(const struct cost_context *context, const struct layout *layout,
@@ -154,6 +156,7 @@ void cost_least_work_any_micro_batch(struct cost_context *context, const struct 
     work->backward_input *= sequences;
     work->backward_weight *= sequences;
     work->layer_seconds *= sequences;
+    work->last_seconds *= sequences;
 }
 
 void cost_row_work_of(struct cost_context *context, const struct layout *layout, bool hides_exchange,
@@ -201,6 +204,23 @@ void cost_blend_work(struct pipeline_work *work, const struct pipeline_work *oth
     work->backward_weight += share * (other->backward_weight - work->backward_weight);
 }
 
+/* Of `count` layers from one on. */
+static double layers_that_count(const struct cost_context *context, int64_t first, int64_t end) {
+    const int64_t *before = context->experts_before;
+    return (double)(before[context->model->layers] > 0 ? before[end] - before[first] : end - first);
+}
+
+void cost_ends_of(const struct cost_context *context, const struct layout *layout, struct cost_ends *ends) {
+    struct layout_dealing dealing;
+    layout_deal(layout, context->model, &dealing);
+    *ends = (struct cost_ends){
+        .last = (double)context->model->mtp_layers,
+        .before = layers_that_count(context, 0, layout_dealt_before(&dealing, layout->pp - 1))};
+    for (int64_t chunk = layout->pp - 1; chunk < dealing.chunks; chunk += layout->pp)
+        ends->last += layers_that_count(context, layout_dealt_before(&dealing, chunk),
+                                        layout_dealt_before(&dealing, chunk + 1));
+}
+
 void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace) {
     const int64_t experts = context->experts_before[context->model->layers];
     const int64_t layers = experts > 0 ? experts : context->model->layers;
@@ -211,22 +231,17 @@ void cost_pace_of(struct cost_context *context, const struct layout *layout, str
                                .fixed_seconds = context->training.stack->step_seconds};
 }
 
-static double step_of(const struct cost_pace *pace, double pipeline_seconds) {
-    return pipeline_seconds * pace->straggler_factor + pace->fixed_seconds;
-}
-
-/* What some device does at least for a micro-batch. Under DualPipe it has halves of two stages. */
-static double busiest(const struct cost_pace *pace, enum schedule schedule,
-                      const struct pipeline_work *work) {
+/* Under DualPipe a device has halves of two stages. */
+double cost_bound(const struct cost_pace *pace, enum schedule schedule, const struct pipeline_work *work) {
+    const struct cost_ends *ends = schedule == SCHEDULE_INTERLEAVED ? &pace->chunked : &pace->whole;
     double all = pipeline_work_seconds(work);
-    double layers = schedule == SCHEDULE_DUALPIPE ? 0 : pace->most_layers * work->layer_seconds;
-    return larger(all / (double)pace->stages, layers);
-}
-
-void cost_bound(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
-                const struct pipeline_work *work, double *step_seconds, double *closed_form_seconds) {
-    double most = busiest(pace, schedule, work);
-    *step_seconds = step_of(pace, (double)pace->micro_batches * most);
-    *closed_form_seconds =
-        step_of(pace, pipeline_least_seconds(schedule, pace->stages, vpp, pace->micro_batches, work, most));
+    struct pipeline_known known = {.all = all, .busiest = all / (double)pace->stages};
+    if (schedule != SCHEDULE_DUALPIPE) {
+        known.last = work->last_seconds + ends->last * work->layer_seconds;
+        known.before = ends->before * work->layer_seconds;
+        known.busiest = larger(known.busiest, larger(known.last, pace->most_layers * work->layer_seconds));
+    }
+    return pace->straggler_factor *
+               pipeline_least_seconds(schedule, pace->stages, pace->micro_batches, &known) +
+           pace->fixed_seconds;
 }

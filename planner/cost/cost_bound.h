@@ -86,20 +86,26 @@ double cost_recomputed_share(const struct cost_context *context, double share);
 /* Moves work towards another by a share of the difference. */
 void cost_blend_work(struct pipeline_work *work, const struct pipeline_work *other, double share);
 
-/* What turns the work of a micro-batch into a step: the same for all layouts that share tp, pp, cp, dp and
- * micro-batch. */
+/* Layers of the kind that counts, of a way to deal out a model: of the last stage, further predictions
+ * included, and of the first chunks of all stages before it. */
+struct cost_ends {
+    double last, before;
+};
+void cost_ends_of(const struct cost_context *context, const struct layout *layout, struct cost_ends *ends);
+
+/* What turns the work of a micro-batch into a step: the same for all layouts that share tp, pp, cp, dp, ends
+ * and micro-batch. The ends are left to the caller. */
 struct cost_pace {
     int64_t stages, micro_batches;
     double most_layers; /* of the kind that counts: however they are dealt out, a stage has so many */
+    struct cost_ends whole, chunked; /* without chunks; of all ways to interleave that are of use */
     double straggler_factor, fixed_seconds;
 };
 void cost_pace_of(struct cost_context *context, const struct layout *layout, struct cost_pace *pace);
 
-/* Seconds that no step with so much work takes less of, by whatever schedule: a pipeline's busiest device is
- * at least as busy as the average of all, and as whole layers make it, so a step takes micro-batches x that,
- * and what it costs in any case. And the same with the bubble of a schedule and vpp: the step by closed form
- * takes no less, but by simulation it may (pipeline.h). */
-void cost_bound(const struct cost_pace *pace, enum schedule schedule, int64_t vpp,
-                const struct pipeline_work *work, double *step_seconds, double *closed_form_seconds);
+/* Seconds that no step with so much work takes less of under a schedule: a pipeline's busiest device is at
+ * least as busy as the average of all, and as whole layers make it, and what the last one has besides is
+ * known (pipeline_least_seconds). */
+double cost_bound(const struct cost_pace *pace, enum schedule schedule, const struct pipeline_work *work);
 
 #endif

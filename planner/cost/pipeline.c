@@ -121,32 +121,6 @@ void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time 
     pipeline_closed_form_of(pipeline, &devices, time);
 }
 
-/* The busiest device is at least as busy as the average, and what it does not do is done by the others: where
- * the closed form is  m b + (W - b) / v  for the busiest device's b of all work W, it rises with b, so the
- * least that is known of b makes it least. Of zero bubble's bubble the part is taken that no deferred weight
- * gradient fills: the others' forward passes; the busiest device's own is at most b. */
-double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
-                              const struct pipeline_work *work, double busiest) {
-    double all = pipeline_work_seconds(work);
-    double busy = (double)micro_batches * busiest;
-    if (stages == 1)
-        return busy;
-    switch (schedule) {
-    case SCHEDULE_1F1B:
-    case SCHEDULE_GPIPE:
-        return busy + all - busiest;
-    case SCHEDULE_INTERLEAVED:
-        return busy + (all - busiest) / (double)chunks;
-    case SCHEDULE_ZB_1P:
-        return busy + fmax(0, work->forward - busiest);
-    case SCHEDULE_ZB_2P:
-    case SCHEDULE_DUALPIPE:
-    case SCHEDULE_COUNT:
-        break;
-    }
-    return busy;
-}
-
 double pipeline_received(const struct pipeline *pipeline, int64_t device) {
     int64_t chunks = pipeline->chunks, passes = 2 * chunks;
     if (pipeline->stages == 1)
@@ -154,39 +128,6 @@ double pipeline_received(const struct pipeline *pipeline, int64_t device) {
     passes -= (device == 0) +
               (device == pipeline->stages - 1); /* the batch comes from outside, the loss from here */
     return (double)passes * pipeline->hop_seconds;
-}
-
-void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time) {
-    bool dual = pipeline->schedule == SCHEDULE_DUALPIPE, drains = false, fills = false;
-    double before = 0, micro_batches = (double)pipeline->micro_batches;
-    pipeline_closed_form(pipeline, time);
-    if (pipeline->stages == 1)
-        return;
-    switch (pipeline->schedule) {
-    case SCHEDULE_1F1B:
-    case SCHEDULE_GPIPE:
-    case SCHEDULE_INTERLEAVED:
-        fills = drains = true;
-        break;
-    case SCHEDULE_ZB_1P: /* the last pass may be a weight gradient, which nobody waits for */
-        fills = true;
-        break;
-    case SCHEDULE_ZB_2P: /* the devices' own spans count */
-    case SCHEDULE_DUALPIPE:
-    case SCHEDULE_COUNT:
-        break;
-    }
-    time->seconds = 0;
-    for (int64_t device = 0; device < pipeline->stages; device++) {
-        struct pipeline_work work = device_work(pipeline, device);
-        double hops = dual ? 0 : pipeline_received(pipeline, device);
-        time->seconds = fmax(time->seconds, before + micro_batches * (pipeline_work_seconds(&work) + hops));
-        before +=
-            (fills ? pipeline->forward_seconds[device] : 0) +
-            (drains ? pipeline->backward_input_seconds[device] + pipeline->backward_weight_seconds[device]
-                    : 0);
-    }
-    time->bubble_seconds = time->seconds - time->busy_seconds - time->hop_seconds;
 }
 
 void pipeline_time_of(const struct pipeline *pipeline, enum pipeline_method method,

@@ -29,7 +29,7 @@ struct pipeline {
 enum pipeline_method {
     PIPELINE_CLOSED_FORM,
     PIPELINE_SIMULATED,
-    PIPELINE_LEAST /* no more than the simulation says, as quickly as the closed form */
+    PIPELINE_LEAST /* no more than the simulation says */
 };
 
 struct pipeline_time {
@@ -48,6 +48,7 @@ void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time 
 struct pipeline_work {
     double forward, backward_input, backward_weight;
     double layer_seconds; /* of a layer of the kind that counts, all passes; 0: not known */
+    double last_seconds;  /* of what the last stage does besides its layers; 0: not known */
 };
 
 /* What the devices of a pipeline do for a micro-batch, added from the first to the last. */
@@ -64,10 +65,18 @@ void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipel
 /* All three passes together. */
 double pipeline_work_seconds(const struct pipeline_work *work);
 
-/* Seconds that no pipeline takes less of by its closed form, however `work` is dealt to the stages, where one
- * of them does at least `busiest` of it, the average or more. */
-double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches,
-                              const struct pipeline_work *work, double busiest);
+/* What is known of how work is dealt to the stages: seconds a micro-batch takes, at least. */
+struct pipeline_known {
+    double all;     /* of all stages */
+    double busiest; /* of some stage; no less than the average, nor than the last one's */
+    double last;    /* of the last one */
+    double before;  /* of the first chunks of all before it */
+};
+
+/* Seconds that no simulated pipeline takes less of, however else the work is dealt; no less for fewer and
+ * larger micro-batches. */
+double pipeline_least_seconds(enum schedule schedule, int64_t stages, int64_t micro_batches,
+                              const struct pipeline_known *known);
 
 /* Working space of simulations, for one after the other; it grows with the longest. */
 struct pipeline_room {
@@ -80,8 +89,7 @@ struct pipeline_room {
 void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
                        struct pipeline_time *time);
 
-/* The simulation takes no less than `seconds`: a device waits for the first micro-batch to pass the devices
- * before it, does its own passes, and the last micro-batch has to pass back. */
+/* The simulation takes no less than `seconds` (pipeline_least.c). */
 void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time);
 
 /* The pipeline's time by any of the methods. `room` is for the simulation. */

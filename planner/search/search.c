@@ -12,58 +12,38 @@
 #include "planner/search/search_space.h"
 #include "planner/search/search_why.h"
 
-/* The search ranks by the pipeline's closed form, the report by its simulation, which differs where stages
- * are unequal or transfers take long. So more layouts than are asked for are kept and simulated: all that the
- * closed form puts within CONTENDER_SHARE of its best, the CONTENDERS best of them at most, and of those that
- * are really different SPARE more than asked. */
-static const double CONTENDER_SHARE = 0.05;
-enum { CONTENDERS = 24, SPARE = 2 };
-
 /* Frames between two updates of the progress. */
 enum { PROGRESS_STEP = 256 };
 
-/* The closed form is taken to be at most this much above the simulation: the most seen on random problems is
- * 6.4 %, but for few micro-batches on unlike stages (docs/search.md, claim 17). The bounds hold for the
- * simulation too, but for rounding. */
-static const double CLOSED_FORM_EXCESS = 0.1, ROUNDING = 1e-9;
-
-static double longest_seconds(const struct search_problem *problem) {
-    return problem->limit_seconds > 0 ? problem->limit_seconds * (1 + ROUNDING) : HUGE_VAL;
-}
-
-/* Slower than this by the closed form, a layout can't be as fast as was asked by the simulation either. */
-static double asked_seconds(const struct search_problem *problem) {
-    return problem->limit_seconds > 0 ? problem->limit_seconds * (1 + CLOSED_FORM_EXCESS) : HUGE_VAL;
-}
-
-/* A layout slower than this is of no use. */
-static double limit_seconds(const struct search *search) {
-    double contender = search_pool_limit(&search->contenders);
-    if (!search->problem->alike && search->contenders.count > 0)
-        contender = fmin(contender, search->contenders.candidates[0].seconds * (1 + CONTENDER_SHARE));
-    return fmin(fmax(contender, search_pool_limit(&search->distinct)), asked_seconds(search->problem));
-}
+/* Bounds hold but for rounding. */
+static const double ROUNDING = 1e-9;
 
 /* What is of no use changes with what is kept. */
-static void set_limits(struct search *search) {
-    search->limits = (struct search_bound){longest_seconds(search->problem), limit_seconds(search)};
+static void set_limit(struct search *search) {
+    double asked = search->problem->limit_seconds;
+    search->limit = (1 + ROUNDING) * fmin(search_pool_limit(&search->best), asked > 0 ? asked : HUGE_VAL);
 }
 
-bool search_is_pruned(const struct search *search, const struct search_bound *bound) {
-    return !search->problem->exhaustive && search_bound_exceeds(bound, &search->limits);
+bool search_is_pruned(const struct search *search, double bound) {
+    return !search->problem->exhaustive && bound > search->limit;
 }
 
 void search_cost(struct search *search, const struct layout *layout, bool beaten) {
     struct candidate candidate = {.layout = *layout};
     struct step_cost cost;
-    cost_evaluate(search->context, layout, PIPELINE_CLOSED_FORM, &cost, NULL);
-    candidate.seconds = cost.seconds;
     search->result->looked.evaluated++;
-    if (beaten || candidate.seconds > asked_seconds(search->problem))
+    if (!search->problem->simulates_all) {
+        cost_evaluate(search->context, layout, PIPELINE_LEAST, &cost, NULL);
+        if (cost.seconds > (1 + ROUNDING) * search_pool_limit_of(&search->best, layout) ||
+            cost.seconds > search->limit)
+            return;
+    }
+    cost_evaluate(search->context, layout, PIPELINE_SIMULATED, &cost, NULL);
+    candidate.seconds = cost.seconds;
+    if (beaten || candidate.seconds > search->limit)
         return;
-    search_pool_add(&search->contenders, &candidate);
-    search_pool_add(&search->distinct, &candidate);
-    set_limits(search);
+    search_pool_add(&search->best, &candidate);
+    set_limit(search);
 }
 
 static int compare_seconds(double a, double b) {
@@ -72,7 +52,7 @@ static int compare_seconds(double a, double b) {
 
 static int compare_splits(const void *left, const void *right) {
     const struct open_split *a = left, *b = right;
-    return compare_seconds(a->bound.closed_form_seconds, b->bound.closed_form_seconds);
+    return compare_seconds(a->bound, b->bound);
 }
 
 /* Choices of the splits of a frame are the same, but where ZeRO has only experts to divide. */
@@ -99,9 +79,9 @@ static size_t order_splits(struct search *search, const struct open_frame *open,
     const struct search_problem *problem = search->problem;
     size_t kept = 0;
     if (!problem->exhaustive)
-        search_bound_splits(search->context, open, &search->limits, search->bounds);
+        search_bound_splits(search->context, open, search->limit, search->bounds);
     for (size_t i = 0; i < open->split_count; i++) {
-        if (problem->exhaustive || !search_is_pruned(search, &search->bounds[i]))
+        if (problem->exhaustive || !search_is_pruned(search, search->bounds[i]))
             search->splits[kept++] = (struct open_split){i, search->bounds[i]};
         else
             prune_split(search, open, i, choices);
@@ -117,7 +97,6 @@ static bool narrow_modes(const struct search *search, const struct search_space 
                          struct open_frame *open) {
     const struct search_problem *problem = search->problem;
     struct search_modes of_use = open->asked;
-    struct search_bound bound;
     if (problem->exhaustive)
         return true;
     of_use.count = 0;
@@ -128,8 +107,7 @@ static bool narrow_modes(const struct search *search, const struct search_space 
     if (!search_modes_with_room(problem, search->context, space, open->frame, &open->splits[place],
                                 &open->modes))
         return false;
-    search_bound_split(search->context, open, place, &bound);
-    return !search_is_pruned(search, &bound);
+    return !search_is_pruned(search, search_bound_split(search->context, open, place));
 }
 
 static void open_splits(struct search *search, const struct search_space *space,
@@ -139,7 +117,7 @@ static void open_splits(struct search *search, const struct search_space *space,
     for (size_t i = 0; i < kept; i++) {
         const struct open_split *split = &search->splits[i];
         struct open_frame narrowed = *open;
-        if (search_is_pruned(search, &split->bound) || !narrow_modes(search, space, split->place, &narrowed))
+        if (search_is_pruned(search, split->bound) || !narrow_modes(search, space, split->place, &narrowed))
             prune_split(search, open, split->place, &choices);
         else if (choose_split(search, open, split->place, &choices) &&
                  search_split_has_room(search->problem, &choices))
@@ -155,6 +133,8 @@ static void set_asked(const struct search *search, const struct frame *frame,
     open->schedules = schedules;
     open->modes = search->asked[frame->tp > 1];
     cost_pace_of(search->context, &layout, &open->pace);
+    open->pace.whole = schedules->whole;
+    open->pace.chunked = schedules->chunked;
 }
 
 /* Those that have room. */
@@ -172,12 +152,12 @@ static void find_splits(const struct search *search, const struct search_space *
 
 /* Leaves the modes that are fast enough, and have room. False when none is. */
 static bool find_modes(struct search *search, const struct search_space *space, struct open_frame *open) {
-    bool fast = search_bound_modes(search->context, &search->limits, open);
+    bool fast = search_bound_modes(search->context, search->limit, open);
     open->asked = open->modes;
     if (fast &&
         !search_modes_with_room(search->problem, search->context, space, open->frame, NULL, &open->modes))
         return false;
-    fast = fast && search_bound_modes(search->context, &search->limits, open);
+    fast = fast && search_bound_modes(search->context, search->limit, open);
     if (!fast)
         search->result->looked.pruned += open->frame->leaves;
     return fast;
@@ -238,8 +218,7 @@ static void find_later(struct search_space *space) {
         if (i + 1 == space->count || !follows(space, i + 1))
             continue;
         frame->later.mask |= frame[1].later.mask;
-        if (frame[1].later.most_chunks > frame->later.most_chunks)
-            frame->later.most_chunks = frame[1].later.most_chunks;
+        search_keep_least_ends(&frame[1].later.chunked, &frame->later.chunked);
     }
 }
 
@@ -249,11 +228,10 @@ static void queue_frame(struct search *search, const struct search_space *space,
                         struct search_queue *queue) {
     const struct frame *frame = &space->frames[index];
     struct open_frame open;
-    struct search_bound bound;
     set_asked(search, frame, &frame->later, &open);
-    search_bound_larger(search->context, &open, &bound);
-    if (!search_is_pruned(search, &bound))
-        search_queue_add(queue, (struct queued_frame){bound.closed_form_seconds, index});
+    double bound = search_bound_larger(search->context, &open);
+    if (!search_is_pruned(search, bound))
+        search_queue_add(queue, (struct queued_frame){bound, index});
 }
 
 /* Reckons the bound of a frame by its own micro-batch, and lets it wait by that. */
@@ -261,16 +239,15 @@ static void requeue_frame(struct search *search, struct search_space *space, siz
                           struct search_queue *queue) {
     struct frame *frame = &space->frames[index];
     struct open_frame open;
-    struct search_bound bound;
     set_asked(search, frame, &frame->schedules, &open);
     search_bound_frame(search->context, &open, frame->bounds);
     frame->bounded = true;
-    bound = search_least_bound(frame->bounds, open.modes.count);
-    if (!search_is_pruned(search, &bound))
-        search_queue_add(queue, (struct queued_frame){bound.closed_form_seconds, index});
+    double bound = search_least_bound(frame->bounds, open.modes.count);
+    if (!search_is_pruned(search, bound))
+        search_queue_add(queue, (struct queued_frame){bound, index});
 }
 
-/* Best first. Once a frame is too slow by the closed form, so are all that are left. */
+/* Best first. Once a frame is too slow, so are all that are left. */
 static void search_queued(struct search *search, unsigned offloads, struct search_space *space) {
     find_later(space);
     struct search_queue queue = {.items = ARENA_ARRAY(search->arena, struct queued_frame, space->count)};
@@ -278,7 +255,7 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
     for (size_t i = 0; i < space->count; i++)
         if (!follows(space, i))
             queue_frame(search, space, i, &queue);
-    for (size_t done = 0; queue.count > 0 && queue.items[0].seconds <= search->limits.closed_form_seconds;) {
+    for (size_t done = 0; queue.count > 0 && queue.items[0].seconds <= search->limit;) {
         size_t index = search_queue_take(&queue).index;
         struct frame *frame = &space->frames[index];
         if (!frame->bounded) {
@@ -289,7 +266,7 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
         }
         show_progress(search, done++, space->count);
         struct search_modes modes = search->asked[frame->tp > 1];
-        if (!search_drop_modes(frame->bounds, &search->limits, &modes))
+        if (!search_drop_modes(frame->bounds, search->limit, &modes))
             continue;
         opened += frame->leaves;
         if (has_room(search, space, frame))
@@ -301,7 +278,7 @@ static void search_queued(struct search *search, unsigned offloads, struct searc
 static void search_frames(struct search *search, unsigned offloads, struct search_space *space) {
     search->with_room = ARENA_ARRAY(search->arena, struct expert_split, space->most_splits);
     search->splits = ARENA_ARRAY(search->arena, struct open_split, space->most_splits);
-    search->bounds = ARENA_ARRAY(search->arena, struct search_bound, space->most_splits);
+    search->bounds = ARENA_ARRAY(search->arena, double, space->most_splits);
     if (!search->problem->exhaustive) {
         search_queued(search, offloads, space);
         return;
@@ -344,37 +321,6 @@ double search_least_work(const struct search_problem *problem) {
     return least;
 }
 
-static bool is_among(const struct candidate *candidates, size_t count, const struct candidate *candidate) {
-    for (size_t i = 0; i < count; i++)
-        if (candidate_compare(&candidates[i], candidate) == 0)
-            return true;
-    return false;
-}
-
-/* Simulates a candidate, unless the least it can take is too long for the ranking. */
-static void rank_one(const struct search *search, struct candidate candidate, struct search_pool *ranking) {
-    struct step_cost cost;
-    cost_evaluate(search->context, &candidate.layout, PIPELINE_LEAST, &cost, NULL);
-    if (cost.seconds > search_pool_limit_of(ranking, &candidate.layout) * (1 + ROUNDING))
-        return;
-    cost_evaluate(search->context, &candidate.layout, PIPELINE_SIMULATED, &cost, NULL);
-    candidate.seconds = cost.seconds;
-    search_pool_add(ranking, &candidate);
-}
-
-/* Ranks all that was kept by simulated time. */
-static void rank(const struct search *search, struct search_pool *ranking) {
-    const struct search_pool *contenders = &search->contenders, *distinct = &search->distinct;
-    size_t ranked = 0;
-    while (ranked < contenders->count &&
-           (search->problem->alike || contenders->candidates[ranked].seconds <=
-                                          contenders->candidates[0].seconds * (1 + CONTENDER_SHARE)))
-        rank_one(search, contenders->candidates[ranked++], ranking);
-    for (size_t i = 0; i < distinct->count; i++)
-        if (!is_among(contenders->candidates, ranked, &distinct->candidates[i]))
-            rank_one(search, distinct->candidates[i], ranking);
-}
-
 static void pool_room(struct arena *arena, struct search_pool *pool, size_t room,
                       bool (*alike)(const struct layout *, const struct layout *)) {
     *pool = (struct search_pool){.room = room, .alike = alike};
@@ -386,17 +332,13 @@ static bool (*likeness(const struct search_problem *problem))(const struct layou
     return search_has_one_split(problem) ? layout_alike : layout_same_split;
 }
 
-static void take_plans(struct search *search, struct arena *arena) {
-    const struct search_problem *problem = search->problem;
+static void take_plans(const struct search *search, struct arena *arena) {
+    const struct search_pool *best = &search->best;
     struct search_result *result = search->result;
-    struct search_pool ranking;
-    size_t top = problem->top > 0 ? problem->top : 1;
-    pool_room(search->arena, &ranking, top, problem->alike ? NULL : likeness(problem));
-    rank(search, &ranking);
-    result->plans = ARENA_ARRAY(arena, struct plan, ranking.count);
-    for (size_t i = 0; i < ranking.count; i++)
-        fill_plan(problem, search->context, &ranking.candidates[i].layout, &result->plans[i], NULL);
-    result->plan_count = ranking.count;
+    result->plans = ARENA_ARRAY(arena, struct plan, best->count);
+    for (size_t i = 0; i < best->count; i++)
+        fill_plan(search->problem, search->context, &best->candidates[i].layout, &result->plans[i], NULL);
+    result->plan_count = best->count;
 }
 
 /* One pass over the space. False with the error set when there is no layout in it. */
@@ -409,7 +351,7 @@ static bool search_pass(struct search *search, unsigned offloads, struct error *
         return search_why_no_layout(search->problem, error);
     }
     search_frames(search, offloads, &space);
-    if (search->contenders.count == 0 && !search->problem->plans_only && search->problem->limit_seconds <= 0)
+    if (search->best.count == 0 && !search->problem->plans_only && search->problem->limit_seconds <= 0)
         search_why_nothing_fits(search->problem, offloads, &space, &search->result->nearest);
     search_space_free(&space);
     return true;
@@ -426,7 +368,6 @@ void search_counts_add(const struct search_counts *more, struct search_counts *s
 bool search_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                 struct error *error) {
     double start = clock_seconds();
-    size_t top = problem->top > 0 ? problem->top : 1;
     struct search search = {.problem = problem, .arena = arena_create(), .result = result};
     bool posed;
     *result = (struct search_result){0};
@@ -438,13 +379,13 @@ bool search_run(const struct search_problem *problem, struct arena *arena, struc
     search_modes_asked(problem, false, &search.asked[false]);
     search_modes_asked(problem, true, &search.asked[true]);
     search.only_adds = cost_offload_only_adds(problem->cluster);
-    pool_room(search.arena, &search.contenders, CONTENDERS > top ? CONTENDERS : top, NULL);
-    pool_room(search.arena, &search.distinct, problem->alike ? 0 : top + SPARE, likeness(problem));
-    set_limits(&search);
+    pool_room(search.arena, &search.best, problem->top > 0 ? problem->top : 1,
+              problem->alike ? NULL : likeness(problem));
+    set_limit(&search);
     posed = search_pass(&search, search_usual_offloads(problem), error);
     if (posed && result->looked.feasible == 0 && search_further_offloads(problem) != 0)
         posed = search_pass(&search, search_further_offloads(problem), error);
-    if (search.contenders.count > 0)
+    if (search.best.count > 0)
         result->nearest = (struct near_miss){0};
     if (posed)
         take_plans(&search, arena);

@@ -17,7 +17,8 @@ struct search_problem {
     struct layout_request request;
     int64_t devices;
     size_t top;           /* how many plans to keep */
-    bool exhaustive;      /* no bound removes a layout */
+    bool exhaustive;      /* no bound removes a layout: all that fit are costed */
+    bool simulates_all;   /* and also simulated, where the least they can take is too long to be of use */
     bool alike;           /* runners-up may be of the same split, and differ in the micro-batch alone */
     double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
     bool plans_only;      /* no near miss is sought when nothing fits */

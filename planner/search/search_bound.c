@@ -4,7 +4,7 @@
 
 #include "planner/numbers.h"
 
-static const struct search_bound NOTHING_FASTER = {HUGE_VAL, HUGE_VAL};
+static const double NOTHING_FASTER = HUGE_VAL;
 
 /* What a bound is of: any experts, and as many sequences as micro-batches of any size have; any experts, all
  * splits of a row, or one of them. */
@@ -49,46 +49,38 @@ static void least_work(struct cost_context *context, const struct layout *layout
         cost_stream_beside(of->mode->streamed_seconds, work);
 }
 
-static void keep_least(struct search_bound *least, const struct cost_pace *pace, enum schedule schedule,
-                       int64_t vpp, const struct pipeline_work *work) {
-    struct search_bound bound;
-    cost_bound(pace, schedule, vpp, work, &bound.step_seconds, &bound.closed_form_seconds);
-    least->step_seconds = smaller(least->step_seconds, bound.step_seconds);
-    least->closed_form_seconds = smaller(least->closed_form_seconds, bound.closed_form_seconds);
-}
-
 static bool has(const struct frame_schedules *schedules, enum schedule schedule) {
     return (schedules->mask & 1U << schedule) != 0;
 }
 
-/* Of those with a whole bubble, more chunks make it smaller. */
-static void keep_schedules(const struct open_frame *frame, const struct pipeline_work *work,
-                           struct search_bound *least) {
+/* The least over those that the frame can run, but DualPipe. No bound of interleaving is above that of 1F1B,
+ * which is not above that of GPipe, and zero bubbles' are the same. */
+static double bound_schedules_but_dual(const struct open_frame *frame, const struct pipeline_work *work) {
     const struct frame_schedules *schedules = frame->schedules;
+    double least = NOTHING_FASTER;
     if (has(schedules, SCHEDULE_INTERLEAVED))
-        keep_least(least, &frame->pace, SCHEDULE_INTERLEAVED, schedules->most_chunks, work);
+        least = cost_bound(&frame->pace, SCHEDULE_INTERLEAVED, work);
     else if (has(schedules, SCHEDULE_1F1B) || has(schedules, SCHEDULE_GPIPE))
-        keep_least(least, &frame->pace, SCHEDULE_1F1B, 1, work);
-    if (has(schedules, SCHEDULE_ZB_2P))
-        keep_least(least, &frame->pace, SCHEDULE_ZB_2P, 1, work);
-    else if (has(schedules, SCHEDULE_ZB_1P))
-        keep_least(least, &frame->pace, SCHEDULE_ZB_1P, 1, work);
+        least = cost_bound(&frame->pace, SCHEDULE_1F1B, work);
+    if (has(schedules, SCHEDULE_ZB_1P) || has(schedules, SCHEDULE_ZB_2P))
+        least = smaller(least, cost_bound(&frame->pace, SCHEDULE_ZB_2P, work));
+    return least;
 }
 
 /* The least over some schedules of a layout, whose own does not matter and is changed. All have the same work
  * but DualPipe, which hides exchanges. */
-static void bound_schedules(struct cost_context *context, struct layout *layout,
-                            const struct open_frame *frame, const struct bound_of *of,
-                            struct search_bound *least) {
+static double bound_schedules(struct cost_context *context, struct layout *layout,
+                              const struct open_frame *frame, const struct bound_of *of) {
     struct pipeline_work work;
+    double least;
     layout->schedule = SCHEDULE_1F1B;
     least_work(context, layout, of, &work);
-    keep_schedules(frame, &work, least);
+    least = bound_schedules_but_dual(frame, &work);
     if (!has(frame->schedules, SCHEDULE_DUALPIPE))
-        return;
+        return least;
     layout->schedule = SCHEDULE_DUALPIPE;
     least_work(context, layout, of, &work);
-    keep_least(least, &frame->pace, SCHEDULE_DUALPIPE, 1, &work);
+    return smaller(least, cost_bound(&frame->pace, SCHEDULE_DUALPIPE, &work));
 }
 
 /* Sets a frame's layout to a mode, with the most overlap. */
@@ -108,34 +100,20 @@ static bool is_hidden(struct cost_context *context, const struct open_frame *ope
            mode->streamed_seconds <= work.backward_input + work.backward_weight;
 }
 
-bool search_bound_exceeds(const struct search_bound *bound, const struct search_bound *limit) {
-    return bound->step_seconds > limit->step_seconds ||
-           bound->closed_form_seconds > limit->closed_form_seconds;
-}
-
 /* `layout`: the frame's. */
-static void bound_mode(struct cost_context *context, const struct open_frame *open, struct layout *layout,
-                       const struct search_mode *mode, enum experts experts, struct search_bound *least) {
+static double bound_mode(struct cost_context *context, const struct open_frame *open, struct layout *layout,
+                         const struct search_mode *mode, enum experts experts) {
     struct bound_of of = {experts, NULL, NULL, mode};
     set_mode(open, mode, layout);
     if (experts == EXPERTS_OF_ROW)
         of.row = cost_expert_row(context, layout, open->splits, open->split_count);
-    bound_schedules(context, layout, open, &of, least);
+    return bound_schedules(context, layout, open, &of);
 }
 
-static bool is_slower(struct cost_context *context, const struct open_frame *open,
-                      const struct search_mode *mode, const struct search_bound *limit) {
-    struct layout layout = frame_layout(open->frame);
-    struct search_bound bound = NOTHING_FASTER;
-    bound_mode(context, open, &layout, mode, EXPERTS_OF_ROW, &bound);
-    return search_bound_exceeds(&bound, limit);
-}
-
-bool search_drop_modes(const struct search_bound *bounds, const struct search_bound *limit,
-                       struct search_modes *modes) {
+bool search_drop_modes(const double *bounds, double limit, struct search_modes *modes) {
     size_t kept = 0;
     for (size_t i = 0; i < modes->count; i++)
-        if (!search_bound_exceeds(&bounds[i], limit))
+        if (bounds[i] <= limit)
             modes->modes[kept++] = modes->modes[i];
     modes->count = kept;
     return kept > 0;
@@ -149,9 +127,9 @@ bool search_has_mode(const struct open_frame *open, bool sequence_parallel) {
 }
 
 /* Modes of one kind of sequence parallelism follow each other, each repeating more than the one before. */
-bool search_bound_modes(struct cost_context *context, const struct search_bound *limit,
-                        struct open_frame *open) {
+bool search_bound_modes(struct cost_context *context, double limit, struct open_frame *open) {
     struct search_modes *modes = &open->modes;
+    struct layout layout = frame_layout(open->frame);
     bool done[2] = {false, false};
     size_t kept = 0;
     for (size_t i = 0; i < modes->count; i++) {
@@ -159,51 +137,44 @@ bool search_bound_modes(struct cost_context *context, const struct search_bound 
         if (done[mode.sequence_parallel])
             continue;
         done[mode.sequence_parallel] = mode.streamed_seconds > 0 && is_hidden(context, open, &mode);
-        if (!is_slower(context, open, &mode, limit))
+        if (bound_mode(context, open, &layout, &mode, EXPERTS_OF_ROW) <= limit)
             modes->modes[kept++] = mode;
     }
     modes->count = kept;
     return kept > 0;
 }
 
-void search_bound_frame(struct cost_context *context, const struct open_frame *open,
-                        struct search_bound *bounds) {
+void search_bound_frame(struct cost_context *context, const struct open_frame *open, double *bounds) {
     struct layout layout = frame_layout(open->frame);
-    for (size_t i = 0; i < open->modes.count; i++) {
-        bounds[i] = NOTHING_FASTER;
-        bound_mode(context, open, &layout, &open->modes.modes[i], EXPERTS_ANY, &bounds[i]);
-    }
+    for (size_t i = 0; i < open->modes.count; i++)
+        bounds[i] = bound_mode(context, open, &layout, &open->modes.modes[i], EXPERTS_ANY);
 }
 
-struct search_bound search_least_bound(const struct search_bound *bounds, size_t count) {
-    struct search_bound least = NOTHING_FASTER;
-    for (size_t i = 0; i < count; i++) {
-        least.step_seconds = smaller(least.step_seconds, bounds[i].step_seconds);
-        least.closed_form_seconds = smaller(least.closed_form_seconds, bounds[i].closed_form_seconds);
-    }
+double search_least_bound(const double *bounds, size_t count) {
+    double least = NOTHING_FASTER;
+    for (size_t i = 0; i < count; i++)
+        least = smaller(least, bounds[i]);
     return least;
 }
 
-void search_bound_larger(struct cost_context *context, const struct open_frame *open,
-                         struct search_bound *bound) {
+double search_bound_larger(struct cost_context *context, const struct open_frame *open) {
     struct layout layout = frame_layout(open->frame);
-    *bound = NOTHING_FASTER;
+    double least = NOTHING_FASTER;
     for (size_t i = 0; i < open->modes.count; i++)
-        bound_mode(context, open, &layout, &open->modes.modes[i], EXPERTS_ANY_MICRO_BATCH, bound);
+        least = smaller(least,
+                        bound_mode(context, open, &layout, &open->modes.modes[i], EXPERTS_ANY_MICRO_BATCH));
+    return least;
 }
 
-/* The most that a frame's stages may do together for a micro-batch within a limit: a bound rises with it
- * along a line. */
-static double most_work(const struct open_frame *open, const struct search_bound *limit) {
+/* The most that a frame's stages may do together for a micro-batch within a limit: the bound of any work is
+ * no less than that of as much in even stages, which rises with it along a line. */
+static double most_work(const struct open_frame *open, double limit) {
     static const double ROUNDING = 1e-9;
     const struct pipeline_work second = {.backward_input = 1};
-    struct search_bound one = NOTHING_FASTER;
-    double fixed = open->pace.fixed_seconds;
-    keep_schedules(open, &second, &one);
+    double fixed = open->pace.fixed_seconds, one = bound_schedules_but_dual(open, &second);
     if (has(open->schedules, SCHEDULE_DUALPIPE))
-        keep_least(&one, &open->pace, SCHEDULE_DUALPIPE, 1, &second);
-    return (1 + ROUNDING) * smaller((limit->step_seconds - fixed) / (one.step_seconds - fixed),
-                                    (limit->closed_form_seconds - fixed) / (one.closed_form_seconds - fixed));
+        one = smaller(one, cost_bound(&open->pace, SCHEDULE_DUALPIPE, &second));
+    return (1 + ROUNDING) * (limit - fixed) / (one - fixed);
 }
 
 /* What a mode's splits take, as one number. */
@@ -234,7 +205,7 @@ static double work_of_split(const struct mode_work *work, const struct expert_sp
 /* The splits of a mode, most of which one number rules out. */
 static void bound_splits_of_mode(struct cost_context *context, struct layout *layout,
                                  const struct open_frame *open, const struct search_mode *mode, double most,
-                                 struct search_bound *bounds) {
+                                 double *bounds) {
     struct bound_of of = {EXPERTS_OF_SPLIT, cost_expert_row(context, layout, open->splits, open->split_count),
                           NULL, mode};
     struct mode_work work;
@@ -246,12 +217,12 @@ static void bound_splits_of_mode(struct cost_context *context, struct layout *la
         layout->etp = of.split->etp;
         layout->zero = search_least_zero(open->frame, of.split);
         if (work_of_split(&work, of.split, order_matters(layout)) <= most)
-            bound_schedules(context, layout, open, &of, &bounds[i]);
+            bounds[i] = smaller(bounds[i], bound_schedules(context, layout, open, &of));
     }
 }
 
-void search_bound_splits(struct cost_context *context, const struct open_frame *open,
-                         const struct search_bound *limit, struct search_bound *bounds) {
+void search_bound_splits(struct cost_context *context, const struct open_frame *open, double limit,
+                         double *bounds) {
     struct layout layout = frame_layout(open->frame);
     double most = most_work(open, limit);
     for (size_t i = 0; i < open->split_count; i++)
@@ -262,33 +233,31 @@ void search_bound_splits(struct cost_context *context, const struct open_frame *
     }
 }
 
-void search_bound_split(struct cost_context *context, const struct open_frame *open, size_t split,
-                        struct search_bound *bound) {
+double search_bound_split(struct cost_context *context, const struct open_frame *open, size_t split) {
     struct layout layout = frame_split(open->frame, &open->splits[split]);
-    *bound = NOTHING_FASTER;
+    double least = NOTHING_FASTER;
     layout.zero = search_least_zero(open->frame, &open->splits[split]);
     for (size_t i = 0; i < open->modes.count; i++) {
         struct bound_of of = {EXPERTS_OF_SPLIT, NULL, &open->splits[split], &open->modes.modes[i]};
         set_mode(open, of.mode, &layout);
         of.row = cost_expert_row(context, &layout, open->splits, open->split_count);
-        bound_schedules(context, &layout, open, &of, bound);
+        least = smaller(least, bound_schedules(context, &layout, open, &of));
     }
+    return least;
 }
 
-void search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
-                          const struct layout *variant, struct search_bound *bound) {
+double search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
+                            const struct layout *variant) {
     struct bound_of of = {EXPERTS_OF_SPLIT,
                           cost_expert_row(context, variant, open->splits, open->split_count),
                           &open->splits[split], NULL};
     struct layout layout = *variant;
     layout.zero = search_least_zero(open->frame, of.split);
-    *bound = NOTHING_FASTER;
-    bound_schedules(context, &layout, open, &of, bound);
+    return bound_schedules(context, &layout, open, &of);
 }
 
-static double device_seconds(const struct search_problem *problem, const struct frame *frame,
-                             const struct search_bound *bound) {
-    return (bound->step_seconds - problem->training.stack->step_seconds) * (double)(frame->tp * frame->cp) /
+static double device_seconds(const struct search_problem *problem, const struct frame *frame, double bound) {
+    return (bound - problem->training.stack->step_seconds) * (double)(frame->tp * frame->cp) /
            (double)frame->micro_batch;
 }
 
@@ -301,21 +270,19 @@ static double less_work_of_frame(const struct search_problem *problem, struct co
                                 .cp = (int32_t)cp,
                                 .dp = 1,
                                 .micro_batch = (int32_t)sequences,
-                                .schedules = {.mask = 1U << SCHEDULE_1F1B, .most_chunks = 1}};
+                                .schedules = {.mask = 1U << SCHEDULE_1F1B}};
     const struct layout layout = frame_layout(&frame);
     struct open_frame open = {.frame = &frame, .schedules = &frame.schedules};
-    struct search_bound bound, bounds[SEARCH_ASKED_MODES];
+    double bounds[SEARCH_ASKED_MODES];
     if (!search_allows(problem, LAYOUT_TP, tp) || !search_allows(problem, LAYOUT_CP, cp) ||
         !layout_valid(&layout, problem->model, problem->training.sequence, sequences, NULL, 0) ||
         !search_modes_asked(problem, tp > 1, &open.modes))
         return least;
     cost_pace_of(context, &layout, &open.pace);
-    search_bound_larger(context, &open, &bound);
-    if (device_seconds(problem, &frame, &bound) >= least)
+    if (device_seconds(problem, &frame, search_bound_larger(context, &open)) >= least)
         return least;
     search_bound_frame(context, &open, bounds);
-    bound = search_least_bound(bounds, open.modes.count);
-    return smaller(least, device_seconds(problem, &frame, &bound));
+    return smaller(least, device_seconds(problem, &frame, search_least_bound(bounds, open.modes.count)));
 }
 
 static double less_work_of_micro_batch(const struct search_problem *problem, struct cost_context *context,

@@ -18,43 +18,36 @@ struct open_frame {
     unsigned offloads;
 };
 
-bool search_bound_exceeds(const struct search_bound *bound, const struct search_bound *limit);
-
 /* Of all leaves of a frame in each of its modes; splits don't matter. */
-void search_bound_frame(struct cost_context *context, const struct open_frame *open,
-                        struct search_bound *bounds);
-struct search_bound search_least_bound(const struct search_bound *bounds, size_t count);
+void search_bound_frame(struct cost_context *context, const struct open_frame *open, double *bounds);
+double search_least_bound(const double *bounds, size_t count);
 
 /* The least of all modes of this frame and of those that have a larger micro-batch but are else as this, with
  * its schedules: by what sequences take in a micro-batch of any size, which is reckoned more quickly. */
-void search_bound_larger(struct cost_context *context, const struct open_frame *open,
-                         struct search_bound *bound);
+double search_bound_larger(struct cost_context *context, const struct open_frame *open);
 
 /* Leaves out modes whose bounds are above the limit. False when none is left. */
-bool search_drop_modes(const struct search_bound *bounds, const struct search_bound *limit,
-                       struct search_modes *modes);
+bool search_drop_modes(const double *bounds, double limit, struct search_modes *modes);
 
 /* Leaves out modes that are above the limit with the experts that the frame's splits have, and modes that
  * another beats for sure: where activations that move out hide behind the passes, none that recomputes more
  * is faster. False when none is left. */
-bool search_bound_modes(struct cost_context *context, const struct search_bound *limit,
-                        struct open_frame *open);
+bool search_bound_modes(struct cost_context *context, double limit, struct open_frame *open);
 
 /* Whether a mode of the kind is left. */
 bool search_has_mode(const struct open_frame *open, bool sequence_parallel);
 
-/* Of each of its splits, in as many bounds. A split that is above the limit in either of its times may get
- * any bound that is above it. */
-void search_bound_splits(struct cost_context *context, const struct open_frame *open,
-                         const struct search_bound *limit, struct search_bound *bounds);
+/* Of each of its splits, in as many bounds. A split that is above the limit may get any bound
+ * that is. */
+void search_bound_splits(struct cost_context *context, const struct open_frame *open, double limit,
+                         double *bounds);
 
 /* Of all leaves of one of them. */
-void search_bound_split(struct cost_context *context, const struct open_frame *open, size_t split,
-                        struct search_bound *bound);
+double search_bound_split(struct cost_context *context, const struct open_frame *open, size_t split);
 
 /* Of all leaves of a variant of a split. */
-void search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
-                          const struct layout *variant, struct search_bound *bound);
+double search_bound_variant(struct cost_context *context, const struct open_frame *open, size_t split,
+                            const struct layout *variant);
 
 /* The least device-seconds of a sequence over all frames of any number of devices; `arena` holds working
  * space. */

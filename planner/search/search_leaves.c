@@ -45,35 +45,37 @@ static const struct pipeline_work *work_of(struct leaves *leaves, struct cost_co
     return work;
 }
 
-static void bound_of(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
-                     size_t index, size_t order, bool moved, struct search_bound *bound) {
+static double bound_of(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                       size_t index, size_t order, bool moved) {
     const struct layout *layout = &leaves->layouts[index];
     struct pipeline_work work = work_of(leaves, context, index)[order];
     double share = (double)layout->recompute_layers / (double)leaves->chunk_layers;
     if (leaves->partial[index])
         cost_blend_work(&work, &leaves->whole_work[index][order], cost_recomputed_share(context, share));
     double update = moved ? cost_least_offload(context, &leaves->parts[index], &work) : 0;
-    cost_bound(pace, layout->schedule, layout->vpp, &work, &bound->step_seconds, &bound->closed_form_seconds);
-    bound->step_seconds += update;
-    bound->closed_form_seconds += update;
+    struct cost_pace own = *pace;
+    if (layout->schedule == SCHEDULE_INTERLEAVED && !leaves->has_chunked) {
+        cost_ends_of(context, layout, &leaves->chunked);
+        leaves->has_chunked = true;
+    }
+    own.chunked = leaves->chunked;
+    return cost_bound(&own, layout->schedule, &work) + update;
 }
 
 /* Reckoned once for a schedule, but of partial ones. */
-void leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
-                        size_t index, size_t order, struct search_bound *bound) {
-    struct search_bound *plain = &leaves->plain[index][order];
-    if (leaves->partial[index]) {
-        bound_of(leaves, context, pace, index, order, false, bound);
-        return;
-    }
-    if (plain->step_seconds <= 0)
-        bound_of(leaves, context, pace, index, order, false, plain);
-    *bound = *plain;
+double leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                          size_t index, size_t order) {
+    double *plain = &leaves->plain[index][order];
+    if (leaves->partial[index])
+        return bound_of(leaves, context, pace, index, order, false);
+    if (*plain <= 0)
+        *plain = bound_of(leaves, context, pace, index, order, false);
+    return *plain;
 }
 
-void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
-                  size_t index, size_t order, struct search_bound *bound) {
-    bound_of(leaves, context, pace, index, order, true, bound);
+double leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                    size_t index, size_t order) {
+    return bound_of(leaves, context, pace, index, order, true);
 }
 
 void leaves_choose_schedule(struct leaves *leaves, size_t schedule) {
@@ -88,6 +90,7 @@ void leaves_choose_schedule(struct leaves *leaves, size_t schedule) {
         if (leaves->partial[i])
             leaves_limit(leaves, i, 1);
     }
+    leaves->has_chunked = false;
 }
 
 void leaves_choose(struct leaves *leaves, size_t sharding, enum offload offload) {

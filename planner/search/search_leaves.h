@@ -15,14 +15,16 @@ struct leaves {
     struct pipeline_work whole_work[SPLIT_MAX_VARIANTS]
                                    [ORDER_COUNT]; /* of partial ones, if all were recomputed */
     bool has_work[SPLIT_MAX_VARIANTS];
-    struct search_bound plain[SPLIT_MAX_VARIANTS][ORDER_COUNT]; /* 0: not reckoned of the schedule yet */
+    double plain[SPLIT_MAX_VARIANTS][ORDER_COUNT]; /* 0: not reckoned of the schedule yet */
     bool has_room[SPLIT_MAX_VARIANTS];
     bool of_use[SPLIT_MAX_VARIANTS];        /* in the schedule that is chosen */
     bool partial[SPLIT_MAX_VARIANTS];       /* recompute of some layers, as many as leaves_limit says */
     struct stage_parts stages[STAGES_KEPT]; /* of the schedule that is chosen */
     size_t count;
-    int64_t least_zero;   /* the stage of all that have room for their weights, or 0 */
-    int64_t chunk_layers; /* the most of any virtual stage, of the schedule that is chosen */
+    int64_t least_zero;       /* the stage of all that have room for their weights, or 0 */
+    int64_t chunk_layers;     /* the most of any virtual stage, of the schedule that is chosen */
+    struct cost_ends chunked; /* of that schedule, where it is interleaved and it was asked for */
+    bool has_chunked;
 };
 
 /* None yet. `least_zero`: search_least_zero. */
@@ -55,13 +57,13 @@ void leaves_choose(struct leaves *leaves, size_t sharding, enum offload offload)
 double leaves_least_bytes(const struct leaves *leaves);
 
 /* The same below, whatever the sharding and whatever is moved out. */
-void leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
-                        size_t index, size_t order, struct search_bound *bound);
+double leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                          size_t index, size_t order);
 
 /* Bounds of variant `index` < count, of a partial one with as many layers as it is limited to, in the order
  * of the ranks at place `order` of the choices. */
-void leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
-                  size_t index, size_t order, struct search_bound *bound);
+double leaves_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
+                    size_t index, size_t order);
 
 /* Memory of variant `index` < count; its layout is leaves->layouts[index]. */
 void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use);

@@ -39,13 +39,13 @@ static bool find_useful(struct search *search, const struct cost_pace *pace, str
     const struct split_choices *choices = leaves->choices;
     useful->count = 0;
     for (size_t i = 0; i < choices->order_count; i++) {
-        struct search_bound bound = {0};
+        double bound = 0;
         if (!search->problem->exhaustive)
-            leaves_plain_bound(leaves, search->context, pace, index, i, &bound);
-        if (leaves->layouts[index].offload != OFFLOAD_NONE && !search_is_pruned(search, &bound) &&
+            bound = leaves_plain_bound(leaves, search->context, pace, index, i);
+        if (leaves->layouts[index].offload != OFFLOAD_NONE && !search_is_pruned(search, bound) &&
             !search->problem->exhaustive)
-            leaves_bound(leaves, search->context, pace, index, i, &bound);
-        useful->orders[i] = !search_is_pruned(search, &bound);
+            bound = leaves_bound(leaves, search->context, pace, index, i);
+        useful->orders[i] = !search_is_pruned(search, bound);
         useful->count += useful->orders[i];
     }
     search->result->looked.pruned +=
@@ -136,14 +136,14 @@ static void make_leaves(struct search *search, const struct open_frame *open, si
     leaves_init(leaves, search->problem, choices, search_least_zero(open->frame, &open->splits[place]));
     for (size_t i = 0; i < count; i++) {
         size_t recompute = i % choices->recompute_count;
-        struct search_bound bound = {0};
+        double bound = 0;
         bool kept = (int)variants[i].recompute >= open->modes.least_recompute[variants[i].sequence_parallel];
         if (!kept && !open->modes.moves)
             continue;
         bool slower = !search_has_mode(open, variants[i].sequence_parallel);
         if (!slower && !search->problem->exhaustive)
-            search_bound_variant(search->context, open, place, &variants[i], &bound);
-        if (slower || search_is_pruned(search, &bound))
+            bound = search_bound_variant(search->context, open, place, &variants[i]);
+        if (slower || search_is_pruned(search, bound))
             search->result->looked.pruned += split_recompute_count(choices, recompute);
         else
             leaves_add(leaves, &variants[i], choices->recomputes[recompute].partial, kept);
@@ -216,12 +216,9 @@ static void open_variant(struct search *search, const struct cost_pace *pace, st
 /* Whether a leaf is of use in the schedule that is chosen, whatever the sharding and what is moved out. */
 static bool is_of_use(const struct search *search, const struct cost_pace *pace, struct leaves *leaves,
                       size_t leaf) {
-    for (size_t order = 0; order < leaves->choices->order_count; order++) {
-        struct search_bound bound;
-        leaves_plain_bound(leaves, search->context, pace, leaf, order, &bound);
-        if (!search_is_pruned(search, &bound))
+    for (size_t order = 0; order < leaves->choices->order_count; order++)
+        if (!search_is_pruned(search, leaves_plain_bound(leaves, search->context, pace, leaf, order)))
             return true;
-    }
     return false;
 }
 

@@ -8,26 +8,26 @@
 
 struct open_split {
     size_t place; /* among the frame's splits */
-    struct search_bound bound;
+    double bound;
 };
 
 struct search {
     const struct search_problem *problem;
     struct arena *arena; /* of the search alone: caches, simulation */
     struct cost_context *context;
-    struct search_pool contenders, distinct;
-    struct search_bound limits; /* times above which a layout is of no use */
+    struct search_pool best; /* layouts, by simulated seconds */
+    double limit;            /* seconds above which a layout is of no use */
     struct search_result *result;
     struct expert_split
         *with_room; /* of the frame that is open; as many as any frame has, as of the next two */
     struct open_split *splits;
-    struct search_bound *bounds;
+    double *bounds;
     struct search_modes asked[2]; /* search_modes_asked: without tensor parallelism, with it */
     bool only_adds;               /* cost_offload_only_adds */
 };
 
 /* search.c: whether a bound says that a layout is of no use. */
-bool search_is_pruned(const struct search *search, const struct search_bound *bound);
+bool search_is_pruned(const struct search *search, double bound);
 
 /* search.c: costs a layout that fits and keeps it, unless one is known that beats it: that one is of no use,
  * but counts. */

@@ -89,6 +89,20 @@ static void *grown(void *array, size_t count, size_t *room, size_t size) {
     return array;
 }
 
+void search_keep_least_ends(const struct cost_ends *ends, struct cost_ends *least) {
+    least->last = smaller(least->last, ends->last);
+    least->before = smaller(least->before, ends->before);
+}
+
+static void keep_ends(const struct builder *builder, const struct split_choices *choices, int64_t vpp,
+                      struct cost_ends *least) {
+    struct layout layout = choices->base;
+    struct cost_ends ends;
+    layout.vpp = vpp;
+    cost_ends_of(builder->context, &layout, &ends);
+    search_keep_least_ends(&ends, least);
+}
+
 /* Schedules of a frame: the same for all of its pp whose micro-batches are of one class. */
 static const struct schedules_known *schedules_of(struct builder *builder, const struct frame *frame,
                                                   int64_t micro_batches) {
@@ -101,16 +115,17 @@ static const struct schedules_known *schedules_of(struct builder *builder, const
         return known;
     choices.base = frame_layout(frame);
     split_choices_schedules(builder->problem, &choices);
-    *known = (struct schedules_known){
-        .known = true, .count = (int64_t)choices.schedule_count, .schedules = {.most_chunks = 1}};
+    *known = (struct schedules_known){.known = true, .count = (int64_t)choices.schedule_count};
+    cost_ends_of(builder->context, &choices.base, &known->schedules.whole);
+    known->schedules.chunked = known->schedules.whole;
     for (size_t i = 0; i < choices.schedule_count; i++) {
         known->partials += choices.schedules[i].partials;
         known->schedules.mask |= 1U << choices.schedules[i].schedule;
         if (choices.schedules[i].vpp > 1 && !own_ends &&
             !search_has_equal_chunks(builder->problem->model, frame->pp, choices.schedules[i].vpp))
             known->schedules.unequal = true;
-        if (choices.schedules[i].vpp > known->schedules.most_chunks)
-            known->schedules.most_chunks = (int32_t)choices.schedules[i].vpp;
+        if (choices.schedules[i].vpp > 1)
+            keep_ends(builder, &choices, choices.schedules[i].vpp, &known->schedules.chunked);
     }
     return known;
 }

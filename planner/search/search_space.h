@@ -17,19 +17,11 @@
 /* Sequences a micro-batch may have where the request leaves it free: published runs have at most 64. */
 enum { SEARCH_MAX_MICRO_BATCH = 64 };
 
-/* Schedules that a frame can run, as a mask of 1 << enum schedule, and the most chunks it can be interleaved
- * in. */
+/* Schedules that a frame can run, as a mask of 1 << enum schedule. */
 struct frame_schedules {
     unsigned mask;
-    int32_t most_chunks;
-    bool unequal; /* some chunks are */
-};
-
-/* Seconds that no layout of some takes less of: of a step, however its pipeline is simulated, and by the
- * closed form.
- */
-struct search_bound {
-    double step_seconds, closed_form_seconds;
+    bool unequal;                    /* some chunks are */
+    struct cost_ends whole, chunked; /* without chunks; the least of all ways, with them and without */
 };
 
 /* Modes of a frame that are asked for: with sequence parallelism and without. */
@@ -55,8 +47,8 @@ struct frame {
     struct frame_thrift thrift;
     /* Fewer ep x etp have no room, 0: not looked at yet; fewer have none for whole weights. */
     int32_t least_ranks, whole_ranks;
-    bool bounded; /* `bounds` are known, of each mode that is asked for */
-    struct search_bound bounds[SEARCH_ASKED_MODES];
+    bool bounded;                      /* `bounds` are known, of each mode that is asked for */
+    double bounds[SEARCH_ASKED_MODES]; /* seconds that no leaf takes less of */
 };
 
 /* Splits that the frames of one pp have in common: they deal the same number of ranks. */
@@ -80,6 +72,9 @@ struct search_space {
 void search_space_build(const struct search_problem *problem, struct cost_context *context, unsigned offloads,
                         struct search_space *space);
 void search_space_free(struct search_space *space);
+
+/* Keeps the lesser of each. */
+void search_keep_least_ends(const struct cost_ends *ends, struct cost_ends *least);
 
 /* The ends that balance the stages of layouts of this tp and pp; false where none beat the rule. They are
  * weighed with the least micro-batch asked for, and experts dealt out within a node, or as asked for first.

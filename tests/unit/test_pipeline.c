@@ -290,6 +290,117 @@ static void bounds(void **state) {
     }
 }
 
+enum { LEAST_TRIALS = 60000 };
+
+/* Any of the schedules with stages of any length: from nearly equal ones to one that has nearly all, with
+ * transfers that take longer than passes or nothing. */
+static struct pipeline any_pipeline(uint64_t *random) {
+    static const double spreads[] = {0, 0.01, 0.3, 3, 30};
+    enum schedule schedule = (enum schedule)(share_of(random) * SCHEDULE_COUNT);
+    int64_t stages = 2 + (int64_t)(share_of(random) * (MOST_STAGES - 1));
+    int64_t chunks = schedule == SCHEDULE_INTERLEAVED ? 2 + (int64_t)(share_of(random) * 3) : 1;
+    int64_t micro_batches = (chunks > 1 ? stages : 1) + (int64_t)(share_of(random) * 3 * MOST_STAGES);
+    double spread = spreads[(int)(share_of(random) * 5)];
+    struct pipeline pipeline = equal_stages(schedule, stages, chunks, micro_batches, 1, 1.1, 0.8);
+    bool alike = share_of(random) < 0.5; /* in all their passes */
+    for (int64_t i = 0; i < stages * chunks; i++) {
+        double longer = spread * share_of(random) * share_of(random);
+        forward[i] += longer;
+        input[i] += alike ? 1.1 * longer : spread * share_of(random);
+        weight[i] += alike ? 0.8 * longer : spread * share_of(random);
+    }
+    if (share_of(random) < 0.2)
+        forward[(int64_t)(share_of(random) * (double)(stages * chunks))] *= 10;
+    pipeline.hop_seconds = share_of(random) < 0.5 ? 0 : 2 * share_of(random) * share_of(random);
+    return pipeline;
+}
+
+/* What the search knows of a pipeline before it costs it, at most. */
+static struct pipeline_known known_of(const struct pipeline *pipeline) {
+    struct pipeline_known known = {0};
+    for (int64_t device = 0; device < pipeline->stages; device++) {
+        double own = 0;
+        for (int64_t i = device; i < pipeline->stages * pipeline->chunks; i += pipeline->stages) {
+            double seconds = forward[i] + input[i] + weight[i];
+            known.all += seconds;
+            own += seconds;
+            if (i < pipeline->stages - 1)
+                known.before += seconds;
+        }
+        known.busiest = fmax(known.busiest, own);
+        known.last = own;
+    }
+    if (pipeline->schedule == SCHEDULE_DUALPIPE) /* devices have halves of two stages */
+        return (struct pipeline_known){known.all, known.all / (double)pipeline->stages, 0, 0};
+    return known;
+}
+
+/* Neither bound is above the simulation, however unequal the stages and however few the micro-batches. */
+static void least_is_no_more(void **state) {
+    uint64_t random = 99;
+    double nearest[SCHEDULE_COUNT] = {0}, sums[SCHEDULE_COUNT] = {0}, counts[SCHEDULE_COUNT] = {0};
+    (void)state;
+    for (int trial = 0; trial < LEAST_TRIALS; trial++) {
+        struct pipeline pipeline = any_pipeline(&random);
+        const struct pipeline_known known = known_of(&pipeline);
+        double played = simulated(&pipeline).seconds;
+        double least =
+            pipeline_least_seconds(pipeline.schedule, pipeline.stages, pipeline.micro_batches, &known);
+        struct pipeline_time close;
+        pipeline_least(&pipeline, &close);
+        if (least > played * (1 + 1e-12))
+            fail_msg("%s pp %ld vpp %ld m %ld: %.9g is more than %.9g", schedule_names[pipeline.schedule],
+                     (long)pipeline.stages, (long)pipeline.chunks, (long)pipeline.micro_batches, least,
+                     played);
+        nearest[pipeline.schedule] = fmax(nearest[pipeline.schedule], least / played);
+        sums[pipeline.schedule] += close.seconds / played;
+        counts[pipeline.schedule]++;
+    }
+    for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
+        print_message("    %s: %.0f pipelines, the closer bound on average %.3f of the simulation\n",
+                      schedule_names[schedule], counts[schedule], sums[schedule] / counts[schedule]);
+        assert_true(nearest[schedule] > 0.8 && sums[schedule] / counts[schedule] > 0.8);
+    }
+}
+
+/* Where stages are equal and transfers free both bounds of plain schedules are the simulation itself. */
+static void least_of_equal_stages(void **state) {
+    static const enum schedule schedules[] = {SCHEDULE_1F1B, SCHEDULE_GPIPE};
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        for (int64_t stages = 2; stages <= 8; stages++)
+            for (int64_t micro_batches = stages + 1; micro_batches <= 20; micro_batches++) {
+                struct pipeline pipeline = equal_stages(schedules[i], stages, 1, micro_batches, 1, 1.3, 0.6);
+                const struct pipeline_known known = known_of(&pipeline);
+                struct pipeline_time least;
+                double played = simulated(&pipeline).seconds;
+                pipeline_least(&pipeline, &least);
+                assert_within(least.seconds, played, 1e-9);
+                assert_within(pipeline_least_seconds(schedules[i], stages, micro_batches, &known), played,
+                              1e-9);
+            }
+}
+
+/* Frames of the search stand for those with larger micro-batches. */
+static void least_rises_with_the_micro_batch(void **state) {
+    uint64_t random = 5;
+    (void)state;
+    for (int trial = 0; trial < 20000; trial++) {
+        int64_t stages = 2 + (int64_t)(share_of(&random) * 20), most = 1 + (int64_t)(share_of(&random) * 100);
+        double average = 1 / (double)stages, busiest = average + share_of(&random) * (1 - average);
+        double last = share_of(&random) * busiest, before = share_of(&random) * (1 - last);
+        enum schedule schedule = (enum schedule)(share_of(&random) * SCHEDULE_COUNT);
+        double smaller = 0;
+        for (int64_t micro_batches = most; micro_batches > 0; micro_batches--) {
+            double size = (double)most / (double)micro_batches;
+            struct pipeline_known known = {size, size * busiest, size * last, size * before};
+            double seconds = pipeline_least_seconds(schedule, stages, micro_batches, &known);
+            assert_true(seconds >= smaller * (1 - 1e-12));
+            smaller = seconds;
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_results),
@@ -300,6 +411,9 @@ int main(void) {
         cmocka_unit_test(flow_is_passes_one_by_one),
         cmocka_unit_test(hops_are_counted),
         cmocka_unit_test(bounds),
+        cmocka_unit_test(least_is_no_more),
+        cmocka_unit_test(least_of_equal_stages),
+        cmocka_unit_test(least_rises_with_the_micro_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

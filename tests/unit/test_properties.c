@@ -372,19 +372,10 @@ static bool make_better(struct cluster *cluster, enum better better, size_t leve
  * gradients have a shorter pass to hide behind. */
 static const double LESS_HIDDEN = 1e-3;
 
-/* The closed form that chooses which layouts are simulated leaves zero bubble's slow transfers too high, so
- * that the best plan of a better cluster can be overlooked (docs/search.md). */
-static void leave_out_zero_bubble(struct layout_request *request) {
-    request->keys[LAYOUT_SCHEDULE].count = 2;
-    request->keys[LAYOUT_SCHEDULE].values[0] = SCHEDULE_1F1B;
-    request->keys[LAYOUT_SCHEDULE].values[1] = SCHEDULE_INTERLEAVED;
-}
-
 static void hold_better(const struct setting *setting, const struct plan *found, struct arena *arena) {
     struct setting before = *setting;
     struct plan plan = {0};
     (void)found;
-    leave_out_zero_bubble(&before.problem.request);
     if (!best_plan(&before, arena, &plan))
         return;
     for (size_t level = 0; level < setting->cluster.level_count; level++)

@@ -8,7 +8,13 @@
 #include "planner/search/search_pool.h"
 #include "planner/search/search_space.h"
 
-enum { RANDOM_PROBLEMS = 240, OFFLOAD_PROBLEMS = 120, MOVED_PROBLEMS = 40, MICRO_BATCH_PROBLEMS = 200 };
+enum {
+    RANDOM_PROBLEMS = 240,
+    OFFLOAD_PROBLEMS = 120,
+    MOVED_PROBLEMS = 40,
+    UNEQUAL_PROBLEMS = 400,
+    MICRO_BATCH_PROBLEMS = 200
+};
 
 static uint64_t random_state;
 
@@ -178,7 +184,7 @@ static void search_both(struct setting *setting, struct tally *tally) {
     struct search_result pruned, whole;
     struct error error = {0};
     bool posed = search_run(&setting->problem, arena, &pruned, &error);
-    setting->problem.exhaustive = true;
+    setting->problem.exhaustive = setting->problem.simulates_all = true;
     assert_int_equal(search_run(&setting->problem, arena, &whole, &error), posed);
     if (posed) {
         assert_same_result(&pruned, &whole);
@@ -214,6 +220,37 @@ static void test_pruned_is_exact(void **state) {
     }
     print_tally(&tally, RANDOM_PROBLEMS);
     assert_true(tally.infeasible >= 10 && tally.impossible >= 1 && tally.won >= 4);
+    assert_true(tally.evaluated < tally.costed);
+}
+
+/* Few layers, so that stages are unlike, with heads of any size; few micro-batches; links from fast to so
+ * slow that transfers take longer than passes; in half of the problems schedules that the stack lacks. */
+static void test_unequal_stages_are_exact(void **state) {
+    struct tally tally = {0};
+    (void)state;
+    random_state = 4;
+    for (int i = 0; i < UNEQUAL_PROBLEMS; i++) {
+        struct setting setting;
+        struct search_problem *problem = &setting.problem;
+        make_random(&setting);
+        setting.model.layers = PICK(1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16);
+        setting.model.experts.first_dense_layers = setting.model.experts.count > 0 ? PICK(0, 0, 1) : 0;
+        setting.model.vocab = PICK(8000, 32000, 128000, 256000);
+        setting.cluster.device.memory_bytes = 80e9;
+        setting.cluster.levels[0].bandwidth_bytes_per_second = (double)PICK(1, 10, 300) * 1e9;
+        setting.cluster.levels[1].bandwidth_bytes_per_second = (double)PICK(1, 5, 25) * 1e9;
+        problem->devices = PICK(2, 3, 4, 6, 8, 12, 16);
+        problem->training.global_batch = PICK(1, 2, 3, 4, 6, 8, 12, 16);
+        problem->request = (struct layout_request){0};
+        give(&problem->request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
+        if (PICK(0, 1) != 0)
+            for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++)
+                problem->request.keys[LAYOUT_SCHEDULE]
+                    .values[problem->request.keys[LAYOUT_SCHEDULE].count++] = schedule;
+        search_both(&setting, &tally);
+    }
+    print_tally(&tally, UNEQUAL_PROBLEMS);
+    assert_true(tally.infeasible == 0 && tally.impossible < UNEQUAL_PROBLEMS / 3);
     assert_true(tally.evaluated < tally.costed);
 }
 
@@ -340,10 +377,11 @@ static double assert_sequences_take_least(struct cost_context *context, struct l
         cost_least_work_any_micro_batch(context, &layout, &least);
         cost_least_work_any_experts(context, &layout, &work);
         double share = pipeline_work_seconds(&least) / pipeline_work_seconds(&work);
-        if (least.forward > work.forward || share > 1 || least.layer_seconds > work.layer_seconds)
-            fail_msg("%s: forward %.9g s of %.9g, share %.9g, a layer %.9g s of %.9g",
+        if (least.forward > work.forward || share > 1 || least.layer_seconds > work.layer_seconds ||
+            least.last_seconds > work.last_seconds)
+            fail_msg("%s: forward %.9g s of %.9g, share %.9g, a layer %.9g s of %.9g, the head %.9g of %.9g",
                      layout_format(&layout, text, sizeof text), least.forward, work.forward, share,
-                     least.layer_seconds, work.layer_seconds);
+                     least.layer_seconds, work.layer_seconds, least.last_seconds, work.last_seconds);
         nearest = fmax(nearest, share);
     }
     return nearest;
@@ -560,7 +598,7 @@ static void test_best_of_every_layout(void **state) {
         best.context =
             cost_context_create(arena, &setting.model, &setting.cluster, &setting.problem.training);
         for_every_layout(&setting.problem, try_layout, &best);
-        setting.problem.exhaustive = true;
+        setting.problem.exhaustive = setting.problem.simulates_all = true;
         assert_true(search_run(&setting.problem, arena, &result, &error));
         print_message("    %lld layouts, %lld fit, best %.4g s, offload %s\n", (long long)best.layouts,
                       (long long)best.feasible, best.seconds, offload_names[result.plans[0].layout.offload]);
@@ -819,6 +857,7 @@ static void test_evaluate_is_what_plan_says(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pruned_is_exact),
+        cmocka_unit_test(test_unequal_stages_are_exact),
         cmocka_unit_test(test_offload_is_exact),
         cmocka_unit_test(test_less_memory_only_adds),
         cmocka_unit_test(test_micro_batches_take_least),

@@ -8,7 +8,7 @@
 static const struct band_errors all_step_errors[BAND_EXPERTS] = {
     {855, 41, 0.1621, 16384},
     {63, 7, 0.3881, 2048},
-    {174, 20, 0.4377, 2048},
+    {174, 20, 0.3955, 2048},
 };
 
 static const struct band_errors all_memory_errors[BAND_EXPERTS] = {
@@ -24,7 +24,7 @@ static const struct band_errors step_errors[BAND_GENERATIONS][BAND_EXPERTS][BAND
     [BAND_B200][BAND_DENSE][BAND_8_BIT] = {40, 3, 0.1524, 512},
     [BAND_B200][BAND_FEW_EXPERTS][BAND_16_BIT] = {3, 1, 0.1765, 512},
     [BAND_B200][BAND_FEW_EXPERTS][BAND_8_BIT] = {3, 1, 0.1744, 512},
-    [BAND_B200][BAND_MANY_EXPERTS][BAND_16_BIT] = {30, 7, 0.3008, 512},
+    [BAND_B200][BAND_MANY_EXPERTS][BAND_16_BIT] = {30, 7, 0.1553, 512},
     [BAND_B200][BAND_MANY_EXPERTS][BAND_8_BIT] = {40, 5, 0.3094, 512},
     [BAND_H100][BAND_DENSE][BAND_16_BIT] = {161, 16, 0.1320, 16384},
     [BAND_H100][BAND_DENSE][BAND_8_BIT] = {144, 16, 0.1294, 11616},

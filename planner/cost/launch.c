@@ -52,6 +52,8 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
     double experts = (double)model->experts.count / (double)layout->ep;
     double floor = stack->expert_floor_seconds * (training->cuda_graphs ? GRAPHED_FLOOR : 1);
     double forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
+    if (training_graphs_experts(training, model))
+        return (struct launch_time){0};
     if (training->precision == PRECISION_FP8) {
         int casts = training_fp8_scaling(training, device) == FP8_SCALING_BLOCK ? BLOCK_QUANTISING_LAUNCHES
                                                                                 : QUANTISING_LAUNCHES;

@@ -79,6 +79,10 @@ double training_fullest_experts(const struct training *training, const struct mo
     return ep == 1 ? 1 : training_imbalance(training);
 }
 
+bool training_graphs_experts(const struct training *training, const struct model *model) {
+    return training->cuda_graphs && model->experts.capacity_factor > 0;
+}
+
 enum selective training_selective(const struct training *training, const struct model *model) {
     if (training->selective != SELECTIVE_DEFAULT)
         return training->selective;

@@ -71,7 +71,7 @@ struct training {
     enum attention_kernel attention;
     enum selective selective;
     enum gradient_format gradients;
-    bool cuda_graphs; /* the host replays the router and what prepares an exchange, instead of launching it */
+    bool cuda_graphs; /* the host replays what it can of a layer with experts, instead of launching it */
     struct routing routing;
     struct recipe recipe;
     const struct stack *stack;
@@ -107,6 +107,10 @@ enum dispatcher training_dispatcher(const struct training *training, const struc
 double training_imbalance(const struct training *training);
 /* Rows that the experts of the fullest of `ep` devices work on, over what the tokens send on average. */
 double training_fullest_experts(const struct training *training, const struct model *model, int64_t ep);
+/* Whether CUDA graphs hold all of a layer with experts: of experts padded to their capacity alone, whose rows
+ * are as many each time (Megatron-Core, transformer_config.py); else its router and what prepares the
+ * exchange. */
+bool training_graphs_experts(const struct training *training, const struct model *model);
 enum selective training_selective(const struct training *training, const struct model *model);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
 double training_gradient_bytes(const struct training *training);

@@ -162,8 +162,11 @@ static void add_kernels(struct writer *writer, const struct model *model, const 
     add_if(writer, training_loss(training) == LOSS_FUSED,
            "--cross-entropy-loss-fusion --cross-entropy-fusion-impl te");
     add_if(writer, !training_has_dropout(training, model), "--attention-dropout 0 --hidden-dropout 0");
-    add_if(writer, training->cuda_graphs,
-           "--cuda-graph-impl transformer_engine --cuda-graph-modules moe_router moe_preprocess");
+    if (training->cuda_graphs)
+        add(writer,
+            training_graphs_experts(training, model)
+                ? "--cuda-graph-impl transformer_engine --cuda-graph-modules attn moe"
+                : "--cuda-graph-impl transformer_engine --cuda-graph-modules moe_router moe_preprocess");
 }
 
 static bool is_run(const struct training *training, const struct layout *layout) {

@@ -159,6 +159,16 @@ static void graphs_spare_the_host(void **state) {
     eager = cost_on(&cluster, &model, &training, &layout).seconds;
     training.cuda_graphs = true;
     assert_near(cost_on(&cluster, &model, &training, &layout).seconds, eager, 1e-12);
+    model.experts.capacity_factor = 1; /* whole layers are replayed, without gaps between kernels */
+    double replayed = cost_on(&cluster, &model, &training, &layout).seconds;
+    training.cuda_graphs = false;
+    double gaps = cost_on(&cluster, &model, &training, &layout).seconds - replayed;
+    int64_t micro_batches = layout_micro_batches(&layout, training.global_batch);
+    assert_near(gaps / (double)(micro_batches * model.layers), 2 * 0.31e-3, 0.01);
+    training.sequence = 512; /* nor does the host set the pace */
+    assert_true(launch_bound_seconds(&model, &training, &layout) > 0.5 * 2.6 * 2.0e-3);
+    training.cuda_graphs = true;
+    assert_true(launch_bound_seconds(&model, &training, &layout) < 0.5 * 2.6 * 2.0e-3);
 }
 
 /* The host launches products expert by expert, in fp8 the casts too, and what each bias takes; a stage's pass

@@ -31,7 +31,7 @@ static const char default_base[] = "dgx-a100-80g";
 
 struct arguments {
     const char *output, *time_limit, *base, *hwloc_xml, *show;
-    bool resume, help, host_only, quick;
+    bool resume, help, version, host_only, quick;
     double limit_seconds;
 };
 
@@ -66,16 +66,17 @@ static void complain(const struct error *error) {
     free(text);
 }
 
-/* The rank as the launcher tells it before MPI_Init, in words; NULL: started without one. */
-static const char *rank_by_launcher(void) {
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+/* Whether a launcher says that it started several ranks. It is asked before MPI_Init: help and --show need no
+ * MPI on a login node. */
+static bool among_ranks(void) {
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *rank = getenv(names[i]);
-        if (rank != NULL) {
-            return rank;
+        const char *ranks = getenv(names[i]);
+        if (ranks != NULL) {
+            return strcmp(ranks, "1") != 0;
         }
     }
-    return NULL;
+    return false;
 }
 
 /* Whether `path`, given after `words`, is a file or not there. */
@@ -95,11 +96,16 @@ static const char *matrix_path(const char *output, struct arena *arena) {
     return arena_print(arena, "%.*s.pairs.csv", (int)(yaml ? length - 5 : length), output);
 }
 
+/* The option that asks for something else than to measure; NULL: none does. */
+static const char *option_instead(const struct arguments *arguments) {
+    return arguments->help ? "--help" : arguments->version ? "--version" : arguments->show ? "--show" : NULL;
+}
+
 static bool check_arguments(struct arguments *arguments, const char *operand, struct arena *arena,
                             struct error *error) {
     char why[256];
     arguments->limit_seconds = TIME_LIMIT_DEFAULT;
-    if (arguments->help || arguments->show != NULL) {
+    if (option_instead(arguments) != NULL) {
         return true;
     }
     if (operand != NULL) {
@@ -151,6 +157,19 @@ static int show(const char *path, struct arena *arena) {
     if (!good || !heat_map_print(&cluster, matrix, arena, stdout, &error)) {
         complain(&error);
         return EXIT_USAGE;
+    }
+    return EXIT_SUCCESS;
+}
+
+/* Does what option_instead() names. Returns the exit status. */
+static int do_instead(const struct arguments *arguments, const struct option_entry *options,
+                      struct arena *arena) {
+    if (arguments->help) {
+        print_help(options);
+    } else if (arguments->version) {
+        puts("clusterprobe " CLUSTERPLAN_VERSION);
+    } else {
+        return show(arguments->show, arena);
     }
     return EXIT_SUCCESS;
 }
@@ -307,9 +326,17 @@ static int lead(const struct placement *placement, const struct arguments *argum
     return status;
 }
 
-/* `wrong`: with the options of this rank; empty where they are good. Returns the exit status. */
-static int run(const struct arguments *arguments, const struct error *wrong, int argc, char **argv,
-               struct arena *arena) {
+/* Ends MPI. Returns `status`. */
+static int end(int status) {
+    watchdog_arm(END_SECONDS, "ending the ranks");
+    MPI_Finalize();
+    watchdog_disarm();
+    return status;
+}
+
+/* `wish`: of this rank. Returns the exit status. */
+static int run(const struct arguments *arguments, const struct placement_wish *wish,
+               const struct option_entry *options, int argc, char **argv, struct arena *arena) {
     struct placement placement;
     struct error error = {0};
     bool crowded = false, aborts = false;
@@ -319,11 +346,13 @@ static int run(const struct arguments *arguments, const struct error *wrong, int
     watchdog_arm(START_SECONDS, "starting the ranks");
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    bool sound = placement_gather(arena, wrong, &placement, &crowded, &leader, &error);
+    bool sound = placement_gather(arena, wish, &placement, &crowded, &leader, &error);
     watchdog_disarm();
     wait_set_crowded(crowded);
     if (!sound) {
         status = EXIT_USAGE;
+    } else if (wish->instead != NULL) {
+        return end(rank == 0 ? do_instead(arguments, options, arena) : EXIT_SUCCESS);
     } else if (rank == 0) {
         status = lead(&placement, arguments, &node_source, argc, argv, arena, &aborts, &error);
         aborts = aborts || !crew_stop(status);
@@ -335,19 +364,17 @@ static int run(const struct arguments *arguments, const struct error *wrong, int
     if (status != EXIT_SUCCESS && (rank == 0 || aborts)) {
         complain(&error);
     }
-    watchdog_arm(END_SECONDS, "ending the ranks");
     if (aborts) {
+        watchdog_arm(END_SECONDS, "ending the ranks");
         MPI_Abort(MPI_COMM_WORLD, status == EXIT_SUCCESS ? EXIT_FAILURE : status);
     }
     pingpong_free();
-    MPI_Finalize();
-    watchdog_disarm();
-    return status;
+    return end(status);
 }
 
 int main(int argc, char **argv) {
     struct arguments arguments = {0};
-    struct error wrong = {0};
+    struct placement_wish wish = {0};
     size_t operands = 0;
     const char *operand[1] = {NULL};
     const struct option_entry options[] = {
@@ -367,24 +394,20 @@ int main(int argc, char **argv) {
         {"quick", 0, NULL, "look for slow hosts and links only: no messages by size, load, collectives", NULL,
          &arguments.quick},
         {"show", 0, "FILE", "print what stands in a cluster file; needs no mpirun", &arguments.show, NULL},
+        {"version", 0, NULL, "print the version", NULL, &arguments.version},
         {"help", 'h', NULL, "print this", NULL, &arguments.help},
         {0}};
     struct arena *arena = arena_create();
-    bool good = options_parse(argc, argv, options, operand, 1, &operands, &wrong) &&
-                check_arguments(&arguments, operand[0], arena, &wrong);
-    const char *rank = rank_by_launcher();
-    int status = EXIT_SUCCESS;
-    if (!good && rank == NULL) {
-        complain(&wrong);
-        status = EXIT_USAGE;
-    } else if (!good || !(arguments.help || arguments.show != NULL)) {
-        status = run(&arguments, &wrong, argc, argv, arena);
-    } else if (rank != NULL && strcmp(rank, "0") != 0) {
-        status = EXIT_SUCCESS; /* the first rank speaks for all */
-    } else if (arguments.help) {
-        print_help(options);
+    bool good = options_parse(argc, argv, options, operand, 1, &operands, &wish.wrong) &&
+                check_arguments(&arguments, operand[0], arena, &wish.wrong);
+    int status = EXIT_USAGE;
+    wish.instead = option_instead(&arguments);
+    if (among_ranks() || (good && wish.instead == NULL)) {
+        status = run(&arguments, &wish, options, argc, argv, arena);
+    } else if (good) {
+        status = do_instead(&arguments, options, arena);
     } else {
-        status = show(arguments.show, arena);
+        complain(&wish.wrong);
     }
     arena_destroy(arena);
     return status;

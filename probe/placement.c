@@ -9,7 +9,13 @@
 
 #include "common/cluster.h"
 
-enum { VERSION_MAX_BYTES = 32, NAME_MAX_BYTES = 256, BOOT_MAX_BYTES = 48, WORDS_MAX_BYTES = 512 };
+enum {
+    VERSION_MAX_BYTES = 32,
+    OPTION_MAX_BYTES = 32,
+    NAME_MAX_BYTES = 256,
+    BOOT_MAX_BYTES = 48,
+    WORDS_MAX_BYTES = 512
+};
 
 /* What each rank says first. Its layout is that of all versions, so that any two can tell that they differ.
  */
@@ -24,8 +30,9 @@ struct card {
     char boot[BOOT_MAX_BYTES];
     char wrong[WORDS_MAX_BYTES]; /* with its options; empty: nothing */
     char hint[WORDS_MAX_BYTES];
-    int32_t shared_leader; /* lowest rank that shares memory with this one */
-    int32_t allowed_cores; /* that this rank may run on */
+    char instead[OPTION_MAX_BYTES]; /* of its wish; empty: it is to measure */
+    int32_t shared_leader;          /* lowest rank that shares memory with this one */
+    int32_t allowed_cores;          /* that this rank may run on */
     int32_t online_cores;
     struct node_place place;
 };
@@ -57,12 +64,13 @@ static void fill_hello(struct hello *hello) {
     }
 }
 
-static void fill_card(const char *host, const struct error *wrong, struct card *card) {
+static void fill_card(const char *host, const struct placement_wish *wish, struct card *card) {
     memset(card, 0, sizeof *card);
     snprintf(card->host, sizeof card->host, "%s", host);
     read_first_line("/proc/sys/kernel/random/boot_id", card->boot, sizeof card->boot);
-    snprintf(card->wrong, sizeof card->wrong, "%.*s", WORDS_MAX_BYTES - 1, wrong->what);
-    snprintf(card->hint, sizeof card->hint, "%.*s", WORDS_MAX_BYTES - 1, wrong->hint);
+    snprintf(card->wrong, sizeof card->wrong, "%.*s", WORDS_MAX_BYTES - 1, wish->wrong.what);
+    snprintf(card->hint, sizeof card->hint, "%.*s", WORDS_MAX_BYTES - 1, wish->wrong.hint);
+    snprintf(card->instead, sizeof card->instead, "%s", wish->instead != NULL ? wish->instead : "");
     MPI_Comm shared;
     int rank, leader;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -151,6 +159,22 @@ static bool check_options(const struct card *cards, int32_t ranks, struct error 
     return true;
 }
 
+/* All are to measure, or to do the same instead. */
+static bool check_wishes(const struct card *cards, int32_t ranks, struct error *error) {
+    for (int32_t rank = 1; rank < ranks; rank++) {
+        if (strcmp(cards[rank].instead, cards[0].instead) == 0) {
+            continue;
+        }
+        int32_t one = cards[0].instead[0] != '\0' ? 0 : rank, other = rank - one;
+        bool both = cards[other].instead[0] != '\0';
+        error_set(error, "rank %d on host %s was given %s, and rank %d on host %s was %s%s", one,
+                  cards[one].host, cards[one].instead, other, cards[other].host, both ? "given " : "not",
+                  cards[other].instead);
+        return error_hint(error, "%s goes without mpirun", cards[one].instead);
+    }
+    return true;
+}
+
 static bool arrange(const struct card *cards, struct arena *arena, struct placement *placement,
                     struct error *error) {
     placement->hosts = ARENA_ARRAY(arena, struct placement_host, (size_t)placement->ranks);
@@ -183,7 +207,7 @@ static bool tell(bool good) {
     return state != 0;
 }
 
-bool placement_gather(struct arena *arena, const struct error *wrong, struct placement *placement,
+bool placement_gather(struct arena *arena, const struct placement_wish *wish, struct placement *placement,
                       bool *crowded, const char **leader, struct error *error) {
     int rank, ranks;
     struct hello hello, *hellos = NULL;
@@ -201,9 +225,10 @@ bool placement_gather(struct arena *arena, const struct error *wrong, struct pla
     if (!tell(rank != 0 || check_versions(hellos, ranks, error))) {
         return false;
     }
-    fill_card(hello.host, wrong, &card);
+    fill_card(hello.host, wish, &card);
     MPI_Gather(&card, (int)sizeof card, MPI_BYTE, cards, (int)sizeof card, MPI_BYTE, 0, MPI_COMM_WORLD);
-    if (!tell(rank != 0 || (check_options(cards, ranks, error) && arrange(cards, arena, placement, error)))) {
+    if (!tell(rank != 0 || (check_options(cards, ranks, error) && check_wishes(cards, ranks, error) &&
+                            (wish->instead != NULL || arrange(cards, arena, placement, error))))) {
         return false;
     }
     *crowded = tell(placement->crowded);

@@ -31,11 +31,19 @@ struct placement {
     bool share_machine;        /* several hosts are one machine: containers or namespaces */
 };
 
-/* Called by all ranks, each with what is wrong with its options (`wrong->what` empty: nothing). Fills
- * `placement` on rank 0 only, and tells every rank whether it is crowded and which host rank 0 is on. False
- * on all ranks, and the error set on rank 0, when a rank's options are wrong, two hosts have the same name or
- * the ranks are of different programs. Blocks until all have called it. */
-bool placement_gather(struct arena *arena, const struct error *wrong, struct placement *placement,
+/* What a rank was asked for on its command line. */
+struct placement_wish {
+    const char
+        *instead; /* the option that asks for something else than to measure, such as "--help"; or NULL */
+    struct error wrong; /* with its options; `what` is empty where they are good */
+};
+
+/* Called by all ranks, each with its own wish. Fills `placement` on rank 0 only, and tells every rank whether
+ * it is crowded and which host rank 0 is on. False on all ranks, and the error set on rank 0, when a rank's
+ * options are wrong, ranks were asked for different things, two hosts have the same name or the ranks are of
+ * different programs. Where all were asked for something else than to measure, `placement` holds no hosts.
+ * Blocks until all have called it. */
+bool placement_gather(struct arena *arena, const struct placement_wish *wish, struct placement *placement,
                       bool *crowded, const char **leader, struct error *error);
 
 #endif

@@ -210,6 +210,11 @@ bad_input() {
     one_error 'host .*: .*empty.xml' launch 2 -o c.yaml --hwloc-xml empty.xml
     one_error 'rank 1 on host .*: unknown option "--wrong"' launch_two "-o c.yaml" "-o c.yaml --wrong"
     one_error 'unknown option "--wrong"' launch_two "-o c.yaml --wrong" "-o c.yaml"
+    # Ranks that measure don't wait for one that was asked something else.
+    one_error 'rank 0 on host .* was given --help, and rank 1 on host .* was not' launch_two "--help" "-o c.yaml"
+    one_error 'rank 1 on host .* was given --version, and rank 0 on host .* was not' launch_two "-o c.yaml" "--version"
+    one_error 'rank 0 on host .* was given --show, and rank 1 on host .* was given --help' launch_two "--show c.yaml" "--help"
+    one_error 'unknown option "--wrong"' launch_two "--wrong" "--help"
     mkfifo pipe.xml
     one_error "--hwloc-xml pipe.xml: a pipe or device" launch 2 -o c.yaml --hwloc-xml pipe.xml
     mkdir x.pairs.csv
@@ -225,6 +230,12 @@ bad_input() {
     cmp -s before o.yaml.partial || fail "the journal of another cluster was overwritten"
     expect_status 2 "$probe" --show nothing.yaml
     expect 'nothing.yaml' err
+    expect_status 2 launch 2 --show nothing.yaml
+    [ "$(grep -c '^clusterprobe: ' err)" -eq 1 ] || fail "more than one rank shows"
+    expect_status 0 launch 2 --help
+    [ "$(grep -c '^Usage:' out)" -eq 1 ] || fail "more than one rank helps"
+    expect_status 0 "$probe" --version
+    expect '^clusterprobe [0-9.]+$' out
 }
 
 full_disk() {

@@ -5,7 +5,7 @@
 
 #include "probe/summary.h"
 
-enum { POINTS_MAX = 512, TERMS = 4, BYTES_TERM = 2, ROUNDS = 8, LOSS_STEPS = 20 };
+enum { TERMS = 4, BYTES_TERM = 2, ROUNDS = 8, LOSS_STEPS = 20 };
 static const double RAMP_UNIT_BYTES = 1e6; /* of the form's square-root term: 1 MB */
 static const double OUTLIER_FLOOR = 1e-3;  /* errors below this don't gain weight any more */
 /* The planner's messages may be longer than those measured: over the best of these so much is to be gained.
@@ -201,7 +201,7 @@ static void judge_collective(const struct fit_collective_point *points, size_t c
  */
 static double fit_at_loss(const struct fit_collective_point *points, size_t count, double loss,
                           unsigned allowed, struct collective_constants *constants) {
-    double weights[POINTS_MAX], errors[POINTS_MAX], x[TERMS] = {0}, sum = HUGE_VAL;
+    double weights[FIT_POINTS_MAX], errors[FIT_POINTS_MAX], x[TERMS] = {0}, sum = HUGE_VAL;
     for (size_t p = 0; p < count; p++) {
         weights[p] = 1;
     }
@@ -243,10 +243,10 @@ static size_t take_powers_of_two(const struct fit_collective_point *points, size
 
 bool fit_collective(const struct fit_collective_point *points, size_t count,
                     struct collective_constants *constants, double *median_error) {
-    if (count > POINTS_MAX) {
-        count = POINTS_MAX;
+    if (count > FIT_POINTS_MAX) {
+        count = FIT_POINTS_MAX;
     }
-    struct fit_collective_point powers[POINTS_MAX];
+    struct fit_collective_point powers[FIT_POINTS_MAX];
     size_t power_count = take_powers_of_two(points, count, powers);
     if (power_count > 0) {
         points = powers;
@@ -275,7 +275,7 @@ bool fit_collective(const struct fit_collective_point *points, size_t count,
     if (!(least < HUGE_VAL)) {
         return false;
     }
-    double errors[POINTS_MAX];
+    double errors[FIT_POINTS_MAX];
     judge_collective(points, count, constants, errors);
     *median_error = summary_median(errors, count);
     return true;
@@ -292,12 +292,12 @@ size_t fit_corrections(struct fit_collective_point *points, size_t count,
                        const struct collective_constants *constants,
                        struct collective_correction *corrections) {
     size_t made = 0;
-    double factors[POINTS_MAX];
+    double factors[FIT_POINTS_MAX];
     qsort(points, count, sizeof *points, compare_points);
     for (size_t begin = 0, end; begin < count; begin = end) {
         const struct fit_collective_point *point = &points[begin];
-        for (end = begin; end < count && end - begin < POINTS_MAX && compare_points(&points[end], point) == 0;
-             end++) {
+        for (end = begin;
+             end < count && end - begin < FIT_POINTS_MAX && compare_points(&points[end], point) == 0; end++) {
             factors[end - begin] =
                 points[end].seconds / fit_collective_seconds(constants, point->members, point->volume_bytes);
         }

@@ -8,6 +8,10 @@
 
 #include "common/cluster.h"
 
+enum {
+    FIT_POINTS_MAX = 2048
+}; /* that are fitted together: 64 group sizes of 8 messages, looked at 3 times */
+
 struct fit_collective_point {
     int members;
     double message_bytes; /* of a member's whole buffer */

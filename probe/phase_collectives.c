@@ -1,8 +1,11 @@
 /* The collectives of a campaign: which groups, which sizes. */
 #include <math.h>
 #include <mpi.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/cluster.h"
+#include "probe/group_sizes.h"
 #include "probe/phases.h"
 
 static const double COLLECTIVE_SECONDS = 0.02; /* given to one operation of one size */
@@ -10,22 +13,14 @@ static const double WARM_UP_SECONDS = 0.03;
 enum {
     COLLECTIVE_SIZES = 8,
     HELD_OUT_SIZES = 3,
-    HELD_OUT_GROUP = 9,
     LOOKS_MAX = 3,
-    GROUP_FACTORS = 4,
-    GROUPS_MAX = GROUP_FACTORS * 32,
     COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE
 };
 static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1 << 10,   4 << 10, 16 << 10, 64 << 10,
                                                            256 << 10, 1 << 20, 4 << 20,  16 << 20};
 static const int64_t held_out_bytes[HELD_OUT_SIZES] = {8 << 10, 128 << 10, 2 << 20};
-/* Groups of these, and of two, four, eight ... times as many, the first first: so all up to eight, and four
- * between each power of two and the next. MPI's algorithms change with the number of members (Open MPI's
- * coll/tuned at powers of two, and for others all that recursive doubling and halving do), and which members
- * exchange over a shared uplink changes too, so that groups of five and six may differ by a factor of two. */
-static const size_t group_factors[GROUP_FACTORS] = {1, 3, 5, 7};
-static const size_t first_fine_factor = 5;
-static const double FINE_SHARE = 0.1; /* of the time limit: after that, these are left out at a level */
+static const double FINE_SHARE =
+    0.1; /* of the time limit: after that, fine group sizes are left out at a level */
 /* Of the time limit at each level: looks at times that other work seems to have lengthened, the largest
  * group's first. Samples of a look, or two looks, agree where they differ by less than the second. */
 static const double AGAIN_SHARE = 0.01, STEADY_SHARE = 0.05;
@@ -140,47 +135,43 @@ static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_
            phases_measure_group(campaign, &operations, ranks, count, again_seconds, error);
 }
 
-struct group_size {
-    size_t members;
-    bool fine; /* may be left out */
-};
-
-/* Those smaller than `count`, the ones that matter most first. */
-static size_t list_groups(size_t count, struct group_size sizes[GROUPS_MAX]) {
-    size_t listed = 0;
-    for (size_t f = 0; f < GROUP_FACTORS; f++) {
-        size_t factor = group_factors[f];
-        for (size_t members = factor > 1 ? factor : 2; members < count; members *= 2) {
-            sizes[listed++] = (struct group_size){members, factor >= first_fine_factor};
-        }
-    }
-    return listed;
+static int compare_ranks(const void *left, const void *right) {
+    int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
+    return (a > b) - (a < b);
 }
 
-/* All of the `count` ranks, and some groups of them. Held out are sizes between, of all, and the largest
- * group of 9, 18, 36 ... */
-static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count,
+/* The first `members` of the ranks, in the order of the job: as a training's groups run over the hosts. Out
+ * of that order, from rack to rack and back, a ring would load the uplinks at each of its steps. */
+static int32_t *take_members(struct campaign *campaign, const int32_t *ranks, size_t members) {
+    int32_t *taken = ARENA_ARRAY(campaign->arena, int32_t, members);
+    memcpy(taken, ranks, members * sizeof *taken);
+    qsort(taken, members, sizeof *taken, compare_ranks);
+    return taken;
+}
+
+/* All of the `count` ranks, and some groups of them; `whole` is `count` and the slow ones. Held out are sizes
+ * between, of all, and a group. */
+static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count, size_t whole,
                            enum record_group group, struct error *error) {
-    struct group_size sizes[GROUPS_MAX];
+    struct group_size sizes[GROUP_SIZES_MAX];
     double fine_until = MPI_Wtime() + FINE_SHARE * campaign->limit_seconds;
     double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
     if (count < 2) {
         return true;
     }
-    if (!measure_group(campaign, ranks, count, group, PART_FITTED | PART_HELD_OUT, &again_seconds, error)) {
+    if (!measure_group(campaign, take_members(campaign, ranks, count), count, group,
+                       PART_FITTED | PART_HELD_OUT, &again_seconds, error)) {
         return false;
     }
-    size_t listed = list_groups(count, sizes), other = HELD_OUT_GROUP;
+    size_t listed = group_sizes_list(count, whole, sizes), other = group_sizes_held_out(count, whole);
     for (size_t i = 0; i < listed && !(sizes[i].fine && MPI_Wtime() > fine_until); i++) {
-        if (!measure_group(campaign, ranks, sizes[i].members, group, PART_FITTED, &again_seconds, error)) {
+        if (!measure_group(campaign, take_members(campaign, ranks, sizes[i].members), sizes[i].members, group,
+                           PART_FITTED, &again_seconds, error)) {
             return false;
         }
     }
-    while (2 * other < count) {
-        other *= 2;
-    }
-    return other >= count ||
-           measure_group(campaign, ranks, other, group, PART_HELD_OUT, &again_seconds, error);
+    return other == 0 || measure_group(campaign, take_members(campaign, ranks, other), other, group,
+                                       PART_HELD_OUT, &again_seconds, error);
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
@@ -197,8 +188,8 @@ static bool takes_part(const struct campaign *campaign, size_t host) {
     return campaign->hosts[host].note[0] == '\0' || sound_hosts(campaign) < 2;
 }
 
-/* Leaders ordered so that each further one is across the outermost level where possible: groups of them then
- * span it at every size. */
+/* Leaders ordered so that each further one is across the outermost level where possible: the first so many of
+ * them then span it at every size, and evenly. */
 static size_t leaders_across(const struct campaign *campaign, int32_t *ranks) {
     size_t hosts = campaign->placement->host_count, count = 0, members = 0;
     bool *taken = ARENA_ARRAY(campaign->arena, bool, hosts);
@@ -223,22 +214,20 @@ static size_t leaders_across(const struct campaign *campaign, int32_t *ranks) {
     return count;
 }
 
-static size_t leaders_of_group(const struct campaign *campaign, int32_t group, int32_t *ranks) {
-    size_t count = 0;
-    for (size_t i = 0; i < campaign->placement->host_count; i++) {
-        if (campaign->levels.level[0].group_of[i] == group && takes_part(campaign, i)) {
-            ranks[count++] = campaign_leader(campaign, i);
-        }
-    }
-    return count;
-}
-
-/* Those of the first innermost group that has two. */
-static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks) {
+/* Those of the first innermost group that has two; `whole` counts its slow hosts too. */
+static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks, size_t *whole) {
     const struct levels_level *level = &campaign->levels.level[0];
     size_t count = 0;
+    *whole = 0;
     for (size_t group = 0; group < level->group_count && count < 2; group++) {
-        count = leaders_of_group(campaign, (int32_t)group, ranks);
+        count = *whole = 0;
+        for (size_t i = 0; i < campaign->placement->host_count; i++) {
+            bool inside = (size_t)level->group_of[i] == group;
+            *whole += inside ? 1 : 0;
+            if (inside && takes_part(campaign, i)) {
+                ranks[count++] = campaign_leader(campaign, i);
+            }
+        }
     }
     return count;
 }
@@ -254,20 +243,22 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
             ranks[near++] = first->ranks[r];
         }
     }
-    if (!measure_groups(campaign, ranks, near, GROUP_SOCKET, error)) {
+    if (!measure_groups(campaign, ranks, near, near, GROUP_SOCKET, error)) {
         return false;
     }
-    if (!measure_groups(campaign, first->ranks, (size_t)first->rank_count, GROUP_HOST, error)) {
+    size_t in_host = (size_t)first->rank_count;
+    if (!measure_groups(campaign, first->ranks, in_host, in_host, GROUP_HOST, error)) {
         return false;
     }
     if (campaign->levels.count > 1) {
         int32_t *inner = ARENA_ARRAY(campaign->arena, int32_t, room);
-        if (!measure_groups(campaign, inner, leaders_inside(campaign, inner), GROUP_INNER, error)) {
+        size_t whole, count = leaders_inside(campaign, inner, &whole);
+        if (!measure_groups(campaign, inner, count, whole, GROUP_INNER, error)) {
             return false;
         }
     }
-    if (campaign->levels.count > 0 &&
-        !measure_groups(campaign, ranks, leaders_across(campaign, ranks), GROUP_LEADERS, error)) {
+    if (campaign->levels.count > 0 && !measure_groups(campaign, ranks, leaders_across(campaign, ranks),
+                                                      placement->host_count, GROUP_LEADERS, error)) {
         return false;
     }
     bool more_ranks = placement->host_count > 1 && (size_t)placement->ranks > placement->host_count;
@@ -286,17 +277,17 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
 }
 
 static double expect_groups(const struct campaign *campaign, size_t count) {
-    struct group_size sizes[GROUPS_MAX];
+    struct group_size sizes[GROUP_SIZES_MAX];
     double figure = COLLECTIVE_OPERATIONS * (COLLECTIVE_SECONDS + WARM_UP_SECONDS);
     double sum = (COLLECTIVE_SIZES + HELD_OUT_SIZES) * figure;
     if (count < 2) {
         return 0;
     }
-    size_t listed = list_groups(count, sizes);
+    size_t listed = group_sizes_list(count, count, sizes);
     for (size_t i = 0; i < listed && !(sizes[i].fine && sum > FINE_SHARE * campaign->limit_seconds); i++) {
         sum += COLLECTIVE_SIZES * figure;
     }
-    return sum + (count > HELD_OUT_GROUP ? HELD_OUT_SIZES * figure : 0);
+    return sum + (group_sizes_held_out(count, count) > 0 ? HELD_OUT_SIZES * figure : 0);
 }
 
 double phases_expect_collectives(const struct campaign *campaign) {

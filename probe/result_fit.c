@@ -5,8 +5,6 @@
 #include "probe/fit.h"
 #include "probe/result.h"
 
-enum { POINTS_MAX = 512 };
-
 const char *result_measured_by(const struct campaign *campaign, enum transport transport) {
     switch (transport) {
     case TRANSPORT_NCCL:
@@ -48,7 +46,7 @@ static bool belongs(const struct record *record, const struct series *series, bo
 static size_t gather(const struct campaign *campaign, const struct series *series, bool held_out,
                      struct fit_collective_point *points) {
     size_t count = 0;
-    for (size_t r = 0; r < campaign->records->count && count < POINTS_MAX; r++) {
+    for (size_t r = 0; r < campaign->records->count && count < FIT_POINTS_MAX; r++) {
         const struct record *record = &campaign->records->items[r];
         if (belongs(record, series, held_out)) {
             points[count++] = point_of(record, series);
@@ -60,7 +58,7 @@ static size_t gather(const struct campaign *campaign, const struct series *serie
 /* False where too little was measured. */
 static bool fit(const struct campaign *campaign, const struct series *series,
                 struct collective_constants *constants) {
-    struct fit_collective_point points[POINTS_MAX];
+    struct fit_collective_point points[FIT_POINTS_MAX];
     double median_error;
     size_t count = gather(campaign, series, false, points);
     fit_clip(points, count);
@@ -89,7 +87,7 @@ static bool is_between(const struct collective_constants *constants, const struc
 
 static void predict(const struct campaign *campaign, const struct series *series, double *errors[2],
                     struct result_held_out *out) {
-    struct fit_collective_point points[POINTS_MAX];
+    struct fit_collective_point points[FIT_POINTS_MAX];
     struct collective_constants constants = {0};
     size_t count = gather(campaign, series, true, points);
     if (count == 0 || !fit(campaign, series, &constants)) {

@@ -12,6 +12,7 @@
 #include "common/cluster.h"
 #include "common/error.h"
 #include "common/options.h"
+#include "common/standard_output.h"
 #include "common/units.h"
 #include "probe/campaign.h"
 #include "probe/crew.h"
@@ -397,6 +398,9 @@ int main(int argc, char **argv) {
         {"version", 0, NULL, "print the version", NULL, &arguments.version},
         {"help", 'h', NULL, "print this", NULL, &arguments.help},
         {0}};
+    if (!standard_output_is_open("clusterprobe")) {
+        return EXIT_USAGE;
+    }
     struct arena *arena = arena_create();
     bool good = options_parse(argc, argv, options, operand, 1, &operands, &wish.wrong) &&
                 check_arguments(&arguments, operand[0], arena, &wish.wrong);
@@ -410,5 +414,5 @@ int main(int argc, char **argv) {
         complain(&wish.wrong);
     }
     arena_destroy(arena);
-    return status;
+    return standard_output_arrived("clusterprobe") ? status : EXIT_USAGE;
 }

@@ -153,9 +153,10 @@ const char *notes_of_fit(const struct campaign *campaign, const char *notes) {
         notes = notes_add(
             campaign->arena, notes,
             arena_print(campaign->arena,
-                        "%zu times of collectives at sizes that no fit saw are predicted within "
+                        "%zu time%s of collectives at sizes that no fit saw %s predicted within "
                         "%.0f %% in the median, nine in ten within %.0f %%",
-                        held_out.sizes, 100 * held_out.sizes_error, 100 * held_out.sizes_nine_in_ten));
+                        held_out.sizes, held_out.sizes == 1 ? "" : "s", held_out.sizes == 1 ? "is" : "are",
+                        100 * held_out.sizes_error, 100 * held_out.sizes_nine_in_ten));
     }
     if (held_out.groups > 0) {
         notes = notes_add(campaign->arena, notes,
@@ -221,11 +222,12 @@ const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
             arena_print(arena, "up to %lld pairs of hosts were measured at once", (long long)plan->at_once));
     }
     if (campaign->unclear_links > 0) {
-        notes = notes_add(arena, notes,
-                          arena_print(arena,
-                                      "%zu directions of pairs looked slow, but other work on the machine or "
-                                      "the network, or the time limit, left it unclear",
-                                      campaign->unclear_links));
+        notes =
+            notes_add(arena, notes,
+                      arena_print(arena,
+                                  "%zu direction%s of pairs looked slow, but other work on the machine or "
+                                  "the network, or the time limit, left it unclear",
+                                  campaign->unclear_links, campaign->unclear_links == 1 ? "" : "s"));
     }
     if (campaign->quick) {
         notes = notes_add(arena, notes, "--quick: no messages by size, no load, no collectives");

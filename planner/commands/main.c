@@ -1,11 +1,9 @@
 /* clusterplan: finds the command that is asked for and makes sure that what it printed has arrived. */
-#include <errno.h>
-#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "common/standard_output.h"
 #include "planner/commands/commands.h"
 
 struct verb {
@@ -92,26 +90,11 @@ static int dispatch(int argc, char **argv) {
     return verb ? verb->run(argc - 1, argv + 1) : unknown_verb(name);
 }
 
-/* A full or closed stdout is an error; a reader that has seen enough (`| head`) is none worth a message. By
- * default SIGPIPE ends the program before this; EPIPE is seen where the parent process ignores the signal. */
-static int finish(int code) {
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
-        return code;
-    }
-    if (errno != EPIPE) {
-        fprintf(stderr, "clusterplan: error: can't write to standard output: %s\n",
-                errno ? strerror(errno) : "write error");
-    }
-    return EXIT_USAGE;
-}
-
 int main(int argc, char **argv) {
-    /* Else the next file opened would take stdout's place. */
-    if (fcntl(STDOUT_FILENO, F_GETFD) == -1) {
-        fprintf(stderr, "clusterplan: error: standard output is closed\n");
+    if (!standard_output_is_open("clusterplan")) {
         return EXIT_USAGE;
     }
     setlocale(LC_CTYPE, ""); /* which characters the terminal shows; numbers stay as in C */
-    return finish(dispatch(argc, argv));
+    int code = dispatch(argc, argv);
+    return standard_output_arrived("clusterplan") ? code : EXIT_USAGE;
 }

@@ -92,6 +92,13 @@ one_rank() {
     expect '^    from: base' c.yaml
     refuse 'what: latency' c.yaml
     [ ! -e c.yaml.partial ] || fail "the journal was left"
+    # What can't be printed is no success.
+    "$probe" --show c.yaml >/dev/full 2>err
+    [ $? -eq 2 ] || fail "--show on a full disk ends well"
+    expect "clusterprobe: error: can't write to standard output: No space left on device" err
+    expect_status 2 sh -c '"$0" -o d.yaml >&-' "$probe"
+    expect 'clusterprobe: error: standard output is closed' err
+    [ ! -e d.yaml ] || fail "something was measured that nobody can see"
 }
 
 two_ranks() {
@@ -144,6 +151,8 @@ srun_job() {
     done
     expect_status 2 srun --mpi=pmi2 -N 4 --ntasks-per-node 1 "$mpich_probe" -o c.yaml --base dgx-h10
     [ "$(grep -c 'clusterprobe: error' err)" -eq 1 ] || fail "more than one rank complains"
+    expect_status 0 srun --mpi=pmi2 -N 4 --ntasks-per-node 1 "$mpich_probe" --help
+    [ "$(grep -c '^Usage:' out)" -eq 1 ] || fail "more than one rank helps"
 }
 
 oversubscribed() {

@@ -154,7 +154,9 @@ static bool make_inner_level(const struct campaign *campaign, int32_t level, int
                                   .latency_seconds = latency.median,
                                   .oversubscription = oversubscription(campaign, -1, stream.median),
                                   .from = "measured"};
-    result_fit(campaign, &(struct result_groups){level, group, GROUP_NONE, true}, out);
+    result_fit(campaign,
+               &(struct result_groups){.level = level, .mpi = group, .nccl = GROUP_NONE, .host_memory = true},
+               out);
     return true;
 }
 
@@ -200,7 +202,9 @@ static bool make_network_level(const struct campaign *campaign, const struct ana
                                          outermost    ? GROUP_EVERYTHING
                                          : level == 0 ? GROUP_INNER
                                                       : GROUP_NONE,
-                                         true};
+                                         true,
+                                         fmax(alone, together) / alone,
+                                         devices_per_node};
     result_fit(campaign, &groups, out);
     return true;
 }

@@ -62,6 +62,10 @@ struct result_groups {
     int32_t level;
     enum record_group mpi, nccl;
     bool host_memory; /* MPI's from and to host memory count: not between the GPUs of a node */
+    /* Between nodes, where MPI's groups have one rank of each: what a node's ranks carry together over what
+     * one does, and the devices of a node. Else 0. */
+    double node_share;
+    int64_t devices;
 };
 
 /* Constants of all operations (result_fit.c): NCCL's where it was measured, then MPI's on memory of GPUs,

@@ -142,6 +142,21 @@ static void drop_trifles(struct collective_constants *constants) {
     constants->correction_count = any ? constants->correction_count : 0;
 }
 
+/* What one rank of each node measured, as the file has it: of whole nodes; of an all-to-all what a rank
+ * reaches while all of its node send. The ramp goes with the root of latency x transfer time. */
+static void give_whole_nodes(const struct result_groups *groups, int operation,
+                             struct collective_constants *constants) {
+    double factor = groups->node_share;
+    if (operation == COLLECTIVE_SEND_RECEIVE || !(factor > 0)) {
+        return; /* the file has one pair */
+    }
+    if (operation == COLLECTIVE_ALL_TO_ALL) {
+        factor = fmin(1, factor / (double)groups->devices);
+    }
+    constants->bandwidth_bytes_per_second *= factor;
+    constants->ramp_seconds /= sqrt(factor);
+}
+
 void result_fit(const struct campaign *campaign, const struct result_groups *groups,
                 struct network_level *level) {
     static const enum transport order[] = {TRANSPORT_NCCL, TRANSPORT_DEVICE, TRANSPORT_HOST};
@@ -155,6 +170,9 @@ void result_fit(const struct campaign *campaign, const struct result_groups *gro
                                                         : (int32_t)groups->mpi;
             done = (order[i] != TRANSPORT_HOST || groups->host_memory) &&
                    fit(campaign, &series, &level->collectives[operation]);
+            if (done && order[i] != TRANSPORT_NCCL) {
+                give_whole_nodes(groups, operation, &level->collectives[operation]);
+            }
         }
         drop_trifles(&level->collectives[operation]);
     }

@@ -173,5 +173,5 @@ void result_add_gpu_level(const struct campaign *campaign, struct network_level 
     for (int operation = 0; operation < COLLECTIVE_COUNT; operation++) {
         level->collectives[operation].from = "base";
     }
-    result_fit(campaign, &(struct result_groups){-1, GROUP_HOST, GROUP_HOST, false}, level);
+    result_fit(campaign, &(struct result_groups){.level = -1, .mpi = GROUP_HOST, .nccl = GROUP_HOST}, level);
 }

@@ -373,6 +373,12 @@ racks() {
     # The truth: 125 MB/s on a link, 50 MB/s on an uplink. A busy machine only takes away.
     bandwidth_within c.yaml rack MB/s 80 130
     bandwidth_within c.yaml network MB/s 30 52
+    # A rank of each host was measured; a node has eight devices, which share its port in an all-to-all.
+    awk '$1 == "-" && $2 == "name:" { here = $3 == "network" }
+        here && $1 ~ /^all_.*:$/ { operation = $1 }
+        here && $1 == "bandwidth:" && !(operation in rate) { rate[operation] = $2 * ($3 == "kB/s" ? 1e-3 : 1) }
+        END { exit !(rate["all_to_all:"] > 1 && rate["all_to_all:"] < rate["all_gather:"] / 3) }' c.yaml ||
+        fail "an all-to-all of one rank a host stands in the file as one of all devices"
     # Two hosts share it.
     level_value c.yaml network oversubscription | awk '{ exit !($1 > 1.7 && $1 < 2.3) }' ||
         fail "oversubscription: $(level_value c.yaml network oversubscription), not 2"

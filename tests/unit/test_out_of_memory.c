@@ -7,8 +7,6 @@
 #include "check.h"
 #include "planner/answers/validate.h"
 
-static struct arena *arena;
-
 struct trial {
     int billions, sequence, devices, micro_batch, tp, pp;
     char recompute[8], attention[16], sequence_parallel[4], result[4];
@@ -64,6 +62,7 @@ enum { MOST_TRIALS = 1000 };
  * model gets better. */
 static void who_runs_out_is_known(void **state) {
     char path[] = "/tmp/test_out_of_memory.XXXXXX";
+    struct arena *arena = arena_create();
     struct trial *trials = ARENA_ARRAY(arena, struct trial, MOST_TRIALS);
     FILE *table = fopen(SOURCE_DIR "/tests/trials/layouts-a100.tsv", "r");
     FILE *runs = fdopen(mkstemp(path), "w");
@@ -95,22 +94,11 @@ static void who_runs_out_is_known(void **state) {
     print_message("ran out, though said to fit: %zu; ran, though refused: %zu\n", out_but_fits, refused);
     assert_true(out_but_fits <= 20);
     assert_true(refused <= 15);
-}
-
-static int setup(void **state) {
-    (void)state;
-    arena = arena_create();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
     arena_destroy(arena);
-    return 0;
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(who_runs_out_is_known)};
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

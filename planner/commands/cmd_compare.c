@@ -99,12 +99,10 @@ int cmd_compare(int argc, char **argv) {
         .help =
             {.usage = "clusterplan compare SESSION [--format table|yaml|json]",
              .about =
-                 "Puts the clusters of a session side by side: for each the devices that size finds, their "
-                 "layout, memory, step time, days, cost and energy, what binds, and the differences in "
-                 "words. "
-                 "Without a wish in the session it is the fewest devices that fit; with one number of "
-                 "devices, "
-                 "those. Exit status 1 when no cluster meets the wish.",
+                 "Puts the clusters of a session side by side: for each the devices that size finds, "
+                 "their layout, memory, step time, days, cost and energy, what binds, and the differences "
+                 "in words. Without a wish in the session it is the fewest devices that fit; with one "
+                 "number of devices, those. Exit status 1 when no cluster meets the wish.",
              .examples = "  clusterplan compare examples/sessions/gpt-3.yaml\n"
                          "  clusterplan compare examples/sessions/gpt-4.yaml --format yaml\n"},
         .operand_max = 1,

@@ -82,13 +82,11 @@ int cmd_explain(int argc, char **argv) {
             {
                 .usage = "clusterplan explain --model F --cluster F [options]",
                 .about =
-                    "Shows where the time and the memory of one layout go: every term of the cost model as "
-                    "a "
-                    "tree, with the figures behind it. The layout is the one that --layout gives, or the "
-                    "best "
-                    "with the keys it fixes. Ends with the layout as flags of Megatron-LM's scripts, where "
-                    "the stack is megatron-core. When nothing fits, the nearest miss is explained (exit "
-                    "status 1).",
+                    "Shows where the time and the memory of one layout go: every term of the cost model "
+                    "as a tree, with the figures behind it. The layout is the one that --layout gives, or "
+                    "the best with the keys it fixes. Ends with the layout as flags of Megatron-LM's "
+                    "scripts, where the stack is megatron-core. When nothing fits, the nearest miss is "
+                    "explained (exit status 1).",
                 .examples = "  clusterplan explain --model llama-3-70b --cluster dgx-h100 --devices 64\n"
                             "  clusterplan explain --model gpt-3 --cluster dgx-a100-80g --layout \"tp=8 pp=8 "
                             "dp=8 cp=1\"\n"

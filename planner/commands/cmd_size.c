@@ -182,11 +182,10 @@ int cmd_size(int argc, char **argv) {
                  "clusterplan size --model F --cluster F [wishes] [options], or clusterplan size SESSION",
              .about =
                  "Finds the fewest devices, in whole nodes, on which the training meets what is wished: a "
-                 "deadline, a budget, a step time, memory to spare. Every count of the range is looked at. "
-                 "Says "
-                 "which wish binds, what more or fewer devices would give, and where more stop paying. Exit "
-                 "status 1 when no count does it: the report says what comes closest, and by how much it "
-                 "misses.",
+                 "deadline, a budget, a step time, memory to spare. Every count of the range is looked "
+                 "at. Says which wish binds, what more or fewer devices would give, and where more stop "
+                 "paying. Exit status 1 when no count does it: the report says what comes closest, and by "
+                 "how much it misses.",
              .examples =
                  "  clusterplan size --model llama-3-70b --cluster dgx-h100 --tokens 15T --global-batch "
                  "2048 --deadline \"90 d\" --devices 8..4096\n"

@@ -71,10 +71,9 @@ static void print_listing(const struct listing *listing, struct arena *arena) {
     printf("\n");
     print_paragraph("",
                     "Node: devices in one. bf16, fp8: dense peak of a device in TFLOP/s. Nearest: what a "
-                    "device has at the innermost "
-                    "network level, one direction; farthest: what the ports of a node have at the outermost. "
-                    "The files in "
-                    "topologies/ say where each figure is from.",
+                    "device has at the innermost network level, one direction; farthest: what the ports "
+                    "of a node have at the outermost. The files in topologies/ say where each figure is "
+                    "from.",
                     stdout);
 }
 

@@ -31,6 +31,7 @@ void compute_work_init(struct compute_work *work, const struct compute_problem *
     /* The kernel data of fp8 quantise their left operand in kernels of their own; a training stack casts
      * where the operand is made, which add_product counts as traffic. */
     work->casting = problem->cluster->device;
+    work->casting.kernels.matmul[PRECISION_FP8] = matmul_constants_of(work->device, PRECISION_FP8);
     work->casting.kernels.matmul[PRECISION_FP8].operand_seconds = 0;
     work->device = &work->casting;
 }

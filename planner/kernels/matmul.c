@@ -78,8 +78,7 @@ static double relative_efficiency(const struct cluster_device *device) {
            reference_device.peak_flops[PRECISION_BF16] / reference->flops_per_second;
 }
 
-static struct matmul_constants fitted_constants(const struct cluster_device *device,
-                                                enum precision precision) {
+struct matmul_constants matmul_constants_of(const struct cluster_device *device, enum precision precision) {
     const struct matmul_constants *own = own_constants(device, precision);
     if (own)
         return *own;
@@ -99,7 +98,7 @@ static struct matmul_constants fitted_constants(const struct cluster_device *dev
 
 /* What one product of this very device reached holds for all of them: clocks and cooling are the same. */
 static struct matmul_constants constants_for(const struct cluster_device *device, enum precision precision) {
-    struct matmul_constants constants = fitted_constants(device, precision);
+    struct matmul_constants constants = matmul_constants_of(device, precision);
     double share = device->kernels.measured_share;
     if (share > 0) {
         constants.flops_per_second *= share;

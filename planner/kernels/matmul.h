@@ -42,6 +42,9 @@ double matmul_adopt_measured(struct cluster_device *device);
  * whatever its shape. */
 double matmul_least_seconds(const struct cluster_device *device, enum precision precision, double flops);
 
+/* The device's own constants, else another's scaled to its peak and memory. `precision` must have a peak. */
+struct matmul_constants matmul_constants_of(const struct cluster_device *device, enum precision precision);
+
 /* True when the constants are this device's own and not scaled from another's. */
 bool matmul_is_fitted(const struct cluster_device *device, enum precision precision);
 

@@ -239,6 +239,22 @@ static void no_faster_than_the_peak(void **state) {
     }
 }
 
+/* A device that gives no kernels is the reference device where it has its peaks, in fp8 too. */
+static void no_kernels_are_the_references(void **state) {
+    static const enum precision precisions[] = {PRECISION_BF16, PRECISION_FP8};
+    struct training training = training_of(4096, 256);
+    const struct layout layout = dense_layout();
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct cluster known = h100_cluster(), bare = known;
+        bare.device.kernels =
+            (struct kernel_constants){.memory_efficiency = known.device.kernels.memory_efficiency};
+        training.precision = precisions[i];
+        assert_near(cost_on(&bare, &gpt_3, &training, &layout).seconds,
+                    cost_on(&known, &gpt_3, &training, &layout).seconds, 1e-12);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(terms_add_up),
@@ -248,6 +264,7 @@ int main(void) {
         cmocka_unit_test(keys_do_what_they_say),
         cmocka_unit_test(zero_three_pays_by_micro_batch),
         cmocka_unit_test(no_faster_than_the_peak),
+        cmocka_unit_test(no_kernels_are_the_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 
 #include "planner/answers/validate.h"
 #include "planner/cost/cost.h"
+#include "planner/kernels/chip.h"
 
 enum { MAX_STACKS = 16, MAX_CLUSTERS = 32, MAX_TARGETS = 8, MAX_MEMBERS = 3, ROUNDS = 25 };
 
@@ -179,6 +180,7 @@ static const struct cluster *add_cluster(struct fit *fit, const struct run *run,
     struct cluster cluster;
     if (!cluster_read(run->cluster_path, fit->arena, &cluster, error))
         return NULL;
+    chip_complete_kernels(&cluster.device, fit->arena);
     for (size_t i = 0; i < fit->cluster_count; i++)
         if (strcmp(fit->clusters[i].name, cluster.name) == 0)
             return &fit->clusters[i];

@@ -50,6 +50,9 @@ struct kernel_constants {
     /* Rate of a product that was measured on this cluster over what these constants promise, set by the
      * planner; 0: none was. Not in the file. */
     double measured_share;
+    /* The shipped device with the same chip that constants were taken from where the file gives none, set by
+     * the planner; NULL: none were. Not in the file. */
+    const char *chip_device;
     const char *from; /* where fitted, or "scaled from H100"; NULL: no constants given */
 };
 

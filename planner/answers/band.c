@@ -1,6 +1,5 @@
 #include "planner/answers/band.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -13,42 +12,18 @@ enum { MOST_OF_FEW_EXPERTS = 16 };
 /* So many times the devices of the largest run are still near it, and so many times the longest sequence. */
 enum { NEAR_FACTOR = 4, NEAR_SEQUENCE_FACTOR = 2 };
 
-/* What the name of a device on which runs were measured says. The first that fits counts. */
-static const struct {
-    const char *name;
-    enum band_generation generation;
-} devices[] = {
-    {"A100", BAND_A100}, {"A800", BAND_A100},  {"H100", BAND_H100}, {"H200", BAND_H100},
-    {"H800", BAND_H100}, {"GB200", BAND_B200}, {"B200", BAND_B200},
-};
-
 static const struct band_errors none;
 
 /* Of steps on devices without a measured run, dense, with few and with many experts: the mean errors when
  * Blackwell was first predicted, from its datasheet and H100's kernels (docs/accuracy.md, blind checks). */
 static const double NEW_DEVICE_ERRORS[] = {0.28, 0.48, 0.48};
 
-/* An RTX A1000 is no A100. */
-static bool names(const char *device, const char *part) {
-    const char *found = strstr(device, part);
-
-    return found != NULL && isdigit((unsigned char)found[strlen(part)]) == 0;
-}
-
-static size_t device_index(const struct cluster_device *device) {
-    size_t i = 0;
-
-    while (i < sizeof devices / sizeof *devices && !names(device->name, devices[i].name))
-        i++;
-    return i;
-}
-
 struct band_kind band_kind_of(const struct model *model, const struct cluster_device *device,
                               enum precision precision) {
-    size_t index = device_index(device);
+    const struct chip *chip = chip_of(device->name);
 
     return (struct band_kind){
-        .generation = index < sizeof devices / sizeof *devices ? devices[index].generation : BAND_GENERATIONS,
+        .generation = chip != NULL ? chip->generation : CHIP_GENERATIONS,
         .experts = model->experts.count == 0                     ? BAND_DENSE
                    : model->experts.count <= MOST_OF_FEW_EXPERTS ? BAND_FEW_EXPERTS
                                                                  : BAND_MANY_EXPERTS,
@@ -67,12 +42,12 @@ const char *band_kind_format(const struct band_kind *kind, struct arena *arena) 
 }
 
 const struct band_errors *band_step_errors(const struct band_kind *kind) {
-    return kind->generation == BAND_GENERATIONS ? &none
+    return kind->generation == CHIP_GENERATIONS ? &none
                                                 : &step_errors[kind->generation][kind->experts][kind->width];
 }
 
 const struct band_errors *band_memory_errors(const struct band_kind *kind) {
-    return kind->generation == BAND_GENERATIONS
+    return kind->generation == CHIP_GENERATIONS
                ? &none
                : &memory_errors[kind->generation][kind->experts][kind->width];
 }
@@ -92,9 +67,7 @@ bool band_schedule_measured(enum schedule schedule) {
 /* What hardly a measured run has, of any kind; NULL for nothing. */
 static const char *unseen(const struct cluster *cluster, const struct training *training,
                           const struct layout *layout, struct arena *arena) {
-    size_t index = device_index(&cluster->device);
-
-    if (index == sizeof devices / sizeof *devices)
+    if (chip_of(cluster->device.name) == NULL)
         return arena_print(arena, "no measured run on %s", cluster->device.name);
     if (training->precision == PRECISION_TF32)
         return "hardly a measured run in tf32";
@@ -149,7 +122,7 @@ struct bands bands_of(const struct model *model, const struct cluster *cluster,
                           arena),
     };
 
-    if (kind.generation == BAND_GENERATIONS)
+    if (kind.generation == CHIP_GENERATIONS)
         bands.step.error = fmax(bands.step.error, NEW_DEVICE_ERRORS[kind.experts]);
     return bands;
 }

@@ -14,13 +14,13 @@
 #include "planner/inputs/layout.h"
 #include "planner/inputs/model.h"
 #include "planner/inputs/training.h"
+#include "planner/kernels/chip.h"
 
-enum band_generation { BAND_A100, BAND_H100, BAND_B200, BAND_GENERATIONS };
 enum band_experts { BAND_DENSE, BAND_FEW_EXPERTS, BAND_MANY_EXPERTS, BAND_EXPERTS }; /* few: up to 16 */
 enum band_width { BAND_16_BIT, BAND_8_BIT, BAND_WIDTHS };
 
 struct band_kind {
-    enum band_generation generation; /* BAND_GENERATIONS: one of which nothing was measured */
+    enum chip_generation generation; /* CHIP_GENERATIONS: one of which nothing was measured */
     enum band_experts experts;
     enum band_width width;
 };

@@ -6,6 +6,7 @@
 
 #include "common/catalogue.h"
 #include "planner/answers/problem_batch.h"
+#include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
 
 /* No training holds less of a parameter than 2 bytes of weight, 2 of gradient, and 12 of the optimizer's fp32
@@ -110,6 +111,7 @@ static bool read_files(const struct problem_asked *asked, struct problem *proble
     if (!cluster || !cluster_read(cluster, problem->arena, &problem->cluster, error)) {
         return false;
     }
+    chip_complete_kernels(&problem->cluster.device, problem->arena);
     matmul_adopt_measured(&problem->cluster.device);
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include "common/units.h"
 #include "planner/answers/problem.h"
+#include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
 #include "planner/kernels/reference_device.h"
 
@@ -110,9 +111,8 @@ void problem_note_mfu(struct problem *problem, double mfu) {
     }
 }
 
-static void note_cluster(struct problem *problem) {
-    const struct cluster *cluster = &problem->cluster;
-    const struct cluster_source *source = &cluster->source;
+static void note_network(struct problem *problem) {
+    const struct cluster_source *source = &problem->cluster.source;
     if (source->kind == SOURCE_MEASURED) {
         problem_note(problem, "network measured%s%s", source->date ? " on " : "",
                      source->date ? source->date : "");
@@ -120,43 +120,79 @@ static void note_cluster(struct problem *problem) {
         problem_note(problem, "network as the datasheet says%s%s", source->from ? ": " : "",
                      source->from ? source->from : "");
     }
-    if (cluster->device.from && strcmp(cluster->device.from, "base") == 0) {
-        problem_note(problem, "the device is not measured: it is the base's %s", cluster->device.name);
-    }
     if (source->kind == SOURCE_DATASHEET && source->note) {
-        problem_note(problem, "%s: %s", cluster->name, source->note);
+        problem_note(problem, "%s: %s", problem->cluster.name, source->note);
     }
-    if (cluster->parallelism == PARALLELISM_DATA) {
-        problem_note(problem, "%s splits by data alone: no tp, cp, pp or ep", cluster->name);
+    if (problem->cluster.parallelism == PARALLELISM_DATA) {
+        problem_note(problem, "%s splits by data alone: no tp, cp, pp or ep", problem->cluster.name);
     }
-    if (cluster->device.from && strstr(cluster->device.from, "measured:")) {
-        problem_note(problem, "figures of the device %s: %s", cluster->device.name, cluster->device.from);
-    }
-    if (cluster->device.kernels.measured_share > 0) {
-        problem_note(problem, "matrix products at %.3g of their usual rate, as one of %" PRId64 " reached",
-                     cluster->device.kernels.measured_share, cluster->device.product_edge);
-    }
-    if (!matmul_is_fitted(&cluster->device, problem->search.training.precision)) {
-        const struct matmul_constants *reference = &reference_device.kernels.matmul[PRECISION_BF16];
-        double share = reference->flops_per_second / (1 + reference->throttle) /
-                       reference_device.peak_flops[PRECISION_BF16];
+}
+
+/* Whose kernels are taken for the device's, where its file gives none. */
+static void note_kernels(struct problem *problem) {
+    const struct cluster_device *device = &problem->cluster.device;
+    const struct matmul_constants *reference = &reference_device.kernels.matmul[PRECISION_BF16];
+    const char *precision = precision_names[problem->search.training.precision];
+    double share =
+        reference->flops_per_second / (1 + reference->throttle) / reference_device.peak_flops[PRECISION_BF16];
+    if (!matmul_is_fitted(device, problem->search.training.precision)) {
         problem_note(
             problem,
             "no kernel of %s was measured in %s: extrapolated from the %s by peak, of which its large "
             "bf16 products reach %.0f %%",
-            cluster->device.name, precision_names[problem->search.training.precision], reference_device.name,
-            100 * share);
+            device->name, precision, reference_device.name, 100 * share);
+    } else if (device->kernels.chip_device && strcmp(device->kernels.chip_device, device->name) != 0) {
+        problem_note(problem, "kernels of %s: those of the %s, which has the same chip, by peak",
+                     device->name, device->kernels.chip_device);
     }
-    if (problem->search.training.tokens > 0 && cluster->device.price_per_second <= 0) {
+}
+
+/* Datasheets print peaks with sparsity first, which no training reaches. */
+enum { SPARSE_PERCENT = 150 };
+
+static void note_peak(struct problem *problem) {
+    const struct cluster_device *device = &problem->cluster.device;
+    const struct chip *chip = chip_of(device->name);
+    if (chip && 100 * device->peak_flops[PRECISION_BF16] > SPARSE_PERCENT * chip->dense_flops) {
+        problem_note(problem,
+                     "the peak of %s, %.4g TFLOP/s in bf16, is taken as it is given; without sparsity, as "
+                     "trainings run, %s has %.4g",
+                     device->name, 1e-12 * device->peak_flops[PRECISION_BF16], chip->name,
+                     1e-12 * chip->dense_flops);
+    }
+}
+
+static void note_device(struct problem *problem) {
+    const struct cluster_device *device = &problem->cluster.device;
+    if (device->from && strcmp(device->from, "base") == 0) {
+        problem_note(problem, "the device is not measured: it is the base's %s", device->name);
+    }
+    if (device->from && strstr(device->from, "measured:")) {
+        problem_note(problem, "figures of the device %s: %s", device->name, device->from);
+    }
+    if (device->kernels.measured_share > 0) {
+        problem_note(problem, "matrix products at %.3g of their usual rate, as one of %" PRId64 " reached",
+                     device->kernels.measured_share, device->product_edge);
+    }
+    note_kernels(problem);
+    note_peak(problem);
+}
+
+/* What the cluster file lacks for days and costs. */
+static void note_prices(struct problem *problem) {
+    const struct cluster *cluster = &problem->cluster;
+    if (problem->search.training.tokens <= 0) {
+        return;
+    }
+    if (cluster->device.price_per_second <= 0) {
         problem_note(problem, cluster->energy_price_per_joule > 0
                                   ? "the cost is that of energy alone: the cluster file gives no price"
                                   : "no cost: the cluster file gives no price");
     }
-    if (problem->search.training.tokens > 0 && cluster->energy_price_per_joule > 0) {
+    if (cluster->energy_price_per_joule > 0) {
         problem_note(problem, "energy: the devices at their power all the time, without hosts and cooling");
     }
-    bool interruptions = cluster->device.mtbf_seconds > 0 && cluster->node.storage_bytes_per_second > 0;
-    if (problem->search.training.tokens > 0 && !interruptions) {
+    if (cluster->device.mtbf_seconds <= 0 || cluster->node.storage_bytes_per_second <= 0) {
         problem_note(problem, "days without interruptions: the cluster file gives no mtbf, or no storage");
     }
 }
@@ -192,5 +228,7 @@ void problem_note_assumptions(struct problem *problem) {
                  attention_said ? "" : attention_kernel_names[training->attention]);
     note_attention(problem);
     note_schedules(problem);
-    note_cluster(problem);
+    note_network(problem);
+    note_device(problem);
+    note_prices(problem);
 }

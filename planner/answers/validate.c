@@ -1,5 +1,6 @@
 #include "planner/answers/validate.h"
 
+#include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
 
 #include <math.h>
@@ -25,6 +26,7 @@ static const struct cluster *find_cluster(struct known_cluster **known, const ch
     entry = ARENA_NEW(arena, struct known_cluster);
     if (!cluster_read(path, arena, &entry->cluster, error))
         return NULL;
+    chip_complete_kernels(&entry->cluster.device, arena);
     matmul_adopt_measured(&entry->cluster.device);
     entry->path = path;
     entry->next = *known;

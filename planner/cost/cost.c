@@ -331,7 +331,10 @@ static void explain_parts(const struct cost_context *context, const struct layou
     cost_layer_reckon(context, layout, &layer, explain);
     const struct cluster_device *device = &context->cluster->device;
     const char *from = device->kernels.from;
-    if (matmul_is_fitted(device, context->training.precision))
+    if (matmul_is_fitted(device, context->training.precision) && device->kernels.chip_device != NULL)
+        explain_close(explain, 0, UNIT_NONE, "rates of its kernels: the %s's, which has the same chip",
+                      device->kernels.chip_device);
+    else if (matmul_is_fitted(device, context->training.precision))
         explain_close(explain, 0, UNIT_NONE, "rates of its kernels: %s", from ? from : "the cluster file's");
     else
         explain_close(explain, 0, UNIT_NONE, "rates of its kernels: the %s's, scaled by peak",

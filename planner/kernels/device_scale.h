@@ -1,4 +1,4 @@
-/* A device that computes faster or slower, for what-if and for slow hosts. */
+/* A device that computes faster or slower, for what-if, for slow hosts, and for another device with the same chip. */
 #ifndef CLUSTERPLAN_DEVICE_SCALE_H
 #define CLUSTERPLAN_DEVICE_SCALE_H
 

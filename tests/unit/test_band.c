@@ -110,8 +110,8 @@ static void table_is_what_published_runs_give(void **state) {
             check_errors(arena_print(arena, "all devices, kind %d of experts, %s", experts,
                                      memory ? "memory" : "steps"),
                          &(struct group){NULL, (enum band_experts)experts, memory});
-    for (int i = 0; i < BAND_GENERATIONS * BAND_EXPERTS * BAND_WIDTHS; i++) {
-        struct band_kind kind = {(enum band_generation)(i / (BAND_EXPERTS * BAND_WIDTHS)),
+    for (int i = 0; i < CHIP_GENERATIONS * BAND_EXPERTS * BAND_WIDTHS; i++) {
+        struct band_kind kind = {(enum chip_generation)(i / (BAND_EXPERTS * BAND_WIDTHS)),
                                  (enum band_experts)(i / BAND_WIDTHS % BAND_EXPERTS),
                                  (enum band_width)(i % BAND_WIDTHS)};
         const char *name = band_kind_format(&kind, arena);
@@ -175,7 +175,7 @@ static struct layout split(int64_t dp) {
 
 static void near_runs_are_not_extrapolated(void **state) {
     struct layout layout = split(256);
-    const struct band_kind kind = {BAND_H100, BAND_DENSE, BAND_16_BIT};
+    const struct band_kind kind = {CHIP_H100, BAND_DENSE, BAND_16_BIT};
 
     (void)state;
     assert_null(bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout).step.extrapolated);
@@ -201,7 +201,7 @@ static void check_extrapolated(const struct bands *found, const char *word) {
 static void what_no_run_is_near_is_extrapolated(void **state) {
     struct layout layout = split(256);
     struct bands found = bands("B200-180GB", 0, PRECISION_BF16, &layout);
-    const struct band_kind dense = {BAND_A100, BAND_DENSE, BAND_16_BIT};
+    const struct band_kind dense = {CHIP_A100, BAND_DENSE, BAND_16_BIT};
 
     (void)state;
     check_extrapolated(&found, "publication"); /* too few */

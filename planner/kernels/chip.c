@@ -1,0 +1,97 @@
+#include "planner/kernels/chip.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "common/catalogue.h"
+#include "planner/kernels/device_scale.h"
+#include "planner/kernels/matmul.h"
+
+/* The first that a name fits counts. Peaks: the datasheets that the cluster files name. */
+static const struct chip chips[] = {
+    {"A100", CHIP_A100, 312e12, "dgx-a100-80g"}, {"A800", CHIP_A100, 312e12, "dgx-a100-80g"},
+    {"H100", CHIP_H100, 989.4e12, "dgx-h100"},   {"H200", CHIP_H100, 989.4e12, "dgx-h100"},
+    {"H800", CHIP_H100, 989.4e12, "dgx-h100"},   {"GB200", CHIP_B200, 2500e12, "gb200-nvl72"},
+    {"B200", CHIP_B200, 2250e12, "dgx-b200"},
+};
+
+/* An RTX A1000 is no A100. */
+static bool names(const char *device_name, const char *chip) {
+    const char *found = strstr(device_name, chip);
+
+    return found != NULL && isdigit((unsigned char)found[strlen(chip)]) == 0;
+}
+
+const struct chip *chip_of(const char *device_name) {
+    for (size_t i = 0; i < sizeof chips / sizeof *chips; i++)
+        if (names(device_name, chips[i].name))
+            return &chips[i];
+    return NULL;
+}
+
+/* What a device of that chip with other peaks and another memory would have. `peak_ratio` is of one number
+ * format. */
+static struct kernel_constants scaled(const struct cluster_device *shipped, double peak_ratio,
+                                      double memory_ratio) {
+    struct cluster_device device = *shipped;
+
+    device_scale_compute(&device, peak_ratio);
+    device_scale_memory_bandwidth(&device, memory_ratio);
+    return device.kernels;
+}
+
+static double peak_of_16_bits(const struct cluster_device *device) {
+    return fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]);
+}
+
+/* True where something was taken. */
+static bool take_missing(struct cluster_device *device, const struct cluster_device *shipped) {
+    struct kernel_constants *own = &device->kernels;
+    const struct kernel_constants *kernels = &shipped->kernels;
+    double memory_ratio = device->memory_bytes_per_second / shipped->memory_bytes_per_second;
+    bool taken = false;
+
+    for (int i = 0; i < PRECISION_COUNT; i++)
+        if (!matmul_is_fitted(device, i) && kernels->matmul[i].known && device->peak_flops[i] > 0) {
+            own->matmul[i] =
+                scaled(shipped, device->peak_flops[i] / shipped->peak_flops[i], memory_ratio).matmul[i];
+            taken = true;
+        }
+    if (!own->attention.known && kernels->attention.known && peak_of_16_bits(device) > 0) {
+        own->attention =
+            scaled(shipped, peak_of_16_bits(device) / peak_of_16_bits(shipped), memory_ratio).attention;
+        taken = true;
+    }
+    if (own->grouped_rate <= 0) {
+        own->grouped_rate = kernels->grouped_rate;
+        own->grouped_launch_seconds = kernels->grouped_launch_seconds;
+        own->grouped_exposed = kernels->grouped_exposed;
+    }
+    if (own->multiprocessors == 0)
+        own->multiprocessors = kernels->multiprocessors;
+    if (own->memory_efficiency <= 0)
+        own->memory_efficiency = kernels->memory_efficiency;
+    return taken;
+}
+
+static bool is_complete(const struct cluster_device *device) {
+    return matmul_is_fitted(device, PRECISION_BF16) &&
+           (matmul_is_fitted(device, PRECISION_FP8) || device->peak_flops[PRECISION_FP8] <= 0) &&
+           device->kernels.attention.known && device->kernels.grouped_rate > 0;
+}
+
+void chip_complete_kernels(struct cluster_device *device, struct arena *arena) {
+    const struct chip *chip = chip_of(device->name);
+    struct cluster shipped;
+    struct error ignored;
+    const char *path;
+
+    if (chip == NULL || is_complete(device))
+        return;
+    path = catalogue_find(CATALOGUE_TOPOLOGY, chip->topology, arena, &ignored);
+    if (path == NULL || !cluster_read(path, arena, &shipped, &ignored))
+        return;
+    if (take_missing(device, &shipped.device))
+        device->kernels.chip_device = shipped.device.name;
+}

@@ -1,0 +1,143 @@
+/* Kernels of a device whose cluster file gives none. */
+#include "check.h"
+
+#include "planner/kernels/attention.h"
+#include "planner/kernels/chip.h"
+#include "planner/kernels/matmul.h"
+
+static struct arena *arena;
+
+static struct cluster_device shipped(const char *topology) {
+    struct cluster cluster;
+    struct error error;
+    const char *path = arena_print(arena, SOURCE_DIR "/topologies/%s.yaml", topology);
+
+    if (!cluster_read(path, arena, &cluster, &error))
+        fail_msg("%s: %s", path, error.what);
+    return cluster.device;
+}
+
+/* As someone writes it down who knows no kernels. */
+static struct cluster_device bare(const char *name, const struct cluster_device *like, double peak_ratio) {
+    struct cluster_device device = {.name = name,
+                                    .memory_bytes = like->memory_bytes,
+                                    .memory_bytes_per_second = like->memory_bytes_per_second};
+
+    for (int i = 0; i < PRECISION_COUNT; i++)
+        device.peak_flops[i] = peak_ratio * like->peak_flops[i];
+    return device;
+}
+
+static double product(const struct cluster_device *device, enum precision precision) {
+    const struct matmul matmul = {16384, 8192, 8192, 1, precision, MATMUL_FORWARD};
+
+    return matmul_seconds(device, &matmul);
+}
+
+static double experts(const struct cluster_device *device) {
+    const struct matmul matmul = {16384, 2048, 2048, 1, PRECISION_BF16, MATMUL_FORWARD};
+
+    return matmul_grouped_seconds(device, &matmul, 16);
+}
+
+static double scores(const struct cluster_device *device, bool backward) {
+    const struct attention attention = {.batch = 1,
+                                        .heads = 32,
+                                        .sequence = 8192,
+                                        .qk_head_dim = 128,
+                                        .v_head_dim = 128,
+                                        .query_split = 1,
+                                        .precision = PRECISION_BF16,
+                                        .backward = backward};
+
+    return attention_seconds(device, &attention);
+}
+
+static void a_name_says_the_chip(void **state) {
+    static const struct {
+        const char *device, *chip;
+    } cases[] = {{"A100", "A100"},    {"NVIDIA A100-SXM4-80GB", "A100"}, {"NVIDIA H100 80GB HBM3", "H100"},
+                 {"GH200", "H200"},   {"NVIDIA GB200", "GB200"},         {"B200-SXM-192GB", "B200"},
+                 {"RTX A1000", NULL}, {"V100-SXM3-32GB", NULL},          {"", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct chip *chip = chip_of(cases[i].device);
+
+        if (cases[i].chip == NULL)
+            assert_null(chip);
+        else
+            assert_string_equal(chip->name, cases[i].chip);
+    }
+}
+
+static void kernels_are_the_chips(void **state) {
+    static const char *const topologies[] = {"dgx-a100-80g", "dgx-h100", "dgx-b200", "gb200-nvl72"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof topologies / sizeof *topologies; i++) {
+        const struct cluster_device known = shipped(topologies[i]);
+        struct cluster_device device = bare(known.name, &known, 1);
+
+        chip_complete_kernels(&device, arena);
+        assert_string_equal(device.kernels.chip_device, known.name);
+        assert_same_double(product(&device, PRECISION_BF16), product(&known, PRECISION_BF16));
+        assert_same_double(experts(&device), experts(&known));
+        assert_same_double(scores(&device, false), scores(&known, false));
+        assert_same_double(scores(&device, true), scores(&known, true));
+        if (known.peak_flops[PRECISION_FP8] > 0)
+            assert_same_double(product(&device, PRECISION_FP8), product(&known, PRECISION_FP8));
+    }
+}
+
+/* Of half the peak large products and attention take nearly twice the time; casting operands to fp8 goes with
+ * the memory, which is the same. */
+static void rates_go_with_the_peak(void **state) {
+    const struct cluster_device known = shipped("dgx-h100");
+    struct cluster_device device = bare("H100 PCIe", &known, 0.5);
+
+    (void)state;
+    chip_complete_kernels(&device, arena);
+    assert_near(product(&device, PRECISION_BF16) / product(&known, PRECISION_BF16), 2, 0.06);
+    assert_near(product(&device, PRECISION_FP8) / product(&known, PRECISION_FP8), 1.8, 0.1);
+    assert_near(scores(&device, false) / scores(&known, false), 2, 0.06);
+    assert_near(scores(&device, true) / scores(&known, true), 2, 0.06);
+}
+
+static void what_a_file_gives_stays(void **state) {
+    const struct cluster_device known = shipped("dgx-a100-80g");
+    struct cluster_device device = known, unknown = bare("MI300X", &known, 1);
+
+    (void)state;
+    device.kernels.matmul[PRECISION_BF16].flops_per_second /= 2;
+    device.kernels.attention.known = false;
+    chip_complete_kernels(&device, arena);
+    assert_near(product(&device, PRECISION_BF16) / product(&known, PRECISION_BF16), 2, 0.06);
+    assert_same_double(scores(&device, true), scores(&known, true));
+    chip_complete_kernels(&unknown, arena);
+    assert_null(unknown.kernels.chip_device);
+    assert_false(matmul_is_fitted(&unknown, PRECISION_BF16));
+}
+
+static int setup(void **state) {
+    (void)state;
+    arena = arena_create();
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    arena_destroy(arena);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_says_the_chip),
+        cmocka_unit_test(kernels_are_the_chips),
+        cmocka_unit_test(rates_go_with_the_peak),
+        cmocka_unit_test(what_a_file_gives_stays),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -265,7 +265,10 @@ static int64_t stages_to_check(const struct memory_parts *parts) {
     const struct layout *layout = parts->layout;
     const struct model_experts *experts = &parts->model->experts;
     int64_t dense = experts->count > 0 ? experts->first_dense_layers : 0;
+    /* Those in front may have one more than the one before the last. */
     int64_t per_stage = layout->pp > 1 ? layout_chunk_layers(layout, parts->model, 1) : 1;
+    if (layout->pp > 2)
+        per_stage = smaller_count(per_stage, layout_chunk_layers(layout, parts->model, layout->pp - 2));
     int64_t count = per_stage > 0 ? 2 + quotient_up(dense, per_stage) : layout->pp;
     bool uniform = experts->count == 0 || experts->every <= 1 ||
                    parts->model->layers % (layout->pp * layout->vpp * experts->every) == 0;

@@ -23,9 +23,13 @@ struct stage_balance;
 struct stage_balance *stage_balance_create(const struct model *model, const struct stage_weights *weights,
                                            struct arena *arena);
 
-/* The ends whose busiest stage has least to do; of equals those with the fewest layers on the first stage,
- * which memory fills first. False where no ends are better than layout_chunk_layers' rule. Stages are taken
- * whole (vpp 1). */
-bool stage_balance_ends(struct stage_balance *balance, int64_t pp, struct stage_ends *ends);
+/* Ends for each number of chunks that layers can be dealt to, so many at most. */
+enum { STAGE_BALANCE_MOST = 6 };
+
+/* For each number of chunks, 1 included, that ends can be divided by, the ends whose busiest stage has least
+ * to do; of equals those with the fewest layers on the first stage, which memory fills first. Left out are
+ * those no better than layout_chunk_layers' rule for as many chunks, or than ends for more of them, and what
+ * makes the busiest stage so busy that interleaving can't make up for it. Returns how many. */
+size_t stage_balance_ends(struct stage_balance *balance, int64_t pp, const struct stage_ends **ends);
 
 #endif

@@ -213,7 +213,8 @@ static int64_t own_stage_layers(const struct layout *layout, const struct model 
         return layout->first_stage_layers;
     if (stage == layout->pp - 1 && layout->last_stage_layers > 0)
         return layout->last_stage_layers;
-    return middle.layers / middle.stages;
+    const int64_t place = stage - (layout->first_stage_layers > 0), rows = middle.layers / layout->vpp;
+    return layout->vpp * (rows / middle.stages + (place < rows % middle.stages));
 }
 
 int64_t layout_recomputed_layers(const struct layout *layout, const struct model *model, int64_t chunk) {
@@ -253,7 +254,13 @@ static void deal_own_ends(const struct layout *layout, const struct model *model
     dealing->stages = layout->pp;
     dealing->round = model->layers / layout->vpp;
     dealing->first = own_stage_layers(layout, model, 0) / layout->vpp;
-    dealing->each = layout->pp > 2 ? own_stage_layers(layout, model, 1) / layout->vpp : 0;
+    const struct middle middle = middle_of(layout, model);
+    if (middle.stages == 0)
+        return;
+    dealing->each = middle.layers / layout->vpp / middle.stages;
+    dealing->longer = middle.layers / layout->vpp % middle.stages;
+    if (layout->first_stage_layers == 0 && dealing->longer > 0) /* the first stage is one of them */
+        dealing->longer--;
 }
 
 void layout_deal(const struct layout *layout, const struct model *model, struct layout_dealing *dealing) {
@@ -410,7 +417,8 @@ static bool check_pipeline(const struct layout *layout, const struct model *mode
     return true;
 }
 
-/* Ends with their own number of layers: whole chunks, and equal stages between them. */
+/* Ends with their own number of layers: whole chunks, of the stages between them too, each of which has a
+ * layer. */
 static bool check_ends(const struct layout *layout, const struct model *model, const struct reason *reason) {
     const int64_t first = layout->first_stage_layers, last = layout->last_stage_layers;
     if (!layout_has_own_ends(layout))
@@ -426,8 +434,10 @@ static bool check_ends(const struct layout *layout, const struct model *model, c
                       (long long)middle.stages);
     return divides(layout->vpp, first, "first_stage_layers", "vpp", reason) &&
            divides(layout->vpp, last, "last_stage_layers", "vpp", reason) &&
-           (middle.stages == 0 || divides(product(middle.stages, layout->vpp), middle.layers,
-                                          "layers between the ends", "stages x vpp", reason));
+           divides(layout->vpp, middle.layers, "layers between the ends", "vpp", reason) &&
+           (middle.layers >= product(middle.stages, layout->vpp) ||
+            refuse(reason, "%lld layers between the ends are too few for %lld stages x vpp %lld",
+                   (long long)middle.layers, (long long)middle.stages, (long long)layout->vpp));
 }
 
 static bool check_recompute(const struct layout *layout, const struct model *model,

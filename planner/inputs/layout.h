@@ -64,8 +64,9 @@ struct layout {
     /* Full recompute for the first so many layers of a virtual stage alone, none for the rest (Megatron's
      * recompute method "block"); 0: for all. */
     int64_t recompute_layers;
-    /* Of the first and last pipeline stage, all its chunks together; the other stages share the rest evenly
-     * (Megatron's --decoder-first-pipeline-num-layers). 0: as many as layout_chunk_layers' rule gives. */
+    /* Of the first and last pipeline stage, all its chunks together; the other stages share the rest evenly,
+     * or those in front have a layer more in each chunk (Megatron's --decoder-first-pipeline-num-layers, or
+     * --pipeline-model-parallel-layout). 0: as many as layout_chunk_layers' rule gives. */
     int64_t first_stage_layers, last_stage_layers;
     enum schedule schedule;
     enum rank_order order;
@@ -184,7 +185,7 @@ int64_t layout_layers_before(const struct layout *layout, const struct model *mo
 struct layout_dealing {
     int64_t chunks, layers;
     int64_t each;      /* layers of a chunk, but for what follows; the last one has what is left */
-    int64_t longer;    /* so many chunks in front have one more */
+    int64_t longer;    /* so many chunks in front, or stages behind the first, have one more */
     int64_t displaced; /* so many fewer has the first one, for the embedding */
     bool own_ends; /* the ends have their own number: `each` is that of a chunk of the stages between, and */
     int64_t stages, first; /* `first` that of a chunk of the first of so many stages; */
@@ -197,7 +198,8 @@ static inline int64_t layout_dealt_before(const struct layout_dealing *dealing, 
         return dealing->layers;
     if (dealing->own_ends) {
         const int64_t stage = chunk % dealing->stages, before = chunk / dealing->stages * dealing->round;
-        return stage == 0 ? before : before + dealing->first + (stage - 1) * dealing->each;
+        const int64_t longer = stage - 1 < dealing->longer ? stage - 1 : dealing->longer;
+        return stage == 0 ? before : before + dealing->first + (stage - 1) * dealing->each + longer;
     }
     return chunk * dealing->each + (chunk < dealing->longer ? chunk : dealing->longer) -
            (chunk > 0 ? dealing->displaced : 0);

@@ -39,11 +39,11 @@ struct builder {
     size_t divisor_count;
     int32_t sizes[SEARCH_MAX_MICRO_BATCH]; /* of micro-batches: those given, else all that divide the batch */
     size_t size_count;
-    struct schedules_known known[2]
-                                [MICRO_BATCH_CLASSES]; /* of the pp and the ends at hand, and without own */
+    struct schedules_known known[1 + STAGE_BALANCE_MOST][MICRO_BATCH_CLASSES]; /* of the pp at hand: without
+                                                                                  own ends, and with each */
     struct others others[TP_PLACES][2][2][2];
-    bool balanced; /* with the tp and pp at hand, `ends` are better than the rule's */
-    struct stage_ends ends;
+    const struct stage_ends *ends; /* that balance the stages of the tp and pp at hand */
+    size_t end_count;
 };
 
 static bool is_valid(const struct search_problem *problem, const struct layout *layout) {
@@ -105,12 +105,12 @@ static void keep_ends(const struct builder *builder, const struct split_choices 
 
 /* Schedules of a frame: the same for all of its pp whose micro-batches are of one class. */
 static const struct schedules_known *schedules_of(struct builder *builder, const struct frame *frame,
-                                                  int64_t micro_batches) {
+                                                  size_t place, int64_t micro_batches) {
     struct split_choices choices;
     bool own_ends = frame->first_stage_layers > 0 || frame->last_stage_layers > 0;
     int class = (micro_batches % frame->pp == 0) | (micro_batches % 2 == 0) << 1 |
                 (micro_batches >= 2 * (int64_t)frame->pp) << 2 | (micro_batches >= frame->pp) << 3;
-    struct schedules_known *known = &builder->known[own_ends][class];
+    struct schedules_known *known = &builder->known[place][class];
     if (known->known)
         return known;
     choices.base = frame_layout(frame);
@@ -182,12 +182,12 @@ static struct others others_of_frame(struct builder *builder, const struct frame
     return others;
 }
 
-static void add_frame(struct builder *builder, struct frame frame, int64_t each,
+static void add_frame(struct builder *builder, struct frame frame, size_t place, int64_t each,
                       const struct others *others) {
     struct search_space *space = builder->space;
     if (frame.micro_batch > each || each % frame.micro_batch != 0)
         return;
-    const struct schedules_known *known = schedules_of(builder, &frame, each / frame.micro_batch);
+    const struct schedules_known *known = schedules_of(builder, &frame, place, each / frame.micro_batch);
     if (known->count == 0)
         return;
     frame.schedules = known->schedules;
@@ -197,7 +197,8 @@ static void add_frame(struct builder *builder, struct frame frame, int64_t each,
     space->layouts += frame.leaves;
 }
 
-static void add_micro_batches(struct builder *builder, struct frame frame) {
+/* `place`: of the ends, among those that are tried with the same pp. */
+static void add_micro_batches(struct builder *builder, struct frame frame, size_t place) {
     int64_t each = builder->problem->training.global_batch / frame.dp;
     struct others others;
     frame.micro_batch = 1;
@@ -207,7 +208,7 @@ static void add_micro_batches(struct builder *builder, struct frame frame) {
     frame.thrift = others.thrift;
     for (size_t i = 0; i < builder->size_count; i++) {
         frame.micro_batch = builder->sizes[i];
-        add_frame(builder, frame, each, &others);
+        add_frame(builder, frame, place, each, &others);
     }
 }
 
@@ -224,14 +225,14 @@ static void add_ends(struct builder *builder, struct frame frame) {
             frame.first_stage_layers = (int32_t)first[i];
             frame.last_stage_layers = (int32_t)last[j];
             if (firsts > 1 || lasts > 1)
-                memset(builder->known[true], 0, sizeof builder->known[true]);
-            add_micro_batches(builder, frame);
+                memset(builder->known[0], 0, sizeof builder->known[0]);
+            add_micro_batches(builder, frame, 0);
         }
-    if (firsts > 0 || lasts > 0 || !builder->balanced)
-        return;
-    frame.first_stage_layers = (int32_t)builder->ends.first;
-    frame.last_stage_layers = (int32_t)builder->ends.last;
-    add_micro_batches(builder, frame);
+    for (size_t i = 0; firsts == 0 && lasts == 0 && i < builder->end_count; i++) {
+        frame.first_stage_layers = (int32_t)builder->ends[i].first;
+        frame.last_stage_layers = (int32_t)builder->ends[i].last;
+        add_micro_batches(builder, frame, 1 + i);
+    }
 }
 
 /* Puts in its place what ep x etp comes to, of each number one. */
@@ -286,15 +287,15 @@ static void add_split_group(struct builder *builder, int64_t ranks) {
     space->split_groups[space->split_group_count++] = group;
 }
 
-bool search_balanced_ends(const struct search_problem *problem, struct cost_context *context, int64_t tp,
-                          int64_t pp, struct stage_ends *ends) {
+size_t search_balanced_ends(const struct search_problem *problem, struct cost_context *context, int64_t tp,
+                            int64_t pp, const struct stage_ends **ends) {
     const struct layout_request *request = &problem->request;
     const int64_t experts = problem->model->experts.count;
     const int64_t most_ep = request->keys[LAYOUT_EP].count > 0 ? request->keys[LAYOUT_EP].values[0]
                                                                : problem->cluster->node.devices;
     struct balance_sizes sizes = {.tp = tp, .ep = 1, .micro_batch = 1};
     if (!problem->training.stack->own_ends || pp == 1)
-        return false;
+        return 0;
     if (experts > 0)
         sizes.ep = greatest_common_divisor(greatest_common_divisor(experts, problem->devices / pp), most_ep);
     if (request->keys[LAYOUT_MICRO_BATCH].count > 0)
@@ -304,14 +305,14 @@ bool search_balanced_ends(const struct search_problem *problem, struct cost_cont
 
 /* The ends that balance the stages with this tp; the schedules of those before are forgotten. */
 static void balance_ends(struct builder *builder, int64_t tp, int64_t pp) {
-    memset(builder->known[true], 0, sizeof builder->known[true]);
-    builder->balanced = search_balanced_ends(builder->problem, builder->context, tp, pp, &builder->ends);
+    builder->end_count = search_balanced_ends(builder->problem, builder->context, tp, pp, &builder->ends);
+    memset(builder->known[1], 0, builder->end_count * sizeof builder->known[1]);
 }
 
 /* Frames of `ranks` devices a stage. */
 static void add_frames_of_pp(struct builder *builder, int64_t pp, int64_t ranks) {
     const struct search_problem *problem = builder->problem;
-    memset(builder->known, 0, sizeof builder->known);
+    memset(builder->known[0], 0, sizeof builder->known[0]);
     add_split_group(builder, ranks);
     for (size_t i = 0; i < builder->divisor_count; i++) {
         int64_t tp = builder->divisors[i];

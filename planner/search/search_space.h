@@ -76,11 +76,10 @@ void search_space_free(struct search_space *space);
 /* Keeps the lesser of each. */
 void search_keep_least_ends(const struct cost_ends *ends, struct cost_ends *least);
 
-/* The ends that balance the stages of layouts of this tp and pp; false where none beat the rule. They are
- * weighed with the least micro-batch asked for, and experts dealt out within a node, or as asked for first.
- */
-bool search_balanced_ends(const struct search_problem *problem, struct cost_context *context, int64_t tp,
-                          int64_t pp, struct stage_ends *ends);
+/* The ends that balance the stages of layouts of this tp and pp (stage_balance_ends); they are weighed with
+ * the least micro-batch asked for, and experts dealt out within a node, or as asked for first. */
+size_t search_balanced_ends(const struct search_problem *problem, struct cost_context *context, int64_t tp,
+                            int64_t pp, const struct stage_ends **ends);
 
 /* The splits of a frame, and the layout of one: its keys, ep and etp; the rest at 0, vpp 1. */
 const struct expert_split *frame_splits(const struct search_space *space, const struct frame *frame,

@@ -534,7 +534,7 @@ static void for_every_layout(const struct search_problem *problem,
     struct arena *arena = arena_create();
     struct cost_context *context =
         cost_context_create(arena, problem->model, problem->cluster, &problem->training);
-    struct stage_ends ends;
+    const struct stage_ends *ends;
     layout.overlap =
         (struct layout_overlap){problem->training.stack->overlap_tp, problem->training.stack->overlap_dp,
                                 problem->training.stack->overlap_pp};
@@ -546,11 +546,12 @@ static void for_every_layout(const struct search_problem *problem,
                 layout.dp = most / (layout.tp * layout.pp * layout.cp);
                 layout.first_stage_layers = layout.last_stage_layers = 0;
                 for_every_variant(problem, &layout, try, data);
-                if (!search_balanced_ends(problem, context, layout.tp, layout.pp, &ends))
-                    continue;
-                layout.first_stage_layers = ends.first;
-                layout.last_stage_layers = ends.last;
-                for_every_variant(problem, &layout, try, data);
+                size_t count = search_balanced_ends(problem, context, layout.tp, layout.pp, &ends);
+                for (size_t i = 0; i < count; i++) {
+                    layout.first_stage_layers = ends[i].first;
+                    layout.last_stage_layers = ends[i].last;
+                    for_every_variant(problem, &layout, try, data);
+                }
             }
     arena_destroy(arena);
 }

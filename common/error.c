@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     SHOWN_COLUMNS = 96,    /* of a source line; with what goes before it fits a terminal of 100 */
@@ -142,12 +143,10 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b, size_
     return row[b_length];
 }
 
-const char *error_nearest(const char *word, const char *const *candidates) {
+static const char *nearest_by_letters(const char *word, size_t length, const char *const *candidates) {
     const char *nearest = NULL;
-    size_t length = strlen(word), smallest = SIZE_MAX;
+    size_t smallest = SIZE_MAX;
 
-    if (length == 0 || length > LONGEST_WORD)
-        return NULL;
     for (; *candidates != NULL; candidates++) {
         size_t candidate_length = strlen(*candidates), distance;
 
@@ -161,4 +160,49 @@ const char *error_nearest(const char *word, const char *const *candidates) {
         }
     }
     return nearest;
+}
+
+static bool parts_words(char letter) {
+    return letter == '_' || letter == '-';
+}
+
+static bool is_one_word(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (parts_words(text[i]))
+            return false;
+    return length > 0;
+}
+
+/* "host_memory" is "memory" and one word more, before it or after it. */
+static bool has_one_word_more(const char *longer, const char *shorter) {
+    size_t length = strlen(longer), part = strlen(shorter), rest = length - part - 1;
+
+    if (part == 0 || length < part + 2)
+        return false;
+    return (strncasecmp(longer, shorter, part) == 0 && parts_words(longer[part]) &&
+            is_one_word(longer + part + 1, rest)) ||
+           (strcasecmp(longer + rest + 1, shorter) == 0 && parts_words(longer[rest]) &&
+            is_one_word(longer, rest));
+}
+
+static const char *only_one_with_a_word_more_or_less(const char *word, const char *const *candidates) {
+    const char *found = NULL;
+
+    for (; *candidates != NULL; candidates++)
+        if (has_one_word_more(*candidates, word) || has_one_word_more(word, *candidates)) {
+            if (found != NULL)
+                return NULL;
+            found = *candidates;
+        }
+    return found;
+}
+
+const char *error_nearest(const char *word, const char *const *candidates) {
+    size_t length = strlen(word);
+    const char *nearest;
+
+    if (length == 0 || length > LONGEST_WORD)
+        return NULL;
+    nearest = nearest_by_letters(word, length, candidates);
+    return nearest != NULL ? nearest : only_one_with_a_word_more_or_less(word, candidates);
 }

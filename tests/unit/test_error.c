@@ -127,6 +127,13 @@ static void finds_the_nearest_name(void **state) {
         {"completely", NULL},
         {"ffn", NULL},
         {"kv_hd", NULL},
+        {"batch", "micro_batch"},
+        {"num-layers", "layers"},
+        {"hidden_size", "hidden"},
+        {"num_hidden_layers", NULL}, /* two words more */
+        {"kv", "kv_heads"},
+        {"heads_layers", NULL}, /* either */
+        {"_batch", NULL},
     };
 
     (void)state;

@@ -12,7 +12,7 @@ static const struct band_errors all_step_errors[BAND_EXPERTS] = {
 };
 
 static const struct band_errors all_memory_errors[BAND_EXPERTS] = {
-    {119, 6, 0.2036, 512},
+    {123, 7, 0.3076, 512},
     {17, 5, 0.3320, 32},
     {17, 5, 0.3320, 32},
 };
@@ -30,17 +30,18 @@ static const struct band_errors step_errors[CHIP_GENERATIONS][BAND_EXPERTS][BAND
     [CHIP_H100][BAND_DENSE][BAND_8_BIT] = {144, 16, 0.1294, 11616},
     [CHIP_H100][BAND_FEW_EXPERTS][BAND_16_BIT] = {45, 6, 0.3881, 2048},
     [CHIP_H100][BAND_FEW_EXPERTS][BAND_8_BIT] = {12, 3, 0.1648, 2048},
-    [CHIP_H100][BAND_MANY_EXPERTS][BAND_16_BIT] = {85, 11, 0.5742, 1440},
+    [CHIP_H100][BAND_MANY_EXPERTS][BAND_16_BIT] = {85, 11, 0.4555, 1440},
     [CHIP_H100][BAND_MANY_EXPERTS][BAND_8_BIT] = {17, 5, 0.3955, 2048},
 };
 
 static const struct band_errors memory_errors[CHIP_GENERATIONS][BAND_EXPERTS][BAND_WIDTHS] = {
     [CHIP_A100][BAND_DENSE][BAND_16_BIT] = {80, 4, 0.1646, 384},
     [CHIP_A100][BAND_MANY_EXPERTS][BAND_16_BIT] = {2, 1, 0.3320, 8},
-    [CHIP_B200][BAND_DENSE][BAND_16_BIT] = {10, 1, 0.0004, 8},
+    [CHIP_B200][BAND_DENSE][BAND_16_BIT] = {11, 2, 0.3111, 8},
+    [CHIP_B200][BAND_DENSE][BAND_8_BIT] = {2, 1, 0.3178, 8},
     [CHIP_B200][BAND_MANY_EXPERTS][BAND_16_BIT] = {12, 2, 0.0015, 8},
-    [CHIP_H100][BAND_DENSE][BAND_16_BIT] = {12, 2, 0.2957, 440},
-    [CHIP_H100][BAND_DENSE][BAND_8_BIT] = {17, 2, 0.5451, 512},
+    [CHIP_H100][BAND_DENSE][BAND_16_BIT] = {13, 3, 0.2578, 440},
+    [CHIP_H100][BAND_DENSE][BAND_8_BIT] = {17, 2, 0.5483, 512},
     [CHIP_H100][BAND_FEW_EXPERTS][BAND_16_BIT] = {1, 1, 0.4834, 32},
     [CHIP_H100][BAND_MANY_EXPERTS][BAND_16_BIT] = {2, 2, 0.2441, 16},
 };

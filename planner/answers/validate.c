@@ -34,19 +34,31 @@ static const struct cluster *find_cluster(struct known_cluster **known, const ch
     return &entry->cluster;
 }
 
-/* The run's own layout, completed: the best plan, or what came nearest where nothing fits. The run did fit,
- * so what it saved memory with and didn't publish is granted before slower choices are; what it needs is then
- * predicted as for any other. */
+/* Free recompute, but not of all. */
+static void spare_full_recompute(struct layout_request *request) {
+    if (request->keys[LAYOUT_RECOMPUTE].count > 0)
+        return;
+    request->keys[LAYOUT_RECOMPUTE].count = 2;
+    request->keys[LAYOUT_RECOMPUTE].values[0] = RECOMPUTE_NONE;
+    request->keys[LAYOUT_RECOMPUTE].values[1] = RECOMPUTE_SELECTIVE;
+}
+
+/* The run's own layout, completed: the best plan that fits without full recompute. Where there is none: the
+ * run did fit, so what it saved memory with and didn't publish is granted before it is said to recompute all,
+ * and what it needs is then predicted as for any other. Else what came nearest. */
 static bool find_plan(const struct run *run, const struct search_problem *problem, struct arena *arena,
                       struct plan *plan, struct error *error) {
-    struct search_problem thrifty = *problem;
+    struct search_problem usual = *problem, thrifty = *problem;
     struct search_result result;
     const struct layout *layout = NULL;
 
     if (!training_check_precision(run->training.precision, problem->cluster, error))
         return false;
+    spare_full_recompute(&usual.request);
     thrifty.training.thrifty = true;
-    if (!search_run(&thrifty, arena, &result, error))
+    if (!search_run(&usual, arena, &result, error))
+        return false;
+    if (result.plan_count == 0 && !search_run(&thrifty, arena, &result, error))
         return false;
     if (result.plan_count > 0)
         layout = &result.plans[0].layout;

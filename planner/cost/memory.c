@@ -38,6 +38,21 @@ static double stage_total(const struct memory_parts *parts, const struct stage_m
     return total + memory->kept + memory->buffers;
 }
 
+/* Bytes in the allocator's hands; what is held against the device. The update's copies come when activations
+ * are gone, but DeepSpeed's are one flat tensor, too large for what those leave, and others find that in
+ * pieces: they count in full. */
+static double allocator_bytes(const struct memory_parts *parts, const struct stage_memory *memory) {
+    double fragmentation = parts->training->thrifty ? 0 : FRAGMENTATION;
+    double update = offload_optimizer(parts->layout->offload) ? 0 : memory->update;
+    return stage_total(parts, memory) * (1 + fragmentation) + memory_bucket_bytes(parts) + update;
+}
+
+static double per_device_bytes(const struct memory_parts *parts, const struct cluster *cluster,
+                               const struct stage_memory *memory) {
+    double margin = parts->training->thrifty ? 0 : MARGIN;
+    return (allocator_bytes(parts, memory) + cluster->device.reserved_bytes) * (1 + margin);
+}
+
 static void stage_static(const struct memory_parts *parts, const struct stage_parts *stage,
                          struct stage_memory *memory) {
     const struct chunk_layers *layers = &stage->layers;
@@ -52,6 +67,7 @@ static void stage_static(const struct memory_parts *parts, const struct stage_pa
     memory->copies = linear * parts->linear_copy_bytes;
     memory->gradients = dense * parts->dense_bytes.gradients + expert * parts->expert_bytes.gradients;
     memory->optimizer = dense * parts->dense_bytes.optimizer + expert * parts->expert_bytes.optimizer;
+    memory->update = dense * parts->dense_bytes.update + expert * parts->expert_bytes.update;
 }
 
 static const double NOT_RECKONED = -1;
@@ -226,7 +242,7 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
                   "backward of the last attention");
     }
     if (memory_has_head(layout, stage))
-        worst(&moment, memory_logits_bytes(parts) + memory_head_gather_bytes(parts),
+        worst(&moment, memory_logits_bytes(parts) + memory_head_gather_bytes(parts, layers),
               "backward of the logits");
     if (memory_has_embedding(layout, stage)) {
         double table = hidden * parts->vocabulary;
@@ -253,8 +269,8 @@ static void stage_memory(const struct memory_parts *parts, const struct cluster 
         pass = fmin(pass_kept(parts, known, stage), memory->kept);
     moment = worst_moment(parts, known, stage, pass);
     memory->moment = moment.name;
-    memory->buffers =
-        moment.bytes + persistent_buffers(parts, cluster, known, memory_has_head(parts->layout, stage));
+    memory->persistent = persistent_buffers(parts, cluster, known, memory_has_head(parts->layout, stage));
+    memory->buffers = moment.bytes + memory->persistent;
 }
 
 /* The stages that can be the fullest. From the first on, stages hold ever fewer micro-batches (or as many)
@@ -295,7 +311,7 @@ static void fullest_stage(const struct memory_parts *parts, const struct cluster
     for (int64_t stage = 0; stage < count && stage < last; stage++) {
         struct stage_memory memory;
         stage_memory(parts, cluster, stage, &memory);
-        if (stage_total(parts, &memory) > stage_total(parts, fullest))
+        if (allocator_bytes(parts, &memory) > allocator_bytes(parts, fullest))
             *fullest = memory;
         if (parts->layout->offload != OFFLOAD_NONE &&
             stage_outside(parts, &memory) > stage_outside(parts, outside))
@@ -334,6 +350,7 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
     const struct layout *layout = parts->layout;
     struct stage_parameters held;
     struct chunk_layers layers;
+    double beside = memory_bucket_bytes(parts) + parts->dense_bytes.update;
     memory_stage_parameters(parts->model, layout, use->stage, &held);
     memory_layers_of_stage(parts, use->stage, &layers);
 
@@ -357,7 +374,8 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
     explain_add(explain, "buffers", use->buffers_bytes, UNIT_BYTES, "at the %s", use->moment);
     explain_open(explain, "reserved");
     explain_add(explain, "allocator", use->allocator_bytes - use->allocated_bytes, UNIT_BYTES,
-                "fragmentation, %.3g of allocated", FRAGMENTATION);
+                "fragmentation, %.3g of allocated%s", FRAGMENTATION,
+                beside > 0 ? ", and what finds no room in it" : "");
     explain_add(explain, "context and communicators", use->device_bytes - use->allocator_bytes, UNIT_BYTES,
                 NULL);
     explain_add(explain, "margin", use->per_device_bytes - use->device_bytes, UNIT_BYTES,
@@ -365,19 +383,6 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
     explain_close(explain, use->reserved_bytes, UNIT_BYTES, NULL);
     explain_close(explain, use->per_device_bytes, UNIT_BYTES, "stage %lld of %lld, at the %s",
                   (long long)use->stage + 1, (long long)layout->pp, use->moment);
-}
-
-/* Bytes in the allocator's hands for so many allocated; all that is in use; what is held against the device.
- */
-static double allocator_bytes(const struct memory_parts *parts, double allocated) {
-    double fragmentation = parts->training->thrifty ? 0 : FRAGMENTATION;
-    return allocated * (1 + fragmentation) + memory_bucket_bytes(parts);
-}
-
-static double per_device_bytes(const struct memory_parts *parts, const struct cluster *cluster,
-                               double allocated) {
-    double margin = parts->training->thrifty ? 0 : MARGIN;
-    return (allocator_bytes(parts, allocated) + cluster->device.reserved_bytes) * (1 + margin);
 }
 
 static void use_of_stage(const struct memory_parts *parts, const struct cluster *cluster,
@@ -393,10 +398,16 @@ static void use_of_stage(const struct memory_parts *parts, const struct cluster 
         .stage = stage->stage,
         .moment = stage->moment,
     };
-    use->allocated_bytes = stage_total(parts, stage);
-    use->allocator_bytes = allocator_bytes(parts, use->allocated_bytes);
+    if (!offload_optimizer(offload) && stage->persistent + stage->update > stage->kept + stage->buffers) {
+        use->activations_bytes = 0;
+        use->buffers_bytes = stage->persistent + stage->update;
+        use->moment = "optimizer's update";
+    }
+    use->allocated_bytes = use->weights_bytes + use->gradients_bytes + use->optimizer_bytes +
+                           use->activations_bytes + use->buffers_bytes;
+    use->allocator_bytes = allocator_bytes(parts, stage);
     use->device_bytes = use->allocator_bytes + cluster->device.reserved_bytes;
-    use->per_device_bytes = per_device_bytes(parts, cluster, use->allocated_bytes);
+    use->per_device_bytes = per_device_bytes(parts, cluster, stage);
     use->reserved_bytes = use->per_device_bytes - use->allocated_bytes;
 }
 
@@ -446,9 +457,9 @@ double memory_parts_least_bytes(const struct memory_parts *parts, const struct c
         stage_static(parts, known, &memory);
         if (kept)
             memory.kept = kept_on_device(parts, &known->layers, stage_kept(parts, known, stage));
-        most = fmax(most, stage_total(parts, &memory));
+        most = fmax(most, per_device_bytes(parts, cluster, &memory));
     }
-    return per_device_bytes(parts, cluster, most);
+    return most;
 }
 
 void memory_estimate(const struct model *model, const struct cluster *cluster,

@@ -138,7 +138,8 @@ static void expert_mlp(const struct memory_parts *parts, struct layer_activation
 
 /* What FSDP's selective recompute keeps of a token: the results of every second matrix product in the order
  * they run (query, value, MLP in, MLP out), attention's result, and the layer's input (torchtitan,
- * activation checkpointing by operation). */
+ * activation checkpointing by operation). No backward pass needs the last product's result; torch.compile,
+ * which sees the whole layer, lets it go. */
 static double selective_operations(const struct memory_parts *parts, const struct attention_bytes *attention,
                                    enum layer_kind kind) {
     const struct model *model = parts->model;
@@ -147,8 +148,8 @@ static double selective_operations(const struct memory_parts *parts, const struc
     if (kind == LAYER_EXPERTS)
         ffn = (double)(model->experts.top_k * model->experts.ffn_hidden) / share +
               (double)(model->experts.shared * model->experts.shared_ffn_hidden) / (double)parts->layout->tp;
-    return 2 * parts->element_bytes * hidden / share + parts->element_bytes * ffn + attention->selective +
-           attention->scores;
+    return (training_compiled(parts->training, model) ? 1 : 2) * parts->element_bytes * hidden / share +
+           parts->element_bytes * ffn + attention->selective + attention->scores;
 }
 
 /* What Megatron's selective recompute drops of a token: the scores; the norms' outputs and the activation's
@@ -219,6 +220,8 @@ static void activations_init(struct memory_parts *parts) {
 static double logits_bytes_per_entry(const struct memory_parts *parts) {
     const struct stack *stack = parts->training->stack;
     enum loss_kernel loss = parts->training->recipe.loss;
+    if (loss == LOSS_DEFAULT && stack->fully_sharded && !parts->model->gated)
+        loss = LOSS_FUSED; /* the GPT-like models trained with FSDP are llm-foundry's: loss_fn of its MPT */
     if (loss == LOSS_GATHERED)
         /* Of all tp ranks: logits; fp32 copy, logarithm of the softmax, gradients of both. */
         return (double)parts->layout->tp * (parts->element_bytes + 4 * SINGLE_BYTES);

@@ -50,7 +50,7 @@ void memory_outside(const struct memory_parts *parts, const struct stage_memory 
         [OUTSIDE_ACTIVATIONS] = offload_activations(offload) ? stage->all_kept : 0,
         [OUTSIDE_WEIGHTS] = offload_weights(offload) ? stage->weights : 0,
         [OUTSIDE_GRADIENTS] = offload_gradients(offload) ? stage->gradients : 0,
-        [OUTSIDE_OPTIMIZER] = offload_optimizer(offload) ? stage->optimizer : 0};
+        [OUTSIDE_OPTIMIZER] = offload_optimizer(offload) ? stage->optimizer + stage->update : 0};
     for (int i = 0; i < OUTSIDE_COUNT; i++)
         outside[i] = (struct outside){bytes[i], false};
 }

@@ -25,9 +25,9 @@ struct chunk_layers {
     int64_t count[LAYER_KIND_COUNT], recomputed[LAYER_KIND_COUNT];
 };
 
-/* Bytes a parameter takes. */
+/* Bytes a parameter takes; `update`: in the optimizer's update alone. */
 struct parameter_bytes {
-    double weights, gradients, optimizer;
+    double weights, gradients, optimizer, update;
 };
 
 /* What a stage has of a schedule, whatever its layers' bytes, ZeRO stage and offload are. */
@@ -64,10 +64,12 @@ struct memory_parts {
 struct stage_memory {
     int64_t stage;
     double weights, gradients, optimizer;
-    double copies;   /* of weights in fp8, which nothing but the device holds */
-    double all_kept; /* activations of all passes in flight */
-    double kept;     /* those on the device: all, or with offload those coming and going */
-    double buffers;
+    double update;     /* live in the optimizer's update alone, when activations are gone */
+    double copies;     /* of weights in fp8, which nothing but the device holds */
+    double all_kept;   /* activations of all passes in flight */
+    double kept;       /* those on the device: all, or with offload those coming and going */
+    double buffers;    /* at the worst moment of the passes */
+    double persistent; /* those of them that are there all the time */
     const char *moment;
 };
 
@@ -123,10 +125,10 @@ double memory_streamed(double parameters);
 double memory_vocabulary_parameters(const struct memory_parts *parts, int64_t stage);
 /* Gathered weights and gradients of the largest layer on the stage that ZeRO-2 and 3 need at a time. */
 double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers);
-double memory_head_gather_bytes(const struct memory_parts *parts);
-/* Flat buffers that gradients are summed and weights gathered in, one of each. They come when activations are
- * gone, but the allocator can't make them out of the smaller pieces those leave, so they add to what it
- * holds, not to what is allocated at the peak. */
+double memory_head_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers);
+/* Flat buffers that gradients are summed and weights gathered in. They come when activations are gone, but
+ * the allocator can't make them out of what those leave, so they add to what it holds, not to what is
+ * allocated at the peak. */
 double memory_bucket_bytes(const struct memory_parts *parts);
 /* Gradients that Transformer Engine keeps one of for each distinct shape of weight on the stage, unless they
  * move out. */

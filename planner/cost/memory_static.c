@@ -11,7 +11,9 @@ enum { VOCABULARY_PADDING = 128 };
 
 /* Adam in mixed precision: an fp32 copy of the parameter and two fp32 moments. */
 static const double MASTER_BYTES = 4, MOMENT_BYTES = 8;
-/* With gradients in half precision the optimizer makes an fp32 copy of them. */
+/* With gradients in half precision the optimizer makes an fp32 copy of them for its update, and lets it go
+ * before the next forward pass (Megatron-LM core/optimizer/optimizer.py, zero_grad; DeepSpeed
+ * runtime/zero/stage_1_and_2.py, step). */
 static const double GRADIENT_COPY_BYTES = 4;
 static const double HALF_BYTES = 2, SINGLE_BYTES = 4;
 /* Transformer Engine keeps an fp8 weight and its transpose. Where parameters are gathered in fp8 they are all
@@ -42,7 +44,7 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
     struct parameter_bytes bytes;
 
     if (training->stack->fully_sharded) {
-        bytes = (struct parameter_bytes){SINGLE_BYTES, SINGLE_BYTES, MOMENT_BYTES};
+        bytes = (struct parameter_bytes){SINGLE_BYTES, SINGLE_BYTES, MOMENT_BYTES, 0};
         if (layout->zero >= 1)
             bytes.optimizer /= shards;
         if (layout->zero >= 2) {
@@ -53,14 +55,17 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
         }
         return bytes;
     }
-    bytes = (struct parameter_bytes){parts->element_bytes, gradient,
-                                     MOMENT_BYTES + (parts->element_bytes < SINGLE_BYTES ? MASTER_BYTES : 0)};
+    bytes =
+        (struct parameter_bytes){parts->element_bytes, gradient,
+                                 MOMENT_BYTES + (parts->element_bytes < SINGLE_BYTES ? MASTER_BYTES : 0), 0};
     if (gradient < SINGLE_BYTES)
-        bytes.optimizer += training->thrifty ? 0 : GRADIENT_COPY_BYTES;
+        bytes.update = training->thrifty ? 0 : GRADIENT_COPY_BYTES;
     else if (training->stack->keeps_half_gradients && parts->element_bytes < SINGLE_BYTES)
         bytes.gradients += HALF_BYTES;
-    if (layout->zero >= 1)
+    if (layout->zero >= 1) {
         bytes.optimizer /= shards;
+        bytes.update /= shards;
+    }
     if (layout->zero >= 2 && !whole_gradients)
         bytes.gradients /= shards;
     if (layout->zero >= 3 && !gathered)
@@ -221,17 +226,23 @@ double memory_streamed(double parameters) {
     return smaller(parameters, STREAMED_PARAMETERS);
 }
 
-double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {
-    const struct layout *layout = parts->layout;
-    bool gathered = layout->zero >= 2 && layout_devices(layout) > layout->tp * layout->pp;
-    double largest = 0, bytes = 0;
-    if (!gathered && !offload_gradients(layout->offload))
-        return 0;
+/* Parameters of the largest layer on a stage. */
+static double largest_layer(const struct memory_parts *parts, const struct chunk_layers *layers) {
+    double largest = 0;
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         double parameters = parts->dense_parameters[kind] + parts->expert_parameters[kind];
         if (layers->count[kind] > 0 && parameters > largest)
             largest = parameters;
     }
+    return largest;
+}
+
+double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {
+    const struct layout *layout = parts->layout;
+    bool gathered = layout->zero >= 2 && layout_devices(layout) > layout->tp * layout->pp;
+    double largest = largest_layer(parts, layers), bytes = 0;
+    if (!gathered && !offload_gradients(layout->offload))
+        return 0;
     if (offload_weights(layout->offload))
         return parts->element_bytes * (memory_streamed(2 * largest) + memory_streamed(largest));
     /* The layer's whole gradient before it is scattered, or sent out. */
@@ -241,23 +252,43 @@ double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_
     return bytes;
 }
 
-double memory_head_gather_bytes(const struct memory_parts *parts) {
+/* Embedding table and head, where a stage has both. */
+static double tables_parameters(const struct memory_parts *parts) {
+    double tables = parts->model->tied_embeddings || parts->layout->pp > 1 ? 1 : 2;
+    return tables * parts->vocabulary * (double)parts->model->hidden;
+}
+
+double memory_head_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {
     const struct layout *layout = parts->layout;
-    double table = parts->vocabulary * (double)parts->model->hidden, gradient = 0;
-    int64_t tables = parts->model->tied_embeddings || layout->pp > 1 ? 1 : 2;
+    double table = parts->vocabulary * (double)parts->model->hidden, gradient = 0, layer = 0;
     if (offload_weights(layout->offload))
         return parts->element_bytes * (memory_streamed(2 * table) + memory_streamed(table));
     if (offload_gradients(layout->offload))
         gradient = parts->element_bytes * memory_streamed(table);
     if (layout->zero < 3 || layout_devices(layout) == layout->tp * layout->pp)
         return gradient;
-    return parts->element_bytes * table * (double)tables + gradient;
+    if (parts->training->stack->fully_sharded && layout->pp == 1)
+        layer = largest_layer(parts, layers); /* the last stays gathered, or is fetched ahead */
+    return parts->element_bytes * (tables_parameters(parts) + layer) + gradient;
+}
+
+/* FSDP gathers into flat buffers on a stream of its own, whose blocks PyTorch's allocator keeps for that
+ * stream: the root's, with the tables, or of two layers (torch.distributed.fsdp _fsdp_collectives.py,
+ * foreach_all_gather). */
+static double gather_stream_bytes(const struct memory_parts *parts) {
+    const struct chunk_layers both = {.count = {1, parts->model->experts.count > 0}};
+    return parts->element_bytes * larger(tables_parameters(parts), 2 * largest_layer(parts, &both));
 }
 
 double memory_bucket_bytes(const struct memory_parts *parts) {
+    const struct layout *layout = parts->layout;
     double table = parts->vocabulary * (double)parts->model->hidden;
     double elements = parts->training->stack->bucket_elements;
-    if (elements <= 0 || layout_devices(parts->layout) == parts->layout->tp * parts->layout->pp)
+    if (layout_devices(layout) == layout->tp * layout->pp)
+        return 0;
+    if (parts->training->stack->fully_sharded)
+        return layout->zero >= 2 && !offload_weights(layout->offload) ? gather_stream_bytes(parts) : 0;
+    if (elements <= 0)
         return 0;
     /* The optimizer of fp16 sums a tensor larger than a bucket in place (DeepSpeed stage_1_and_2.py); that of
      * bf16 flattens each bucket, and a larger tensor alone. */

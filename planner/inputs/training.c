@@ -147,7 +147,7 @@ enum flash_kernel training_flash(const struct training *training, const struct m
 }
 
 /* Who publishes Llama-like trainings under FSDP compiles them: fms-fsdp, and torchtitan but for two rows. */
-static bool compiled(const struct training *training, const struct model *model) {
+bool training_compiled(const struct training *training, const struct model *model) {
     if (training->recipe.compiled != TOGGLE_DEFAULT)
         return training->recipe.compiled == TOGGLE_ON;
     return training->stack->fully_sharded && model->gated && model->experts.count == 0;
@@ -160,7 +160,7 @@ bool training_adds_expert_biases(const struct training *training, const struct m
 
 bool training_gate_is_eager(const struct training *training, const struct model *model) {
     return model->gated && training->stack->eager_llama && !sharded_experts(training, model) &&
-           !compiled(training, model);
+           !training_compiled(training, model);
 }
 
 /* Forks of Megatron-LM that train Llama-like models took a fused RMSNorm from elsewhere: FlagScale apex's,
@@ -173,7 +173,7 @@ bool training_norms_are_eager(const struct training *training, const struct mode
 
 double training_traffic_factor(const struct training *training, const struct model *model) {
     static const double AS_COUNTED = 1;
-    if (training_gate_is_eager(training, model) || compiled(training, model))
+    if (training_gate_is_eager(training, model) || training_compiled(training, model))
         return fmin(AS_COUNTED, training->stack->traffic_factor);
     return training->stack->traffic_factor;
 }

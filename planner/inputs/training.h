@@ -129,6 +129,9 @@ bool training_adds_expert_biases(const struct training *training, const struct m
 /* Memory traffic of element-wise work over what is counted kernel by kernel. */
 double training_traffic_factor(const struct training *training, const struct model *model);
 
+/* Whether torch.compile fuses a layer's operations. */
+bool training_compiled(const struct training *training, const struct model *model);
+
 /* Whether the gate and the rotary embedding, and the norms, run as PyTorch's operations one by one, whose
  * results are kept for the backward pass: in Llama-like models where the stack's fused kernels are GPT's
  * alone and nothing compiles others. */

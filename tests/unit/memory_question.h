@@ -22,6 +22,7 @@ struct question {
     bool recent_device; /* Hopper or newer */
     enum loss_kernel loss;
     enum parameter_format parameters;
+    bool eager; /* not compiled */
     double measured_bytes;
 };
 
@@ -58,7 +59,9 @@ static inline struct training training_of(const struct question *question) {
                              .global_batch = question->global_batch,
                              .precision = question->precision,
                              .attention = question->attention,
-                             .recipe = {.loss = question->loss, .parameters = question->parameters},
+                             .recipe = {.loss = question->loss,
+                                        .parameters = question->parameters,
+                                        .compiled = question->eager ? TOGGLE_OFF : TOGGLE_DEFAULT},
                              .stack = stack_find(question->stack)};
 }
 

@@ -110,13 +110,13 @@ static const struct question bloom[] = {
 /* Reserved by PyTorch's allocator: torchtitan benchmarks, llama3_h100_202412 (tables 1 to 4; the loss was not
  * compiled then: train.py at 9dec370) and llama3-8b_h200_202506 (it was: torchtitan/components/loss.py). */
 static const struct question torchtitan[] = {
-    {"8B 8 devices, eager", FSDP, .model = LLAMA_8B,
+    {"8B 8 devices, eager", FSDP, .eager = true, .model = LLAMA_8B,
      .layout = {.dp = 8, .micro_batch = 2, .zero = 3, .recompute = RECOMPUTE_SELECTIVE}, .sequence = 8192,
      .global_batch = 16, .measured_bytes = 82.4},
     {"8B 8 devices, compiled", FSDP, .model = LLAMA_8B,
      .layout = {.dp = 8, .micro_batch = 2, .zero = 3, .recompute = RECOMPUTE_SELECTIVE}, .sequence = 8192,
      .global_batch = 16, .measured_bytes = 77.0},
-    {"8B 128 devices, eager", FSDP, .model = LLAMA_8B,
+    {"8B 128 devices, eager", FSDP, .eager = true, .model = LLAMA_8B,
      .layout = {.dp = 128, .micro_batch = 2, .zero = 3, .recompute = RECOMPUTE_SELECTIVE}, .sequence = 8192,
      .global_batch = 256, .measured_bytes = 67.0},
     {"8B 128 devices, compiled", FSDP, .model = LLAMA_8B,

@@ -12,17 +12,25 @@ struct question {
     int64_t devices, sequence, global_batch;
     const char *layout; /* keys that are given */
     bool exhaustive;
+    bool in_full; /* devices have room for any layout, so that each has its memory and its cost reckoned */
 };
 
 static const struct question questions[] = {
-    {"GPT-4 MoE on 24,576 A100", "gpt-4", "dgx-a100-80g", 24576, 8192, 7680, "", false},
-    {"GPT-4 MoE on 8,192 H100", "gpt-4", "dgx-h100", 8192, 8192, 7680, "", false},
-    {"DeepSeek-V3 on 2,048 H800", "deepseek-v3", "dgx-h800", 2048, 4096, 15360, "", false},
-    {"Megatron 1T on 4,096 A100", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096, "", false},
+    {"GPT-4 MoE on 24,576 A100", "gpt-4", "dgx-a100-80g", 24576, 8192, 7680, "", false, false},
+    {"GPT-4 MoE on 8,192 H100", "gpt-4", "dgx-h100", 8192, 8192, 7680, "", false, false},
+    {"DeepSeek-V3 on 2,048 H800", "deepseek-v3", "dgx-h800", 2048, 4096, 15360, "", false, false},
+    {"Megatron 1T on 4,096 A100", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096, "", false, false},
     {"Megatron 1T on 4,096 A100, no offload, nothing pruned", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096,
-     "offload=none recompute=none,selective,full", true},
-    {"Llama 3 70B on 256 H100", "llama-3-70b", "dgx-h100", 256, 8192, 1024, "", false},
+     "offload=none recompute=none,selective,full", true, false},
+    {"Llama 3 70B on 256 H100", "llama-3-70b", "dgx-h100", 256, 8192, 1024, "", false, false},
+    {"Each in full: Megatron 1T on 4,096 A100", "megatron-1t", "dgx-a100-80g", 4096, 2048, 4096,
+     "offload=none recompute=none,selective,full", true, true},
+    {"Each in full: DeepSeek-V3 on 2,048 H800", "deepseek-v3", "dgx-h800", 2048, 4096, 15360,
+     "offload=none recompute=none,selective,full cp=1 etp=1 micro_batch=1", true, true},
 };
+
+/* More than any layout needs. */
+static const double BOUNDLESS_BYTES = 1e18;
 
 /* Of the processor, so that others on the machine don't count. */
 static double cpu_seconds(void) {
@@ -51,6 +59,8 @@ static bool ask(const struct question *question, const char *directory) {
            cluster_read(arena_print(arena, "%s/topologies/%s.yaml", directory, question->cluster), arena,
                         &cluster, &error) &&
            layout_request_parse(question->layout, &problem.request, &error);
+    if (question->in_full)
+        cluster.device.memory_bytes = BOUNDLESS_BYTES;
     start = cpu_seconds();
     done = done && search_run(&problem, arena, &result, &error);
     spent = cpu_seconds() - start;

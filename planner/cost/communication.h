@@ -69,13 +69,17 @@ void communication_head(const struct communication_problem *problem, struct comm
 /* Seconds of one transfer of a micro-batch to the next stage, before overlap. */
 double communication_hop_seconds(const struct communication_problem *problem);
 
+/* Whether weights are gathered, and gradients scattered, layer by layer: under ZeRO-3, and FSDP's ZeRO-2. */
+bool communication_is_sharded(const struct training *training, const struct layout *layout);
+
 /* Seconds for the parameters and gradients of the stage that needs longest; not yet overlapped. */
 struct communication_state {
     double reduce; /* gradients of a step (ZeRO-2: of a micro-batch) */
     double gather; /* parameters after the optimizer (ZeRO-1 and 2) */
     double tied;   /* the shared embedding's gradient between first and last stage */
-    double layer_gather[2], layer_scatter[2]; /* ZeRO-3: of a dense and of an expert layer */
-    double layer_parameters[2];               /* ZeRO-3: of a dense and of an expert layer, gathered */
+    /* Where communication_is_sharded, else 0: of a dense and of an expert layer, and of the vocabulary. */
+    double layer_gather[2], layer_scatter[2];
+    double layer_parameters[2]; /* gathered */
     double vocabulary_gather, vocabulary_scatter;
     double vocabulary_parameters;
     double parameters;         /* of the stage with the longest optimizer step */
@@ -83,7 +87,7 @@ struct communication_state {
 };
 void communication_state_of(const struct communication_problem *problem, struct communication_state *state,
                             struct explain *explain);
-/* What ZeRO-3 sends for layers and vocabulary alone; leaves the rest as it is. */
+/* What is sent for sharded layers and vocabulary alone; leaves the rest as it is. */
 void communication_sharded_of(const struct communication_problem *problem, struct communication_state *state);
 
 #endif

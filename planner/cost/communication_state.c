@@ -72,7 +72,11 @@ static double updated_parameters(const struct communication_problem *problem, do
     return parameters / (double)shard.size;
 }
 
-/* ZeRO-3 handles a layer at a time. */
+bool communication_is_sharded(const struct training *training, const struct layout *layout) {
+    return layout->zero >= 3 || (training->stack->fully_sharded && layout->zero >= 2);
+}
+
+/* A layer at a time. */
 static void layer_state(const struct communication_problem *problem,
                         const struct communication_groups *groups, bool with_experts,
                         struct communication_state *state) {
@@ -89,20 +93,29 @@ static void layer_state(const struct communication_problem *problem,
         reduce_seconds(problem, dense, groups->dp) + reduce_seconds(problem, expert, groups->expert_dp);
 }
 
+static double vocabulary_parameters(const struct communication_problem *problem) {
+    const struct model *model = problem->model;
+    return (double)model->vocab * (double)model->hidden / (double)problem->layout->tp;
+}
+
 static void vocabulary_state(const struct communication_problem *problem,
                              const struct communication_groups *groups, struct communication_state *state) {
-    const struct model *model = problem->model;
-    const struct layout *layout = problem->layout;
-    double table = (double)model->vocab * (double)model->hidden / (double)layout->tp;
+    double table = vocabulary_parameters(problem);
     state->vocabulary_parameters = table;
     state->vocabulary_gather = gather_seconds(problem, table, groups->dp);
     state->vocabulary_scatter = reduce_seconds(problem, table, groups->dp);
-    if (model->tied_embeddings && layout->pp > 1) {
-        int64_t apart = groups->hop.stride * (layout->pp - 1);
-        state->tied = bucketed(problem, COLLECTIVE_ALL_REDUCE, table,
-                               training_sent_gradient_bytes(problem->training, problem->layout->zero),
-                               (struct rank_group){2, apart});
-    }
+}
+
+/* The shared embedding's gradient between first and last stage. */
+static double tied_seconds(const struct communication_problem *problem,
+                           const struct communication_groups *groups) {
+    const struct layout *layout = problem->layout;
+    if (!problem->model->tied_embeddings || layout->pp <= 1)
+        return 0;
+    int64_t apart = groups->hop.stride * (layout->pp - 1);
+    return bucketed(problem, COLLECTIVE_ALL_REDUCE, vocabulary_parameters(problem),
+                    training_sent_gradient_bytes(problem->training, layout->zero),
+                    (struct rank_group){2, apart});
 }
 
 static void explain_state(const struct communication_problem *problem,
@@ -186,6 +199,8 @@ void communication_state_of(const struct communication_problem *problem, struct 
             state->parameters = parameters.dense + parameters.expert;
         }
     }
-    sharded_state(problem, &groups, state);
+    state->tied = tied_seconds(problem, &groups);
+    if (communication_is_sharded(problem->training, layout))
+        sharded_state(problem, &groups, state);
     explain_state(problem, &groups, state, &longest, explain);
 }

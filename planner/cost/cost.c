@@ -16,158 +16,6 @@ static const double OVERLAP_WINDOW = 0.9;
 /* The slowest of many nodes sets the pace; a step grows by this share each time they double. */
 static const double STRAGGLER_SHARE = 0.0075;
 
-static void add_pass(struct pass_cost *sum, const struct pass_cost *pass, double count) {
-    sum->forward += count * pass->forward;
-    sum->backward_input += count * pass->backward_input;
-    sum->backward_weight += count * pass->backward_weight;
-    sum->compute += count * pass->compute;
-    sum->recompute += count * pass->recompute;
-    sum->tp += count * pass->tp;
-    sum->cp += count * pass->cp;
-    sum->ep += count * pass->ep;
-    sum->pp += count * pass->pp;
-    sum->dp += count * pass->dp;
-    sum->offload += count * pass->offload;
-}
-
-/* The blocks of a layout, each for one micro-batch; layers as most are, and as those that full recompute is
- * limited to, where it is. */
-struct block_passes {
-    struct pass_cost usual[BLOCK_COUNT], recomputed[BLOCK_COUNT];
-};
-
-/* Of those that the model has. */
-static void passes_of(const struct cost_context *context, const struct layout *layout,
-                      const struct block_cost *const blocks[BLOCK_COUNT], const struct state_part *state,
-                      const struct offload_part *offload, struct pass_cost *passes) {
-    bool sharded = cost_fully_sharded(context, layout) && !offload->broadcast;
-    for (int block = 0; block < BLOCK_COUNT; block++) {
-        struct pass_cost *pass = &passes[block];
-        *pass = (struct pass_cost){0};
-        if (context->blocks[block] <= 0)
-            continue;
-        *pass = cost_block_pass(context, layout, (enum block)block, blocks[block]);
-        if (sharded)
-            cost_add_sharding(context, layout, &state->state, (enum block)block, pass);
-        if (layout->offload != OFFLOAD_NONE)
-            cost_add_streaming(layout, offload->forward[block], offload->backward[block], pass);
-    }
-}
-
-static void block_passes(struct cost_context *context, const struct layout *layout,
-                         const struct state_part *state, const struct offload_part *offload,
-                         struct block_passes *passes) {
-    const struct base_part *base = cost_base_part(context, layout);
-    const struct block_cost *blocks[BLOCK_COUNT];
-    struct block_cost experts;
-    struct layout all = *layout;
-    struct offload_part offload_all;
-    for (int block = 0; block < BLOCK_COUNT; block++)
-        blocks[block] = &base->layer.blocks[block];
-    if (context->model->experts.count > 0) {
-        struct routed_cost routed = cost_routed_experts(context, layout);
-        experts = *blocks[BLOCK_EXPERTS];
-        cost_add_routed_experts(&experts, &routed);
-        blocks[BLOCK_EXPERTS] = &experts;
-    }
-    passes_of(context, layout, blocks, state, offload, passes->usual);
-    if (layout->recompute_layers == 0)
-        return;
-    all.recompute_layers = 0;
-    cost_offload_reckon(context, &all, state, &offload_all, NULL);
-    passes_of(context, &all, blocks, state, &offload_all, passes->recomputed);
-}
-
-/* What a virtual stage, or a device, has of the model: layers as most are, and those recomputed; its ends. */
-struct stage_share {
-    int64_t dense, experts, recomputed_dense, recomputed_experts, chunks;
-    bool first, last;
-};
-
-static struct stage_share share_of_stage(const struct cost_context *context, const struct layout *layout,
-                                         const struct stage_layers *stages, int64_t index) {
-    struct stage_share share = {.dense = stages->dense[index],
-                                .experts = stages->experts[index],
-                                .chunks = 1,
-                                .first = index == 0,
-                                .last = index == layout->pp * layout->vpp - 1};
-    if (layout->recompute_layers > 0) {
-        int64_t first = layout_layers_before(layout, context->model, index);
-        int64_t limited = layout_recomputed_layers(layout, context->model, index);
-        share.recomputed_experts = context->experts_before[first + limited] - context->experts_before[first];
-        share.recomputed_dense = limited - share.recomputed_experts;
-        share.experts -= share.recomputed_experts;
-        share.dense -= share.recomputed_dense;
-    }
-    return share;
-}
-
-/* Of all its chunks; without the mirrored stage of DualPipe. */
-static struct stage_share share_of_device(const struct cost_context *context, const struct layout *layout,
-                                          const struct stage_layers *stages, int64_t device) {
-    struct stage_share sum = {.dense = stages->device_dense[device],
-                              .experts = stages->device_experts[device],
-                              .chunks = layout->vpp,
-                              .first = device == 0,
-                              .last = device == layout->pp - 1};
-    for (int64_t chunk = 0; layout->recompute_layers > 0 && chunk < layout->vpp; chunk++) {
-        struct stage_share share = share_of_stage(context, layout, stages, chunk * layout->pp + device);
-        sum.recomputed_dense += share.recomputed_dense;
-        sum.recomputed_experts += share.recomputed_experts;
-    }
-    sum.dense -= sum.recomputed_dense;
-    sum.experts -= sum.recomputed_experts;
-    return sum;
-}
-
-/* Interleaving leaves slack to send in. */
-static bool hops_hidden(const struct layout *layout) {
-    return layout->overlap.pp && layout->vpp > 1;
-}
-
-/* All that it takes for a micro-batch. */
-static struct pass_cost share_pass(const struct cost_context *context, const struct layout *layout,
-                                   const struct block_passes *passes, const struct stage_share *share) {
-    const struct pass_cost *usual = passes->usual;
-    struct pass_cost pass = {0};
-    if (layout->recompute_layers > 0) {
-        add_pass(&pass, &passes->recomputed[BLOCK_DENSE], (double)share->recomputed_dense);
-        add_pass(&pass, &passes->recomputed[BLOCK_EXPERTS], (double)share->recomputed_experts);
-    }
-    add_pass(&pass, &usual[BLOCK_DENSE], (double)share->dense);
-    add_pass(&pass, &usual[BLOCK_EXPERTS], (double)share->experts);
-    if (share->first)
-        add_pass(&pass, &usual[BLOCK_EMBEDDING], 1);
-    if (share->last) {
-        double further = (double)context->model->mtp_layers;
-        enum block kind = context->model->experts.count > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
-        add_pass(&pass, &usual[BLOCK_HEAD], 1 + further);
-        add_pass(&pass, &usual[kind], further);
-        add_pass(&pass, &usual[BLOCK_MTP_JOIN], further);
-    }
-    if (layout->pp > 1 && !hops_hidden(layout)) {
-        double host = context->training.stack->hop_seconds * (double)share->chunks;
-        pass.forward += host;
-        pass.backward_input += host;
-        pass.pp = 2 * host;
-    }
-    return pass;
-}
-
-static struct pass_cost device_pass(const struct cost_context *context, const struct layout *layout,
-                                    const struct stage_layers *stages, const struct block_passes *passes,
-                                    int64_t device) {
-    struct stage_share share = share_of_device(context, layout, stages, device);
-    struct pass_cost own = share_pass(context, layout, passes, &share), both = {0};
-    if (layout->schedule != SCHEDULE_DUALPIPE)
-        return own;
-    share = share_of_device(context, layout, stages, layout->pp - 1 - device);
-    struct pass_cost mirrored = share_pass(context, layout, passes, &share);
-    add_pass(&both, &own, 0.5);
-    add_pass(&both, &mirrored, 0.5);
-    return both;
-}
-
 /* Seconds that gradients and parameters add to the step. They hide behind the last micro-batch's backward and
  * the first one's forward pass; with chunks, behind as many micro-batches as pass the device meanwhile. */
 static double data_parallel(const struct cost_context *context, const struct layout *layout,
@@ -176,7 +24,7 @@ static double data_parallel(const struct cost_context *context, const struct lay
     double chunks = (double)layout->vpp;
     bool streamed = offload_weights(layout->offload), sent = offload_gradients(layout->offload);
     /* ZeRO-2 reduces every micro-batch, and so does who sends gradients out. */
-    bool each_time = (layout->zero == 2 || sent) && !cost_fully_sharded(context, layout);
+    bool each_time = (layout->zero == 2 || sent) && !communication_is_sharded(&context->training, layout);
     double passes = each_time ? 1 : (fmin(micro_batches, (double)layout->pp) * (chunks - 1) + 1) / chunks;
     double window = layout->overlap.dp ? OVERLAP_WINDOW * passes : 0;
     double share = COMMUNICATION_INTERFERENCE;
@@ -184,7 +32,7 @@ static double data_parallel(const struct cost_context *context, const struct lay
     double later = each_time && cost_splits_backward(layout->schedule) ? device->backward_weight : 0;
     double backward = window * (device->backward_input + device->backward_weight - later);
     double forward = context->training.stack->broadcasts_parameters ? 0 : window * device->forward;
-    if (cost_fully_sharded(context, layout)) {
+    if (communication_is_sharded(&context->training, layout)) {
         bool gathers = !streamed && (layout->pp > 1 || layout->zero == 2);
         bool reduces = !sent && layout->pp > 1;
         return (reduces ? communication_exposed(state->reduce, backward, share) : 0) +
@@ -194,46 +42,42 @@ static double data_parallel(const struct cost_context *context, const struct lay
            communication_exposed(state->gather, forward, share) + state->tied;
 }
 
-static bool is_alike(const struct stage_share *a, const struct stage_share *b) {
-    return a->dense == b->dense && a->experts == b->experts && a->recomputed_dense == b->recomputed_dense &&
-           a->recomputed_experts == b->recomputed_experts && a->first == b->first && a->last == b->last;
-}
-
 /* By virtual stage. */
 static void lay_out_stages(struct cost_context *context, const struct layout *layout,
-                           const struct stage_layers *stages, const struct block_passes *passes,
+                           const struct stage_layers *stages, const struct layout_passes *passes,
                            struct pipeline *pipeline) {
-    struct stage_share before = {.chunks = 0};
-    struct pass_cost pass;
+    struct stage_share before;
+    struct pipeline_work work;
     for (int64_t i = 0; i < layout->pp * layout->vpp; i++) {
-        struct stage_share share = share_of_stage(context, layout, stages, i);
-        if (i == 0 || !is_alike(&share, &before))
-            pass = share_pass(context, layout, passes, &share);
+        struct stage_share share;
+        cost_share_of_stage(context, layout, stages, i, &share);
+        if (i == 0 || !cost_share_is_alike(&share, &before))
+            work = cost_share_work(context, layout, passes, &share);
         before = share;
-        context->forward[i] = pass.forward;
-        context->backward_input[i] = pass.backward_input;
-        context->backward_weight[i] = pass.backward_weight;
+        context->forward[i] = work.forward;
+        context->backward_input[i] = work.backward_input;
+        context->backward_weight[i] = work.backward_weight;
     }
     pipeline->forward_seconds = context->forward;
     pipeline->backward_input_seconds = context->backward_input;
     pipeline->backward_weight_seconds = context->backward_weight;
 }
 
-/* What devices of a run have differs where only some layers are recomputed, and where DualPipe pairs them. */
 static void add_devices(const struct cost_context *context, const struct layout *layout,
-                        const struct stage_layers *stages, const struct block_passes *passes,
+                        const struct stage_layers *stages, const struct layout_passes *passes,
                         struct pipeline_devices *devices) {
-    bool apart = layout->schedule == SCHEDULE_DUALPIPE || layout->recompute_layers > 0;
-    int64_t count = apart ? layout->pp : stages->run_count;
+    bool by_run = cost_shares_by_run(layout);
+    struct pipeline_work work;
     *devices = (struct pipeline_devices){.count = 0};
-    for (int64_t i = 0; i < count; i++) {
-        int64_t first = apart ? i : stages->runs[i];
-        int64_t next = apart ? i + 1 : i + 1 < count ? stages->runs[i + 1] : layout->pp;
-        struct pass_cost pass = device_pass(context, layout, stages, passes, first);
-        struct pipeline_work work = {.forward = pass.forward,
-                                     .backward_input = pass.backward_input,
-                                     .backward_weight = pass.backward_weight};
-        pipeline_add_devices(devices, &work, next - first);
+    for (int64_t i = 0; by_run && i < stages->run_count; i++) {
+        work = cost_share_work(context, layout, passes, &stages->runs[i].share);
+        pipeline_add_devices(devices, &work, stages->runs[i].count);
+    }
+    for (int64_t i = 0; !by_run && i < layout->pp; i++) {
+        struct stage_share share;
+        cost_share_of_device(context, layout, stages, i, &share);
+        work = cost_share_work(context, layout, passes, &share);
+        pipeline_add_devices(devices, &work, 1);
     }
 }
 
@@ -275,7 +119,7 @@ static void explain_block(const char *name, const struct pass_cost *pass, const 
 }
 
 static void explain_blocks(const struct cost_context *context, const struct layout *layout,
-                           const struct block_passes *passes, const struct pass_cost *device,
+                           const struct layout_passes *passes, const struct pass_cost *device,
                            struct explain *explain) {
     static const char *const names[BLOCK_COUNT] = {"dense layer", "expert layer", "embedding",
                                                    "head and loss", "join of a further prediction"};
@@ -285,9 +129,9 @@ static void explain_blocks(const struct cost_context *context, const struct layo
         if (context->blocks[block] <= 0)
             continue;
         const struct launch_time launch = cost_launch_block(context, layout, (enum block)block);
-        explain_block(names[block], &passes->usual[block], &launch, explain);
+        explain_block(names[block], passes->kinds[PASS_USUAL + block], &launch, explain);
         if (layout->recompute_layers > 0 && block <= BLOCK_EXPERTS)
-            explain_block(recomputed[block], &passes->recomputed[block], &launch, explain);
+            explain_block(recomputed[block], passes->kinds[block], &launch, explain);
     }
     explain_add(explain, "busiest device", device->forward + device->backward_input + device->backward_weight,
                 UNIT_SECONDS, "through all its layers: forward %s",
@@ -349,7 +193,7 @@ static void explain_parts(const struct cost_context *context, const struct layou
  * chunk's passes behind which its two transfers a micro-batch hide. `work`: of all devices. */
 static double exposed_hop(const struct layout *layout, const struct pipeline_work *work, double hop) {
     double chunks = (double)(layout->pp * layout->vpp);
-    if (!hops_hidden(layout))
+    if (!cost_hops_hidden(layout))
         return hop;
     return communication_exposed(hop, pipeline_work_seconds(work) / (2 * chunks), COMMUNICATION_INTERFERENCE);
 }
@@ -365,33 +209,33 @@ static double optimizer_seconds(const struct layout *layout, const struct state_
 void cost_evaluate(struct cost_context *context, const struct layout *layout, enum pipeline_method method,
                    struct step_cost *cost, struct explain *explain) {
     struct offload_part offload;
+    struct base_part *base = cost_base_part(context, layout);
     const struct state_part *state = cost_state_part(context, layout);
     const struct stage_layers *stages = cost_stage_layers(context, layout);
-    struct communication_problem problem = cost_communication_problem(context, layout);
     int64_t batches = layout_micro_batches(layout, context->training.global_batch);
-    struct pipeline pipeline = {.schedule = layout->schedule,
-                                .stages = layout->pp,
-                                .chunks = layout->vpp,
-                                .micro_batches = batches,
-                                .group = layout_micro_batch_group(layout->pp, batches)};
+    struct pipeline pipeline = {
+        .schedule = layout->schedule, .stages = layout->pp, .chunks = layout->vpp, .micro_batches = batches};
     struct pipeline_devices devices;
-    struct block_passes passes;
+    struct layout_passes passes;
+    struct stage_share busiest;
     struct pipeline_time time;
     cost_offload_reckon(context, layout, state, &offload, NULL);
-    block_passes(context, layout, state, &offload, &passes);
+    cost_layout_passes(context, layout, base, state, &offload, &passes);
     add_devices(context, layout, stages, &passes, &devices);
 
-    double hop = communication_hop_seconds(&problem);
+    double hop = cost_hop_seconds(context, layout, base);
     pipeline.hop_seconds = exposed_hop(layout, &devices.total, hop);
     if (method == PIPELINE_CLOSED_FORM) {
         pipeline_closed_form_of(&pipeline, &devices, &time);
     } else {
+        pipeline.group = layout_micro_batch_group(layout->pp, batches);
         lay_out_stages(context, layout, stages, &passes, &pipeline);
         pipeline_time_of(&pipeline, method, &context->room, &time);
     }
 
     double micro_batches = (double)pipeline.micro_batches;
-    struct pass_cost device = device_pass(context, layout, stages, &passes, time.stage);
+    cost_share_of_device(context, layout, stages, time.stage, &busiest);
+    struct pass_cost device = cost_share_pass(context, layout, &passes, &busiest);
     double fill = 2 * (double)(layout->pp - 1) * (hop - pipeline.hop_seconds);
     *cost = (struct step_cost){
         .compute = micro_batches * device.compute,

@@ -4,10 +4,6 @@
 
 #include "planner/cost/cost_parts.h"
 
-bool cost_fully_sharded(const struct cost_context *context, const struct layout *layout) {
-    return layout->zero >= 3 || (context->training.stack->fully_sharded && layout->zero >= 2);
-}
-
 /* Schedules that put weight gradients off, into the bubble. */
 bool cost_splits_backward(enum schedule schedule) {
     return schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;

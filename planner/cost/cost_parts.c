@@ -179,6 +179,16 @@ struct base_part *cost_base_part(struct cost_context *context, const struct layo
     return part_in_row(context, layout, layout->micro_batch);
 }
 
+double cost_hop_seconds(const struct cost_context *context, const struct layout *layout,
+                        struct base_part *base) {
+    struct kept_hop *hop = &base->hops[layout->order];
+    if (hop->pp != layout->pp || hop->dp != layout->dp) {
+        struct communication_problem problem = cost_communication_problem(context, layout);
+        *hop = (struct kept_hop){layout->pp, layout->dp, communication_hop_seconds(&problem)};
+    }
+    return hop->seconds;
+}
+
 struct base_part *cost_least_part(struct cost_context *context, const struct layout *layout) {
     return part_in_row(context, layout, 0);
 }
@@ -258,57 +268,6 @@ const struct communication_state *cost_sharded_state(struct cost_context *contex
         communication_sharded_of(&problem, &part->state);
     }
     return &part->state;
-}
-
-static void reserve_stages(struct cost_context *context, int64_t count) {
-    struct stage_layers *stages = &context->stages;
-    if (count <= stages->capacity)
-        return;
-    size_t capacity = 2 * (size_t)count;
-    stages->capacity = (int64_t)capacity;
-    stages->dense = ARENA_ARRAY(context->arena, int64_t, capacity);
-    stages->experts = ARENA_ARRAY(context->arena, int64_t, capacity);
-    stages->device_dense = ARENA_ARRAY(context->arena, int64_t, capacity);
-    stages->device_experts = ARENA_ARRAY(context->arena, int64_t, capacity);
-    stages->runs = ARENA_ARRAY(context->arena, int64_t, capacity);
-    context->forward = ARENA_ARRAY(context->arena, double, capacity);
-    context->backward_input = ARENA_ARRAY(context->arena, double, capacity);
-    context->backward_weight = ARENA_ARRAY(context->arena, double, capacity);
-}
-
-static void find_runs(struct stage_layers *stages, int64_t devices) {
-    stages->run_count = 0;
-    for (int64_t i = 0; i < devices; i++)
-        if (i <= 1 || i == devices - 1 || stages->device_dense[i] != stages->device_dense[i - 1] ||
-            stages->device_experts[i] != stages->device_experts[i - 1])
-            stages->runs[stages->run_count++] = i;
-}
-
-const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout) {
-    struct stage_layers *stages = &context->stages;
-    if (stages->pp == layout->pp && stages->vpp == layout->vpp &&
-        stages->first == layout->first_stage_layers && stages->last == layout->last_stage_layers)
-        return stages;
-    struct layout_dealing dealing;
-    int64_t count = layout->pp * layout->vpp, first = 0;
-    layout_deal(layout, context->model, &dealing);
-    reserve_stages(context, count);
-    for (int64_t i = 0; i < layout->pp; i++)
-        stages->device_dense[i] = stages->device_experts[i] = 0;
-    for (int64_t i = 0, device = 0; i < count; i++, device = device + 1 < layout->pp ? device + 1 : 0) {
-        int64_t end = layout_dealt_before(&dealing, i + 1);
-        stages->experts[i] = context->experts_before[end] - context->experts_before[first];
-        stages->dense[i] = end - first - stages->experts[i];
-        stages->device_experts[device] += stages->experts[i];
-        stages->device_dense[device] += stages->dense[i];
-        first = end;
-    }
-    find_runs(stages, layout->pp);
-    stages->pp = layout->pp;
-    stages->vpp = layout->vpp;
-    stages->first = layout->first_stage_layers;
-    stages->last = layout->last_stage_layers;
-    return stages;
 }
 
 bool cost_context_is_of(const struct cost_context *context, const struct model *model,

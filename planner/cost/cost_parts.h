@@ -27,16 +27,58 @@ struct pass_cost {
     double compute, recompute, tp, cp, ep, pp, dp, offload;
 };
 
+/* Passes of one kind are alike in all stages: blocks as most are, and layers that full recompute is limited
+ * to, where it is. */
+enum pass_kind {
+    PASS_RECOMPUTED_DENSE,
+    PASS_RECOMPUTED_EXPERTS,
+    PASS_USUAL, /* from here on by block */
+    PASS_DENSE = PASS_USUAL,
+    PASS_EXPERTS,
+    PASS_EMBEDDING,
+    PASS_HEAD,
+    PASS_MTP_JOIN,
+    PASS_COUNT
+};
+
+/* One micro-batch through one block of each kind; kept ones, or the layout's own. Those that the model lacks
+ * aren't set. */
+struct layout_passes {
+    const struct pass_cost *kinds[PASS_COUNT];
+    struct pass_cost own[PASS_COUNT];
+};
+
+/* How many of each kind a virtual stage has, or a device: of all its chunks, and of the two stages that
+ * DualPipe gives it half each. */
+struct stage_share {
+    double counts[PASS_COUNT], chunks;
+};
+
+/* Devices next to each other that have the same layers; ends are by themselves. */
+struct stage_run {
+    int64_t first, count;
+    struct stage_share share; /* of each, where no layers are recomputed apart and no stages mirrored */
+};
+
 /* All blocks. But for the routed experts they depend on tp, cp, micro_batch, sequence_parallel and overlap.tp
  * alone, the experts also on ep, etp, and where their groups lie: so the two are kept apart. */
 struct layer_part {
     struct block_cost blocks[BLOCK_COUNT];
 };
 
-/* All blocks without routed experts, and sums of them by recompute under schedules other than DualPipe, each
- * reckoned when it is first asked for. */
+/* A transfer to the next stage, before overlap, of the last pp and dp asked for. */
+struct kept_hop {
+    int64_t pp, dp; /* 0: none yet */
+    double seconds;
+};
+
+/* All blocks without routed experts; their passes by whether the schedule splits the backward pass, and by
+ * recompute; and sums of them by recompute under schedules other than DualPipe. Each is reckoned when it is
+ * first asked for. */
 struct base_part {
     struct layer_part layer;
+    struct pass_cost *passes[2][RECOMPUTE_COUNT]; /* by block, but of those with routed experts */
+    struct kept_hop hops[ORDER_COUNT];
     struct pipeline_work but_experts[RECOMPUTE_COUNT]; /* all blocks but expert layers */
     bool has_but_experts[RECOMPUTE_COUNT];
     struct pipeline_work any_experts[RECOMPUTE_COUNT]; /* all blocks, at least, whatever ep and etp are */
@@ -75,7 +117,7 @@ struct stage_layers {
     int64_t capacity;
     int64_t *dense, *experts;
     int64_t *device_dense, *device_experts;
-    int64_t *runs; /* the first of devices next to each other that have the same; ends are by themselves */
+    struct stage_run *runs;
     int64_t run_count;
 };
 
@@ -150,7 +192,6 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
 void cost_add_sharding(const struct cost_context *context, const struct layout *layout,
                        const struct communication_state *state, enum block block, struct pass_cost *pass);
 void cost_add_streaming(const struct layout *layout, double forward, double backward, struct pass_cost *pass);
-bool cost_fully_sharded(const struct cost_context *context, const struct layout *layout);
 bool cost_splits_backward(enum schedule schedule);
 struct launch_time cost_launch_block(const struct cost_context *context, const struct layout *layout,
                                      enum block block);
@@ -160,7 +201,28 @@ const struct state_part *cost_state_part(struct cost_context *context, const str
 /* Of it what cost_add_sharding asks for, more quickly. */
 const struct communication_state *cost_sharded_state(struct cost_context *context,
                                                      const struct layout *layout);
+double cost_hop_seconds(const struct cost_context *context, const struct layout *layout,
+                        struct base_part *base);
+
+/* cost_stages.c: what stages have of a model, and what they take with it. */
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout);
+void cost_layout_passes(struct cost_context *context, const struct layout *layout, struct base_part *base,
+                        const struct state_part *state, const struct offload_part *offload,
+                        struct layout_passes *passes);
+void cost_share_of_stage(const struct cost_context *context, const struct layout *layout,
+                         const struct stage_layers *stages, int64_t index, struct stage_share *share);
+void cost_share_of_device(const struct cost_context *context, const struct layout *layout,
+                          const struct stage_layers *stages, int64_t device, struct stage_share *share);
+bool cost_share_is_alike(const struct stage_share *a, const struct stage_share *b);
+/* Whether each device of a run has the run's share. */
+bool cost_shares_by_run(const struct layout *layout);
+/* What a share takes for a micro-batch: what a pipeline plays; and where the seconds went. */
+struct pipeline_work cost_share_work(const struct cost_context *context, const struct layout *layout,
+                                     const struct layout_passes *passes, const struct stage_share *share);
+struct pass_cost cost_share_pass(const struct cost_context *context, const struct layout *layout,
+                                 const struct layout_passes *passes, const struct stage_share *share);
+/* Interleaving leaves slack to send in. */
+bool cost_hops_hidden(const struct layout *layout);
 
 /* Reckon a part anew, telling how. */
 void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,

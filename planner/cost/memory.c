@@ -30,11 +30,12 @@ static const double LAYERS_IN_TRANSIT = 2;
 /* On the device. */
 static double stage_total(const struct memory_parts *parts, const struct stage_memory *memory) {
     enum offload offload = parts->layout->offload;
-    double total = offload_weights(offload) ? 0 : memory->weights + memory->copies;
+    const struct stage_states *states = &memory->states;
+    double total = offload_weights(offload) ? 0 : states->weights + states->copies;
     if (!offload_gradients(offload))
-        total += memory->gradients;
+        total += states->gradients;
     if (!offload_optimizer(offload))
-        total += memory->optimizer;
+        total += states->optimizer;
     return total + memory->kept + memory->buffers;
 }
 
@@ -43,7 +44,7 @@ static double stage_total(const struct memory_parts *parts, const struct stage_m
  * pieces: they count in full. */
 static double allocator_bytes(const struct memory_parts *parts, const struct stage_memory *memory) {
     double fragmentation = parts->training->thrifty ? 0 : FRAGMENTATION;
-    double update = offload_optimizer(parts->layout->offload) ? 0 : memory->update;
+    double update = offload_optimizer(parts->layout->offload) ? 0 : memory->states.update;
     return stage_total(parts, memory) * (1 + fragmentation) + memory_bucket_bytes(parts) + update;
 }
 
@@ -53,30 +54,32 @@ static double per_device_bytes(const struct memory_parts *parts, const struct cl
     return (allocator_bytes(parts, memory) + cluster->device.reserved_bytes) * (1 + margin);
 }
 
-static void stage_static(const struct memory_parts *parts, const struct stage_parts *stage,
-                         struct stage_memory *memory) {
-    const struct chunk_layers *layers = &stage->layers;
+static struct stage_states states_of(const struct memory_parts *parts, const struct stage_parts *stage) {
+    const struct parameter_bytes *of_dense = &parts->dense_bytes, *of_expert = &parts->expert_bytes;
     double dense = 0, expert = 0, linear;
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
-        dense += (double)layers->count[kind] * parts->dense_parameters[kind];
-        expert += (double)layers->count[kind] * parts->expert_parameters[kind];
+        dense += (double)stage->layers.count[kind] * parts->dense_parameters[kind];
+        expert += (double)stage->layers.count[kind] * parts->expert_parameters[kind];
     }
     linear = dense + expert;
     dense += stage->vocabulary_parameters;
-    memory->weights = dense * parts->dense_bytes.weights + expert * parts->expert_bytes.weights;
-    memory->copies = linear * parts->linear_copy_bytes;
-    memory->gradients = dense * parts->dense_bytes.gradients + expert * parts->expert_bytes.gradients;
-    memory->optimizer = dense * parts->dense_bytes.optimizer + expert * parts->expert_bytes.optimizer;
-    memory->update = dense * parts->dense_bytes.update + expert * parts->expert_bytes.update;
+    return (struct stage_states){
+        .known = true,
+        .weights = dense * of_dense->weights + expert * of_expert->weights,
+        .gradients = dense * of_dense->gradients + expert * of_expert->gradients,
+        .optimizer = dense * of_dense->optimizer + expert * of_expert->optimizer,
+        .update = dense * of_dense->update + expert * of_expert->update,
+        .copies = linear * parts->linear_copy_bytes,
+    };
 }
 
 static const double NOT_RECKONED = -1;
 
-static void add_chunk(const struct memory_parts *parts, int64_t stage, int64_t chunk,
+static void add_chunk(const struct memory_parts *parts, int64_t group, int64_t stage, int64_t chunk,
                       struct stage_parts *known) {
     const struct layout *layout = parts->layout;
     int64_t virtual_stage = memory_virtual_stage(layout, stage, chunk);
-    double passes = (double)memory_chunk_in_flight(layout, parts->micro_batches, stage, chunk);
+    double passes = (double)memory_chunk_in_flight(layout, parts->micro_batches, group, stage, chunk);
     struct chunk_layers layers;
     memory_chunk_layers(parts, virtual_stage, &layers);
     if (chunk == 0)
@@ -93,9 +96,10 @@ static void add_chunk(const struct memory_parts *parts, int64_t stage, int64_t c
 
 static void reckon_stage(const struct memory_parts *parts, int64_t stage, struct stage_parts *known) {
     int64_t chunks = memory_stage_chunks(parts->layout);
+    int64_t group = layout_micro_batch_group(parts->layout->pp, parts->micro_batches);
     *known = (struct stage_parts){.known = true};
     for (int64_t chunk = 0; chunk < chunks; chunk++)
-        add_chunk(parts, stage, chunk, known);
+        add_chunk(parts, group, stage, chunk, known);
     known->vocabulary_parameters = memory_vocabulary_parameters(parts, stage);
     known->dummy_gradients = NOT_RECKONED;
 }
@@ -108,6 +112,8 @@ static struct stage_parts *parts_of_stage(const struct memory_parts *parts, int6
     struct stage_parts *known = kept ? &parts->stages[place] : room;
     if (!kept || !known->known)
         reckon_stage(parts, stage, known);
+    if (!known->states.known)
+        known->states = states_of(parts, known);
     return known;
 }
 
@@ -262,7 +268,7 @@ static void stage_memory(const struct memory_parts *parts, const struct cluster 
     struct moment moment;
 
     memory->stage = stage;
-    stage_static(parts, known, memory);
+    memory->states = known->states;
     memory->all_kept = stage_kept(parts, known, stage);
     memory->kept = kept_on_device(parts, &known->layers, memory->all_kept);
     if (memory_has_embedding(parts->layout, stage)) /* no other stage's moments ask for it */
@@ -390,17 +396,18 @@ static void use_of_stage(const struct memory_parts *parts, const struct cluster 
     enum offload offload = parts->layout->offload;
     *use = (struct memory_use){
         .capacity_bytes = cluster->device.memory_bytes,
-        .weights_bytes = offload_weights(offload) ? 0 : stage->weights + stage->copies,
-        .gradients_bytes = offload_gradients(offload) ? 0 : stage->gradients,
-        .optimizer_bytes = offload_optimizer(offload) ? 0 : stage->optimizer,
+        .weights_bytes = offload_weights(offload) ? 0 : stage->states.weights + stage->states.copies,
+        .gradients_bytes = offload_gradients(offload) ? 0 : stage->states.gradients,
+        .optimizer_bytes = offload_optimizer(offload) ? 0 : stage->states.optimizer,
         .activations_bytes = stage->kept,
         .buffers_bytes = stage->buffers,
         .stage = stage->stage,
         .moment = stage->moment,
     };
-    if (!offload_optimizer(offload) && stage->persistent + stage->update > stage->kept + stage->buffers) {
+    if (!offload_optimizer(offload) &&
+        stage->persistent + stage->states.update > stage->kept + stage->buffers) {
         use->activations_bytes = 0;
-        use->buffers_bytes = stage->persistent + stage->update;
+        use->buffers_bytes = stage->persistent + stage->states.update;
         use->moment = "optimizer's update";
     }
     use->allocated_bytes = use->weights_bytes + use->gradients_bytes + use->optimizer_bytes +
@@ -451,10 +458,9 @@ double memory_parts_least_bytes(const struct memory_parts *parts, const struct c
     int64_t stages = parts->layout->pp > 1 ? 2 : 1;
     double most = 0;
     for (int64_t stage = 0; stage < stages; stage++) {
-        struct stage_memory memory = {.stage = stage};
         struct stage_parts room;
         const struct stage_parts *known = parts_of_stage(parts, stage, &room);
-        stage_static(parts, known, &memory);
+        struct stage_memory memory = {.stage = stage, .states = known->states};
         if (kept)
             memory.kept = kept_on_device(parts, &known->layers, stage_kept(parts, known, stage));
         most = fmax(most, per_device_bytes(parts, cluster, &memory));

@@ -257,9 +257,8 @@ double memory_logits_bytes(const struct memory_parts *parts) {
 
 /* Of an interleaved stage before its first backward pass: groups of micro-batches run through the chunks in
  * turn (Megatron-LM, schedules.py). */
-static int64_t interleaved_of_chunk(const struct layout *layout, int64_t micro_batches, int64_t stage,
-                                    int64_t chunk) {
-    int64_t group = layout_micro_batch_group(layout->pp, micro_batches);
+static int64_t interleaved_of_chunk(const struct layout *layout, int64_t micro_batches, int64_t group,
+                                    int64_t stage, int64_t chunk) {
     int64_t warm_up = 2 * (layout->pp - stage - 1) + (layout->vpp - 1) * group + 1;
     int64_t passes = smaller_count(warm_up, micro_batches * layout->vpp);
     int64_t round = group * layout->vpp; /* one group through all chunks */
@@ -268,12 +267,12 @@ static int64_t interleaved_of_chunk(const struct layout *layout, int64_t micro_b
     return passes / round * group + rest;
 }
 
-int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage,
-                               int64_t chunk) {
+int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t group,
+                               int64_t stage, int64_t chunk) {
     if (layout->pp == 1)
         return 1;
     if (layout->vpp > 1)
-        return interleaved_of_chunk(layout, micro_batches, stage, chunk);
+        return interleaved_of_chunk(layout, micro_batches, group, stage, chunk);
     switch (layout->schedule) {
     case SCHEDULE_GPIPE:
         return micro_batches;
@@ -293,8 +292,9 @@ int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batche
 
 int64_t memory_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage) {
     int64_t count = 0, chunks = memory_stage_chunks(layout);
+    int64_t group = layout_micro_batch_group(layout->pp, micro_batches);
     for (int64_t chunk = 0; chunk < chunks; chunk++)
-        count += memory_chunk_in_flight(layout, micro_batches, stage, chunk);
+        count += memory_chunk_in_flight(layout, micro_batches, group, stage, chunk);
     return count;
 }
 

@@ -48,9 +48,10 @@ void memory_outside(const struct memory_parts *parts, const struct stage_memory 
     enum offload offload = parts->layout->offload;
     const double bytes[OUTSIDE_COUNT] = {
         [OUTSIDE_ACTIVATIONS] = offload_activations(offload) ? stage->all_kept : 0,
-        [OUTSIDE_WEIGHTS] = offload_weights(offload) ? stage->weights : 0,
-        [OUTSIDE_GRADIENTS] = offload_gradients(offload) ? stage->gradients : 0,
-        [OUTSIDE_OPTIMIZER] = offload_optimizer(offload) ? stage->optimizer + stage->update : 0};
+        [OUTSIDE_WEIGHTS] = offload_weights(offload) ? stage->states.weights : 0,
+        [OUTSIDE_GRADIENTS] = offload_gradients(offload) ? stage->states.gradients : 0,
+        [OUTSIDE_OPTIMIZER] =
+            offload_optimizer(offload) ? stage->states.optimizer + stage->states.update : 0};
     for (int i = 0; i < OUTSIDE_COUNT; i++)
         outside[i] = (struct outside){bytes[i], false};
 }

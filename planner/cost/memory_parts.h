@@ -30,7 +30,16 @@ struct parameter_bytes {
     double weights, gradients, optimizer, update;
 };
 
-/* What a stage has of a schedule, whatever its layers' bytes, ZeRO stage and offload are. */
+/* Bytes of all parameters of a stage, whether they stay on the device or not. */
+struct stage_states {
+    bool known;
+    double weights, gradients, optimizer;
+    double update; /* live in the optimizer's update alone, when activations are gone */
+    double copies; /* of weights in fp8, which nothing but the device holds */
+};
+
+/* What a stage has of a schedule, whatever its layers' bytes, ZeRO stage and offload are; but for `states`.
+ */
 struct stage_parts {
     bool known;
     struct chunk_layers layers, first;          /* of all its chunks, of the first */
@@ -38,6 +47,7 @@ struct stage_parts {
     double recomputed_passes[LAYER_KIND_COUNT]; /* and of those recomputed */
     double embedding_passes, sending_passes;    /* passes of the first chunk of all, of all but the last */
     double vocabulary_parameters, dummy_gradients; /* bytes, but where gradients move out */
+    struct stage_states states;                    /* of the sharding at hand (memory_stages_resharded) */
 };
 
 enum { STAGES_KEPT = 4 }; /* the last and the first ones */
@@ -63,9 +73,7 @@ struct memory_parts {
 /* One pipeline stage. All it has, whether it stays on the device or not, but for `kept`. */
 struct stage_memory {
     int64_t stage;
-    double weights, gradients, optimizer;
-    double update;     /* live in the optimizer's update alone, when activations are gone */
-    double copies;     /* of weights in fp8, which nothing but the device holds */
+    struct stage_states states;
     double all_kept;   /* activations of all passes in flight */
     double kept;       /* those on the device: all, or with offload those coming and going */
     double buffers;    /* at the worst moment of the passes */
@@ -105,6 +113,8 @@ int64_t memory_devices_of_store(const struct cluster *cluster, int64_t devices);
 void memory_static_init(struct memory_parts *parts); /* element, vocabulary, parameters of layers */
 /* How layers are dealt out, bytes a parameter: ZeRO, precision, schedule. */
 void memory_sharding_init(struct memory_parts *parts);
+/* Where `stages` are kept beyond a change of what memory_sharding_init reckons, or of layers' parameters. */
+void memory_stages_resharded(struct stage_parts stages[STAGES_KEPT]);
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers);
 /* What DualPipe and interleaving give a stage: how many chunks, and which virtual stage each is. */
 int64_t memory_stage_chunks(const struct layout *layout);
@@ -136,8 +146,9 @@ double memory_dummy_gradients(const struct memory_parts *parts, const struct chu
 
 /* memory_activations.c */
 double memory_logits_bytes(const struct memory_parts *parts);
-/* Passes of chunk `chunk` (0 .. vpp - 1; for DualPipe 0: the stage's own, 1: the mirrored one) in flight. */
-int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t stage,
-                               int64_t chunk);
+/* Passes of chunk `chunk` (0 .. vpp - 1; for DualPipe 0: the stage's own, 1: the mirrored one) in flight.
+ * `group`: layout_micro_batch_group. */
+int64_t memory_chunk_in_flight(const struct layout *layout, int64_t micro_batches, int64_t group,
+                               int64_t stage, int64_t chunk);
 
 #endif

@@ -112,6 +112,11 @@ void memory_sharding_init(struct memory_parts *parts) {
     parts->linear_copy_bytes = fp8 && !alone ? FP8_COPY_BYTES : 0;
 }
 
+void memory_stages_resharded(struct stage_parts stages[STAGES_KEPT]) {
+    for (int i = 0; i < STAGES_KEPT; i++)
+        stages[i].states.known = false;
+}
+
 void memory_chunk_layers(const struct memory_parts *parts, int64_t chunk, struct chunk_layers *layers) {
     int64_t begin = layout_dealt_before(&parts->dealing, chunk);
     int64_t end = layout_dealt_before(&parts->dealing, chunk + 1);

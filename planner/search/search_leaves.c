@@ -95,6 +95,7 @@ void leaves_choose_schedule(struct leaves *leaves, size_t schedule) {
 
 void leaves_choose(struct leaves *leaves, size_t sharding, enum offload offload) {
     const struct split_choices *choices = leaves->choices;
+    memory_stages_resharded(leaves->stages);
     for (size_t i = 0; i < leaves->count; i++) {
         struct layout *layout = &leaves->layouts[i];
         layout->zero = choices->shardings[sharding].zero;

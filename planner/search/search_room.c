@@ -5,6 +5,8 @@
 /* Whether there is room for weights, gradients and optimizer, where weights are known: memory_static_init. */
 static bool has_static_room(const struct search_problem *problem, struct memory_parts *parts) {
     memory_sharding_init(parts);
+    if (parts->stages != NULL)
+        memory_stages_resharded(parts->stages);
     return memory_parts_least_bytes(parts, problem->cluster, false) <= problem->cluster->device.memory_bytes;
 }
 

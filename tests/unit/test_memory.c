@@ -60,8 +60,8 @@ static void test_in_flight(void **state) {
     assert_int_equal(memory_in_flight(&layout, 8, 0), 11);
     assert_int_equal(memory_in_flight(&layout, 8, 3), 5);
     assert_int_equal(memory_in_flight(&layout, 4, 0), 8);
-    assert_int_equal(memory_chunk_in_flight(&layout, 8, 0, 0), 7);
-    assert_int_equal(memory_chunk_in_flight(&layout, 8, 0, 1), 4);
+    assert_int_equal(memory_chunk_in_flight(&layout, 8, 4, 0, 0), 7);
+    assert_int_equal(memory_chunk_in_flight(&layout, 8, 4, 0, 1), 4);
     layout.pp = layout.vpp = 1;
     assert_int_equal(memory_in_flight(&layout, 8, 0), 1);
 }

@@ -29,14 +29,14 @@ static void gradients_take_the_bytes_they_are_said_to(void **state) {
     assert_near(cost_on(&cluster, &model, &training, &layout).seconds, half.seconds, 1e-12);
 }
 
-static double scatter_seconds(const struct training *training, int64_t zero) {
+static double reduce_seconds(const struct training *training, int64_t zero) {
     struct cluster cluster = h100_cluster();
     struct layout layout = dense_layout();
     struct communication_problem problem = {&gpt_3, &cluster, training, &layout, NULL, false};
     struct communication_state state;
     layout.zero = zero;
     communication_state_of(&problem, &state, NULL);
-    return state.layer_scatter[0];
+    return state.reduce;
 }
 
 /* ZeRO-3 sends gradients as wide as parameters, unless told; PyTorch's sums in fp32. */
@@ -45,11 +45,11 @@ static void zero_3_sends_gradients_in_16_bits(void **state) {
     struct training training = training_of(2048, 1536), half = training, single = training;
     half.gradients = GRADIENTS_HALF;
     single.gradients = GRADIENTS_SINGLE;
-    assert_near(scatter_seconds(&training, 2), scatter_seconds(&single, 2), 1e-12);
-    assert_near(scatter_seconds(&training, 3), scatter_seconds(&half, 3), 1e-12);
-    assert_within(scatter_seconds(&training, 3) / scatter_seconds(&single, 3), 0.5, 0.1);
+    assert_near(reduce_seconds(&training, 2), reduce_seconds(&single, 2), 1e-12);
+    assert_near(reduce_seconds(&training, 3), reduce_seconds(&half, 3), 1e-12);
+    assert_within(reduce_seconds(&training, 3) / reduce_seconds(&single, 3), 0.5, 0.1);
     training.stack = single.stack = stack_find("fsdp");
-    assert_near(scatter_seconds(&training, 3), scatter_seconds(&single, 3), 1e-12);
+    assert_near(reduce_seconds(&training, 3), reduce_seconds(&single, 3), 1e-12);
 }
 
 static double seconds_with(const struct recipe *recipe, const struct training *usual,

@@ -28,7 +28,9 @@ struct communication_problem {
     const struct training *training;
     const struct layout *layout;
     struct collective_cache *collectives; /* of the cluster; may be NULL */
-    bool least; /* as in struct compute_problem, whose times this then needs; with `collectives` */
+    bool least;            /* as in struct compute_problem, whose times this then needs; with `collectives` */
+    const int64_t *stages; /* those of the pipeline that may differ from the one before; NULL: all may */
+    int64_t stage_count;
 };
 
 /* Seconds of a collective on the problem's cluster, from the cache where there is one. */

@@ -175,10 +175,11 @@ void communication_state_of(const struct communication_problem *problem, struct 
     *state = (struct communication_state){0};
     struct stage_parameters longest = {0}, before = {-1, -1};
     struct memory_parts parts;
+    const int64_t *stages = problem->stages, count = stages != NULL ? problem->stage_count : layout->pp;
     memory_parameters_init(problem->model, layout, &parts);
-    for (int64_t stage = 0; stage < layout->pp; stage++) {
+    for (int64_t i = 0; i < count; i++) {
         struct stage_parameters parameters;
-        memory_parameters_of(&parts, stage, &parameters);
+        memory_parameters_of(&parts, stages != NULL ? stages[i] : i, &parameters);
         if (parameters.dense == before.dense && parameters.expert == before.expert)
             continue;
         before = parameters;
@@ -189,7 +190,7 @@ void communication_state_of(const struct communication_problem *problem, struct 
                                                 gather_seconds(problem, parameters.expert, groups.expert_dp);
         double updated = updated_parameters(problem, parameters.dense, groups.dp) +
                          updated_parameters(problem, parameters.expert, groups.expert_dp);
-        if (stage == 0 || reduce + gather > state->reduce + state->gather) {
+        if (i == 0 || reduce + gather > state->reduce + state->gather) {
             state->reduce = reduce;
             state->gather = gather;
             longest = parameters;

@@ -70,8 +70,8 @@ static void add_devices(const struct cost_context *context, const struct layout 
     struct pipeline_work work;
     *devices = (struct pipeline_devices){.count = 0};
     for (int64_t i = 0; by_run && i < stages->run_count; i++) {
-        work = cost_share_work(context, layout, passes, &stages->runs[i].share);
-        pipeline_add_devices(devices, &work, stages->runs[i].count);
+        work = cost_share_work(context, layout, passes, &stages->shares[i]);
+        pipeline_add_devices(devices, &work, stages->runs[i + 1] - stages->runs[i]);
     }
     for (int64_t i = 0; !by_run && i < layout->pp; i++) {
         struct stage_share share;
@@ -167,7 +167,7 @@ static void explain_step(const struct step_cost *cost, const struct pipeline *pi
 
 /* The parts again, with the figures behind them: the same functions, so the same seconds. */
 static void explain_parts(const struct cost_context *context, const struct layout *layout,
-                          struct explain *explain) {
+                          const struct stage_layers *stages, struct explain *explain) {
     struct layer_part layer;
     struct state_part state;
     struct offload_part offload;
@@ -184,7 +184,7 @@ static void explain_parts(const struct cost_context *context, const struct layou
         explain_close(explain, 0, UNIT_NONE, "rates of its kernels: the %s's, scaled by peak",
                       reference_device.name);
     explain_open(explain, "parameters and gradients");
-    cost_state_reckon(context, layout, &state, explain);
+    cost_state_reckon(context, layout, stages, &state, explain);
     explain_close(explain, 0, UNIT_NONE, NULL);
     cost_offload_reckon(context, layout, &state, &offload, explain);
 }
@@ -210,8 +210,8 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
                    struct step_cost *cost, struct explain *explain) {
     struct offload_part offload;
     struct base_part *base = cost_base_part(context, layout);
-    const struct state_part *state = cost_state_part(context, layout);
     const struct stage_layers *stages = cost_stage_layers(context, layout);
+    const struct state_part *state = cost_state_part(context, layout, stages);
     int64_t batches = layout_micro_batches(layout, context->training.global_batch);
     struct pipeline pipeline = {
         .schedule = layout->schedule, .stages = layout->pp, .chunks = layout->vpp, .micro_batches = batches};
@@ -257,7 +257,7 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
     if (explain == NULL)
         return;
     explain_open(explain, "step");
-    explain_parts(context, layout, explain);
+    explain_parts(context, layout, stages, explain);
     explain_blocks(context, layout, &passes, &device, explain);
     explain_step(cost, &pipeline, hop, factor, explain);
 }

@@ -92,11 +92,12 @@ static int64_t largest_ep(const struct cost_context *context) {
 }
 
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
+    struct base_part *base = cost_base_part(context, layout);
     bool experts = context->model->experts.count > 0;
     struct routed_cost routed;
     if (experts)
-        routed = cost_routed_experts(context, layout);
-    least_work(context, layout, layout->ep, experts ? &routed : NULL, work);
+        routed = cost_routed_experts(context, layout, base);
+    least_work_of(context, layout, base, layout->ep, experts ? &routed : NULL, work);
 }
 
 void cost_least_work_in_row(struct cost_context *context, const struct layout *layout,

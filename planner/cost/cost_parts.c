@@ -82,8 +82,11 @@ static uint64_t packed(int64_t a, int64_t b, int64_t c, int64_t d) {
 
 struct communication_problem cost_communication_problem(const struct cost_context *context,
                                                         const struct layout *layout) {
-    return (struct communication_problem){context->model, context->cluster,     &context->training,
-                                          layout,         context->collectives, false};
+    return (struct communication_problem){.model = context->model,
+                                          .cluster = context->cluster,
+                                          .training = &context->training,
+                                          .layout = layout,
+                                          .collectives = context->collectives};
 }
 
 struct compute_problem cost_compute_problem(const struct cost_context *context, const struct layout *layout) {
@@ -204,8 +207,12 @@ static void reckon_optimizer(const struct cost_context *context, struct state_pa
 }
 
 void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
-                       struct state_part *part, struct explain *explain) {
+                       const struct stage_layers *stages, struct state_part *part, struct explain *explain) {
     struct communication_problem communication = cost_communication_problem(context, layout);
+    if (layout->schedule != SCHEDULE_DUALPIPE) { /* which gives each device the parameters of two stages */
+        communication.stages = stages->runs;
+        communication.stage_count = stages->run_count;
+    }
     communication_state_of(&communication, &part->state, explain);
     reckon_optimizer(context, part);
     part->whole = true;
@@ -251,11 +258,12 @@ static struct state_part *find_state(struct cost_context *context, const struct 
     return cost_cache_find(context->states, &key, found);
 }
 
-const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout) {
+const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout,
+                                         const struct stage_layers *stages) {
     bool found;
     struct state_part *part = find_state(context, layout, &found);
     if (!part->whole)
-        cost_state_reckon(context, layout, part, NULL);
+        cost_state_reckon(context, layout, stages, part, NULL);
     return part;
 }
 

@@ -54,12 +54,6 @@ struct stage_share {
     double counts[PASS_COUNT], chunks;
 };
 
-/* Devices next to each other that have the same layers; ends are by themselves. */
-struct stage_run {
-    int64_t first, count;
-    struct stage_share share; /* of each, where no layers are recomputed apart and no stages mirrored */
-};
-
 /* All blocks. But for the routed experts they depend on tp, cp, micro_batch, sequence_parallel and overlap.tp
  * alone, the experts also on ep, etp, and where their groups lie: so the two are kept apart. */
 struct layer_part {
@@ -72,6 +66,14 @@ struct kept_hop {
     double seconds;
 };
 
+/* What routed experts take by cost_expert_place: what they compute, and exchange in groups that lie near, or
+ * are spread by the last pp asked for. NULL: not asked for yet. */
+struct routed_tables {
+    struct routed_compute *compute;
+    struct routed_exchange *near, *spread;
+    int64_t spread_by;
+};
+
 /* All blocks without routed experts; their passes by whether the schedule splits the backward pass, and by
  * recompute; and sums of them by recompute under schedules other than DualPipe. Each is reckoned when it is
  * first asked for. */
@@ -79,6 +81,7 @@ struct base_part {
     struct layer_part layer;
     struct pass_cost *passes[2][RECOMPUTE_COUNT]; /* by block, but of those with routed experts */
     struct kept_hop hops[ORDER_COUNT];
+    struct routed_tables routed;
     struct pipeline_work but_experts[RECOMPUTE_COUNT]; /* all blocks but expert layers */
     bool has_but_experts[RECOMPUTE_COUNT];
     struct pipeline_work any_experts[RECOMPUTE_COUNT]; /* all blocks, at least, whatever ep and etp are */
@@ -117,7 +120,10 @@ struct stage_layers {
     int64_t capacity;
     int64_t *dense, *experts;
     int64_t *device_dense, *device_experts;
-    struct stage_run *runs;
+    /* Runs of devices next to each other that have the same layers; ends are by themselves. The first device
+     * of each, and then how many there are; a device's share, where cost_shares_by_run. */
+    int64_t *runs;
+    struct stage_share *shares;
     int64_t run_count;
 };
 
@@ -168,7 +174,8 @@ struct routed_cost {
     double activation, experts; /* of forward, as compute_time has them */
     double ep_forward, ep_backward, ep_shown;
 };
-struct routed_cost cost_routed_experts(struct cost_context *context, const struct layout *layout);
+struct routed_cost cost_routed_experts(struct cost_context *context, const struct layout *layout,
+                                       struct base_part *base);
 void cost_add_routed_experts(struct block_cost *block, const struct routed_cost *routed);
 
 /* cost_routed.c: reckoned anew, telling how; of a split in its row; the least of each part in a row. */
@@ -197,7 +204,8 @@ struct launch_time cost_launch_block(const struct cost_context *context, const s
                                      enum block block);
 
 double cost_straggler_factor(struct cost_context *context, const struct layout *layout);
-const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout);
+const struct state_part *cost_state_part(struct cost_context *context, const struct layout *layout,
+                                         const struct stage_layers *stages);
 /* Of it what cost_add_sharding asks for, more quickly. */
 const struct communication_state *cost_sharded_state(struct cost_context *context,
                                                      const struct layout *layout);
@@ -228,7 +236,7 @@ bool cost_hops_hidden(const struct layout *layout);
 void cost_layer_reckon(const struct cost_context *context, const struct layout *layout,
                        struct layer_part *part, struct explain *explain);
 void cost_state_reckon(const struct cost_context *context, const struct layout *layout,
-                       struct state_part *part, struct explain *explain);
+                       const struct stage_layers *stages, struct state_part *part, struct explain *explain);
 
 /* cost_offload.c */
 void cost_offload_reckon(const struct cost_context *context, const struct layout *layout,

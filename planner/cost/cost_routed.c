@@ -143,11 +143,23 @@ static bool is_spread(const struct layout *layout) {
     return layout->order == ORDER_TP_CP_PP_DP && layout->ep * layout->etp > layout->tp * layout->cp;
 }
 
-struct routed_cost cost_routed_experts(struct cost_context *context, const struct layout *layout) {
-    int64_t tokens = routed_tokens(context, layout), spread = is_spread(layout) ? layout->pp : 1;
+struct routed_cost cost_routed_experts(struct cost_context *context, const struct layout *layout,
+                                       struct base_part *base) {
+    struct routed_tables *tables = &base->routed;
     size_t place = cost_expert_place(context, layout->ep, layout->etp);
-    return together(known_compute(context, layout, &computes_of(context, tokens)[place]),
-                    known_exchange(context, layout, &exchanges_of(context, tokens, spread)[place]));
+    bool spread = is_spread(layout);
+    if (tables->compute == NULL) {
+        int64_t tokens = routed_tokens(context, layout);
+        tables->compute = computes_of(context, tokens);
+        tables->near = exchanges_of(context, tokens, 1);
+    }
+    if (spread && tables->spread_by != layout->pp) {
+        tables->spread = exchanges_of(context, routed_tokens(context, layout), layout->pp);
+        tables->spread_by = layout->pp;
+    }
+    struct routed_exchange *exchanges = spread ? tables->spread : tables->near;
+    return together(known_compute(context, layout, &tables->compute[place]),
+                    known_exchange(context, layout, &exchanges[place]));
 }
 
 struct routed_cost cost_routed_in_row(const struct expert_row *row, const struct expert_split *split,

@@ -32,9 +32,9 @@ static const struct pass_cost *base_passes(struct cost_context *context, const s
 }
 
 static struct pass_cost expert_pass(struct cost_context *context, const struct layout *layout,
-                                    const struct base_part *base) {
+                                    struct base_part *base) {
     struct block_cost block = base->layer.blocks[BLOCK_EXPERTS];
-    struct routed_cost routed = cost_routed_experts(context, layout);
+    struct routed_cost routed = cost_routed_experts(context, layout, base);
     cost_add_routed_experts(&block, &routed);
     return cost_block_pass(context, layout, BLOCK_EXPERTS, &block);
 }
@@ -97,7 +97,8 @@ static void reserve_stages(struct cost_context *context, int64_t count) {
     stages->experts = ARENA_ARRAY(context->arena, int64_t, capacity);
     stages->device_dense = ARENA_ARRAY(context->arena, int64_t, capacity);
     stages->device_experts = ARENA_ARRAY(context->arena, int64_t, capacity);
-    stages->runs = ARENA_ARRAY(context->arena, struct stage_run, capacity);
+    stages->runs = ARENA_ARRAY(context->arena, int64_t, capacity + 1);
+    stages->shares = ARENA_ARRAY(context->arena, struct stage_share, capacity);
     context->forward = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_input = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_weight = ARENA_ARRAY(context->arena, double, capacity);
@@ -113,15 +114,15 @@ static void find_runs(const struct cost_context *context, int64_t devices, int64
                       struct stage_layers *stages) {
     stages->run_count = 0;
     for (int64_t i = 0; i < devices; i++) {
-        if (begins_run(stages, devices, i)) {
-            struct stage_run *run = &stages->runs[stages->run_count++];
-            *run = (struct stage_run){.first = i};
-            share_of_layers(context, stages->device_dense[i], stages->device_experts[i], i == 0,
-                            i == devices - 1, &run->share);
-            run->share.chunks = (double)chunks;
-        }
-        stages->runs[stages->run_count - 1].count++;
+        struct stage_share *share = &stages->shares[stages->run_count];
+        if (!begins_run(stages, devices, i))
+            continue;
+        share_of_layers(context, stages->device_dense[i], stages->device_experts[i], i == 0, i == devices - 1,
+                        share);
+        share->chunks = (double)chunks;
+        stages->runs[stages->run_count++] = i;
     }
+    stages->runs[stages->run_count] = devices;
 }
 
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout) {
@@ -176,10 +177,10 @@ void cost_share_of_stage(const struct cost_context *context, const struct layout
 }
 
 static const struct stage_share *share_of_run(const struct stage_layers *stages, int64_t device) {
-    const struct stage_run *run = stages->runs;
-    while (device >= run->first + run->count)
+    int64_t run = 0;
+    while (device >= stages->runs[run + 1])
         run++;
-    return &run->share;
+    return &stages->shares[run];
 }
 
 /* Without the mirrored stage of DualPipe. */

@@ -32,7 +32,7 @@ static void gradients_take_the_bytes_they_are_said_to(void **state) {
 static double reduce_seconds(const struct training *training, int64_t zero) {
     struct cluster cluster = h100_cluster();
     struct layout layout = dense_layout();
-    struct communication_problem problem = {&gpt_3, &cluster, training, &layout, NULL, false};
+    struct communication_problem problem = {&gpt_3, &cluster, training, &layout, NULL, false, NULL, 0};
     struct communication_state state;
     layout.zero = zero;
     communication_state_of(&problem, &state, NULL);
@@ -176,7 +176,7 @@ static void fully_sharded_stacks_cast_and_overlap_their_way(void **state) {
     struct training training = training_of(2048, 256);
     struct layout layout = dense_layout();
     struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
-    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false, NULL, 0};
     const struct stack *core = stack_find("megatron-core"), *fsdp = stack_find("fsdp");
     struct compute_time by_core, by_fsdp;
     struct communication_time core_sends, fsdp_sends;
@@ -207,7 +207,7 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     struct training training = training_of(32768, 64);
     struct layout layout = dense_layout();
     struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
-    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false, NULL, 0};
     struct stack ring = *stack_find("fsdp"), fused = ring;
     struct compute_time by_ring, by_fused;
     struct communication_time ring_sends, fused_sends;
@@ -239,7 +239,7 @@ static void tensor_parallelism_of_pytorch_copies(void **state) {
     struct training training = training_of(2048, 256);
     struct layout layout = dense_layout();
     struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
-    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false, NULL, 0};
     struct compute_time compute;
     struct communication_time core, fsdp, fsdp_fp8;
     layout.sequence_parallel = true;

@@ -17,7 +17,7 @@ static struct layout dealt_to(int64_t devices) {
 
 static double exchange_seconds(const struct cluster *cluster, const struct model *model,
                                const struct training *training, const struct layout *layout) {
-    struct communication_problem problem = {model, cluster, training, layout, NULL, false};
+    struct communication_problem problem = {model, cluster, training, layout, NULL, false, NULL, 0};
     struct communication_time time;
     communication_routed_experts(&problem, &time, NULL);
     return time.ep_forward;

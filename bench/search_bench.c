@@ -75,6 +75,8 @@ static bool ask(const struct question *question, const char *directory) {
                (long long)result.looked.evaluated, (long long)result.looked.pruned,
                (long long)result.looked.feasible, result.plan_count > 0 ? result.plans[0].step.seconds : 0,
                layout);
+        if (question->in_full)
+            printf("    %.2f million layouts a second\n", 1e-6 * (double)result.looked.evaluated / spent);
     }
     arena_destroy(arena);
     return done;

@@ -42,21 +42,31 @@ static double data_parallel(const struct cost_context *context, const struct lay
            communication_exposed(state->gather, forward, share) + state->tied;
 }
 
-/* By virtual stage. */
+/* From virtual stage `first` to before `end`. */
+static void set_stages(struct cost_context *context, const struct pipeline_work *work, int64_t first,
+                       int64_t end) {
+    for (int64_t i = first; i < end; i++) {
+        context->forward[i] = work->forward;
+        context->backward_input[i] = work->backward_input;
+        context->backward_weight[i] = work->backward_weight;
+    }
+}
+
 static void lay_out_stages(struct cost_context *context, const struct layout *layout,
                            const struct stage_layers *stages, const struct layout_passes *passes,
                            struct pipeline *pipeline) {
-    struct stage_share before;
+    const struct stage_runs *runs = &stages->stage_runs;
+    bool by_run = layout->recompute_layers == 0;
     struct pipeline_work work;
-    for (int64_t i = 0; i < layout->pp * layout->vpp; i++) {
+    for (int64_t i = 0; by_run && i < runs->count; i++) {
+        work = cost_share_work(context, layout, passes, &runs->shares[i]);
+        set_stages(context, &work, runs->firsts[i], runs->firsts[i + 1]);
+    }
+    for (int64_t i = 0; !by_run && i < layout->pp * layout->vpp; i++) {
         struct stage_share share;
         cost_share_of_stage(context, layout, stages, i, &share);
-        if (i == 0 || !cost_share_is_alike(&share, &before))
-            work = cost_share_work(context, layout, passes, &share);
-        before = share;
-        context->forward[i] = work.forward;
-        context->backward_input[i] = work.backward_input;
-        context->backward_weight[i] = work.backward_weight;
+        work = cost_share_work(context, layout, passes, &share);
+        set_stages(context, &work, i, i + 1);
     }
     pipeline->forward_seconds = context->forward;
     pipeline->backward_input_seconds = context->backward_input;
@@ -66,12 +76,13 @@ static void lay_out_stages(struct cost_context *context, const struct layout *la
 static void add_devices(const struct cost_context *context, const struct layout *layout,
                         const struct stage_layers *stages, const struct layout_passes *passes,
                         struct pipeline_devices *devices) {
-    bool by_run = cost_shares_by_run(layout);
+    const struct stage_runs *runs = &stages->device_runs;
+    bool by_run = layout->recompute_layers == 0 && layout->schedule != SCHEDULE_DUALPIPE;
     struct pipeline_work work;
     *devices = (struct pipeline_devices){.count = 0};
-    for (int64_t i = 0; by_run && i < stages->run_count; i++) {
-        work = cost_share_work(context, layout, passes, &stages->shares[i]);
-        pipeline_add_devices(devices, &work, stages->runs[i + 1] - stages->runs[i]);
+    for (int64_t i = 0; by_run && i < runs->count; i++) {
+        work = cost_share_work(context, layout, passes, &runs->shares[i]);
+        pipeline_add_devices(devices, &work, runs->firsts[i + 1] - runs->firsts[i]);
     }
     for (int64_t i = 0; !by_run && i < layout->pp; i++) {
         struct stage_share share;

@@ -210,8 +210,8 @@ void cost_state_reckon(const struct cost_context *context, const struct layout *
                        const struct stage_layers *stages, struct state_part *part, struct explain *explain) {
     struct communication_problem communication = cost_communication_problem(context, layout);
     if (layout->schedule != SCHEDULE_DUALPIPE) { /* which gives each device the parameters of two stages */
-        communication.stages = stages->runs;
-        communication.stage_count = stages->run_count;
+        communication.stages = stages->device_runs.firsts;
+        communication.stage_count = stages->device_runs.count;
     }
     communication_state_of(&communication, &part->state, explain);
     reckon_optimizer(context, part);

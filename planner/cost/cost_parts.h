@@ -54,6 +54,15 @@ struct stage_share {
     double counts[PASS_COUNT], chunks;
 };
 
+/* Devices, or virtual stages, next to each other that have the same layers; ends are by themselves. The first
+ * of each run, and then how many there are; the share of one of them, where no layers are recomputed apart
+ * and no stages mirrored. */
+struct stage_runs {
+    int64_t *firsts;
+    struct stage_share *shares;
+    int64_t count;
+};
+
 /* All blocks. But for the routed experts they depend on tp, cp, micro_batch, sequence_parallel and overlap.tp
  * alone, the experts also on ep, etp, and where their groups lie: so the two are kept apart. */
 struct layer_part {
@@ -120,11 +129,7 @@ struct stage_layers {
     int64_t capacity;
     int64_t *dense, *experts;
     int64_t *device_dense, *device_experts;
-    /* Runs of devices next to each other that have the same layers; ends are by themselves. The first device
-     * of each, and then how many there are; a device's share, where cost_shares_by_run. */
-    int64_t *runs;
-    struct stage_share *shares;
-    int64_t run_count;
+    struct stage_runs device_runs, stage_runs;
 };
 
 struct cache_key {
@@ -221,9 +226,6 @@ void cost_share_of_stage(const struct cost_context *context, const struct layout
                          const struct stage_layers *stages, int64_t index, struct stage_share *share);
 void cost_share_of_device(const struct cost_context *context, const struct layout *layout,
                           const struct stage_layers *stages, int64_t device, struct stage_share *share);
-bool cost_share_is_alike(const struct stage_share *a, const struct stage_share *b);
-/* Whether each device of a run has the run's share. */
-bool cost_shares_by_run(const struct layout *layout);
 /* What a share takes for a micro-batch: what a pipeline plays; and where the seconds went. */
 struct pipeline_work cost_share_work(const struct cost_context *context, const struct layout *layout,
                                      const struct layout_passes *passes, const struct stage_share *share);

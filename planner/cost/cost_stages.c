@@ -87,6 +87,11 @@ static void share_of_layers(const struct cost_context *context, int64_t dense, i
     }
 }
 
+static void reserve_runs(struct arena *arena, size_t capacity, struct stage_runs *runs) {
+    runs->firsts = ARENA_ARRAY(arena, int64_t, capacity + 1);
+    runs->shares = ARENA_ARRAY(arena, struct stage_share, capacity);
+}
+
 static void reserve_stages(struct cost_context *context, int64_t count) {
     struct stage_layers *stages = &context->stages;
     if (count <= stages->capacity)
@@ -97,32 +102,27 @@ static void reserve_stages(struct cost_context *context, int64_t count) {
     stages->experts = ARENA_ARRAY(context->arena, int64_t, capacity);
     stages->device_dense = ARENA_ARRAY(context->arena, int64_t, capacity);
     stages->device_experts = ARENA_ARRAY(context->arena, int64_t, capacity);
-    stages->runs = ARENA_ARRAY(context->arena, int64_t, capacity + 1);
-    stages->shares = ARENA_ARRAY(context->arena, struct stage_share, capacity);
+    reserve_runs(context->arena, capacity, &stages->device_runs);
+    reserve_runs(context->arena, capacity, &stages->stage_runs);
     context->forward = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_input = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_weight = ARENA_ARRAY(context->arena, double, capacity);
 }
 
-static bool begins_run(const struct stage_layers *stages, int64_t devices, int64_t device) {
-    return device <= 1 || device == devices - 1 ||
-           stages->device_dense[device] != stages->device_dense[device - 1] ||
-           stages->device_experts[device] != stages->device_experts[device - 1];
-}
-
-static void find_runs(const struct cost_context *context, int64_t devices, int64_t chunks,
-                      struct stage_layers *stages) {
-    stages->run_count = 0;
-    for (int64_t i = 0; i < devices; i++) {
-        struct stage_share *share = &stages->shares[stages->run_count];
-        if (!begins_run(stages, devices, i))
+/* Of `count` devices or virtual stages, each of so many chunks. */
+static void find_runs(const struct cost_context *context, const int64_t *dense, const int64_t *experts,
+                      int64_t count, int64_t chunks, struct stage_runs *runs) {
+    runs->count = 0;
+    for (int64_t i = 0; i < count; i++) {
+        bool alone = i <= 1 || i == count - 1;
+        struct stage_share *share = &runs->shares[runs->count];
+        if (!alone && dense[i] == dense[i - 1] && experts[i] == experts[i - 1])
             continue;
-        share_of_layers(context, stages->device_dense[i], stages->device_experts[i], i == 0, i == devices - 1,
-                        share);
+        share_of_layers(context, dense[i], experts[i], i == 0, i == count - 1, share);
         share->chunks = (double)chunks;
-        stages->runs[stages->run_count++] = i;
+        runs->firsts[runs->count++] = i;
     }
-    stages->runs[stages->run_count] = devices;
+    runs->firsts[runs->count] = count;
 }
 
 const struct stage_layers *cost_stage_layers(struct cost_context *context, const struct layout *layout) {
@@ -144,7 +144,9 @@ const struct stage_layers *cost_stage_layers(struct cost_context *context, const
         stages->device_dense[device] += stages->dense[i];
         first = end;
     }
-    find_runs(context, layout->pp, layout->vpp, stages);
+    find_runs(context, stages->device_dense, stages->device_experts, layout->pp, layout->vpp,
+              &stages->device_runs);
+    find_runs(context, stages->dense, stages->experts, count, 1, &stages->stage_runs);
     stages->pp = layout->pp;
     stages->vpp = layout->vpp;
     stages->first = layout->first_stage_layers;
@@ -176,23 +178,19 @@ void cost_share_of_stage(const struct cost_context *context, const struct layout
         limit_recompute(context, layout, index, share);
 }
 
-static const struct stage_share *share_of_run(const struct stage_layers *stages, int64_t device) {
+static const struct stage_share *share_of_run(const struct stage_runs *runs, int64_t index) {
     int64_t run = 0;
-    while (device >= stages->runs[run + 1])
+    while (index >= runs->firsts[run + 1])
         run++;
-    return &stages->shares[run];
+    return &runs->shares[run];
 }
 
 /* Without the mirrored stage of DualPipe. */
 static void share_of_chunks(const struct cost_context *context, const struct layout *layout,
                             const struct stage_layers *stages, int64_t device, struct stage_share *share) {
-    *share = *share_of_run(stages, device);
+    *share = *share_of_run(&stages->device_runs, device);
     for (int64_t chunk = 0; layout->recompute_layers > 0 && chunk < layout->vpp; chunk++)
         limit_recompute(context, layout, chunk * layout->pp + device, share);
-}
-
-bool cost_shares_by_run(const struct layout *layout) {
-    return layout->schedule != SCHEDULE_DUALPIPE && layout->recompute_layers == 0;
 }
 
 void cost_share_of_device(const struct cost_context *context, const struct layout *layout,
@@ -204,13 +202,6 @@ void cost_share_of_device(const struct cost_context *context, const struct layou
     share_of_chunks(context, layout, stages, layout->pp - 1 - device, &mirrored);
     for (int kind = 0; kind < PASS_COUNT; kind++)
         share->counts[kind] = 0.5 * (share->counts[kind] + mirrored.counts[kind]);
-}
-
-bool cost_share_is_alike(const struct stage_share *a, const struct stage_share *b) {
-    for (int kind = 0; kind < PASS_COUNT; kind++)
-        if (a->counts[kind] < b->counts[kind] || a->counts[kind] > b->counts[kind])
-            return false;
-    return true;
 }
 
 bool cost_hops_hidden(const struct layout *layout) {

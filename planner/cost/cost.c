@@ -236,13 +236,16 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
 
     double hop = cost_hop_seconds(context, layout, base);
     pipeline.hop_seconds = exposed_hop(layout, &devices.total, hop);
-    if (method == PIPELINE_CLOSED_FORM) {
-        pipeline_closed_form_of(&pipeline, &devices, &time);
-    } else {
+    if (method != PIPELINE_CLOSED_FORM) {
         pipeline.group = layout_micro_batch_group(layout->pp, batches);
         lay_out_stages(context, layout, stages, &passes, &pipeline);
-        pipeline_time_of(&pipeline, method, &context->room, &time);
     }
+    if (method == PIPELINE_SIMULATED)
+        pipeline_simulate(&pipeline, &context->room, &time);
+    else
+        pipeline_closed_form_of(&pipeline, &devices, &time);
+    if (method == PIPELINE_LEAST)
+        pipeline_least_from(&pipeline, &time);
 
     double micro_batches = (double)pipeline.micro_batches;
     cost_share_of_device(context, layout, stages, time.stage, &busiest);

@@ -129,18 +129,3 @@ double pipeline_received(const struct pipeline *pipeline, int64_t device) {
               (device == pipeline->stages - 1); /* the batch comes from outside, the loss from here */
     return (double)passes * pipeline->hop_seconds;
 }
-
-void pipeline_time_of(const struct pipeline *pipeline, enum pipeline_method method,
-                      struct pipeline_room *room, struct pipeline_time *time) {
-    switch (method) {
-    case PIPELINE_CLOSED_FORM:
-        pipeline_closed_form(pipeline, time);
-        return;
-    case PIPELINE_LEAST:
-        pipeline_least(pipeline, time);
-        return;
-    case PIPELINE_SIMULATED:
-        pipeline_simulate(pipeline, room, time);
-        return;
-    }
-}

@@ -91,9 +91,7 @@ void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *ro
 
 /* The simulation takes no less than `seconds` (pipeline_least.c). */
 void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time);
-
-/* The pipeline's time by any of the methods. `room` is for the simulation. */
-void pipeline_time_of(const struct pipeline *pipeline, enum pipeline_method method,
-                      struct pipeline_room *room, struct pipeline_time *time);
+/* The same where `time` has the closed form. */
+void pipeline_least_from(const struct pipeline *pipeline, struct pipeline_time *time);
 
 #endif

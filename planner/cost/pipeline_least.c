@@ -111,10 +111,9 @@ static double all_by_all(const struct pipeline *pipeline) {
     return total + (double)(pipeline->micro_batches - 1) * (forward + backward);
 }
 
-void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time) {
+void pipeline_least_from(const struct pipeline *pipeline, struct pipeline_time *time) {
     bool zero_bubbles = pipeline->schedule == SCHEDULE_ZB_1P || pipeline->schedule == SCHEDULE_ZB_2P;
     struct way way = {.there = 0};
-    pipeline_closed_form(pipeline, time);
     if (pipeline->stages == 1)
         return;
     for (int64_t device = 0; device < pipeline->stages && pipeline->chunks == 1; device++) {
@@ -125,6 +124,11 @@ void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time)
                     : pipeline->schedule == SCHEDULE_GPIPE  ? all_by_all(pipeline)
                                                             : longest_chain(pipeline, way);
     time->bubble_seconds = time->seconds - time->busy_seconds - time->hop_seconds;
+}
+
+void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time) {
+    pipeline_closed_form(pipeline, time);
+    pipeline_least_from(pipeline, time);
 }
 
 /* 1F1B. With S the work of the stages before one, w its own and W that of all, the chains of stage d of p

@@ -32,9 +32,8 @@ size_t terminal_text_columns(const char *text) {
     for (const char *c = text; *c; c++) {
         if (*c == '\x1b') {
             c += strcspn(c, "m");
-            if (!*c) {
+            if (!*c)
                 break;
-            }
         } else if ((*c & '\xc0') != '\x80') { /* not a UTF-8 byte that continues a character */
             columns++;
         }
@@ -56,20 +55,16 @@ static size_t fitting_bytes(const char *text, size_t width) {
     for (; text[i] && text[i] != '\n'; i++) {
         if (text[i] == '\x1b') {
             i += strcspn(text + i, "m");
-            if (!text[i]) {
+            if (!text[i])
                 break;
-            }
             continue;
         }
-        if ((text[i] & '\xc0') == '\x80') {
+        if ((text[i] & '\xc0') == '\x80')
             continue;
-        }
-        if (text[i] == ' ' && !is_before_unit(text, i)) {
+        if (text[i] == ' ' && !is_before_unit(text, i))
             last_space = i;
-        }
-        if (columns == width) {
+        if (columns == width)
             return last_space == 0 ? i : last_space;
-        }
         columns++;
     }
     return i;
@@ -80,15 +75,13 @@ void terminal_print_wrapped(const char *text, size_t indent, FILE *stream) {
     size_t width = indent + FEWEST_WRAPPED < columns ? columns - indent : FEWEST_WRAPPED;
     for (;;) {
         size_t bytes = fitting_bytes(text, width), shown = bytes;
-        while (shown > 0 && text[shown - 1] == ' ') {
+        while (shown > 0 && text[shown - 1] == ' ')
             shown--;
-        }
         fprintf(stream, "%.*s\n", (int)shown, text);
         text += bytes;
         text += text[0] == '\n' ? 1 : strspn(text, " ");
-        if (!*text) {
+        if (!*text)
             return;
-        }
         fprintf(stream, "%*s", (int)indent, "");
     }
 }

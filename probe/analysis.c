@@ -27,9 +27,8 @@ static const double USUAL_QUANTILE =
     0.75; /* of the bandwidths of a level; of the least latencies the other side */
 static float *not_measured(struct arena *arena, size_t count) {
     float *values = ARENA_ARRAY(arena, float, count);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         values[i] = NAN;
-    }
     return values;
 }
 
@@ -39,9 +38,8 @@ static float *not_measured(struct arena *arena, size_t count) {
 static void gather_bandwidth(struct analysis_matrix *matrix, size_t cell, const struct record *record) {
     const struct summary *s = &record->summary;
     bool alone = record->members == 1, first = isnan(matrix->bandwidth[cell]);
-    if (!first && !alone && matrix->alone[cell]) {
+    if (!first && !alone && matrix->alone[cell])
         return;
-    }
     bool replaces = first || (alone && !matrix->alone[cell]);
     matrix->alone[cell] = matrix->alone[cell] || alone;
     if (replaces || s->upper_quartile > (double)matrix->bandwidth[cell]) {
@@ -52,9 +50,8 @@ static void gather_bandwidth(struct analysis_matrix *matrix, size_t cell, const 
 
 static void gather_latency(struct analysis_matrix *matrix, size_t there, size_t back,
                            const struct summary *s) {
-    if (!isnan(matrix->latency[there]) && (double)matrix->latency[there] <= s->minimum) {
+    if (!isnan(matrix->latency[there]) && (double)matrix->latency[there] <= s->minimum)
         return;
-    }
     double spread =
         fmax(s->lower_quartile - s->minimum, fmax(LEAST_SPREAD_SECONDS, LEAST_SPREAD_SHARE * s->minimum));
     matrix->latency[there] = matrix->latency[back] = (float)s->minimum;
@@ -78,14 +75,12 @@ void analysis_gather(const struct records *records, const int32_t *host_of, size
         const struct record *record = &records->items[r];
         size_t from = (size_t)host_of[record->from], to = (size_t)host_of[record->to];
         bool of_hosts = record->phase == PHASE_PAIRS || (record->phase == PHASE_SWEEP && from != to);
-        if (!of_hosts || record->transport != TRANSPORT_HOST || record->summary.count == 0) {
+        if (!of_hosts || record->transport != TRANSPORT_HOST || record->summary.count == 0)
             continue;
-        }
-        if (record->kind == TASK_STREAM) {
+        if (record->kind == TASK_STREAM)
             gather_bandwidth(matrix, from * hosts + to, record);
-        } else if (record->kind == TASK_LATENCY && record->bytes <= LATENCY_BYTES_MAX) {
+        else if (record->kind == TASK_LATENCY && record->bytes <= LATENCY_BYTES_MAX)
             gather_latency(matrix, from * hosts + to, to * hosts + from, &record->summary);
-        }
     }
 }
 
@@ -95,9 +90,8 @@ static void invert_bandwidth(const struct analysis_matrix *matrix, float *distan
     for (size_t i = 0; i < hosts; i++) {
         for (size_t j = 0; j < hosts; j++) {
             size_t better = i * hosts + j, other = j * hosts + i;
-            if (isnan(matrix->bandwidth[better]) || matrix->bandwidth[other] > matrix->bandwidth[better]) {
+            if (isnan(matrix->bandwidth[better]) || matrix->bandwidth[other] > matrix->bandwidth[better])
                 better = other;
-            }
             double rate = (double)matrix->bandwidth[better];
             double share = fmax((double)matrix->bandwidth_spread[better] / rate, LEAST_SPREAD_SHARE);
             distance[i * hosts + j] = (float)(1 / rate);
@@ -111,9 +105,8 @@ void analysis_find_levels(const struct analysis_matrix *matrix, struct arena *ar
     const struct levels_matrix latency = {matrix->hosts, matrix->latency, matrix->latency_spread};
     levels_find(&latency, arena, levels);
     *by_bandwidth = false;
-    if (levels->count > 1) {
+    if (levels->count > 1)
         return;
-    }
     struct levels_matrix inverse = {.hosts = matrix->hosts};
     float *distance = ARENA_ARRAY(arena, float, matrix->hosts * matrix->hosts);
     float *spread = ARENA_ARRAY(arena, float, matrix->hosts * matrix->hosts);
@@ -138,9 +131,8 @@ static double usual_bandwidth(const struct analysis_matrix *matrix, const struct
         for (size_t j = 0; j < hosts; j++) {
             size_t cell = i * hosts + j;
             if (i != j && !isnan(matrix->bandwidth[cell]) && matrix->alone[cell] == alone &&
-                levels_joining(levels, i, j) == level) {
+                levels_joining(levels, i, j) == level)
                 scratch[count++] = (double)matrix->bandwidth[cell];
-            }
         }
     }
     summary_make(scratch, count, &summary);
@@ -221,9 +213,8 @@ bool analysis_is_late(double seconds, double usual) {
 enum analysis_verdict analysis_judge_looks(const struct analysis_looks *looks) {
     double share = (double)looks->quiet / (looks->count + 1);
     double trust = looks->quiet == looks->count ? 1 : TRUST_WHEN_BUSY;
-    if (looks->quiet > 0 && pow(1 - trust * share, looks->count) < CHANCE_MAX) {
+    if (looks->quiet > 0 && pow(1 - trust * share, looks->count) < CHANCE_MAX)
         return VERDICT_SLOW;
-    }
     return looks->count >= ANALYSIS_LOOKS_MAX ? VERDICT_UNCLEAR : VERDICT_NONE;
 }
 
@@ -244,9 +235,8 @@ static void judge_bandwidth(const struct analysis_matrix *matrix, const struct l
             }
         }
     }
-    if (slow[1]) {
+    if (slow[1])
         text_list_add(out->note, sizeof out->note, "; ", "sends at %.2f of the usual bandwidth", out->sends);
-    }
     if (slow[0]) {
         text_list_add(out->note, sizeof out->note, "; ", "receives at %.2f of the usual bandwidth",
                       out->receives);
@@ -260,15 +250,13 @@ static void judge_latency(const struct analysis_matrix *matrix, const struct lev
     for (size_t j = 0; j < matrix->hosts; j++) {
         double expected = usual[levels_joining(levels, host, j)].least_latency;
         double latency = (double)matrix->latency[host * matrix->hosts + j];
-        if (j != host && latency > 0 && expected > 0) {
+        if (j != host && latency > 0 && expected > 0)
             scratch[count++] = latency / expected;
-        }
     }
     out->latency = summary_median(scratch, count);
     out->is_late = levels->offset[host] > 0 && analysis_is_late(out->latency, 1);
-    if (out->is_late && matrix->late_verdict[host] == VERDICT_SLOW) {
+    if (out->is_late && matrix->late_verdict[host] == VERDICT_SLOW)
         text_list_add(out->note, sizeof out->note, "; ", "latency is %.2f times the usual", out->latency);
-    }
 }
 
 static int slowest_first(const void *left, const void *right) {
@@ -286,19 +274,16 @@ static void judge_links(const struct analysis_matrix *matrix, const struct level
         for (size_t j = 0; j < matrix->hosts; j++) {
             size_t cell = i * matrix->hosts + j;
             if (i == j || isnan(matrix->bandwidth[cell]) || matrix->verdict[cell] != verdict ||
-                hosts[i].note[0] != '\0' || hosts[j].note[0] != '\0') {
+                hosts[i].note[0] != '\0' || hosts[j].note[0] != '\0')
                 continue;
-            }
             const struct analysis_usual *level = &usual[levels_joining(levels, i, j)];
             double typical = usual_of_cell(matrix, level, cell);
             double factor = (double)matrix->bandwidth[cell] / typical;
             /* What pairs at the same time take from each other is no fault of one of them. Of those alone a
              * noisy one is looked at again too: that may hide how slow it is. */
             double noise = fmax((double)matrix->bandwidth_spread[cell], level->shared_spread) / typical;
-            if (analysis_is_slow(factor, 1) &&
-                (matrix->alone[cell] || 1 - factor > SLOW_IN_SPREADS * noise)) {
+            if (analysis_is_slow(factor, 1) && (matrix->alone[cell] || 1 - factor > SLOW_IN_SPREADS * noise))
                 slow[count++] = (struct analysis_link){i, j, factor, matrix->alone[cell]};
-            }
         }
     }
     qsort(slow, count, sizeof *slow, slowest_first);
@@ -311,9 +296,8 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
                          struct analysis_links *suspects) {
     struct analysis_usual usual[LEVELS_MAX];
     double *scratch = ARENA_ARRAY(arena, double, matrix->hosts);
-    for (size_t level = 0; level < levels->count; level++) {
+    for (size_t level = 0; level < levels->count; level++)
         analysis_usual(matrix, levels, level, arena, &usual[level]);
-    }
     for (size_t host = 0; host < matrix->hosts; host++) {
         memset(&hosts[host], 0, sizeof hosts[host]);
         judge_bandwidth(matrix, levels, usual, host, scratch, &hosts[host]);

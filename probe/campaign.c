@@ -43,9 +43,8 @@ static size_t silent_hosts(const struct campaign *campaign, char *names, size_t 
     size_t hosts = campaign->placement->host_count, silent = 0;
     int32_t *leaders = ARENA_ARRAY(campaign->arena, int32_t, hosts);
     bool *answers = ARENA_ARRAY(campaign->arena, bool, hosts);
-    for (size_t i = 0; i < hosts; i++) {
+    for (size_t i = 0; i < hosts; i++)
         leaders[i] = campaign_leader(campaign, i);
-    }
     crew_roll_call(leaders, hosts, ROLL_CALL_SECONDS, answers);
     names[0] = '\0';
     for (size_t i = 0; i < hosts; i++) {
@@ -64,9 +63,8 @@ static bool blame(struct campaign *campaign, const struct task *tasks, const str
     size_t silent_count = silent_hosts(campaign, silent, sizeof silent);
     campaign->failed = true;
     for (size_t i = 0; i < count; i++) {
-        if (reports[i].state == REPORT_DONE) {
+        if (reports[i].state == REPORT_DONE)
             continue;
-        }
         int32_t rank = reports[i].rank, peer = tasks[i].peer;
         bool is_pair = tasks[i].kind >= TASK_LATENCY && tasks[i].kind <= TASK_EXCHANGE;
         if (is_pair && tasks[i].role == ROLE_INITIATOR) {
@@ -98,9 +96,8 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
         asked.from = pairs[i].from;
         asked.to = pairs[i].to;
         asked.members = (int32_t)count;
-        if (records_find(campaign->records, &asked) != NULL) {
+        if (records_find(campaign->records, &asked) != NULL)
             continue;
-        }
         tasks[used] = (struct task){.kind = key->kind,
                                     .role = ROLE_INITIATOR,
                                     .peer = pairs[i].to,
@@ -144,9 +141,8 @@ bool campaign_measure_one(struct campaign *campaign, const struct record *key,
         *seen = known->summary;
         return true;
     }
-    if (!campaign_measure(campaign, key, pair, 1, seconds, false, error)) {
+    if (!campaign_measure(campaign, key, pair, 1, seconds, false, error))
         return false;
-    }
     *seen = records->items[records->count - 1].summary;
     return true;
 }
@@ -175,23 +171,19 @@ bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_
     struct record record = {
         .phase = PHASE_MEMORY, .kind = (int32_t)kind, .members = (int32_t)count, .level = number};
     record.from = record.to = ranks[count - 1];
-    if (records_find(campaign->records, &record) != NULL) {
+    if (records_find(campaign->records, &record) != NULL)
         return true; /* the last of them was kept, so all were */
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         tasks[i] = (struct task){.kind = (int32_t)kind, .seconds = seconds, .stall_seconds = STALL_SECONDS};
-    }
-    if (!crew_run(tasks, ranks, count, reports)) {
+    if (!crew_run(tasks, ranks, count, reports))
         return blame(campaign, tasks, reports, count, error);
-    }
     for (size_t i = 0; i < count; i++) {
         record.from = record.to = ranks[i];
         record.summary = reports[i].summary;
-        if (reports[i].state == REPORT_REFUSED) {
+        if (reports[i].state == REPORT_REFUSED)
             refuse(campaign, TRANSPORT_DEVICE, &reports[i]);
-        } else if (!records_add(campaign->records, &record, error)) {
+        else if (!records_add(campaign->records, &record, error))
             return false;
-        }
     }
     return true;
 }
@@ -201,12 +193,10 @@ static bool run_group(struct campaign *campaign, const struct task *task, const 
                       struct report *first, struct error *error) {
     struct task *tasks = campaign->tasks;
     struct report *reports = campaign->reports;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         tasks[i] = *task;
-    }
-    if (!crew_run(tasks, ranks, count, reports)) {
+    if (!crew_run(tasks, ranks, count, reports))
         return blame(campaign, tasks, reports, count, error);
-    }
     *first = reports[0];
     return true;
 }
@@ -224,12 +214,10 @@ bool campaign_form(struct campaign *campaign, enum transport transport, bool tri
         .stall_seconds = STALL_SECONDS};
     struct report report;
     collectives_send_group(ranks, count);
-    if (!run_group(campaign, &task, ranks, count, &report, error)) {
+    if (!run_group(campaign, &task, ranks, count, &report, error))
         return false;
-    }
-    if (report.state == REPORT_REFUSED) {
+    if (report.state == REPORT_REFUSED)
         refuse(campaign, transport, &report);
-    }
     return true;
 }
 
@@ -251,9 +239,8 @@ bool campaign_collective(struct campaign *campaign, const struct record *key, co
         *result = *known;
         return true;
     }
-    if (!run_group(campaign, &task, ranks, count, &report, error)) {
+    if (!run_group(campaign, &task, ranks, count, &report, error))
         return false;
-    }
     result->summary = report.summary;
     if (report.state == REPORT_REFUSED) {
         refuse(campaign, (enum transport)key->transport, &report);
@@ -286,20 +273,15 @@ static bool open_gpus(struct campaign *campaign, struct error *error) {
     size_t ranks = (size_t)placement->ranks;
     int32_t *local = ARENA_ARRAY(campaign->arena, int32_t, ranks);
     campaign->gpus = ARENA_ARRAY(campaign->arena, struct gpu_summary, ranks);
-    if (campaign->node_source->host_only || campaign->node_source->hwloc_xml != NULL) {
+    if (campaign->node_source->host_only || campaign->node_source->hwloc_xml != NULL)
         return true;
-    }
-    for (size_t i = 0; i < placement->host_count; i++) {
-        for (int32_t r = 0; r < placement->hosts[i].rank_count; r++) {
+    for (size_t i = 0; i < placement->host_count; i++)
+        for (int32_t r = 0; r < placement->hosts[i].rank_count; r++)
             local[placement->hosts[i].ranks[r]] = r;
-        }
-    }
-    for (size_t rank = 0; rank < ranks; rank++) {
+    for (size_t rank = 0; rank < ranks; rank++)
         campaign->ranks[rank] = (int32_t)rank;
-    }
-    if (!crew_open_gpus(campaign->tasks, campaign->ranks, local, ranks, campaign->reports, campaign->gpus)) {
+    if (!crew_open_gpus(campaign->tasks, campaign->ranks, local, ranks, campaign->reports, campaign->gpus))
         return blame(campaign, campaign->tasks, campaign->reports, ranks, error);
-    }
     take_apart(campaign);
     return true;
 }
@@ -314,12 +296,10 @@ bool campaign_describe(struct campaign *campaign, struct error *error) {
     int32_t *leaders = campaign->ranks;
     struct report *reports = campaign->reports;
     campaign->nodes = ARENA_ARRAY(campaign->arena, struct node_summary, hosts);
-    for (size_t i = 0; i < hosts; i++) {
+    for (size_t i = 0; i < hosts; i++)
         leaders[i] = campaign_leader(campaign, i);
-    }
-    if (!crew_describe(campaign->tasks, leaders, hosts, campaign->node_source, reports, campaign->nodes)) {
+    if (!crew_describe(campaign->tasks, leaders, hosts, campaign->node_source, reports, campaign->nodes))
         return blame(campaign, campaign->tasks, reports, hosts, error);
-    }
     for (size_t i = 0; i < hosts; i++) {
         if (campaign->nodes[i].error[0] != '\0') {
             return error_set(error, "host %s: %s", campaign->placement->hosts[i].name,

@@ -71,18 +71,16 @@ static void act_form(void *argument) {
 enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT]) {
     int rank;
     int32_t *ranks = malloc((size_t)task->members * sizeof *ranks);
-    if (ranks == NULL) {
+    if (ranks == NULL)
         return REPORT_STALLED;
-    }
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (rank == 0) {
         memcpy(ranks, own_list, (size_t)task->members * sizeof *ranks);
     } else {
         MPI_Request request;
         MPI_Irecv(ranks, task->members, MPI_INT32_T, 0, TAG_GROUP, MPI_COMM_WORLD, &request);
-        if (!wait_request(&request, task->stall_seconds, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+        if (!wait_request(&request, task->stall_seconds, WAIT_IDLE, MPI_STATUS_IGNORE))
             return REPORT_STALLED; /* the list is still awaited: not freed */
-        }
     }
     MPI_Group world, members;
     MPI_Comm_group(MPI_COMM_WORLD, &world);
@@ -91,9 +89,8 @@ enum report_state collectives_form(const struct task *task, char why[REPORT_TEXT
     MPI_Group_free(&members);
     MPI_Group_free(&world);
     free(ranks);
-    if (!formed) {
+    if (!formed)
         return REPORT_STALLED;
-    }
     watch(task, "forming a group of GPUs", PATIENT_STALLS);
     bool well = task->transport != TRANSPORT_NCCL ||
                 nccl_form(group, task->trial != 0, task->seconds, why, REPORT_TEXT);
@@ -129,13 +126,11 @@ static void call(const struct task *task, const struct buffers *b) {
 /* Seconds of one operation as this member sees it; infinite when it failed. */
 static double own_seconds(const struct task *task, const struct buffers *b, int repeat) {
     double seconds = HUGE_VAL;
-    if (task->transport == TRANSPORT_NCCL) {
+    if (task->transport == TRANSPORT_NCCL)
         return nccl_time(task, b->in, b->out, (size_t)b->part, repeat, &seconds) ? seconds : HUGE_VAL;
-    }
     double begin = MPI_Wtime();
-    for (int i = 0; i < repeat; i++) {
+    for (int i = 0; i < repeat; i++)
         call(task, b);
-    }
     return (MPI_Wtime() - begin) / repeat;
 }
 
@@ -154,19 +149,16 @@ static bool measure(const struct task *task, const struct buffers *buffers, stru
     size_t count = 0;
     double first = sample(task, buffers, 1);
     first = isfinite(first) ? sample(task, buffers, 1) : first; /* the one before made connections */
-    if (!isfinite(first)) {
+    if (!isfinite(first))
         return false;
-    }
     size_t least = first > task->seconds ? SAMPLES_LEAST : SAMPLES_MIN;
     int repeat = (int)fmin(REPEAT_MAX, fmax(1, SAMPLE_SECONDS / first));
-    if (repeat == 1) { /* it is a sample like those that follow */
+    if (repeat == 1) /* it is a sample like those that follow */
         values[count++] = spent = first;
-    }
     do {
         values[count] = sample(task, buffers, repeat);
-        if (!isfinite(values[count])) {
+        if (!isfinite(values[count]))
             return false;
-        }
         spent += values[count++] * repeat;
         memcpy(sorted, values, count * sizeof *values);
         summary_make(sorted, count, summary);
@@ -177,22 +169,19 @@ static bool measure(const struct task *task, const struct buffers *buffers, stru
 }
 
 static void *allocate(const struct task *task, size_t bytes) {
-    if (task->transport != TRANSPORT_HOST) {
+    if (task->transport != TRANSPORT_HOST)
         return gpu_allocate(bytes);
-    }
     void *memory = malloc(bytes);
-    if (memory != NULL) {
+    if (memory != NULL)
         memset(memory, 0, bytes);
-    }
     return memory;
 }
 
 static void release(const struct task *task, void *memory) {
-    if (task->transport != TRANSPORT_HOST) {
+    if (task->transport != TRANSPORT_HOST)
         gpu_free(memory);
-    } else {
+    else
         free(memory);
-    }
 }
 
 /* Whether all members are ready, so that none waits for one that isn't. */
@@ -221,9 +210,8 @@ enum report_state collectives_run(const struct task *task, struct summary *summa
     struct buffers *buffers = &trial.buffers;
     trial = (struct trial){.task = task};
     memset(summary, 0, sizeof *summary);
-    if (group == MPI_COMM_NULL) {
+    if (group == MPI_COMM_NULL)
         return REPORT_STALLED;
-    }
     buffers->part = (int)(task->bytes / (int64_t)sizeof(float) / task->members);
     buffers->part = buffers->part > 0 ? buffers->part : 1;
     buffers->whole = buffers->part * task->members;
@@ -231,9 +219,8 @@ enum report_state collectives_run(const struct task *task, struct summary *summa
     double stalls = task->transport == TRANSPORT_NCCL ? PATIENT_STALLS : OPERATION_STALLS;
     buffers->in = allocate(task, bytes);
     buffers->out = allocate(task, bytes);
-    if (!guard(task, collective_names[task->operation], stalls, act_measure, &trial)) {
+    if (!guard(task, collective_names[task->operation], stalls, act_measure, &trial))
         return REPORT_STALLED;
-    }
     release(task, buffers->in);
     release(task, buffers->out);
     if (!trial.done) {

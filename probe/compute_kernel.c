@@ -8,11 +8,9 @@ static double left[EDGE][EDGE], right[EDGE][EDGE], product[EDGE][EDGE];
 
 static void multiply(void) {
     for (int i = 0; i < EDGE; i++) {
-        for (int k = 0; k < EDGE; k++) {
-            for (int j = 0; j < EDGE; j++) {
+        for (int k = 0; k < EDGE; k++)
+            for (int j = 0; j < EDGE; j++)
                 product[i][j] += left[i][k] * right[k][j];
-            }
-        }
     }
 }
 

@@ -7,9 +7,8 @@
 static bool look_again(struct campaign *campaign, const struct confirm *confirm, size_t suspect, size_t turn,
                        struct analysis_looks *looks, struct error *error) {
     enum confirm_seen seen;
-    if (!confirm->look(campaign, confirm->context, suspect, false, turn, &seen, error)) {
+    if (!confirm->look(campaign, confirm->context, suspect, false, turn, &seen, error))
         return false;
-    }
     if (seen == CONFIRM_NOTHING) {
         confirm->verdicts[suspect] = VERDICT_UNCLEAR;
         return true;
@@ -19,9 +18,8 @@ static bool look_again(struct campaign *campaign, const struct confirm *confirm,
         return true;
     }
     looks->count++;
-    if (!confirm->look(campaign, confirm->context, suspect, true, turn, &seen, error)) {
+    if (!confirm->look(campaign, confirm->context, suspect, true, turn, &seen, error))
         return false;
-    }
     looks->quiet += seen == CONFIRM_FAST ? 1 : 0;
     confirm->verdicts[suspect] = (uint8_t)analysis_judge_looks(looks);
     return true;
@@ -35,17 +33,14 @@ bool confirm_run(struct campaign *campaign, const struct confirm *confirm, struc
         size_t count = confirm->list(campaign, confirm->context, suspects);
         bool any_verdict = false; /* which may explain others */
         for (size_t i = 0; i < count && !any_verdict; i++) {
-            if (MPI_Wtime() >= end || phases_time_is_up(campaign)) {
+            if (MPI_Wtime() >= end || phases_time_is_up(campaign))
                 return true;
-            }
-            if (!look_again(campaign, confirm, suspects[i], turn, &looks[suspects[i]], error)) {
+            if (!look_again(campaign, confirm, suspects[i], turn, &looks[suspects[i]], error))
                 return false;
-            }
             any_verdict = confirm->verdicts[suspects[i]] != VERDICT_NONE;
         }
-        if (count == 0) {
+        if (count == 0)
             return true;
-        }
     }
     return true;
 }

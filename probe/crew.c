@@ -92,24 +92,21 @@ bool crew_work(const struct node_source *source, int *status) {
         struct report report;
         MPI_Request request;
         MPI_Irecv(&task, (int)sizeof task, MPI_BYTE, 0, TAG_TASK, MPI_COMM_WORLD, &request);
-        if (!wait_request(&request, rank == ranks - 1 ? limit : forever, WAIT_IDLE, MPI_STATUS_IGNORE)) {
+        if (!wait_request(&request, rank == ranks - 1 ? limit : forever, WAIT_IDLE, MPI_STATUS_IGNORE))
             return false;
-        }
         limit = SILENCE_SECONDS + task_limit(&task);
         if (task.kind == TASK_STOP) {
             *status = task.role;
             return true;
         }
-        if (task.kind == TASK_HEARTBEAT) {
+        if (task.kind == TASK_HEARTBEAT)
             continue;
-        }
         run_task(&task, &report);
         MPI_Send(&report, (int)sizeof report, MPI_BYTE, 0, TAG_REPORT, MPI_COMM_WORLD);
-        if (task.kind == TASK_NODE) {
+        if (task.kind == TASK_NODE)
             send_node(source);
-        } else if (task.kind == TASK_GPU_OPEN) {
+        else if (task.kind == TASK_GPU_OPEN)
             send_gpu(task.gpu);
-        }
     }
 }
 
@@ -119,9 +116,8 @@ static void beat(const struct task *task) {
     struct task heartbeat = *task;
     heartbeat.kind = TASK_HEARTBEAT;
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    if (ranks > 1) {
+    if (ranks > 1)
         MPI_Send(&heartbeat, (int)sizeof heartbeat, MPI_BYTE, ranks - 1, TAG_TASK, MPI_COMM_WORLD);
-    }
 }
 
 /* Room for the requests of a task and a report a rank. Not given back, since after a failure some of them are
@@ -131,9 +127,8 @@ static MPI_Request *need_requests(size_t count) {
     static size_t room = 0;
     if (room < count) {
         MPI_Request *more = realloc(requests, count * sizeof *more);
-        if (more == NULL) {
+        if (more == NULL)
             return NULL;
-        }
         requests = more;
         room = count;
     }
@@ -146,9 +141,8 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
     size_t own_index = 0;
     double limit = 0, begin = MPI_Wtime();
     bool all = true;
-    if (requests == NULL) {
+    if (requests == NULL)
         return false;
-    }
     beat(&tasks[0]);
     for (size_t i = 0; i < count; i++) {
         reports[i] = (struct report){.state = REPORT_MISSING, .rank = ranks[i]};
@@ -164,26 +158,22 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
         MPI_Isend(&tasks[i], (int)sizeof tasks[i], MPI_BYTE, ranks[i], TAG_TASK, MPI_COMM_WORLD,
                   &requests[count + i]);
     }
-    if (own != NULL) {
+    if (own != NULL)
         run_task(own, &reports[own_index]);
-    }
     for (size_t i = 0; i < 2 * count; i++) {
         double left = begin + limit - MPI_Wtime();
-        if (requests[i] != MPI_REQUEST_NULL) {
+        if (requests[i] != MPI_REQUEST_NULL)
             all = wait_request(&requests[i], left > 0 ? left : 0, WAIT_IDLE, MPI_STATUS_IGNORE) && all;
-        }
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         all = all && (reports[i].state == REPORT_DONE || reports[i].state == REPORT_REFUSED);
-    }
     return all;
 }
 
 bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const struct node_source *source,
                    struct report *reports, struct node_summary *nodes) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         tasks[i] = (struct task){.kind = TASK_NODE, .seconds = DESCRIBE_SECONDS};
-    }
     bool all = crew_run(tasks, ranks, count, reports);
     for (size_t i = 0; all && i < count; i++) {
         if (ranks[i] == 0) {
@@ -202,9 +192,8 @@ bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const
 
 bool crew_open_gpus(struct task *tasks, const int32_t *ranks, const int32_t *local, size_t count,
                     struct report *reports, struct gpu_summary *gpus) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         tasks[i] = (struct task){.kind = TASK_GPU_OPEN, .seconds = DESCRIBE_SECONDS, .gpu = local[i]};
-    }
     bool all = crew_run(tasks, ranks, count, reports);
     for (size_t i = 0; all && i < count; i++) {
         if (ranks[i] == 0) {
@@ -225,11 +214,9 @@ void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *an
     static const struct task call = {.kind = TASK_ROLL_CALL};
     double end = MPI_Wtime() + seconds;
     MPI_Request request;
-    for (size_t i = 0; i < count; i++) {
-        if (ranks[i] != 0) {
+    for (size_t i = 0; i < count; i++)
+        if (ranks[i] != 0)
             MPI_Isend(&call, (int)sizeof call, MPI_BYTE, ranks[i], TAG_TASK, MPI_COMM_WORLD, &request);
-        }
-    }
     for (size_t i = 0; i < count; i++) {
         struct report *report = malloc(sizeof *report); /* may be filled after this returns: not freed then */
         double left = end - MPI_Wtime();

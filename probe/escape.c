@@ -38,16 +38,14 @@ sigjmp_buf *escape_point(void) {
 void escape_open(void) {
     register_function *enroll = find("opal_progress_register");
     wanted = 0;
-    if (enroll != NULL) {
+    if (enroll != NULL)
         enroll(look_for_the_way_out);
-    }
 }
 
 void escape_close(void) {
     register_function *leave = find("opal_progress_unregister");
-    if (leave != NULL) {
+    if (leave != NULL)
         leave(look_for_the_way_out);
-    }
 }
 
 void escape_now(void) {

@@ -74,12 +74,10 @@ static bool solve(double matrix[TERMS][TERMS], const double right[TERMS], unsign
     }
     for (size_t i = 0; i < TERMS; i++) {
         size_t pivot = i;
-        for (size_t k = i + 1; k < TERMS; k++) {
+        for (size_t k = i + 1; k < TERMS; k++)
             pivot = fabs(a[k][i]) > fabs(a[pivot][i]) ? k : pivot;
-        }
-        if (!(fabs(a[pivot][i]) > 1e-9 * fabs(matrix[i][i]))) {
+        if (!(fabs(a[pivot][i]) > 1e-9 * fabs(matrix[i][i])))
             return false;
-        }
         for (size_t j = 0; j <= TERMS; j++) {
             double swap = a[i][j];
             a[i][j] = a[pivot][j];
@@ -87,16 +85,14 @@ static bool solve(double matrix[TERMS][TERMS], const double right[TERMS], unsign
         }
         for (size_t k = 0; k < TERMS; k++) {
             double factor = k == i ? 0 : a[k][i] / a[i][i];
-            for (size_t j = i; j <= TERMS; j++) {
+            for (size_t j = i; j <= TERMS; j++)
                 a[k][j] -= factor * a[i][j];
-            }
         }
     }
     for (size_t i = 0; i < TERMS; i++) {
         out[i] = a[i][TERMS] / a[i][i];
-        if (out[i] < 0) {
+        if (out[i] < 0)
             return false;
-        }
     }
     return true;
 }
@@ -105,12 +101,10 @@ static bool solve(double matrix[TERMS][TERMS], const double right[TERMS], unsign
 static bool solve_with(double matrix[TERMS][TERMS], const double right[TERMS], unsigned set, size_t fixed,
                        double value, double out[TERMS]) {
     double rest[TERMS];
-    for (size_t i = 0; i < TERMS; i++) {
+    for (size_t i = 0; i < TERMS; i++)
         rest[i] = right[i] - matrix[i][fixed] * value;
-    }
-    if (!solve(matrix, rest, set & ~(1U << fixed), out)) {
+    if (!solve(matrix, rest, set & ~(1U << fixed), out))
         return false;
-    }
     out[fixed] = value;
     return true;
 }
@@ -120,9 +114,8 @@ static double gain_of(double matrix[TERMS][TERMS], const double right[TERMS], co
     double gain = 0;
     for (size_t i = 0; i < TERMS; i++) {
         gain += 2 * right[i] * x[i];
-        for (size_t j = 0; j < TERMS; j++) {
+        for (size_t j = 0; j < TERMS; j++)
             gain -= matrix[i][j] * x[i] * x[j];
-        }
     }
     return gain;
 }
@@ -134,9 +127,8 @@ static double least_seconds_a_byte(const struct fit_collective_point *points, si
     for (size_t p = 0; p < count; p++) {
         double terms[TERMS];
         terms_of(&points[p], loss, terms);
-        if (terms[BYTES_TERM] > 0) {
+        if (terms[BYTES_TERM] > 0)
             least = fmin(least, points[p].seconds / terms[BYTES_TERM] / MOST_GAIN);
-        }
     }
     return least;
 }
@@ -150,9 +142,8 @@ static bool least_squares(const struct fit_collective_point *points, const doubl
     for (size_t p = 0; p < count; p++) {
         double terms[TERMS];
         terms_of(&points[p], loss, terms);
-        for (size_t i = 0; i < TERMS; i++) {
+        for (size_t i = 0; i < TERMS; i++)
             scale[i] = fmax(scale[i], terms[i] / points[p].seconds);
-        }
     }
     for (size_t p = 0; p < count; p++) {
         double terms[TERMS];
@@ -170,19 +161,16 @@ static bool least_squares(const struct fit_collective_point *points, const doubl
     double least = least_seconds_a_byte(points, count, loss) * scale[BYTES_TERM], best = 0;
     for (unsigned set = 1; set < 1U << TERMS; set++) {
         double x[TERMS];
-        if ((set & ~allowed) != 0 || !solve(matrix, right, set, x)) {
+        if ((set & ~allowed) != 0 || !solve(matrix, right, set, x))
             continue;
-        }
-        if (x[BYTES_TERM] < least && !solve_with(matrix, right, set, BYTES_TERM, least, x)) {
+        if (x[BYTES_TERM] < least && !solve_with(matrix, right, set, BYTES_TERM, least, x))
             continue;
-        }
         double gain = gain_of(matrix, right, x);
         if (gain > best) {
             best = gain;
             found = true;
-            for (size_t i = 0; i < TERMS; i++) {
+            for (size_t i = 0; i < TERMS; i++)
                 out[i] = scale[i] > 0 ? x[i] / scale[i] : 0;
-            }
         }
     }
     return found;
@@ -202,13 +190,11 @@ static void judge_collective(const struct fit_collective_point *points, size_t c
 static double fit_at_loss(const struct fit_collective_point *points, size_t count, double loss,
                           unsigned allowed, struct collective_constants *constants) {
     double weights[FIT_POINTS_MAX], errors[FIT_POINTS_MAX], x[TERMS] = {0}, sum = HUGE_VAL;
-    for (size_t p = 0; p < count; p++) {
+    for (size_t p = 0; p < count; p++)
         weights[p] = 1;
-    }
     for (int round = 0; round < ROUNDS; round++) {
-        if (!least_squares(points, weights, count, loss, allowed, x)) {
+        if (!least_squares(points, weights, count, loss, allowed, x))
             return sum;
-        }
         *constants = (struct collective_constants){.known = true,
                                                    .latency_seconds = x[0],
                                                    .latency_per_member_seconds = x[1],
@@ -243,9 +229,8 @@ static size_t take_powers_of_two(const struct fit_collective_point *points, size
 
 bool fit_collective(const struct fit_collective_point *points, size_t count,
                     struct collective_constants *constants, double *median_error) {
-    if (count > FIT_POINTS_MAX) {
+    if (count > FIT_POINTS_MAX)
         count = FIT_POINTS_MAX;
-    }
     struct fit_collective_point powers[FIT_POINTS_MAX];
     size_t power_count = take_powers_of_two(points, count, powers);
     if (power_count > 0) {
@@ -254,14 +239,12 @@ bool fit_collective(const struct fit_collective_point *points, size_t count,
     }
     bool several_sizes = false;
     for (size_t p = 0; p < count; p++) {
-        if (!(points[p].seconds > 0) || points[p].members < 2 || points[p].volume_bytes < 0) {
+        if (!(points[p].seconds > 0) || points[p].members < 2 || points[p].volume_bytes < 0)
             return false;
-        }
         several_sizes = several_sizes || points[p].members != points[0].members;
     }
-    if (count < 2) {
+    if (count < 2)
         return false;
-    }
     unsigned allowed = several_sizes ? 0xf : 0xd; /* no latency a member out of one group size */
     double least = HUGE_VAL;
     for (int step = 0; step < (several_sizes ? LOSS_STEPS : 1); step++) {
@@ -272,9 +255,8 @@ bool fit_collective(const struct fit_collective_point *points, size_t count,
             *constants = trial;
         }
     }
-    if (!(least < HUGE_VAL)) {
+    if (!(least < HUGE_VAL))
         return false;
-    }
     double errors[FIT_POINTS_MAX];
     judge_collective(points, count, constants, errors);
     *median_error = summary_median(errors, count);

@@ -95,9 +95,8 @@ bool gpu_fail(const char *what, const char *why) {
 /* True of success; else the fault is named after the function. */
 static bool good(cuda_result result, const char *function) {
     const char *why = NULL;
-    if (result == CUDA_SUCCESS) {
+    if (result == CUDA_SUCCESS)
         return true;
-    }
     bool known = cuda.error_string(result, &why) == CUDA_SUCCESS && why != NULL;
     return gpu_fail(function, known ? why : "unknown error");
 }
@@ -115,13 +114,11 @@ static bool describe_device(cuda_device device, struct gpu_summary *summary) {
         !good(cuda.device_pci(summary->pci, sizeof summary->pci, device), "cuDeviceGetPCIBusId") ||
         !good(cuda.instance_uuid != NULL ? cuda.instance_uuid(&uuid, device)
                                          : cuda.device_uuid(&uuid, device),
-              "cuDeviceGetUuid")) {
+              "cuDeviceGetUuid"))
         return false;
-    }
     summary->memory_bytes = (double)bytes;
-    for (char *digit = summary->pci; *digit != '\0'; digit++) {
+    for (char *digit = summary->pci; *digit != '\0'; digit++)
         *digit = (char)tolower((unsigned char)*digit);
-    }
     memcpy(summary->uuid, uuid.bytes, sizeof summary->uuid);
     return true;
 }
@@ -131,9 +128,8 @@ static bool open_device(int32_t local, struct gpu_summary *summary) {
     int count = 0;
     cuda_device device;
     struct cuda_context *context;
-    if (!good(cuda.init(0), "cuInit") || !good(cuda.device_count(&count), "cuDeviceGetCount")) {
+    if (!good(cuda.init(0), "cuInit") || !good(cuda.device_count(&count), "cuDeviceGetCount"))
         return false;
-    }
     if (count == 0 || (count > 1 && local >= count)) {
         snprintf(fault, sizeof fault, count == 0 ? "no GPU" : "more ranks than GPUs");
         return false;
@@ -180,17 +176,15 @@ void gpu_open(int32_t local, struct gpu_summary *summary) {
 void *gpu_allocate(size_t bytes) {
     cuda_address address = 0;
     void *memory;
-    if (!good(cuda.allocate(&address, bytes), "cuMemAlloc")) {
+    if (!good(cuda.allocate(&address, bytes), "cuMemAlloc"))
         return NULL;
-    }
     memcpy(&memory, &address, sizeof memory);
     return memory;
 }
 
 void gpu_free(void *memory) {
-    if (memory != NULL) {
+    if (memory != NULL)
         cuda.release(address_of(memory));
-    }
 }
 
 void *gpu_allocate_host(size_t bytes) {
@@ -199,9 +193,8 @@ void *gpu_allocate_host(size_t bytes) {
 }
 
 void gpu_free_host(void *memory) {
-    if (memory != NULL) {
+    if (memory != NULL)
         cuda.release_host(memory);
-    }
 }
 
 bool gpu_copy(struct gpu_stream *queue, void *to, const void *from, size_t bytes) {
@@ -222,9 +215,8 @@ static bool wait_for_end(double limit_seconds) {
     double deadline = MPI_Wtime() + limit_seconds;
     for (;;) {
         cuda_result result = cuda.event_query(end_event);
-        if (result != CUDA_ERROR_NOT_READY) {
+        if (result != CUDA_ERROR_NOT_READY)
             return good(result, "cuEventQuery");
-        }
         if (MPI_Wtime() > deadline) {
             char why[64];
             snprintf(why, sizeof why, "not done after %.0f s", limit_seconds);
@@ -238,18 +230,14 @@ bool gpu_time(bool (*enqueue)(struct gpu_stream *stream, void *context), void *c
               double limit_seconds, double *seconds) {
     const double millisecond = 1e-3;
     float milliseconds;
-    if (!good(cuda.event_record(begin_event, stream), "cuEventRecord")) {
+    if (!good(cuda.event_record(begin_event, stream), "cuEventRecord"))
         return false;
-    }
-    for (int i = 0; i < repeat; i++) {
-        if (!enqueue(stream, context)) {
+    for (int i = 0; i < repeat; i++)
+        if (!enqueue(stream, context))
             return false;
-        }
-    }
     if (!good(cuda.event_record(end_event, stream), "cuEventRecord") || !wait_for_end(limit_seconds) ||
-        !good(cuda.event_elapsed(&milliseconds, begin_event, end_event), "cuEventElapsedTime")) {
+        !good(cuda.event_elapsed(&milliseconds, begin_event, end_event), "cuEventElapsedTime"))
         return false;
-    }
     *seconds = (double)milliseconds * millisecond / repeat;
     return true;
 }

@@ -32,16 +32,13 @@ static bool repeat(const struct task *task, bool (*enqueue)(struct gpu_stream *,
     double values[SAMPLES_MAX], sorted[SAMPLES_MAX], seconds;
     size_t count = 0;
     double limit = task->seconds + task->stall_seconds, end = 0;
-    for (int warm = 0; warm < WARM_UP; warm++) {
-        if (!gpu_time(enqueue, context, 1, limit, &seconds)) {
+    for (int warm = 0; warm < WARM_UP; warm++)
+        if (!gpu_time(enqueue, context, 1, limit, &seconds))
             return false;
-        }
-    }
     end = MPI_Wtime() + task->seconds;
     do {
-        if (!gpu_time(enqueue, context, 1, limit, &values[count])) {
+        if (!gpu_time(enqueue, context, 1, limit, &values[count]))
             return false;
-        }
         count++;
         memcpy(sorted, values, count * sizeof *values);
         summary_make(sorted, count, summary);
@@ -63,9 +60,8 @@ static void invert(struct summary *summary, double amount) {
 static bool measure_memory(const struct task *task, struct summary *summary) {
     struct block block = {gpu_allocate(COPY_BYTES), gpu_allocate(COPY_BYTES)};
     bool done = block.to != NULL && block.from != NULL && repeat(task, enqueue_copy, &block, summary);
-    if (done) {
+    if (done)
         invert(summary, 2.0 * COPY_BYTES);
-    }
     gpu_free(block.to);
     gpu_free(block.from);
     return done;
@@ -74,9 +70,8 @@ static bool measure_memory(const struct task *task, struct summary *summary) {
 static bool measure_link(const struct task *task, struct summary *summary) {
     struct block block = {gpu_allocate_host(LINK_BYTES), gpu_allocate(LINK_BYTES)};
     bool done = block.to != NULL && block.from != NULL && repeat(task, enqueue_link, &block, summary);
-    if (done) {
+    if (done)
         invert(summary, LINK_BYTES);
-    }
     gpu_free_host(block.to);
     gpu_free(block.from);
     return done;

@@ -45,11 +45,9 @@ static const struct part parts[] = {
 };
 
 static const struct part *find(uint16_t vendor, uint16_t device) {
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (parts[i].vendor == vendor && parts[i].device == device) {
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].vendor == vendor && parts[i].device == device)
             return &parts[i];
-        }
-    }
     return NULL;
 }
 
@@ -65,11 +63,9 @@ double gpu_memory_bytes(uint16_t vendor, uint16_t device) {
 
 bool gpu_is_one(uint16_t vendor, uint16_t pci_class) {
     int base = pci_class >> 8;
-    if (base != BASE_DISPLAY && base != BASE_ACCELERATOR) {
+    if (base != BASE_DISPLAY && base != BASE_ACCELERATOR)
         return false;
-    }
-    if (vendor == VENDOR_INTEL) {
+    if (vendor == VENDOR_INTEL)
         return pci_class != CLASS_VGA; /* that is the processor's own graphics */
-    }
     return vendor == VENDOR_NVIDIA || vendor == VENDOR_AMD || vendor == VENDOR_HABANA;
 }

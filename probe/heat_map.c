@@ -33,9 +33,8 @@ static int compare_names(const void *left, const void *right) {
 
 static struct named_host *sort_hosts(const struct cluster *cluster, struct arena *arena) {
     struct named_host *sorted = ARENA_ARRAY(arena, struct named_host, cluster->host_count);
-    for (size_t i = 0; i < cluster->host_count; i++) {
+    for (size_t i = 0; i < cluster->host_count; i++)
         sorted[i] = (struct named_host){cluster->hosts[i].name, i};
-    }
     qsort(sorted, cluster->host_count, sizeof *sorted, compare_names);
     return sorted;
 }
@@ -50,13 +49,11 @@ static bool read_rates(const struct map *map, FILE *file, struct arena *arena) {
     while (good && getline(&line, &size, file) > 0) {
         char *fields[FIELDS], *rest = line;
         size_t count = 0;
-        for (char *field; count < FIELDS && (field = strsep(&rest, ",")) != NULL; count++) {
+        for (char *field; count < FIELDS && (field = strsep(&rest, ",")) != NULL; count++)
             fields[count] = field;
-        }
         if (count < FIELDS || strcmp(fields[PHASE_FIELD], "pairs") != 0 ||
-            strcmp(fields[WHAT_FIELD], "bandwidth") != 0) {
+            strcmp(fields[WHAT_FIELD], "bandwidth") != 0)
             continue;
-        }
         const struct named_host keys[] = {{.name = fields[FROM_FIELD]}, {.name = fields[TO_FIELD]}};
         const struct named_host *from = bsearch(&keys[0], sorted, hosts, sizeof *sorted, compare_names);
         const struct named_host *to = bsearch(&keys[1], sorted, hosts, sizeof *sorted, compare_names);
@@ -75,13 +72,11 @@ static bool read_map(struct map *map, const char *path, struct arena *arena, str
     size_t hosts = map->cluster->host_count;
     map->rates = ARENA_ARRAY(arena, float, hosts *hosts);
     struct stat status;
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
         return error_set(error, "%s: a directory, pipe or device, where the pairs were expected", path);
-    }
     FILE *file = fopen(path, "r");
-    if (file == NULL) {
+    if (file == NULL)
         return error_set(error, "can't open %s: %s", path, strerror(errno));
-    }
     bool good = read_rates(map, file, arena);
     fclose(file);
     return good || error_set(error, "%s: no measurements of clusterprobe", path);
@@ -89,9 +84,8 @@ static bool read_map(struct map *map, const char *path, struct arena *arena, str
 
 static size_t letters_in_common(const char *one, const char *other) {
     size_t i = 0;
-    while (one[i] != '\0' && one[i] == other[i]) {
+    while (one[i] != '\0' && one[i] == other[i])
         i++;
-    }
     return i;
 }
 
@@ -127,9 +121,8 @@ static float slowest(const struct map *map, size_t row, size_t column) {
 }
 
 static char shade(float rate, float fastest) {
-    if (!(rate > 0)) {
+    if (!(rate > 0))
         return ' ';
-    }
     int lost = (int)lround(10 * (1 - (double)rate / (double)fastest));
     return lost <= 0 ? '.' : (char)('0' + (lost > 9 ? 9 : lost));
 }
@@ -164,18 +157,14 @@ bool heat_map_print(const struct cluster *cluster, const char *matrix_path, stru
     size_t hosts = cluster->host_count;
     float fastest = 0;
     char rate[WORD];
-    if (matrix_path == NULL || hosts < 2) {
+    if (matrix_path == NULL || hosts < 2)
         return true;
-    }
-    if (!read_map(&map, matrix_path, arena, error)) {
+    if (!read_map(&map, matrix_path, arena, error))
         return false;
-    }
-    for (size_t i = 0; i < hosts * hosts; i++) {
+    for (size_t i = 0; i < hosts * hosts; i++)
         fastest = map.rates[i] > fastest ? map.rates[i] : fastest;
-    }
-    if (!(fastest > 0)) {
+    if (!(fastest > 0))
         return true;
-    }
     lay_out(&map, terminal_columns(stream));
     const char *words = arena_print(
         arena, "bandwidth from host (row) to host (column): . is %s, 1 to 9 are so many tenths less",

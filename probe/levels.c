@@ -56,18 +56,15 @@ static struct sample sample_make(struct arena *arena) {
 }
 
 static void sample_add(struct sample *sample, double value) {
-    if (sample->seen++ % sample->stride != 0) {
+    if (sample->seen++ % sample->stride != 0)
         return;
-    }
     if (sample->count == SAMPLE_MAX) {
-        for (size_t i = 0; i < SAMPLE_MAX / 2; i++) {
+        for (size_t i = 0; i < SAMPLE_MAX / 2; i++)
             sample->values[i] = sample->values[2 * i];
-        }
         sample->count = SAMPLE_MAX / 2;
         sample->stride *= 2;
-        if ((sample->seen - 1) % sample->stride != 0) {
+        if ((sample->seen - 1) % sample->stride != 0)
             return;
-        }
     }
     sample->values[sample->count++] = value;
 }
@@ -90,9 +87,8 @@ static size_t cover(const struct finder *finder, double *coverage) {
     memset(coverage, 0, (bins + 1) * sizeof *coverage);
     for (size_t i = 0; i < hosts; i++) {
         for (size_t j = i + 1; j < hosts; j++) {
-            if (!known(finder, i, j)) {
+            if (!known(finder, i, j))
                 continue;
-            }
             double distance = corrected(finder, i, j), spread = spread_of(finder, i, j);
             double centre = (log(distance) - low) / width, half = spread / distance / width;
             size_t from = (size_t)fmax(0, centre - half);
@@ -101,9 +97,8 @@ static size_t cover(const struct finder *finder, double *coverage) {
             coverage[to + 1] -= 1;
         }
     }
-    for (size_t bin = 1; bin < bins; bin++) {
+    for (size_t bin = 1; bin < bins; bin++)
         coverage[bin] += coverage[bin - 1];
-    }
     return bins;
 }
 
@@ -112,9 +107,8 @@ static size_t find_valleys(const struct finder *finder, double thresholds[CANDID
     double *coverage = ARENA_ARRAY(finder->arena, double, BINS_MAX + 2);
     size_t bins = cover(finder, coverage), count = 0;
     double low = log(finder->floor / 2), width = (log(finder->ceiling * 2) - low) / (double)(bins - 2);
-    if (bins < BINS_MAX) {
+    if (bins < BINS_MAX)
         width = BIN_WIDTH;
-    }
     double peak = 0, valley = HUGE_VAL;
     size_t valley_begin = 0, valley_end = 0;
     bool below = false; /* in a valley that a following peak would confirm */
@@ -155,9 +149,8 @@ static void grow(const struct finder *finder, double threshold, const int32_t *p
         size_t best = hosts;
         double least = HUGE_VAL;
         for (size_t j = 0; j < hosts; j++) {
-            if (group_of[j] >= 0 || parent[j] != parent[seed]) {
+            if (group_of[j] >= 0 || parent[j] != parent[seed])
                 continue;
-            }
             if (known(finder, member, j)) {
                 double distance = corrected(finder, member, j);
                 near[j] += distance < threshold ? 1 : 0;
@@ -178,14 +171,11 @@ static size_t partition(const struct finder *finder, double threshold, const int
     size_t hosts = finder->matrix->hosts;
     double *scratch = ARENA_ARRAY(finder->arena, double, 3 * hosts);
     int32_t groups = 0;
-    for (size_t i = 0; i < hosts; i++) {
+    for (size_t i = 0; i < hosts; i++)
         group_of[i] = -1;
-    }
-    for (size_t seed = 0; seed < hosts; seed++) {
-        if (group_of[seed] < 0) {
+    for (size_t seed = 0; seed < hosts; seed++)
+        if (group_of[seed] < 0)
             grow(finder, threshold, parent, seed, groups++, group_of, scratch);
-        }
-    }
     return (size_t)groups;
 }
 
@@ -194,11 +184,9 @@ static bool splits(const struct finder *finder, const int32_t *parent, const int
     size_t hosts = finder->matrix->hosts;
     size_t *members = ARENA_ARRAY(finder->arena, size_t, hosts),
            *large = ARENA_ARRAY(finder->arena, size_t, hosts);
-    for (size_t i = 0; i < hosts; i++) {
-        if (++members[group_of[i]] == 2 && ++large[parent[i]] == 2) {
+    for (size_t i = 0; i < hosts; i++)
+        if (++members[group_of[i]] == 2 && ++large[parent[i]] == 2)
             return true;
-        }
-    }
     return false;
 }
 
@@ -210,9 +198,8 @@ static bool groups_hold(const struct finder *finder, double threshold, const int
     struct sample spreads = sample_make(finder->arena);
     for (size_t i = 0; i < hosts; i++) {
         for (size_t j = i + 1; j < hosts; j++) {
-            if (parent[i] != parent[j] || !known(finder, i, j)) {
+            if (parent[i] != parent[j] || !known(finder, i, j))
                 continue;
-            }
             double distance = corrected(finder, i, j);
             if (group_of[i] == group_of[j]) {
                 inside++;
@@ -227,9 +214,8 @@ static bool groups_hold(const struct finder *finder, double threshold, const int
         }
     }
     if (inside == 0 || across == 0 || (double)inside_near < CONFORMING_SHARE * (double)inside ||
-        (double)across_far < CONFORMING_SHARE * (double)across) {
+        (double)across_far < CONFORMING_SHARE * (double)across)
         return false;
-    }
     double near_median = sample_quantile(&near, 0.5), far_median = sample_quantile(&far, 0.5);
     double gap = far_median - near_median;
     double variation = fmax(sample_quantile(&far, 0.75) - sample_quantile(&far, 0.25),
@@ -244,11 +230,9 @@ static void describe(const struct finder *finder, const struct levels *levels, s
     size_t hosts = finder->matrix->hosts;
     struct sample values = sample_make(finder->arena);
     for (size_t i = 0; i < hosts; i++) {
-        for (size_t j = i + 1; j < hosts; j++) {
-            if (known(finder, i, j) && levels_joining(levels, i, j) == index) {
+        for (size_t j = i + 1; j < hosts; j++)
+            if (known(finder, i, j) && levels_joining(levels, i, j) == index)
                 sample_add(&values, corrected(finder, i, j));
-            }
-        }
     }
     level->distance = sample_quantile(&values, 0.5);
     level->spread = sample_quantile(&values, 0.75) - sample_quantile(&values, 0.25);
@@ -266,17 +250,14 @@ static void find_once(const struct finder *finder, struct levels *levels) {
         const int32_t *parent = outwards[found - 1].group_of;
         int32_t *group_of = ARENA_ARRAY(finder->arena, int32_t, hosts);
         size_t groups = partition(finder, thresholds[c], parent, group_of);
-        if (splits(finder, parent, group_of) && groups_hold(finder, thresholds[c], parent, group_of)) {
+        if (splits(finder, parent, group_of) && groups_hold(finder, thresholds[c], parent, group_of))
             outwards[found++] = (struct levels_level){.group_count = groups, .group_of = group_of};
-        }
     }
     levels->count = found;
-    for (size_t l = 0; l < found; l++) {
+    for (size_t l = 0; l < found; l++)
         levels->level[l] = outwards[found - 1 - l];
-    }
-    for (size_t l = 0; l < found; l++) {
+    for (size_t l = 0; l < found; l++)
         describe(finder, levels, &levels->level[l], l);
-    }
 }
 
 /* What each host adds to its distances over those of its levels. True when some host adds more than noise. */
@@ -290,9 +271,8 @@ static bool find_offsets(const struct finder *finder, const struct levels *level
     for (size_t i = 0; i < hosts; i++) {
         size_t count = 0;
         for (size_t j = i % stride; j < hosts; j += stride) {
-            if (j == i || !known(finder, i, j)) {
+            if (j == i || !known(finder, i, j))
                 continue;
-            }
             distances[count] = corrected(finder, i, j);
             over[count] = distances[count] - levels->level[levels_joining(levels, i, j)].distance;
             spreads[count++] = spread_of(finder, i, j);
@@ -310,9 +290,8 @@ static bool find_offsets(const struct finder *finder, const struct levels *level
 size_t levels_joining(const struct levels *levels, size_t one, size_t other) {
     size_t level = 0;
     while (level + 1 < levels->count &&
-           levels->level[level].group_of[one] != levels->level[level].group_of[other]) {
+           levels->level[level].group_of[one] != levels->level[level].group_of[other])
         level++;
-    }
     return level;
 }
 

@@ -20,9 +20,8 @@ static void *open_first(const char *const *names, const char **opened, char *why
             return library;
         }
         const char *reason = dlerror();
-        if (why[0] == '\0' && reason != NULL && !is_absent(*names, reason)) {
+        if (why[0] == '\0' && reason != NULL && !is_absent(*names, reason))
             snprintf(why, why_size, "%s", reason);
-        }
     }
     return NULL;
 }
@@ -33,9 +32,8 @@ enum library_state library_load(const char *const *names, const struct library_s
     void *library = open_first(names, &opened, why, why_size);
     if (library == NULL) {
         enum library_state state = why[0] != '\0' ? LIBRARY_UNFIT : LIBRARY_ABSENT;
-        if (state == LIBRARY_ABSENT) {
+        if (state == LIBRARY_ABSENT)
             snprintf(why, why_size, "no %s", names[0]);
-        }
         return state;
     }
     for (size_t i = 0; i < count; i++) {

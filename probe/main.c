@@ -56,14 +56,12 @@ static void complain(const struct error *error) {
     char *text = NULL;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
-    if (stream == NULL) {
+    if (stream == NULL)
         return;
-    }
     fputs("clusterprobe: ", stream);
     error_print(error, stream);
-    if (fclose(stream) == 0) {
+    if (fclose(stream) == 0)
         fwrite(text, 1, size, stderr);
-    }
     free(text);
 }
 
@@ -73,9 +71,8 @@ static bool among_ranks(void) {
     static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *ranks = getenv(names[i]);
-        if (ranks != NULL) {
+        if (ranks != NULL)
             return strcmp(ranks, "1") != 0;
-        }
     }
     return false;
 }
@@ -106,9 +103,8 @@ static bool check_arguments(struct arguments *arguments, const char *operand, st
                             struct error *error) {
     char why[256];
     arguments->limit_seconds = TIME_LIMIT_DEFAULT;
-    if (option_instead(arguments) != NULL) {
+    if (option_instead(arguments) != NULL)
         return true;
-    }
     if (operand != NULL) {
         error_set(error, "\"%s\" is no option, and clusterprobe takes nothing else", operand);
         return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
@@ -117,25 +113,20 @@ static bool check_arguments(struct arguments *arguments, const char *operand, st
         error_set(error, "clusterprobe needs to know where its result goes");
         return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
     }
-    if (strcmp(arguments->output, "-") == 0) {
+    if (strcmp(arguments->output, "-") == 0)
         return error_set(error, "-o -: a file was expected; two are written, and none to standard output");
-    }
     if (!check_place("-o ", arguments->output, error) ||
-        !check_place("", matrix_path(arguments->output, arena), error)) {
+        !check_place("", matrix_path(arguments->output, arena), error))
         return false;
-    }
     if (arguments->time_limit != NULL) {
-        if (!units_parse(arguments->time_limit, UNIT_SECONDS, &arguments->limit_seconds, why, sizeof why)) {
+        if (!units_parse(arguments->time_limit, UNIT_SECONDS, &arguments->limit_seconds, why, sizeof why))
             return error_set(error, "--time-limit %s: %s", arguments->time_limit, why);
-        }
-        if (!(arguments->limit_seconds >= 1)) {
+        if (!(arguments->limit_seconds >= 1))
             return error_set(error, "--time-limit %s: at least one second is needed", arguments->time_limit);
-        }
     }
     if (arguments->hwloc_xml != NULL) {
-        if (access(arguments->hwloc_xml, R_OK) != 0) {
+        if (access(arguments->hwloc_xml, R_OK) != 0)
             return error_set(error, "can't read %s: %s", arguments->hwloc_xml, strerror(errno));
-        }
         return check_place("--hwloc-xml ", arguments->hwloc_xml, error); /* each host reads it */
     }
     return true;
@@ -151,9 +142,8 @@ static int show(const char *path, struct arena *arena) {
         show_cluster(&cluster, stdout);
         const char *slash = strrchr(path, '/');
         matrix = cluster.matrix_file;
-        if (matrix != NULL && slash != NULL && matrix[0] != '/') {
+        if (matrix != NULL && slash != NULL && matrix[0] != '/')
             matrix = arena_print(arena, "%.*s/%s", (int)(slash - path), path, matrix);
-        }
     }
     if (!good || !heat_map_print(&cluster, matrix, arena, stdout, &error)) {
         complain(&error);
@@ -165,21 +155,19 @@ static int show(const char *path, struct arena *arena) {
 /* Does what option_instead() names. Returns the exit status. */
 static int do_instead(const struct arguments *arguments, const struct option_entry *options,
                       struct arena *arena) {
-    if (arguments->help) {
+    if (arguments->help)
         print_help(options);
-    } else if (arguments->version) {
+    else if (arguments->version)
         puts("clusterprobe " CLUSTERPLAN_VERSION);
-    } else {
+    else
         return show(arguments->show, arena);
-    }
     return EXIT_SUCCESS;
 }
 
 static const char *join_command(int argc, char **argv, int ranks, struct arena *arena) {
     const char *line = arena_print(arena, "%d ranks of clusterprobe", ranks);
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i++)
         line = arena_print(arena, "%s %s", line, argv[i]);
-    }
     return line;
 }
 
@@ -188,9 +176,8 @@ static const char *mpi_version(struct arena *arena) {
     int length;
     MPI_Get_library_version(text, &length);
     text[strcspn(text, ",\n")] = '\0';
-    for (char *tab = text; (tab = strchr(tab, '\t')) != NULL;) {
+    for (char *tab = text; (tab = strchr(tab, '\t')) != NULL;)
         *tab = ' ';
-    }
     return arena_copy_string(arena, text);
 }
 
@@ -201,9 +188,8 @@ static const char *identify(const struct placement *placement, struct arena *are
     for (size_t i = 0; i < placement->host_count; i++) {
         const struct placement_host *host = &placement->hosts[i];
         line = arena_print(arena, "%s %s", line, host->name);
-        for (int32_t r = 0; r < host->rank_count; r++) {
+        for (int32_t r = 0; r < host->rank_count; r++)
             line = arena_print(arena, "%s%c%d", line, r == 0 ? ':' : ',', host->ranks[r]);
-        }
     }
     return line;
 }
@@ -244,12 +230,10 @@ static bool write_result(const struct campaign *campaign, const struct cluster *
                          const char *matrix, struct error *error) {
     const char *fresh = arena_print(campaign->arena, "%s.new", matrix);
     bool good = result_write_matrix(campaign, fresh, error) && cluster_write(cluster, output, error);
-    if (good && rename(fresh, matrix) != 0) {
+    if (good && rename(fresh, matrix) != 0)
         good = error_set(error, "can't rename %s: %s", fresh, strerror(errno));
-    }
-    if (!good) {
+    if (!good)
         unlink(fresh);
-    }
     return good;
 }
 
@@ -258,33 +242,28 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
                    struct error *error) {
     struct cluster base, cluster;
     struct arena *arena = campaign->arena;
-    if (!campaign_describe(campaign, error)) {
+    if (!campaign_describe(campaign, error))
         return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
-    }
     source->libraries = notes_of_libraries(campaign);
     source->note = notes_of_gpus(campaign, notes_of_memory(campaign, source->note));
-    if (!read_base(campaign, arguments->base, &base, &source->note, error)) {
+    if (!read_base(campaign, arguments->base, &base, &source->note, error))
         return EXIT_USAGE;
-    }
     /* Told now: mpirun may end the ranks later without a signal that they could speak at. */
     fprintf(stderr,
             "clusterprobe: keeps what it measures in %s; interrupted, the same line with --resume goes on\n",
             campaign->records->path);
-    if (!campaign_run(campaign, error)) {
+    if (!campaign_run(campaign, error))
         return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
-    }
     source->note = notes_of_refusals(
         campaign, notes_of_fit(campaign, notes_of_noise(campaign, notes_of_plan(campaign, source->note))));
     result_make(campaign, &base, source, &cluster);
     const char *matrix = matrix_path(arguments->output, arena);
     cluster.matrix_file = base_name_of(matrix);
-    if (!write_result(campaign, &cluster, arguments->output, matrix, error)) {
+    if (!write_result(campaign, &cluster, arguments->output, matrix, error))
         return EXIT_USAGE;
-    }
     show_cluster(&cluster, stdout);
-    if (!heat_map_print(&cluster, matrix, arena, stdout, error)) {
+    if (!heat_map_print(&cluster, matrix, arena, stdout, error))
         return EXIT_FAILURE;
-    }
     fprintf(stderr, "clusterprobe: wrote %s and %s in %.0f s\n", arguments->output, matrix,
             arguments->limit_seconds - campaign_seconds_left(campaign));
     return EXIT_SUCCESS;
@@ -307,9 +286,8 @@ static int lead(const struct placement *placement, const struct arguments *argum
     const char *journal = arena_print(arena, "%s.partial", arguments->output);
     source.note = notes_of_placement(placement, arena);
     if (!records_open(&records, journal, identify(placement, arena), placement->ranks, arguments->resume,
-                      error)) {
+                      error))
         return EXIT_USAGE;
-    }
     watchdog_last_words(
         arena_print(arena,
                     "interrupted; what was measured is kept in %s: the same line with --resume "
@@ -362,9 +340,8 @@ static int run(const struct arguments *arguments, const struct placement_wish *w
         status = EXIT_FAILURE;
         aborts = true;
     }
-    if (status != EXIT_SUCCESS && (rank == 0 || aborts)) {
+    if (status != EXIT_SUCCESS && (rank == 0 || aborts))
         complain(&error);
-    }
     if (aborts) {
         watchdog_arm(END_SECONDS, "ending the ranks");
         MPI_Abort(MPI_COMM_WORLD, status == EXIT_SUCCESS ? EXIT_FAILURE : status);
@@ -398,21 +375,19 @@ int main(int argc, char **argv) {
         {"version", 0, NULL, "print the version", NULL, &arguments.version},
         {"help", 'h', NULL, "print this", NULL, &arguments.help},
         {0}};
-    if (!standard_output_is_open("clusterprobe")) {
+    if (!standard_output_is_open("clusterprobe"))
         return EXIT_USAGE;
-    }
     struct arena *arena = arena_create();
     bool good = options_parse(argc, argv, options, operand, 1, &operands, &wish.wrong) &&
                 check_arguments(&arguments, operand[0], arena, &wish.wrong);
     int status = EXIT_USAGE;
     wish.instead = option_instead(&arguments);
-    if (among_ranks() || (good && wish.instead == NULL)) {
+    if (among_ranks() || (good && wish.instead == NULL))
         status = run(&arguments, &wish, options, argc, argv, arena);
-    } else if (good) {
+    else if (good)
         status = do_instead(&arguments, options, arena);
-    } else {
+    else
         complain(&wish.wrong);
-    }
     arena_destroy(arena);
     return standard_output_arrived("clusterprobe") ? status : EXIT_USAGE;
 }

@@ -84,11 +84,9 @@ struct filling {
 
 static bool enqueue_filling(struct gpu_stream *stream, void *context) {
     const struct filling *filling = context;
-    for (size_t at = 0; at < filling->matrix_bytes; at += filling->block_bytes) {
-        if (!gpu_copy_in(stream, (char *)filling->matrix + at, filling->block, filling->block_bytes)) {
+    for (size_t at = 0; at < filling->matrix_bytes; at += filling->block_bytes)
+        if (!gpu_copy_in(stream, (char *)filling->matrix + at, filling->block, filling->block_bytes))
             return false;
-        }
-    }
     return true;
 }
 
@@ -98,9 +96,8 @@ bool matrix_product_prepare(struct matrix_product *product, double limit_seconds
     const size_t block_elements = BLOCK_ROWS * edge;
     double seconds;
     memset(product, 0, sizeof *product);
-    if (handle == NULL) {
+    if (handle == NULL)
         return gpu_fail("cuBLAS", "not loaded");
-    }
     uint16_t *block = gpu_allocate_host(block_elements * element_bytes);
     product->left = gpu_allocate(bytes);
     product->right = gpu_allocate(bytes);

@@ -88,9 +88,8 @@ static bool all_well(MPI_Comm group, bool well, char *why, size_t why_size) {
     char words[GPU_TEXT];
     int state[2] = {well ? 1 : 0, own}, worst[2];
     MPI_Allreduce(state, worst, 1, MPI_2INT, MPI_MINLOC, group);
-    if (worst[0] == 1) {
+    if (worst[0] == 1)
         return true;
-    }
     snprintf(words, sizeof words, "%s", gpu_fault());
     MPI_Bcast(words, (int)sizeof words, MPI_BYTE, worst[1], group);
     snprintf(why, why_size, "%.100s (member %d of %d)", words, worst[1], members);
@@ -103,12 +102,10 @@ static bool settle(double limit_seconds) {
     double deadline = MPI_Wtime() + limit_seconds;
     for (;;) {
         nccl_result state = NCCL_SUCCESS;
-        if (!good(nccl.async_error(comm, &state), "ncclCommGetAsyncError")) {
+        if (!good(nccl.async_error(comm, &state), "ncclCommGetAsyncError"))
             return false;
-        }
-        if (state != NCCL_IN_PROGRESS) {
+        if (state != NCCL_IN_PROGRESS)
             return good(state, "ncclCommInitRank");
-        }
         if (MPI_Wtime() > deadline) {
             char why[64];
             snprintf(why, sizeof why, "no communicator within %.0f s", limit_seconds);
@@ -131,9 +128,8 @@ static bool start(const struct nccl_id *id, bool trial, double limit_seconds) {
                                  .version = NCCL_CONFIG_VERSION,
                                  .blocking = trial ? 0 : 1};
     nccl_result result = nccl.init(&comm, members, *id, own, &config);
-    if (trial && result == NCCL_IN_PROGRESS) {
+    if (trial && result == NCCL_IN_PROGRESS)
         return settle(limit_seconds);
-    }
     return good(result, "ncclCommInitRankConfig");
 }
 
@@ -145,17 +141,14 @@ bool nccl_form(MPI_Comm group, bool trial, double limit_seconds, char *why, size
     MPI_Comm_rank(group, &own);
     MPI_Comm_size(group, &members);
     bool well = loaded || gpu_fail("NCCL", "not loaded");
-    if (well && own == 0) {
+    if (well && own == 0)
         well = good(nccl.unique_id(&id), "ncclGetUniqueId");
-    }
-    if (!all_well(group, well, why, why_size)) {
+    if (!all_well(group, well, why, why_size))
         return false;
-    }
     MPI_Bcast(&id, (int)sizeof id, MPI_BYTE, 0, group);
     well = all_well(group, start(&id, trial, limit_seconds), why, why_size);
-    if (!well || trial) {
+    if (!well || trial)
         nccl_release();
-    }
     return well;
 }
 
@@ -167,15 +160,13 @@ struct call {
 };
 
 static bool all_to_all(const struct call *c, struct gpu_stream *stream) {
-    if (!good(nccl.group_start(), "ncclGroupStart")) {
+    if (!good(nccl.group_start(), "ncclGroupStart"))
         return false;
-    }
     for (int peer = 0; peer < members; peer++) {
         size_t at = (size_t)peer * c->part;
         if (!good(nccl.send(c->in + at, c->part, NCCL_FLOAT, peer, comm, stream), "ncclSend") ||
-            !good(nccl.receive(c->out + at, c->part, NCCL_FLOAT, peer, comm, stream), "ncclRecv")) {
+            !good(nccl.receive(c->out + at, c->part, NCCL_FLOAT, peer, comm, stream), "ncclRecv"))
             return false;
-        }
     }
     return good(nccl.group_end(), "ncclGroupEnd");
 }
@@ -183,9 +174,8 @@ static bool all_to_all(const struct call *c, struct gpu_stream *stream) {
 static bool pass_on(const struct call *c, struct gpu_stream *stream) {
     size_t whole = c->part * (size_t)members;
     int receiver = members / 2;
-    if (own == 0) {
+    if (own == 0)
         return good(nccl.send(c->in, whole, NCCL_FLOAT, receiver, comm, stream), "ncclSend");
-    }
     return own != receiver || good(nccl.receive(c->out, whole, NCCL_FLOAT, 0, comm, stream), "ncclRecv");
 }
 
@@ -211,12 +201,10 @@ static bool enqueue(struct gpu_stream *stream, void *context) {
 bool nccl_time(const struct task *task, void *in, void *out, size_t part, int repeat, double *seconds) {
     struct call call = {task->operation, in, out, part};
     double limit = task->seconds + task->stall_seconds;
-    if (comm == NULL) {
+    if (comm == NULL)
         return gpu_fail("NCCL", "no communicator");
-    }
     bool done = gpu_time(enqueue, &call, repeat, limit, seconds);
-    if (!done) {
+    if (!done)
         nccl_release();
-    }
     return done;
 }

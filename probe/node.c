@@ -11,18 +11,16 @@
 /* Copies without blanks at the end, which processors' names carry. */
 static void copy_text(char *to, size_t size, const char *from) {
     snprintf(to, size, "%s", from != NULL ? from : "");
-    for (size_t end = strlen(to); end > 0 && to[end - 1] == ' '; end--) {
+    for (size_t end = strlen(to); end > 0 && to[end - 1] == ' '; end--)
         to[end - 1] = '\0';
-    }
 }
 
 /* One line of a sysfs or procfs file; false when there is none. */
 static bool read_line(const char *path, char *line, size_t size) {
     FILE *file = fopen(path, "r");
     bool got = file != NULL && fgets(line, (int)size, file) != NULL;
-    if (file != NULL) {
+    if (file != NULL)
         fclose(file);
-    }
     return got;
 }
 
@@ -30,14 +28,11 @@ static double kernel_memory_bytes(void) {
     char line[256];
     double kibibytes = 0;
     FILE *file = fopen("/proc/meminfo", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "MemTotal: %lf kB", &kibibytes) == 1) {
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "MemTotal: %lf kB", &kibibytes) == 1)
             break;
-        }
-    }
-    if (file != NULL) {
+    if (file != NULL)
         fclose(file);
-    }
     return kibibytes * 1024;
 }
 
@@ -47,27 +42,23 @@ static void read_nic_state(struct node_summary_part *nic, bool infiniband) {
     double rate = 0;
     if (infiniband) {
         snprintf(path, sizeof path, "/sys/class/infiniband/%s/ports/1/rate", nic->name);
-        if (read_line(path, line, sizeof line) && sscanf(line, "%lf Gb/sec", &rate) == 1 && rate > 0) {
+        if (read_line(path, line, sizeof line) && sscanf(line, "%lf Gb/sec", &rate) == 1 && rate > 0)
             nic->rate_bytes_per_second = rate * 1e9 / 8;
-        }
         snprintf(path, sizeof path, "/sys/class/infiniband/%s/ports/1/state", nic->name);
         nic->up = read_line(path, line, sizeof line) ? strstr(line, "ACTIVE") != NULL : -1;
         return;
     }
     snprintf(path, sizeof path, "/sys/class/net/%s/speed", nic->name);
-    if (read_line(path, line, sizeof line) && sscanf(line, "%lf", &rate) == 1 && rate > 0) {
+    if (read_line(path, line, sizeof line) && sscanf(line, "%lf", &rate) == 1 && rate > 0)
         nic->rate_bytes_per_second = rate * 1e6 / 8;
-    }
     snprintf(path, sizeof path, "/sys/class/net/%s/carrier", nic->name);
     nic->up = read_line(path, line, sizeof line) ? line[0] == '1' : -1;
 }
 
 static hwloc_obj_t os_device(hwloc_obj_t pci, hwloc_obj_osdev_type_t type) {
-    for (hwloc_obj_t child = pci->io_first_child; child != NULL; child = child->next_sibling) {
-        if (child->type == HWLOC_OBJ_OS_DEVICE && child->attr->osdev.type == type) {
+    for (hwloc_obj_t child = pci->io_first_child; child != NULL; child = child->next_sibling)
+        if (child->type == HWLOC_OBJ_OS_DEVICE && child->attr->osdev.type == type)
             return child;
-        }
-    }
     return NULL;
 }
 
@@ -85,9 +76,8 @@ static void describe_gpu(hwloc_obj_t pci, struct node_summary_part *gpu) {
     name = name != NULL ? name : gpu_name(vendor, device);
     name = name != NULL ? name : hwloc_obj_get_info_by_name(pci, "PCIDevice");
     copy_text(gpu->name, sizeof gpu->name, name);
-    if (gpu->name[0] == '\0') {
+    if (gpu->name[0] == '\0')
         snprintf(gpu->name, sizeof gpu->name, "PCI %04x:%04x", vendor, device);
-    }
     gpu->memory_bytes = kibibytes > 0 ? kibibytes * 1024 : gpu_memory_bytes(vendor, device);
 }
 
@@ -105,9 +95,8 @@ static bool describe_part(hwloc_topology_t topology, hwloc_obj_t pci, bool live,
         part->up = -1;
         part->fabric = fabric != NULL ? 1 : 0;
         copy_text(part->name, sizeof part->name, fabric != NULL ? fabric->name : network->name);
-        if (live) {
+        if (live)
             read_nic_state(part, fabric != NULL);
-        }
     } else {
         return false;
     }
@@ -127,9 +116,8 @@ static const char *const nearness_words[] = {"across NUMA nodes", "same NUMA nod
 static enum nearness nearness(hwloc_obj_t one, hwloc_obj_t other) {
     for (hwloc_obj_t above = one->parent; above != NULL; above = above->parent) {
         for (hwloc_obj_t beside = other->parent; beside != NULL; beside = beside->parent) {
-            if (above != beside) {
+            if (above != beside)
                 continue;
-            }
             if (above->type == HWLOC_OBJ_BRIDGE) {
                 bool host = above->attr->bridge.upstream_type == HWLOC_OBJ_BRIDGE_HOST;
                 return host ? NEAR_ROOT : NEAR_SWITCH;
@@ -143,9 +131,8 @@ static enum nearness nearness(hwloc_obj_t one, hwloc_obj_t other) {
 
 /* Of NICs equally near, one of a fabric is better than a plain one, then the faster. */
 static bool is_better_nic(const struct node_summary_part *nic, const struct node_summary_part *than) {
-    if (nic->fabric != than->fabric) {
+    if (nic->fabric != than->fabric)
         return nic->fabric > than->fabric;
-    }
     return nic->rate_bytes_per_second > than->rate_bytes_per_second;
 }
 
@@ -154,9 +141,8 @@ static void find_near_nic(struct node_summary *summary, const hwloc_obj_t *objec
     enum nearness nearest = NEAR_ACROSS;
     for (int64_t n = 0; n < summary->part_count; n++) {
         const struct node_summary_part *nic = &summary->parts[n];
-        if (nic->kind != PART_NIC) {
+        if (nic->kind != PART_NIC)
             continue;
-        }
         enum nearness near = nearness(objects[gpu], objects[n]);
         if (best == NULL || near > nearest || (near == nearest && is_better_nic(nic, best))) {
             best = nic;
@@ -171,23 +157,18 @@ static void find_near_nic(struct node_summary *summary, const hwloc_obj_t *objec
 
 static void describe_parts(hwloc_topology_t topology, bool live, struct node_summary *summary) {
     hwloc_obj_t objects[NODE_PARTS_MAX], pci = NULL;
-    while ((pci = hwloc_get_next_pcidev(topology, pci)) != NULL && summary->part_count < NODE_PARTS_MAX) {
-        if (describe_part(topology, pci, live, &summary->parts[summary->part_count])) {
+    while ((pci = hwloc_get_next_pcidev(topology, pci)) != NULL && summary->part_count < NODE_PARTS_MAX)
+        if (describe_part(topology, pci, live, &summary->parts[summary->part_count]))
             objects[summary->part_count++] = pci;
-        }
-    }
-    for (int64_t i = 0; i < summary->part_count; i++) {
-        if (summary->parts[i].kind == PART_GPU) {
+    for (int64_t i = 0; i < summary->part_count; i++)
+        if (summary->parts[i].kind == PART_GPU)
             find_near_nic(summary, objects, i);
-        }
-    }
 }
 
 static double cache_bytes(hwloc_topology_t topology, hwloc_obj_type_t type) {
     double sum = 0;
-    for (hwloc_obj_t cache = NULL; (cache = hwloc_get_next_obj_by_type(topology, type, cache)) != NULL;) {
+    for (hwloc_obj_t cache = NULL; (cache = hwloc_get_next_obj_by_type(topology, type, cache)) != NULL;)
         sum += (double)cache->attr->cache.size;
-    }
     return sum;
 }
 
@@ -233,9 +214,8 @@ void node_describe(const struct node_source *source, struct node_summary *summar
     } else {
         describe_processor(topology, hwloc_xml == NULL, summary);
         describe_parts(topology, hwloc_xml == NULL, summary);
-        if (hwloc_xml == NULL && !source->host_only) {
+        if (hwloc_xml == NULL && !source->host_only)
             nvml_describe(summary, summary->nvml, sizeof summary->nvml);
-        }
     }
     hwloc_topology_destroy(topology);
 }
@@ -245,9 +225,8 @@ static int32_t only_one(hwloc_topology_t topology, hwloc_obj_type_t type, hwloc_
     int32_t found = -1;
     for (hwloc_obj_t object = NULL; (object = hwloc_get_next_obj_by_type(topology, type, object)) != NULL;) {
         if (object->cpuset != NULL && hwloc_bitmap_intersects(object->cpuset, cores)) {
-            if (found >= 0) {
+            if (found >= 0)
                 return -1;
-            }
             /* Parts name their NUMA node as the system does. */
             found = (int32_t)(type == HWLOC_OBJ_NUMANODE ? object->os_index : object->logical_index);
         }
@@ -262,12 +241,10 @@ void node_locate(struct node_place *place) {
     hwloc_topology_t topology;
     memset(place, 0, sizeof *place);
     place->package = place->numa = -1;
-    for (size_t i = 0; i < sizeof variables / sizeof *variables && place->told[0] == '\0'; i++) {
+    for (size_t i = 0; i < sizeof variables / sizeof *variables && place->told[0] == '\0'; i++)
         copy_text(place->told, sizeof place->told, getenv(variables[i]));
-    }
-    if (hwloc_topology_init(&topology) != 0) {
+    if (hwloc_topology_init(&topology) != 0)
         return;
-    }
     hwloc_cpuset_t cores = hwloc_bitmap_alloc();
     if (cores != NULL && hwloc_topology_load(topology) == 0 &&
         hwloc_get_cpubind(topology, cores, HWLOC_CPUBIND_PROCESS) == 0) {

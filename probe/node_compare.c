@@ -21,9 +21,8 @@ static bool memory_equal(double one, double other) {
 
 static bool parts_equal(const struct node_summary *one, const struct node_summary *other) {
     bool equal = one->part_count == other->part_count;
-    for (int64_t i = 0; equal && i < one->part_count; i++) {
+    for (int64_t i = 0; equal && i < one->part_count; i++)
         equal = part_equal(&one->parts[i], &other->parts[i]);
-    }
     return equal;
 }
 
@@ -37,9 +36,8 @@ size_t node_classify(const struct node_summary *nodes, size_t count, size_t *cla
     size_t classes = 0;
     for (size_t i = 0; i < count; i++) {
         size_t like = 0; /* the first node that is equal */
-        while (like < i && !node_equal(&nodes[like], &nodes[i])) {
+        while (like < i && !node_equal(&nodes[like], &nodes[i]))
             like++;
-        }
         class_of[i] = like < i ? class_of[like] : classes++;
     }
     return classes;
@@ -51,9 +49,8 @@ static void add_difference(char *text, size_t size, const char *what, double val
 
 static int64_t count_parts(const struct node_summary *node, int32_t kind) {
     int64_t count = 0;
-    for (int64_t i = 0; i < node->part_count; i++) {
+    for (int64_t i = 0; i < node->part_count; i++)
         count += node->parts[i].kind == kind ? 1 : 0;
-    }
     return count;
 }
 
@@ -74,24 +71,19 @@ void node_difference(const struct node_summary *node, const struct node_summary 
         {"NICs", (double)count_parts(node, PART_NIC), (double)count_parts(usual, PART_NIC)},
     };
     text[0] = '\0';
-    if (strcmp(node->cpu, usual->cpu) != 0) {
+    if (strcmp(node->cpu, usual->cpu) != 0)
         snprintf(text, size, "processor %s, not %s", node->cpu, usual->cpu);
-    }
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        if (fabs(counts[i].value - counts[i].usual) >= 0.5) {
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (fabs(counts[i].value - counts[i].usual) >= 0.5)
             add_difference(text, size, counts[i].what, counts[i].value, counts[i].usual);
-        }
-    }
     if (!memory_equal(node->memory_bytes, usual->memory_bytes)) {
         add_difference(text, size, "memory in GB", node->memory_bytes / gigabyte,
                        usual->memory_bytes / gigabyte);
     }
-    if (text[0] == '\0' && strcmp(node->nvml, usual->nvml) != 0) {
+    if (text[0] == '\0' && strcmp(node->nvml, usual->nvml) != 0)
         snprintf(text, size, "%s, not %s", node->nvml, usual->nvml);
-    }
-    if (text[0] == '\0' && !parts_equal(node, usual)) {
+    if (text[0] == '\0' && !parts_equal(node, usual))
         snprintf(text, size, "other GPUs or NICs, or in other places");
-    }
 }
 
 int64_t node_all_gpus(const struct node_summary *node) {
@@ -118,9 +110,8 @@ int64_t node_fast_nics(const struct node_summary *node, double *rate_bytes_per_s
     int64_t count = 0;
     for (int64_t i = 0; i < node->part_count; i++) {
         const struct node_summary_part *part = &node->parts[i];
-        if (part->kind != PART_NIC || part->up == 0 || part->rate_bytes_per_second <= 0) {
+        if (part->kind != PART_NIC || part->up == 0 || part->rate_bytes_per_second <= 0)
             continue;
-        }
         count = part->rate_bytes_per_second > fastest ? 0 : count;
         fastest = fmax(fastest, part->rate_bytes_per_second);
         count += part->rate_bytes_per_second >= fastest ? 1 : 0;

@@ -16,9 +16,8 @@ const char *notes_add(struct arena *arena, const char *notes, const char *note) 
 const char *notes_of_placement(const struct placement *placement, struct arena *arena) {
     const char *notes = NULL;
     bool unbound = false;
-    for (size_t i = 0; i < placement->host_count; i++) {
+    for (size_t i = 0; i < placement->host_count; i++)
         unbound = unbound || placement->hosts[i].unbound;
-    }
     if (placement->ranks == 1) {
         notes = notes_add(arena, notes,
                           "one rank: no link is measured, only the node itself and its memory; "
@@ -32,9 +31,8 @@ const char *notes_of_placement(const struct placement *placement, struct arena *
         notes = notes_add(arena, notes,
                           "ranks are not bound to cores; mpirun --bind-to core steadies the figures");
     }
-    if (placement->share_machine) {
+    if (placement->share_machine)
         notes = notes_add(arena, notes, "several hosts are one machine (containers or namespaces)");
-    }
     return notes;
 }
 
@@ -49,9 +47,8 @@ const char *notes_of_memory(const struct campaign *campaign, const char *notes) 
             first = i;
         }
     }
-    if (differ == 0) {
+    if (differ == 0)
         return notes;
-    }
     units_format(campaign->nodes[first].hwloc_memory_bytes, UNIT_BYTES, theirs, sizeof theirs);
     units_format(campaign->nodes[first].memory_bytes, UNIT_BYTES, ours, sizeof ours);
     return notes_add(campaign->arena, notes,
@@ -65,9 +62,8 @@ const char *notes_of_memory(const struct campaign *campaign, const char *notes) 
 const char *notes_of_libraries(const struct campaign *campaign) {
     const struct gpu_summary *gpu = &campaign->gpus[0];
     const char *nvml = campaign->nodes[0].nvml;
-    if (nvml[0] == '\0') {
+    if (nvml[0] == '\0')
         return NULL;
-    }
     const char *words = arena_print(campaign->arena, "%s; %s", nvml, gpu->words);
     return gpu->blas[0] == '\0'
                ? words
@@ -81,9 +77,8 @@ static const char *find_unlike(const struct node_summary *node, bool some) {
     node_gpus(node, &first);
     for (int64_t i = 0; i < node->part_count; i++) {
         const struct node_summary_part *part = &node->parts[i];
-        if (part->kind == PART_GPU && (part->usable || !some) && strcmp(part->name, first) != 0) {
+        if (part->kind == PART_GPU && (part->usable || !some) && strcmp(part->name, first) != 0)
             return part->name;
-        }
     }
     return NULL;
 }
@@ -97,9 +92,8 @@ static const char *note_ranks_without(const struct campaign *campaign, const cha
             first = rank;
         }
     }
-    if (without == 0) {
+    if (without == 0)
         return notes;
-    }
     return notes_add(campaign->arena, notes,
                      arena_print(campaign->arena,
                                  "%d of %d ranks have no GPU of their own, so none is measured with others; "
@@ -114,17 +108,15 @@ const char *notes_of_gpus(const struct campaign *campaign, const char *notes) {
     const char *host = campaign->placement->hosts[0].name;
     int64_t usable = node_gpus(node, &name), all = node_all_gpus(node), mig = 0;
     const char *unlike = find_unlike(node, usable < all);
-    for (int64_t i = 0; i < node->part_count; i++) {
+    for (int64_t i = 0; i < node->part_count; i++)
         mig += node->parts[i].mig;
-    }
     if (usable < all) {
         notes = notes_add(arena, notes,
                           arena_print(arena, "the job may use %lld of the %lld GPUs of %s", (long long)usable,
                                       (long long)all, host));
     }
-    if (unlike != NULL) {
+    if (unlike != NULL)
         notes = notes_add(arena, notes, arena_print(arena, "unlike GPUs in one node: %s, %s", name, unlike));
-    }
     if (mig > 0) {
         notes = notes_add(
             arena, notes,
@@ -179,9 +171,8 @@ const char *notes_of_noise(const struct campaign *campaign, const char *notes) {
             noisy += summary_spread(&record->summary) > noisy_share * record->summary.median ? 1 : 0;
         }
     }
-    if (4 * noisy <= all) {
+    if (4 * noisy <= all)
         return notes;
-    }
     return notes_add(campaign->arena, notes,
                      arena_print(campaign->arena,
                                  "noisy: in %zu of %zu bandwidths the middle half of the samples "
@@ -229,13 +220,11 @@ const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
                                   "the network, or the time limit, left it unclear",
                                   campaign->unclear_links, campaign->unclear_links == 1 ? "" : "s"));
     }
-    if (campaign->quick) {
+    if (campaign->quick)
         notes = notes_add(arena, notes, "--quick: no messages by size, no load, no collectives");
-    } else if (campaign_seconds_left(campaign) > 0) {
+    else if (campaign_seconds_left(campaign) > 0)
         notes = note_unloaded(campaign, notes);
-    }
-    if (campaign_seconds_left(campaign) <= 0) {
+    if (campaign_seconds_left(campaign) <= 0)
         notes = notes_add(arena, notes, "the time limit ended it before all was measured");
-    }
     return notes;
 }

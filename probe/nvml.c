@@ -77,14 +77,11 @@ static const double ANSWER_SECONDS = 25;
 
 /* The GPU at this address; a new part where hwloc has none. NULL: no room. */
 static struct node_summary_part *find_part(struct node_summary *node, const char *pci) {
-    for (int64_t i = 0; i < node->part_count; i++) {
-        if (node->parts[i].kind == PART_GPU && strcmp(node->parts[i].pci, pci) == 0) {
+    for (int64_t i = 0; i < node->part_count; i++)
+        if (node->parts[i].kind == PART_GPU && strcmp(node->parts[i].pci, pci) == 0)
             return &node->parts[i];
-        }
-    }
-    if (node->part_count == NODE_PARTS_MAX) {
+    if (node->part_count == NODE_PARTS_MAX)
         return NULL;
-    }
     struct node_summary_part *part = &node->parts[node->part_count++];
     *part = (struct node_summary_part){.kind = PART_GPU, .numa = -1};
     snprintf(part->pci, sizeof part->pci, "%s", pci);
@@ -98,15 +95,12 @@ static void describe_links(const struct nvml *nvml, struct nvml_device *device,
     const double megabyte = 1e6;
     part->links = 0;
     part->link_bytes_per_second = 0;
-    for (unsigned link = 0; nvml->link_state != NULL && link < NVML_NVLINK_MAX_LINKS; link++) {
-        if (nvml->link_state(device, link, &active) == NVML_SUCCESS && active == NVML_FEATURE_ENABLED) {
+    for (unsigned link = 0; nvml->link_state != NULL && link < NVML_NVLINK_MAX_LINKS; link++)
+        if (nvml->link_state(device, link, &active) == NVML_SUCCESS && active == NVML_FEATURE_ENABLED)
             part->links++;
-        }
-    }
     if (part->links > 0 && nvml->field_values != NULL &&
-        nvml->field_values(device, 1, &speed) == NVML_SUCCESS && speed.status == NVML_SUCCESS) {
+        nvml->field_values(device, 1, &speed) == NVML_SUCCESS && speed.status == NVML_SUCCESS)
         part->link_bytes_per_second = part->links * (double)speed.value.whole * megabyte;
-    }
 }
 
 static nvml_return describe_gpu(const struct nvml *nvml, struct nvml_device *device,
@@ -117,19 +111,16 @@ static nvml_return describe_gpu(const struct nvml *nvml, struct nvml_device *dev
     unsigned mig = 0, pending;
     nvml_return status = nvml->pci_info(device, &pci);
     status = status == NVML_SUCCESS ? nvml->name(device, name, sizeof name) : status;
-    if (status != NVML_SUCCESS) {
+    if (status != NVML_SUCCESS)
         return status;
-    }
     snprintf(address, sizeof address, "%04x:%02x:%02x.0", pci.domain, pci.bus, pci.device);
     struct node_summary_part *part = find_part(node, address);
-    if (part == NULL) {
+    if (part == NULL)
         return NVML_SUCCESS;
-    }
     snprintf(part->name, sizeof part->name, "%s", name);
     /* Unified memory of an integrated part has no total of its own. */
-    if (nvml->memory(device, &memory) == NVML_SUCCESS && memory.total > 0) {
+    if (nvml->memory(device, &memory) == NVML_SUCCESS && memory.total > 0)
         part->memory_bytes = (double)memory.total;
-    }
     describe_links(nvml, device, part);
     bool known = nvml->mig_mode != NULL && nvml->mig_mode(device, &mig, &pending) == NVML_SUCCESS;
     part->mig = known && mig == NVML_DEVICE_MIG_ENABLE ? 1 : 0;

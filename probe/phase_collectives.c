@@ -56,18 +56,15 @@ static bool measure_sizes(struct campaign *campaign, const struct turn *turn, co
     double took = 0;
     for (size_t s = 0; s < sizes && !phases_time_is_up(campaign) && MPI_Wtime() < turn->until; s++) {
         bool too_long = s > 0 && took * (double)(bytes[s] / bytes[s - 1]) > longest_seconds;
-        if (!turn->again && (too_long || campaign->refused[asked->transport] != NULL)) {
+        if (!turn->again && (too_long || campaign->refused[asked->transport] != NULL))
             break;
-        }
-        if (turn->again && (looks[s].known || !(looks[s].least > 0))) {
+        if (turn->again && (looks[s].known || !(looks[s].least > 0)))
             continue;
-        }
         struct record key = *asked, result;
         key.bytes = bytes[s];
         if (!campaign_collective(campaign, &key, turn->ranks, turn->count, COLLECTIVE_SECONDS, &result,
-                                 error)) {
+                                 error))
             return false;
-        }
         took = result.summary.minimum; /* other work must not leave sizes out */
         add_look(&looks[s], &result.summary);
     }
@@ -87,9 +84,8 @@ static bool measure_operations(struct campaign *campaign, const struct turn *tur
         key.operation = held_out.operation = operation;
         if (!measure_sizes(campaign, turn, &key, operations->bytes, operations->count, looks, error) ||
             !measure_sizes(campaign, turn, &held_out, operations->held_out_bytes, operations->held_out_count,
-                           looks + operations->count, error)) {
+                           looks + operations->count, error))
             return false;
-        }
         looks += operations->count + operations->held_out_count;
     }
     return true;
@@ -102,17 +98,14 @@ bool phases_measure_group(struct campaign *campaign, const struct phases_operati
     struct looks *looks = ARENA_ARRAY(campaign->arena, struct looks, figures);
     struct turn turn = {operations, ranks, count, false, HUGE_VAL};
     if (!campaign_form(campaign, operations->transport, false, ranks, count, error) ||
-        !measure_operations(campaign, &turn, looks, error)) {
+        !measure_operations(campaign, &turn, looks, error))
         return false;
-    }
     double begin = MPI_Wtime();
     turn.again = true;
     turn.until = begin + *again_seconds;
-    for (int looked = 1; looked < LOOKS_MAX; looked++) {
-        if (!measure_operations(campaign, &turn, looks, error)) {
+    for (int looked = 1; looked < LOOKS_MAX; looked++)
+        if (!measure_operations(campaign, &turn, looks, error))
             return false;
-        }
-    }
     *again_seconds = fmax(0, *again_seconds - (MPI_Wtime() - begin));
     return true;
 }
@@ -156,29 +149,24 @@ static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size
     struct group_size sizes[GROUP_SIZES_MAX];
     double fine_until = MPI_Wtime() + FINE_SHARE * campaign->limit_seconds;
     double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
-    if (count < 2) {
+    if (count < 2)
         return true;
-    }
     if (!measure_group(campaign, take_members(campaign, ranks, count), count, group,
-                       PART_FITTED | PART_HELD_OUT, &again_seconds, error)) {
+                       PART_FITTED | PART_HELD_OUT, &again_seconds, error))
         return false;
-    }
     size_t listed = group_sizes_list(count, whole, sizes), other = group_sizes_held_out(count, whole);
-    for (size_t i = 0; i < listed && !(sizes[i].fine && MPI_Wtime() > fine_until); i++) {
+    for (size_t i = 0; i < listed && !(sizes[i].fine && MPI_Wtime() > fine_until); i++)
         if (!measure_group(campaign, take_members(campaign, ranks, sizes[i].members), sizes[i].members, group,
-                           PART_FITTED, &again_seconds, error)) {
+                           PART_FITTED, &again_seconds, error))
             return false;
-        }
-    }
     return other == 0 || measure_group(campaign, take_members(campaign, ranks, other), other, group,
                                        PART_HELD_OUT, &again_seconds, error);
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
     size_t sound = 0;
-    for (size_t i = 0; i < campaign->placement->host_count; i++) {
+    for (size_t i = 0; i < campaign->placement->host_count; i++)
         sound += campaign->hosts[i].note[0] == '\0' ? 1 : 0;
-    }
     return sound;
 }
 
@@ -224,9 +212,8 @@ static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks, si
         for (size_t i = 0; i < campaign->placement->host_count; i++) {
             bool inside = (size_t)level->group_of[i] == group;
             *whole += inside ? 1 : 0;
-            if (inside && takes_part(campaign, i)) {
+            if (inside && takes_part(campaign, i))
                 ranks[count++] = campaign_leader(campaign, i);
-            }
         }
     }
     return count;
@@ -238,38 +225,30 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
     size_t room = (size_t)placement->ranks;
     int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
     size_t near = 0;
-    for (int32_t r = 0; campaign->sockets.name != NULL && r < first->rank_count; r++) {
-        if (campaign->sockets.group_of[r] == campaign->sockets.group_of[0]) {
+    for (int32_t r = 0; campaign->sockets.name != NULL && r < first->rank_count; r++)
+        if (campaign->sockets.group_of[r] == campaign->sockets.group_of[0])
             ranks[near++] = first->ranks[r];
-        }
-    }
-    if (!measure_groups(campaign, ranks, near, near, GROUP_SOCKET, error)) {
+    if (!measure_groups(campaign, ranks, near, near, GROUP_SOCKET, error))
         return false;
-    }
     size_t in_host = (size_t)first->rank_count;
-    if (!measure_groups(campaign, first->ranks, in_host, in_host, GROUP_HOST, error)) {
+    if (!measure_groups(campaign, first->ranks, in_host, in_host, GROUP_HOST, error))
         return false;
-    }
     if (campaign->levels.count > 1) {
         int32_t *inner = ARENA_ARRAY(campaign->arena, int32_t, room);
         size_t whole, count = leaders_inside(campaign, inner, &whole);
-        if (!measure_groups(campaign, inner, count, whole, GROUP_INNER, error)) {
+        if (!measure_groups(campaign, inner, count, whole, GROUP_INNER, error))
             return false;
-        }
     }
     if (campaign->levels.count > 0 && !measure_groups(campaign, ranks, leaders_across(campaign, ranks),
-                                                      placement->host_count, GROUP_LEADERS, error)) {
+                                                      placement->host_count, GROUP_LEADERS, error))
         return false;
-    }
     bool more_ranks = placement->host_count > 1 && (size_t)placement->ranks > placement->host_count;
     if (more_ranks && !phases_time_is_up(campaign)) {
         int32_t *all = ARENA_ARRAY(campaign->arena, int32_t, room);
         size_t count = 0;
-        for (size_t i = 0; i < room; i++) {
-            if (takes_part(campaign, (size_t)placement->host_of[i])) {
+        for (size_t i = 0; i < room; i++)
+            if (takes_part(campaign, (size_t)placement->host_of[i]))
                 all[count++] = (int32_t)i;
-            }
-        }
         double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
         return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, &again_seconds, error);
     }
@@ -280,13 +259,11 @@ static double expect_groups(const struct campaign *campaign, size_t count) {
     struct group_size sizes[GROUP_SIZES_MAX];
     double figure = COLLECTIVE_OPERATIONS * (COLLECTIVE_SECONDS + WARM_UP_SECONDS);
     double sum = (COLLECTIVE_SIZES + HELD_OUT_SIZES) * figure;
-    if (count < 2) {
+    if (count < 2)
         return 0;
-    }
     size_t listed = group_sizes_list(count, count, sizes);
-    for (size_t i = 0; i < listed && !(sizes[i].fine && sum > FINE_SHARE * campaign->limit_seconds); i++) {
+    for (size_t i = 0; i < listed && !(sizes[i].fine && sum > FINE_SHARE * campaign->limit_seconds); i++)
         sum += COLLECTIVE_SIZES * figure;
-    }
     return sum + (group_sizes_held_out(count, count) > 0 ? HELD_OUT_SIZES * figure : 0);
 }
 

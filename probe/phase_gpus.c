@@ -26,16 +26,13 @@ bool phases_run_gpus(struct campaign *campaign, struct error *error) {
         for (size_t i = host; i < host + step; i++) {
             for (int32_t r = 0; r < placement->hosts[i].rank_count; r++) {
                 int32_t rank = placement->hosts[i].ranks[r];
-                if (campaign->gpus[rank].usable) {
+                if (campaign->gpus[rank].usable)
                     ranks[count++] = rank;
-                }
             }
         }
-        for (size_t k = 0; k < ALONE_KINDS && count > 0 && !phases_time_is_up(campaign); k++) {
-            if (!campaign_alone(campaign, alone_kinds[k], ranks, count, ALONE_SECONDS, 0, error)) {
+        for (size_t k = 0; k < ALONE_KINDS && count > 0 && !phases_time_is_up(campaign); k++)
+            if (!campaign_alone(campaign, alone_kinds[k], ranks, count, ALONE_SECONDS, 0, error))
                 return false;
-            }
-        }
     }
     return true;
 }
@@ -43,9 +40,8 @@ bool phases_run_gpus(struct campaign *campaign, struct error *error) {
 double phases_expect_gpus(const struct campaign *campaign) {
     size_t turns = campaign->placement->share_machine ? campaign->placement->host_count : 1;
     bool any = false;
-    for (int32_t rank = 0; rank < campaign->placement->ranks; rank++) {
+    for (int32_t rank = 0; rank < campaign->placement->ranks; rank++)
         any = any || campaign->gpus[rank].usable;
-    }
     return any ? (double)turns * ALONE_KINDS * (ALONE_SECONDS + PREPARE_SECONDS) : 0;
 }
 
@@ -64,9 +60,8 @@ static size_t ranks_of_hosts(const struct campaign *campaign, const size_t *orde
     size_t count = 0;
     for (size_t i = 0; i < hosts; i++) {
         const struct placement_host *host = &campaign->placement->hosts[order[i]];
-        for (int32_t r = 0; r < host->rank_count; r++) {
+        for (int32_t r = 0; r < host->rank_count; r++)
             ranks[count++] = host->ranks[r];
-        }
     }
     return count;
 }
@@ -91,11 +86,9 @@ static bool measure(struct campaign *campaign, const int32_t *ranks, size_t coun
 static bool measure_in_host(struct campaign *campaign, struct error *error) {
     const struct placement_host *host = &campaign->placement->hosts[0];
     size_t all = (size_t)host->rank_count;
-    for (size_t members = 2; members < all; members *= 2) {
-        if (!measure(campaign, host->ranks, members, GROUP_HOST, members == 2, error)) {
+    for (size_t members = 2; members < all; members *= 2)
+        if (!measure(campaign, host->ranks, members, GROUP_HOST, members == 2, error))
             return false;
-        }
-    }
     return measure(campaign, host->ranks, all, GROUP_HOST, all == 2, error);
 }
 
@@ -105,9 +98,8 @@ static bool measure_hosts(struct campaign *campaign, const size_t *order, size_t
     int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, (size_t)campaign->placement->ranks);
     for (size_t some = 2; some < hosts; some *= NCCL_STEP) {
         size_t count = ranks_of_hosts(campaign, order, some, ranks);
-        if (!measure(campaign, ranks, count, group, some == 2, error)) {
+        if (!measure(campaign, ranks, count, group, some == 2, error))
             return false;
-        }
     }
     return hosts < 2 ||
            measure(campaign, ranks, ranks_of_hosts(campaign, order, hosts, ranks), group, hosts == 2, error);
@@ -120,11 +112,9 @@ static size_t order_hosts(const struct campaign *campaign, bool inner, size_t *o
     const int32_t *group_of = inner        ? campaign->levels.level[0].group_of
                               : levels > 1 ? campaign->levels.level[levels - 2].group_of
                                            : NULL;
-    for (size_t i = 0; inner && i < hosts; i++) {
-        if (group_of[i] == group_of[0]) {
+    for (size_t i = 0; inner && i < hosts; i++)
+        if (group_of[i] == group_of[0])
             order[count++] = i;
-        }
-    }
     for (int32_t last = -1; !inner && count < hosts;) {
         size_t next = hosts;
         for (size_t i = 0; i < hosts; i++) {
@@ -142,27 +132,23 @@ static size_t order_hosts(const struct campaign *campaign, bool inner, size_t *o
 bool phases_run_nccl(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count, *order = ARENA_ARRAY(campaign->arena, size_t, hosts);
     int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, (size_t)campaign->placement->ranks);
-    if (!(phases_expect_nccl(campaign) > 0) || phases_time_is_up(campaign)) {
+    if (!(phases_expect_nccl(campaign) > 0) || phases_time_is_up(campaign))
         return true;
-    }
     size_t all = ranks_of_hosts(campaign, order, hosts > 1 ? order_hosts(campaign, false, order) : 1, ranks);
     if (!campaign_form(campaign, TRANSPORT_NCCL, true, ranks, all, error) ||
-        !measure_in_host(campaign, error)) {
+        !measure_in_host(campaign, error))
         return false;
-    }
     if (campaign->levels.count > 1 &&
-        !measure_hosts(campaign, order, order_hosts(campaign, true, order), GROUP_INNER, error)) {
+        !measure_hosts(campaign, order, order_hosts(campaign, true, order), GROUP_INNER, error))
         return false;
-    }
     return hosts < 2 ||
            measure_hosts(campaign, order, order_hosts(campaign, false, order), GROUP_EVERYTHING, error);
 }
 
 double phases_expect_nccl(const struct campaign *campaign) {
     const struct placement *placement = campaign->placement;
-    if (!campaign->gpu_each || placement->ranks < 2 || campaign->gpus[0].nccl_ready == 0) {
+    if (!campaign->gpu_each || placement->ranks < 2 || campaign->gpus[0].nccl_ready == 0)
         return 0;
-    }
     double groups = ceil(log2(fmax(1, placement->hosts[0].rank_count)));
     groups += placement->host_count > 1 ? ceil(log2((double)placement->host_count)) : 0;
     double figures =

@@ -33,9 +33,8 @@ static void add_look(struct least_looks *looks, double seconds) {
 
 static void gather_looks(const struct campaign *campaign, struct least_looks *looks) {
     size_t hosts = campaign->placement->host_count;
-    for (size_t i = 0; i < hosts * hosts; i++) {
+    for (size_t i = 0; i < hosts * hosts; i++)
         looks[i] = (struct least_looks){HUGE_VAL, HUGE_VAL};
-    }
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
         if (record->phase == PHASE_PAIRS && record->kind == TASK_LATENCY) {
@@ -53,9 +52,8 @@ static bool look(struct campaign *campaign, size_t from, size_t to, int32_t numb
     struct record key = look_key;
     struct summary seen;
     key.level = number;
-    if (!campaign_measure_one(campaign, &key, &pair, LATENCY_SECONDS, &seen, error)) {
+    if (!campaign_measure_one(campaign, &key, &pair, LATENCY_SECONDS, &seen, error))
         return false;
-    }
     *seconds = seen.minimum;
     return true;
 }
@@ -63,9 +61,8 @@ static bool look(struct campaign *campaign, size_t from, size_t to, int32_t numb
 bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, unsettled = pairs;
     double end = MPI_Wtime() + PASSES_SHARE * campaign->limit_seconds, seconds;
-    if (!(phases_latency_pass_seconds(campaign) > 0)) {
+    if (!(phases_latency_pass_seconds(campaign) > 0))
         return true;
-    }
     struct least_looks *looks = ARENA_ARRAY(campaign->arena, struct least_looks, hosts * hosts);
     gather_looks(campaign, looks);
     for (int32_t pass = 1; pass <= PASSES_MAX && unsettled > 0; pass++) {
@@ -73,15 +70,12 @@ bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
         for (size_t i = 0; i < hosts; i++) {
             for (size_t j = i + 1; j < hosts; j++) {
                 struct least_looks *of_pair = &looks[i * hosts + j];
-                if (is_settled(of_pair)) {
+                if (is_settled(of_pair))
                     continue;
-                }
-                if (MPI_Wtime() > end) {
+                if (MPI_Wtime() > end)
                     return true;
-                }
-                if (!look(campaign, i, j, pass, &seconds, error)) {
+                if (!look(campaign, i, j, pass, &seconds, error))
                     return false;
-                }
                 add_look(of_pair, seconds);
                 unsettled += is_settled(of_pair) ? 0 : 1;
             }
@@ -107,9 +101,8 @@ static bool find_pair(const struct campaign *campaign, size_t host, bool of_host
             for (size_t j = of_host ? 0 : i + 1; j < hosts; j++) {
                 bool first_fits = of_host ? i == host : i != host && !campaign->hosts[i].is_late;
                 if (!first_fits || j == i || j == host || campaign->hosts[j].is_late ||
-                    levels_joining(&campaign->levels, i, j) != level) {
+                    levels_joining(&campaign->levels, i, j) != level)
                     continue;
-                }
                 if (pass == 1 && at == turn % found) {
                     pair[0] = i;
                     pair[1] = j;
@@ -119,9 +112,8 @@ static bool find_pair(const struct campaign *campaign, size_t host, bool of_host
             }
         }
         found = at;
-        if (found == 0) {
+        if (found == 0)
             return false;
-        }
     }
     return false;
 }
@@ -137,11 +129,9 @@ static size_t list_late(struct campaign *campaign, void *context, size_t *suspec
     size_t count = 0;
     (void)context;
     phases_find_deviations(campaign, &links);
-    for (size_t host = 0; host < campaign->placement->host_count; host++) {
-        if (campaign->hosts[host].is_late && campaign->late_verdicts[host] == VERDICT_NONE) {
+    for (size_t host = 0; host < campaign->placement->host_count; host++)
+        if (campaign->hosts[host].is_late && campaign->late_verdicts[host] == VERDICT_NONE)
             suspects[count++] = host;
-        }
-    }
     return count;
 }
 
@@ -157,13 +147,11 @@ static bool look_at_late(struct campaign *campaign, void *context, size_t host, 
         late->level = level;
     }
     *seen = CONFIRM_NOTHING;
-    if (!found) {
+    if (!found)
         return true;
-    }
     double seconds, usual = phases_usual(campaign, late->level).least_latency;
-    if (!look(campaign, pair[0], pair[1], late->number++, &seconds, error)) {
+    if (!look(campaign, pair[0], pair[1], late->number++, &seconds, error))
         return false;
-    }
     *seen = analysis_is_late(seconds, usual) ? CONFIRM_SLOW : CONFIRM_FAST;
     return true;
 }

@@ -30,9 +30,8 @@ size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t
             for (size_t i = 0; i < hosts; i++) {
                 for (size_t j = i + 1; j < hosts; j++) {
                     bool sound = campaign->hosts[i].note[0] == '\0' && campaign->hosts[j].note[0] == '\0';
-                    if ((!sound && any == 0) || levels_joining(&campaign->levels, i, j) != level) {
+                    if ((!sound && any == 0) || levels_joining(&campaign->levels, i, j) != level)
                         continue;
-                    }
                     if (pass == 0) {
                         total++;
                     } else if (taken < most && seen++ * most >= taken * total) {
@@ -79,9 +78,8 @@ static bool measure_references(struct campaign *campaign, struct error *error) {
         size_t count = phases_sample_pairs(campaign, level, REFERENCE_PAIRS, pairs);
         for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
             struct campaign_pair back = {pairs[i].to, pairs[i].from};
-            if (!look(campaign, &pairs[i], 1, &seen, error) || !look(campaign, &back, 1, &seen, error)) {
+            if (!look(campaign, &pairs[i], 1, &seen, error) || !look(campaign, &back, 1, &seen, error))
                 return false;
-            }
         }
     }
     return true;
@@ -101,9 +99,8 @@ static size_t find_controls(const struct campaign *campaign, const struct analys
             bool shares = i == link->from || j == link->to;
             double score = factor + (shares ? 0 : 1);
             if (i == j || !matrix->alone[cell] || matrix->verdict[cell] != VERDICT_NONE ||
-                !(factor >= CONTROL_SHARE) || levels_joining(&campaign->levels, i, j) != level) {
+                !(factor >= CONTROL_SHARE) || levels_joining(&campaign->levels, i, j) != level)
                 continue;
-            }
             size_t place = count < CONTROLS_MAX ? count++ : CONTROLS_MAX;
             for (; place > 0 && scores[place - 1] < score; place--) {
                 if (place < CONTROLS_MAX) {
@@ -130,9 +127,8 @@ static bool find_control(const struct campaign *campaign, const struct analysis_
     campaign_gather(campaign, scratch, &matrix);
     size_t count = find_controls(campaign, &matrix, link, usual, controls);
     arena_destroy(scratch);
-    if (count > 0) {
+    if (count > 0)
         *control = controls[turn % count];
-    }
     return count > 0;
 }
 
@@ -146,9 +142,8 @@ static size_t list_slow(struct campaign *campaign, void *context, size_t *number
     struct slow *slow = context;
     size_t hosts = campaign->placement->host_count, count = 0;
     phases_find_deviations(campaign, &slow->suspects);
-    for (; count < slow->suspects.count && count < SUSPECTS_AT_ONCE; count++) {
+    for (; count < slow->suspects.count && count < SUSPECTS_AT_ONCE; count++)
         numbers[count] = slow->suspects.items[count].from * hosts + slow->suspects.items[count].to;
-    }
     return count;
 }
 
@@ -161,12 +156,10 @@ static bool look_at_slow(struct campaign *campaign, void *context, size_t number
     double usual = phases_usual(campaign, levels_joining(&campaign->levels, link.from, link.to)).bandwidth;
     struct summary summary;
     *seen = CONFIRM_NOTHING;
-    if (beside && !find_control(campaign, &link, usual, turn, &pair)) {
+    if (beside && !find_control(campaign, &link, usual, turn, &pair))
         return true;
-    }
-    if (!look(campaign, &pair, slow->number++, &summary, error)) {
+    if (!look(campaign, &pair, slow->number++, &summary, error))
         return false;
-    }
     bool is_slow = beside ? summary.upper_quartile < CONTROL_SHARE * usual
                           : analysis_is_slow(summary.upper_quartile, usual);
     *seen = is_slow ? CONFIRM_SLOW : CONFIRM_FAST;
@@ -177,9 +170,8 @@ int32_t phases_next_look(const struct campaign *campaign, enum record_phase phas
     int32_t number = 1;
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
-        if (record->phase == (int32_t)phase && record->level >= number) {
+        if (record->phase == (int32_t)phase && record->level >= number)
             number = record->level + 1;
-        }
     }
     return number;
 }
@@ -196,34 +188,28 @@ static bool confirm_slow_links(struct campaign *campaign, struct error *error) {
                                     .context = &slow,
                                     .list = list_slow,
                                     .look = look_at_slow};
-    if (!confirm_run(campaign, &confirm, error)) {
+    if (!confirm_run(campaign, &confirm, error))
         return false;
-    }
     phases_find_deviations(campaign, &slow.suspects);
-    for (size_t i = 0; i < slow.suspects.count; i++) {
+    for (size_t i = 0; i < slow.suspects.count; i++)
         campaign->unclear_links += slow.suspects.items[i].alone ? 1 : 0;
-    }
-    for (size_t cell = 0; cell < hosts * hosts; cell++) {
+    for (size_t cell = 0; cell < hosts * hosts; cell++)
         campaign->unclear_links += campaign->verdicts[cell] == VERDICT_UNCLEAR ? 1 : 0;
-    }
     return true;
 }
 
 bool phases_run_levels(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count;
-    if (hosts < 2) {
+    if (hosts < 2)
         return true;
-    }
     campaign->hosts = ARENA_ARRAY(campaign->arena, struct analysis_host, hosts);
     campaign->verdicts = ARENA_ARRAY(campaign->arena, uint8_t, hosts * hosts);
     campaign->late_verdicts = ARENA_ARRAY(campaign->arena, uint8_t, hosts);
-    if (!phases_settle_latencies(campaign, error)) {
+    if (!phases_settle_latencies(campaign, error))
         return false;
-    }
     find_levels(campaign);
-    if (campaign->plan.at_once > 1 && !measure_references(campaign, error)) {
+    if (campaign->plan.at_once > 1 && !measure_references(campaign, error))
         return false;
-    }
     return phases_confirm_late_hosts(campaign, error) && confirm_slow_links(campaign, error);
 }
 

@@ -17,12 +17,10 @@ static size_t find_rails(const struct campaign *campaign, int32_t rails[RAILS_MA
     for (int32_t local = 0; local < host->rank_count && count < RAILS_MAX; local++) {
         bool known = false;
         campaign_nic(campaign, host->ranks[local], nics[count]);
-        for (size_t i = 0; i < count && nics[count][0] != '\0'; i++) {
+        for (size_t i = 0; i < count && nics[count][0] != '\0'; i++)
             known = known || strcmp(nics[i], nics[count]) == 0;
-        }
-        if (!known) {
+        if (!known)
             rails[count++] = local;
-        }
     }
     return count;
 }
@@ -32,9 +30,8 @@ static bool join(const struct campaign *campaign, size_t one, size_t other, int3
                  struct campaign_pair *pair) {
     const struct placement_host *from = &campaign->placement->hosts[one],
                                 *to = &campaign->placement->hosts[other];
-    if (local >= from->rank_count || local >= to->rank_count) {
+    if (local >= from->rank_count || local >= to->rank_count)
         return false;
-    }
     *pair = (struct campaign_pair){from->ranks[local], to->ranks[local]};
     return true;
 }
@@ -53,9 +50,8 @@ static size_t slots_of(const struct campaign *campaign) {
 
 static size_t slot_of(const struct campaign *campaign, size_t pair) {
     size_t hosts = campaign->placement->host_count;
-    if (campaign->placement->share_machine) {
+    if (campaign->placement->share_machine)
         return pair;
-    }
     return hosts % 2 != 0 && pair == hosts - 1 ? 2 : pair % 2; /* an odd ring is closed apart */
 }
 
@@ -70,9 +66,8 @@ static bool measure_slot(struct campaign *campaign, int32_t local, size_t slot, 
     for (size_t pair = 0; pair < ring_pairs(hosts); pair++) {
         size_t next = (pair + 1) % hosts;
         if (slot_of(campaign, pair) == slot && levels_joining(&campaign->levels, pair, next) == level &&
-            join(campaign, back ? next : pair, back ? pair : next, local, &pairs[count])) {
+            join(campaign, back ? next : pair, back ? pair : next, local, &pairs[count]))
             count++;
-        }
     }
     return count == 0 || campaign_measure(campaign, &key, pairs, count, ALONE_SECONDS, false, error);
 }
@@ -82,12 +77,10 @@ static bool run_alone(struct campaign *campaign, struct error *error) {
     size_t count = find_rails(campaign, rails), slots = slots_of(campaign);
     for (size_t r = 0; r < count && count > 1; r++) {
         for (size_t slot = 0; slot < slots; slot++) {
-            for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++) {
+            for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++)
                 if (!measure_slot(campaign, rails[r], slot, false, level, error) ||
-                    !measure_slot(campaign, rails[r], slot, true, level, error)) {
+                    !measure_slot(campaign, rails[r], slot, true, level, error))
                     return false;
-                }
-            }
         }
     }
     return true;
@@ -113,9 +106,8 @@ static bool run_suspects(struct campaign *campaign, struct error *error) {
                 (int32_t)levels_joining(&campaign->levels, (size_t)campaign->placement->host_of[pair.from],
                                         (size_t)campaign->placement->host_of[pair.to]);
             if (!campaign_measure_one(campaign, &key, &pair, ALONE_SECONDS, &seen, error) ||
-                !campaign_measure_one(campaign, &key, &beside, ALONE_SECONDS, &seen, error)) {
+                !campaign_measure_one(campaign, &key, &beside, ALONE_SECONDS, &seen, error))
                 return false;
-            }
         }
     }
     return true;
@@ -134,16 +126,14 @@ static bool run_together(struct campaign *campaign, struct error *error) {
             size_t one = (size_t)placement->host_of[ends[e].from],
                    other = (size_t)placement->host_of[ends[e].to];
             size_t count = 0;
-            for (int32_t local = 0; join(campaign, one, other, local, &pairs[count]); local++) {
+            for (int32_t local = 0; join(campaign, one, other, local, &pairs[count]); local++)
                 count++;
-            }
             struct record key = stream_key;
             key.phase = PHASE_RAILS;
             key.level = (int32_t)level;
             key.operation = (int32_t)(turn / campaign->levels.count);
-            if (count > 1 && !campaign_measure(campaign, &key, pairs, count, TOGETHER_SECONDS, true, error)) {
+            if (count > 1 && !campaign_measure(campaign, &key, pairs, count, TOGETHER_SECONDS, true, error))
                 return false;
-            }
         }
     }
     return true;
@@ -157,9 +147,8 @@ bool phases_run_rails(struct campaign *campaign, struct error *error) {
 
 double phases_expect_rails(const struct campaign *campaign) {
     int32_t rails[RAILS_MAX];
-    if (campaign->placement->host_count < 2 || campaign->placement->hosts[0].rank_count < 2) {
+    if (campaign->placement->host_count < 2 || campaign->placement->hosts[0].rank_count < 2)
         return 0;
-    }
     size_t count = find_rails(campaign, rails);
     double alone = count > 1 ? (double)(count * slots_of(campaign)) * DIRECTIONS : 0;
     double levels = campaign->levels.count > 0 ? (double)campaign->levels.count : 2;

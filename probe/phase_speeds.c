@@ -15,11 +15,9 @@ static bool look(struct campaign *campaign, enum speeds_kind kind, size_t first,
     const struct placement *placement = campaign->placement;
     int32_t *ranks = campaign->speed_ranks;
     size_t count = 0;
-    for (size_t i = first; i < end; i++) {
-        for (int32_t r = 0; r < placement->hosts[i].rank_count; r++) {
+    for (size_t i = first; i < end; i++)
+        for (int32_t r = 0; r < placement->hosts[i].rank_count; r++)
             ranks[count++] = placement->hosts[i].ranks[r];
-        }
-    }
     return campaign_alone(campaign, speeds_tasks[kind], ranks, count, seconds_of[kind], number, error);
 }
 
@@ -37,9 +35,8 @@ static size_t find_control(const struct campaign *campaign, enum speeds_kind kin
     for (size_t i = 1; i < hosts; i++) {
         size_t other = (host + turn + i) % hosts;
         if (other != host && campaign->class_of[other] == campaign->class_of[host] &&
-            !campaign->speeds[other].looks_slow[kind]) {
+            !campaign->speeds[other].looks_slow[kind])
             return other;
-        }
     }
     return hosts;
 }
@@ -49,9 +46,8 @@ static double rate_of_look(const struct campaign *campaign, enum speeds_kind kin
     size_t count = (size_t)campaign->placement->hosts[host].rank_count;
     const struct record *last = &campaign->records->items[campaign->records->count - count];
     double *rates = ARENA_ARRAY(campaign->arena, double, count);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         rates[i] = speeds_rate(kind, &last[i].summary);
-    }
     return summary_median(rates, count);
 }
 
@@ -60,12 +56,10 @@ static size_t list_weak(struct campaign *campaign, void *context, size_t *suspec
     size_t hosts = campaign->placement->host_count, count = 0;
     (void)context;
     judge(campaign);
-    for (size_t i = 0; i < SPEEDS_KINDS * hosts; i++) {
+    for (size_t i = 0; i < SPEEDS_KINDS * hosts; i++)
         if (campaign->speeds[i % hosts].looks_slow[i / hosts] &&
-            campaign->speed_verdicts[i / hosts][i % hosts] == VERDICT_NONE) {
+            campaign->speed_verdicts[i / hosts][i % hosts] == VERDICT_NONE)
             suspects[count++] = i;
-        }
-    }
     return count;
 }
 
@@ -77,12 +71,10 @@ static bool look_at_weak(struct campaign *campaign, void *context, size_t suspec
     enum speeds_kind kind = (enum speeds_kind)(suspect / hosts);
     size_t looked_at = beside ? find_control(campaign, kind, host, turn) : host;
     *seen = CONFIRM_NOTHING;
-    if (looked_at == hosts) {
+    if (looked_at == hosts)
         return true;
-    }
-    if (!look(campaign, kind, looked_at, looked_at + 1, (*number)++, error)) {
+    if (!look(campaign, kind, looked_at, looked_at + 1, (*number)++, error))
         return false;
-    }
     bool slow;
     if (beside) {
         double rate = rate_of_look(campaign, kind, looked_at);
@@ -116,15 +108,12 @@ bool phases_run_speeds(struct campaign *campaign, struct error *error) {
     campaign->class_of = ARENA_ARRAY(campaign->arena, size_t, hosts);
     node_classify(campaign->nodes, hosts, campaign->class_of);
     uint8_t *verdicts = ARENA_ARRAY(campaign->arena, uint8_t, SPEEDS_KINDS * hosts);
-    for (size_t kind = 0; kind < SPEEDS_KINDS; kind++) {
+    for (size_t kind = 0; kind < SPEEDS_KINDS; kind++)
         campaign->speed_verdicts[kind] = verdicts + kind * hosts;
-    }
     for (size_t host = 0; host < hosts; host = phases_turn_end(campaign, host)) {
-        for (int kind = 0; kind < SPEEDS_KINDS; kind++) {
-            if (!look(campaign, (enum speeds_kind)kind, host, phases_turn_end(campaign, host), 0, error)) {
+        for (int kind = 0; kind < SPEEDS_KINDS; kind++)
+            if (!look(campaign, (enum speeds_kind)kind, host, phases_turn_end(campaign, host), 0, error))
                 return false;
-            }
-        }
         progress_step(&campaign->progress, (double)host / (double)hosts, MPI_Wtime());
     }
     /* Hosts that are one machine compute alike; which of them shares a core with other work tells nothing. */

@@ -84,18 +84,16 @@ static bool run_local_turn(struct campaign *campaign, enum transport transport, 
         struct record stream = in_phase(stream_key, PHASE_LOCAL, 0);
         latency.transport = stream.transport = (int32_t)transport;
         if (!campaign_measure(campaign, &latency, pairs, count, LATENCY_SECONDS, false, error) ||
-            !campaign_measure(campaign, &stream, pairs, count, STREAM_SECONDS, false, error)) {
+            !campaign_measure(campaign, &stream, pairs, count, STREAM_SECONDS, false, error))
             return false;
-        }
     }
     return true;
 }
 
 bool phases_run_local(struct campaign *campaign, enum transport transport, struct error *error) {
     for (size_t host = 0; host < campaign->placement->host_count; host = phases_turn_end(campaign, host)) {
-        if (!run_local_turn(campaign, transport, host, phases_turn_end(campaign, host), error)) {
+        if (!run_local_turn(campaign, transport, host, phases_turn_end(campaign, host), error))
             return false;
-        }
         step(campaign, (double)host / (double)campaign->placement->host_count);
     }
     return true;
@@ -104,9 +102,8 @@ bool phases_run_local(struct campaign *campaign, enum transport transport, struc
 static bool run_local(struct campaign *campaign, struct error *error) {
     const struct placement *placement = campaign->placement;
     const struct placement_host *host = &placement->hosts[0];
-    if (!phases_run_local(campaign, TRANSPORT_HOST, error)) {
+    if (!phases_run_local(campaign, TRANSPORT_HOST, error))
         return false;
-    }
     sockets_find(campaign->records, host->ranks, placement->places, (size_t)host->rank_count, campaign->arena,
                  &campaign->sockets);
     return true;
@@ -127,15 +124,12 @@ static bool run_pairs(struct campaign *campaign, struct error *error) {
             pairs[i].to = campaign_leader(campaign, (size_t)slot_pairs[i].second);
         }
         if (!campaign_measure(campaign, &latency, pairs, count, brief, false, error) ||
-            !campaign_measure(campaign, &stream, pairs, count, longer, false, error)) {
+            !campaign_measure(campaign, &stream, pairs, count, longer, false, error))
             return false;
-        }
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count; i++)
             pairs[i] = (struct campaign_pair){pairs[i].to, pairs[i].from};
-        }
-        if (!campaign_measure(campaign, &stream, pairs, count, longer, false, error)) {
+        if (!campaign_measure(campaign, &stream, pairs, count, longer, false, error))
             return false;
-        }
         step(campaign, (double)(slot + 1) / (double)plan->slots);
     }
     return true;
@@ -146,9 +140,8 @@ static bool sweep_sizes(struct campaign *campaign, const struct record *asked, c
     struct record key = *asked;
     for (size_t s = 0; s < sizes && !phases_time_is_up(campaign); s++) {
         key.bytes = bytes[s];
-        if (!campaign_measure(campaign, &key, pair, 1, SWEEP_SECONDS, false, error)) {
+        if (!campaign_measure(campaign, &key, pair, 1, SWEEP_SECONDS, false, error))
             return false;
-        }
     }
     return true;
 }
@@ -186,9 +179,8 @@ static bool sweep_inside(struct campaign *campaign, enum transport transport, st
     for (size_t i = 0; i < campaign->placement->host_count; i++) {
         const struct placement_host *host = &campaign->placement->hosts[i];
         struct campaign_pair pair;
-        if (host->rank_count < 2) {
+        if (host->rank_count < 2)
             continue;
-        }
         if (i > 0 || campaign->sockets.name == NULL || transport != TRANSPORT_HOST) {
             pair = (struct campaign_pair){host->ranks[0], host->ranks[1]};
             return sweep_pair(campaign, transport, &pair, CAMPAIGN_LEVEL_NODE, true, error);
@@ -203,15 +195,13 @@ static bool sweep_inside(struct campaign *campaign, enum transport transport, st
 
 bool phases_run_sweep(struct campaign *campaign, enum transport transport, struct error *error) {
     struct campaign_pair pairs[SWEEP_PAIRS];
-    if (!sweep_inside(campaign, transport, error)) {
+    if (!sweep_inside(campaign, transport, error))
         return false;
-    }
     for (size_t level = 0; level < campaign->levels.count; level++) {
         size_t count = phases_sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
         for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
-            if (!sweep_pair(campaign, transport, &pairs[i], (int32_t)level, i == 0, error)) {
+            if (!sweep_pair(campaign, transport, &pairs[i], (int32_t)level, i == 0, error))
                 return false;
-            }
             step(campaign, ((double)level + (double)i / (double)count) / (double)campaign->levels.count);
         }
     }
@@ -231,9 +221,8 @@ static void choose_hosts(const struct campaign *campaign, size_t level, enum loa
     const int32_t *inner = level > 0 ? campaign->levels.level[level - 1].group_of : NULL;
     for (size_t i = 0; i < hosts; i++) {
         chosen[i] = choice == LOADING_ANY || campaign->hosts[i].note[0] == '\0';
-        for (size_t j = 0; inner != NULL && choice == LOADING_SOUND_GROUPS && j < hosts; j++) {
+        for (size_t j = 0; inner != NULL && choice == LOADING_SOUND_GROUPS && j < hosts; j++)
             chosen[i] = chosen[i] && (inner[i] != inner[j] || campaign->hosts[j].note[0] == '\0');
-        }
     }
 }
 
@@ -257,16 +246,14 @@ static size_t pair_hosts(const struct campaign *campaign, size_t level, const bo
         for (size_t j = i + 1; j < hosts && chosen[i] && !used[i]; j++) {
             size_t from = back ? j : i, to = back ? i : j;
             if (used[j] || !chosen[j] || is_slow_way(campaign, from, to) ||
-                levels_joining(&campaign->levels, i, j) != level) {
+                levels_joining(&campaign->levels, i, j) != level)
                 continue;
-            }
             if (level > 0) {
                 const int32_t *inner = campaign->levels.level[level - 1].group_of;
                 int32_t *one = &partner_group[inner[i]], *other = &partner_group[inner[j]];
                 /* A group that sends receives nothing, and has one group to send to. */
-                if ((*one != 0 && *one != inner[j] + 1) || (*other != 0 && *other != -(inner[i] + 1))) {
+                if ((*one != 0 && *one != inner[j] + 1) || (*other != 0 && *other != -(inner[i] + 1)))
                     continue;
-                }
                 *one = inner[j] + 1;
                 *other = -(inner[i] + 1);
             }
@@ -324,20 +311,17 @@ static bool run_loaded(struct campaign *campaign, struct error *error) {
     const struct placement_host *first = &campaign->placement->hosts[0];
     for (int32_t repetition = 0; repetition < LOADED_REPETITIONS_MAX; repetition++) {
         size_t count = 0;
-        for (int32_t r = 0; r + 1 < first->rank_count; r += 2) {
+        for (int32_t r = 0; r + 1 < first->rank_count; r += 2)
             pairs[count++] = (struct campaign_pair){first->ranks[r], first->ranks[r + 1]};
-        }
         if (!is_load_known(campaign, -1, 0, repetition) &&
-            !load_level(campaign, -1, pairs, count, repetition, error)) {
+            !load_level(campaign, -1, pairs, count, repetition, error))
             return false;
-        }
         for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++) {
             count = loading_pairs(campaign, level, pairs);
             if (!is_load_known(campaign, (int32_t)level, phases_usual(campaign, level).bandwidth,
                                repetition) &&
-                !load_level(campaign, (int32_t)level, pairs, count, repetition, error)) {
+                !load_level(campaign, (int32_t)level, pairs, count, repetition, error))
                 return false;
-            }
         }
         step(campaign, (double)(repetition + 1) / LOADED_REPETITIONS_MAX);
     }
@@ -404,9 +388,8 @@ static double expected_seconds(const struct campaign *campaign, size_t phase) {
 
 double phases_expected_seconds(const struct campaign *campaign, size_t phase) {
     double sum = 0;
-    for (; phase < PHASES; phase++) {
+    for (; phase < PHASES; phase++)
         sum += expected_seconds(campaign, phase);
-    }
     double left = campaign_seconds_left(campaign);
     return sum < left ? sum : fmax(0, left);
 }
@@ -429,9 +412,8 @@ bool phases_run(struct campaign *campaign, struct error *error) {
             progress_phase(&campaign->progress, phases[p].what, expected_seconds(campaign, p),
                            phases_expected_seconds(campaign, p + 1), MPI_Wtime());
         }
-        if (!is_left_out(campaign, p) && !phases[p].run(campaign, error)) {
+        if (!is_left_out(campaign, p) && !phases[p].run(campaign, error))
             return false;
-        }
     }
     return true;
 }

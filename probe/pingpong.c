@@ -51,16 +51,14 @@ static char *need_gpu_buffers(size_t needed) {
 
 static char *need_buffers(int64_t bytes, enum transport transport) {
     size_t needed = (size_t)bytes * 2; /* one each way, from which and to which all messages on the way go */
-    if (transport == TRANSPORT_DEVICE) {
+    if (transport == TRANSPORT_DEVICE)
         return need_gpu_buffers(needed);
-    }
     if (buffer_bytes < needed) {
         free(buffers);
         buffers = malloc(needed);
         buffer_bytes = buffers != NULL ? needed : 0;
-        if (buffers != NULL) {
+        if (buffers != NULL)
             memset(buffers, 1, needed); /* so that its pages are there before the clock runs */
-        }
     }
     return buffers;
 }
@@ -93,12 +91,10 @@ static void sampler_start(struct sampler *sampler, const struct task *task) {
 static bool sampler_add(struct sampler *sampler, double value) {
     bool spent = MPI_Wtime() > sampler->end;
     sampler->values[sampler->count++] = value;
-    if (sampler->count == sampler->limit || (sampler->count >= SAMPLES_MIN && spent)) {
+    if (sampler->count == sampler->limit || (sampler->count >= SAMPLES_MIN && spent))
         return true;
-    }
-    if (sampler->count < sampler->check_at) {
+    if (sampler->count < sampler->check_at)
         return false;
-    }
     sampler->check_at *= 2;
     struct summary summary;
     summary_make(sampler->values, sampler->count, &summary);
@@ -120,11 +116,9 @@ static bool send(const void *buffer, int64_t bytes, int tag, const struct task *
 /* Round trips of one batch. */
 static bool round_trips(const struct task *task, const char *out, char *in, int trips, double *seconds) {
     double begin = MPI_Wtime();
-    for (int i = 0; i < trips; i++) {
-        if (!send(out, task->bytes, TAG_DATA, task) || !receive(in, task->bytes, TAG_DATA, task)) {
+    for (int i = 0; i < trips; i++)
+        if (!send(out, task->bytes, TAG_DATA, task) || !receive(in, task->bytes, TAG_DATA, task))
             return false;
-        }
-    }
     *seconds = (MPI_Wtime() - begin) / (2 * trips);
     return true;
 }
@@ -134,20 +128,17 @@ static bool latency_initiator(const struct task *task, const char *out, char *in
     int trips = 1;
     /* Warm-up: connections are made at the first message; batches grow until they last. */
     for (int warm = 0; warm < 3 || (trips < BATCH_MAX && 2 * half * trips < BATCH_SECONDS); warm++) {
-        if (!round_trips(task, out, in, trips, &half)) {
+        if (!round_trips(task, out, in, trips, &half))
             return false;
-        }
-        if (warm > 0 && 2 * half * trips < BATCH_SECONDS && trips < BATCH_MAX) {
+        if (warm > 0 && 2 * half * trips < BATCH_SECONDS && trips < BATCH_MAX)
             trips *= 2;
-        } else if (2 * half > task->seconds) {
+        else if (2 * half > task->seconds)
             break; /* a slow link: no time for more */
-        }
     }
     sampler_start(sampler, task);
     do {
-        if (!round_trips(task, out, in, trips, &half)) {
+        if (!round_trips(task, out, in, trips, &half))
             return false;
-        }
     } while (!sampler_add(sampler, half));
     return send(out, 0, TAG_DATA, task); /* an empty message ends it */
 }
@@ -158,16 +149,13 @@ static bool latency_responder(const struct task *task, char *buffer) {
         MPI_Status status;
         int bytes;
         MPI_Irecv(buffer, (int)task->bytes, MPI_BYTE, task->peer, TAG_DATA, MPI_COMM_WORLD, &request);
-        if (!wait_request(&request, task->stall_seconds, WAIT_SPIN, &status)) {
+        if (!wait_request(&request, task->stall_seconds, WAIT_SPIN, &status))
             return false;
-        }
         MPI_Get_count(&status, MPI_BYTE, &bytes);
-        if (bytes == 0) {
+        if (bytes == 0)
             return true;
-        }
-        if (!send(buffer, task->bytes, TAG_DATA, task)) {
+        if (!send(buffer, task->bytes, TAG_DATA, task))
             return false;
-        }
     }
 }
 
@@ -194,23 +182,19 @@ static void flow_post(struct flow *flow, const struct task *task) {
 static void flow_start(struct flow *flow, bool sending, int total, int window, char *buffer,
                        const struct task *task) {
     *flow = (struct flow){.total = total, .window = window, .sending = sending, .buffer = buffer};
-    while (flow->next < total && flow->next < window) {
+    while (flow->next < total && flow->next < window)
         flow_post(flow, task);
-    }
 }
 
 /* Waits for message number `message` of the flow and posts the one that takes its place. */
 static bool flow_step(struct flow *flow, int message, const struct task *task) {
-    if (message >= flow->total) {
+    if (message >= flow->total)
         return true;
-    }
     MPI_Request *request = &flow->requests[message % flow->window];
-    if (!wait_request(request, task->stall_seconds, WAIT_SPIN, MPI_STATUS_IGNORE)) {
+    if (!wait_request(request, task->stall_seconds, WAIT_SPIN, MPI_STATUS_IGNORE))
         return false;
-    }
-    if (flow->next < flow->total) {
+    if (flow->next < flow->total)
         flow_post(flow, task);
-    }
     return true;
 }
 
@@ -223,22 +207,18 @@ struct control {
 /* The messages of one sample, after both sides agreed to begin. */
 static bool move(const struct task *task, int messages, struct flow *in, char *memory) {
     struct flow out = {.total = 0};
-    if (task->role == ROLE_INITIATOR || task->kind == TASK_EXCHANGE) {
+    if (task->role == ROLE_INITIATOR || task->kind == TASK_EXCHANGE)
         flow_start(&out, true, messages, WINDOW_MAX, memory, task);
-    }
-    for (int i = 0; i < messages; i++) {
-        if (!flow_step(&out, i, task) || !flow_step(in, i, task)) {
+    for (int i = 0; i < messages; i++)
+        if (!flow_step(&out, i, task) || !flow_step(in, i, task))
             return false;
-        }
-    }
     return true;
 }
 
 static void expect(const struct task *task, int messages, struct flow *in, char *memory) {
     *in = (struct flow){.total = 0};
-    if (task->role == ROLE_RESPONDER || task->kind == TASK_EXCHANGE) {
+    if (task->role == ROLE_RESPONDER || task->kind == TASK_EXCHANGE)
         flow_start(in, false, messages, WINDOW_MAX, memory + task->bytes, task);
-    }
 }
 
 /* One sample seen by the initiator: how long the messages took, and how long announcing them did. */
@@ -249,13 +229,11 @@ static bool stream_sample(const struct task *task, int messages, char *memory, d
     char reply;
     expect(task, messages, &in, memory);
     double begin = MPI_Wtime();
-    if (!send(&control, sizeof control, TAG_CONTROL, task) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task)) {
+    if (!send(&control, sizeof control, TAG_CONTROL, task) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task))
         return false;
-    }
     double ready = MPI_Wtime();
-    if (!move(task, messages, &in, memory) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task)) {
+    if (!move(task, messages, &in, memory) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task))
         return false;
-    }
     *seconds = MPI_Wtime() - ready;
     *announced = ready - begin;
     return true;
@@ -281,9 +259,8 @@ static bool start_together(const struct task *task) {
         all = wait_request(&request, 2 * task->stall_seconds, WAIT_SPIN, &status);
         ranks[i] = status.MPI_SOURCE;
     }
-    for (int i = 0; all && i < others; i++) {
+    for (int i = 0; all && i < others; i++)
         MPI_Send(&word, 1, MPI_BYTE, ranks[i], TAG_TOGETHER, MPI_COMM_WORLD);
-    }
     free(ranks);
     return all;
 }
@@ -293,9 +270,8 @@ static int64_t together_bytes(const struct task *task, double bytes_per_second) 
     int sharing = task->together_count < TOGETHER_SHARING ? task->together_count : TOGETHER_SHARING;
     double wanted = bytes_per_second * task->seconds / (TOGETHER_MESSAGES * sharing);
     int64_t bytes = task->bytes;
-    while (bytes > TOGETHER_BYTES_MIN && (double)bytes > wanted) {
+    while (bytes > TOGETHER_BYTES_MIN && (double)bytes > wanted)
         bytes /= 2;
-    }
     return bytes;
 }
 
@@ -305,22 +281,16 @@ static bool send_together(const struct task *task, char *memory, double *bytes_p
     int message = 0;
     double end = MPI_Wtime() + TOGETHER_STOP * task->seconds;
     flow_start(&flow, true, INT_MAX, TOGETHER_WINDOW, memory, task);
-    while (MPI_Wtime() < end || message < TOGETHER_MESSAGES_MIN) {
-        if (!flow_step(&flow, message++, task)) {
+    while (MPI_Wtime() < end || message < TOGETHER_MESSAGES_MIN)
+        if (!flow_step(&flow, message++, task))
             return false;
-        }
-    }
     flow.total = flow.next;
-    while (message < flow.total) {
-        if (!flow_step(&flow, message++, task)) {
+    while (message < flow.total)
+        if (!flow_step(&flow, message++, task))
             return false;
-        }
-    }
-    for (int i = 0; i < TOGETHER_WINDOW; i++) {
-        if (!send(memory, 0, TAG_DATA, task)) {
+    for (int i = 0; i < TOGETHER_WINDOW; i++)
+        if (!send(memory, 0, TAG_DATA, task))
             return false;
-        }
-    }
     return receive(bytes_per_second, sizeof *bytes_per_second, TAG_ACKNOWLEDGE, task);
 }
 
@@ -372,10 +342,8 @@ static bool receive_together(const struct task *task, char *memory) {
     for (int message = 0; empty < TOGETHER_WINDOW; message++) {
         MPI_Status status;
         int bytes;
-        if (!wait_request(&flow.requests[message % TOGETHER_WINDOW], task->stall_seconds, WAIT_SPIN,
-                          &status)) {
+        if (!wait_request(&flow.requests[message % TOGETHER_WINDOW], task->stall_seconds, WAIT_SPIN, &status))
             return false;
-        }
         MPI_Get_count(&status, MPI_BYTE, &bytes);
         empty += bytes == 0 ? 1 : 0;
         if (empty == 0) {
@@ -395,9 +363,8 @@ static bool stream_together(const struct task *task, char *memory, double alone,
     sampler_start(sampler, task);
     double *rate = &sampler->values[0];
     if (!send(&control, sizeof control, TAG_CONTROL, task) || !start_together(task) ||
-        !send_together(&part, memory, rate)) {
+        !send_together(&part, memory, rate))
         return false;
-    }
     sampler->count = *rate > 0 ? 1 : 0;
     return true;
 }
@@ -407,15 +374,13 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
     double seconds, announced, round_trip = HUGE_VAL;
     /* Warm-up, until a sample lasts long enough. */
     for (int warm = 0; warm < 2 || (seconds < STREAM_SAMPLE_SECONDS && messages < WINDOW_MAX); warm++) {
-        if (!stream_sample(task, messages, memory, &seconds, &announced)) {
+        if (!stream_sample(task, messages, memory, &seconds, &announced))
             return false;
-        }
         round_trip = fmin(round_trip, announced);
-        if (warm > 0 && seconds < STREAM_SAMPLE_SECONDS) {
+        if (warm > 0 && seconds < STREAM_SAMPLE_SECONDS)
             messages *= 2;
-        } else if (seconds > 2 * STREAM_SAMPLE_SECONDS) {
+        else if (seconds > 2 * STREAM_SAMPLE_SECONDS)
             break; /* long enough for a connection to come up to speed */
-        }
     }
     const struct control stop = {0};
     if (task->together_count > 1) {
@@ -425,9 +390,8 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
     sampler_start(sampler, task);
     double ways = task->kind == TASK_EXCHANGE ? 2 : 1, rate;
     do {
-        if (!stream_sample(task, messages, memory, &seconds, &announced)) {
+        if (!stream_sample(task, messages, memory, &seconds, &announced))
             return false;
-        }
         round_trip = fmin(round_trip, announced);
         double moving = seconds - fmin(round_trip, ANNOUNCE_SHARE * seconds);
         rate = ways * messages * (double)task->bytes / moving;
@@ -443,23 +407,19 @@ static bool stream_responder(const struct task *task, char *memory) {
         /* While the initiators wait for each other, this side waits as long as they may. */
         struct task patient = *task;
         patient.stall_seconds = task->stall_seconds * (task->together_count > 1 ? 3 : 1);
-        if (!receive(&control, sizeof control, TAG_CONTROL, &patient)) {
+        if (!receive(&control, sizeof control, TAG_CONTROL, &patient))
             return false;
-        }
-        if (control.messages == 0) {
+        if (control.messages == 0)
             return true;
-        }
         if (control.messages == UNTIL_EMPTY) {
-            if (!receive_together(&patient, memory + task->bytes)) {
+            if (!receive_together(&patient, memory + task->bytes))
                 return false;
-            }
             continue;
         }
         expect(task, control.messages, &in, memory);
         if (!send(&word, 1, TAG_ACKNOWLEDGE, task) || !move(task, control.messages, &in, memory) ||
-            !send(&word, 1, TAG_ACKNOWLEDGE, task)) {
+            !send(&word, 1, TAG_ACKNOWLEDGE, task))
             return false;
-        }
     }
 }
 
@@ -467,17 +427,14 @@ bool pingpong_run(const struct task *task, struct summary *summary) {
     static struct sampler sampler;
     memset(summary, 0, sizeof *summary);
     char *memory = need_buffers(task->bytes, (enum transport)task->transport);
-    if (memory == NULL) {
+    if (memory == NULL)
         return false;
-    }
     bool latency = task->kind == TASK_LATENCY, done;
-    if (task->role == ROLE_RESPONDER) {
+    if (task->role == ROLE_RESPONDER)
         return latency ? latency_responder(task, memory) : stream_responder(task, memory);
-    }
     done = latency ? latency_initiator(task, memory, memory + task->bytes, &sampler)
                    : stream_initiator(task, memory, &sampler);
-    if (done) {
+    if (done)
         summary_make(sampler.values, sampler.count, summary);
-    }
     return done;
 }

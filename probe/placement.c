@@ -41,9 +41,8 @@ static void read_first_line(const char *path, char *line, size_t size) {
     FILE *file = fopen(path, "r");
     line[0] = '\0';
     if (file != NULL) {
-        if (fgets(line, (int)size, file) != NULL) {
+        if (fgets(line, (int)size, file) != NULL)
             line[strcspn(line, "\n")] = '\0';
-        }
         fclose(file);
     }
 }
@@ -55,13 +54,12 @@ static void fill_hello(struct hello *hello) {
     snprintf(hello->version, sizeof hello->version, "%s", CLUSTERPLAN_VERSION);
     /* Several Slurm daemons on one machine share its host name, but not this. */
     const char *slurm_name = getenv("SLURMD_NODENAME");
-    if (slurm_name != NULL && slurm_name[0] != '\0') {
+    if (slurm_name != NULL && slurm_name[0] != '\0')
         snprintf(hello->host, sizeof hello->host, "%s", slurm_name);
-    } else if (MPI_Get_processor_name(name, &length) == MPI_SUCCESS && name[0] != '\0') {
+    else if (MPI_Get_processor_name(name, &length) == MPI_SUCCESS && name[0] != '\0')
         snprintf(hello->host, sizeof hello->host, "%s", name);
-    } else {
+    else
         snprintf(hello->host, sizeof hello->host, "unnamed");
-    }
 }
 
 static void fill_card(const char *host, const struct placement_wish *wish, struct card *card) {
@@ -86,9 +84,8 @@ static void fill_card(const char *host, const struct placement_wish *wish, struc
 
 static size_t find_host(const struct placement *placement, const char *name) {
     size_t host = 0;
-    while (host < placement->host_count && strcmp(placement->hosts[host].name, name) != 0) {
+    while (host < placement->host_count && strcmp(placement->hosts[host].name, name) != 0)
         host++;
-    }
     return host;
 }
 
@@ -148,11 +145,10 @@ static bool check_options(const struct card *cards, int32_t ranks, struct error 
     for (int32_t rank = 0; rank < ranks; rank++) {
         const struct card *card = &cards[rank];
         if (card->wrong[0] != '\0') {
-            if (rank == 0) {
+            if (rank == 0)
                 error_set(error, "%s", card->wrong);
-            } else {
+            else
                 error_set(error, "rank %d on host %s: %s", rank, card->host, card->wrong);
-            }
             return error_hint(error, "%s", card->hint);
         }
     }
@@ -162,9 +158,8 @@ static bool check_options(const struct card *cards, int32_t ranks, struct error 
 /* All are to measure, or to do the same instead. */
 static bool check_wishes(const struct card *cards, int32_t ranks, struct error *error) {
     for (int32_t rank = 1; rank < ranks; rank++) {
-        if (strcmp(cards[rank].instead, cards[0].instead) == 0) {
+        if (strcmp(cards[rank].instead, cards[0].instead) == 0)
             continue;
-        }
         int32_t one = cards[0].instead[0] != '\0' ? 0 : rank, other = rank - one;
         bool both = cards[other].instead[0] != '\0';
         error_set(error, "rank %d on host %s was given %s, and rank %d on host %s was %s%s", one,
@@ -182,9 +177,8 @@ static bool arrange(const struct card *cards, struct arena *arena, struct placem
     placement->local_of = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
     placement->places = ARENA_ARRAY(arena, struct node_place, (size_t)placement->ranks);
     for (int32_t rank = 0; rank < placement->ranks; rank++) {
-        if (!check_card(placement, cards, rank, error)) {
+        if (!check_card(placement, cards, rank, error))
             return false;
-        }
         add_rank(arena, placement, &cards[rank], rank);
     }
     for (size_t i = 0; i < placement->host_count; i++) {
@@ -222,15 +216,13 @@ bool placement_gather(struct arena *arena, const struct placement_wish *wish, st
     }
     fill_hello(&hello);
     MPI_Gather(&hello, (int)sizeof hello, MPI_BYTE, hellos, (int)sizeof hello, MPI_BYTE, 0, MPI_COMM_WORLD);
-    if (!tell(rank != 0 || check_versions(hellos, ranks, error))) {
+    if (!tell(rank != 0 || check_versions(hellos, ranks, error)))
         return false;
-    }
     fill_card(hello.host, wish, &card);
     MPI_Gather(&card, (int)sizeof card, MPI_BYTE, cards, (int)sizeof card, MPI_BYTE, 0, MPI_COMM_WORLD);
     if (!tell(rank != 0 || (check_options(cards, ranks, error) && check_wishes(cards, ranks, error) &&
-                            (wish->instead != NULL || arrange(cards, arena, placement, error))))) {
+                            (wish->instead != NULL || arrange(cards, arena, placement, error)))))
         return false;
-    }
     *crowded = tell(placement->crowded);
     MPI_Bcast(hello.host, (int)sizeof hello.host, MPI_BYTE, 0, MPI_COMM_WORLD);
     *leader = arena_copy_string(arena, hello.host);

@@ -12,16 +12,14 @@ void progress_start(struct progress *progress, double now) {
 
 static void draw(struct progress *progress, double share, double now) {
     double whole = progress->expected;
-    if (share > SHARE_THAT_TELLS) {
+    if (share > SHARE_THAT_TELLS)
         whole = (now - progress->phase_begin) / share;
-    }
     double left = whole * (1 - share) + progress->later, spent = now - progress->begin;
     double percent = 100 * spent / (spent + left + 1e-9);
-    if (progress->terminal) {
+    if (progress->terminal)
         fprintf(stderr, "\r\033[K%3.0f %%  %s, about %.0f s left", percent, progress->what, left);
-    } else {
+    else
         fprintf(stderr, "clusterprobe: %3.0f %%  %s, about %.0f s left\n", percent, progress->what, left);
-    }
     progress->drawn = now;
 }
 
@@ -35,13 +33,11 @@ void progress_phase(struct progress *progress, const char *what, double expected
 }
 
 void progress_step(struct progress *progress, double share, double now) {
-    if (progress->terminal && now - progress->drawn >= REDRAW_SECONDS) {
+    if (progress->terminal && now - progress->drawn >= REDRAW_SECONDS)
         draw(progress, share, now);
-    }
 }
 
 void progress_clear(struct progress *progress) {
-    if (progress->terminal) {
+    if (progress->terminal)
         fputs("\r\033[K", stderr);
-    }
 }

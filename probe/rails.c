@@ -7,11 +7,9 @@
 #include "common/cluster.h"
 
 static const struct node_summary_part *find_gpu(const struct node_summary *node, const char *pci) {
-    for (int64_t i = 0; pci != NULL && pci[0] != '\0' && i < node->part_count; i++) {
-        if (node->parts[i].kind == PART_GPU && strcmp(node->parts[i].pci, pci) == 0) {
+    for (int64_t i = 0; pci != NULL && pci[0] != '\0' && i < node->part_count; i++)
+        if (node->parts[i].kind == PART_GPU && strcmp(node->parts[i].pci, pci) == 0)
             return &node->parts[i];
-        }
-    }
     return NULL;
 }
 
@@ -28,9 +26,8 @@ static size_t candidates(const struct node_summary *node, int32_t numa,
     for (int64_t i = 0; i < node->part_count; i++) {
         const struct node_summary_part *part = &node->parts[i];
         if (part->kind == PART_NIC && part->up != 0 && (part->fabric || !fabric) &&
-            (numa < 0 || part->numa == numa)) {
+            (numa < 0 || part->numa == numa))
             found[count++] = part;
-        }
     }
     return count;
 }
@@ -46,9 +43,8 @@ void rails_find_nic(const struct node_summary *node, const struct rails_rank *ra
     } else if (gpu != NULL && gpu->near[0] != '\0') {
         snprintf(nic, RAILS_TEXT, "%.80s", gpu->near);
     } else if (place->numa >= 0) {
-        for (size_t i = 0; i < local && i < count; i++) {
+        for (size_t i = 0; i < local && i < count; i++)
             turn += ranks[i].place->numa == place->numa ? 1 : 0;
-        }
         size_t near = candidates(node, place->numa, found);
         size_t all = near > 0 ? near : candidates(node, -1, found);
         if (all > 0) {
@@ -70,16 +66,13 @@ static struct look *gather(const struct records *records, struct arena *arena, s
     *count = 0;
     for (size_t r = 0; r < records->count; r++) {
         const struct record *record = &records->items[r];
-        if (record->phase != PHASE_RAIL || record->summary.count == 0) {
+        if (record->phase != PHASE_RAIL || record->summary.count == 0)
             continue;
-        }
         size_t i = 0;
-        while (i < *count && (looks[i].from != record->from || looks[i].to != record->to)) {
+        while (i < *count && (looks[i].from != record->from || looks[i].to != record->to))
             i++;
-        }
-        if (i == *count) {
+        if (i == *count)
             looks[(*count)++] = (struct look){.from = record->from, .to = record->to};
-        }
         looks[i].best = fmax(looks[i].best, record->summary.upper_quartile);
         looks[i].count++;
     }
@@ -90,12 +83,10 @@ static struct look *gather(const struct records *records, struct arena *arena, s
 static const struct look *fastest_beside(const struct look *looks, size_t count, const int32_t *host_of,
                                          const struct look *look) {
     const struct look *fastest = look;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if (host_of[looks[i].from] == host_of[look->from] && host_of[looks[i].to] == host_of[look->to] &&
-            looks[i].best > fastest->best) {
+            looks[i].best > fastest->best)
             fastest = &looks[i];
-        }
-    }
     return fastest;
 }
 
@@ -125,9 +116,8 @@ void rails_judge(const struct records *records, const int32_t *host_of, const in
     size_t look_count;
     int32_t rails = 0;
     const struct look *looks = gather(records, arena, &look_count);
-    for (size_t i = 0; i < look_count; i++) {
+    for (size_t i = 0; i < look_count; i++)
         rails = local_of[looks[i].from] >= rails ? local_of[looks[i].from] + 1 : rails;
-    }
     struct rail *all = ARENA_ARRAY(arena, struct rail, hosts * (size_t)(rails + 1) * 2);
     for (size_t i = 0; i < look_count; i++) {
         double factor = looks[i].best / fastest_beside(looks, look_count, host_of, &looks[i])->best;
@@ -151,14 +141,12 @@ void rails_judge(const struct records *records, const int32_t *host_of, const in
 }
 
 int64_t rails_ports(double alone, double together, int64_t known, int64_t ranks, int64_t devices) {
-    if (!(together > 0) || !(alone > 0)) {
+    if (!(together > 0) || !(alone > 0))
         return 1;
-    }
     int64_t ports = known > 0 ? known : (int64_t)floor(together / alone + 0.5);
     ports = ports > ranks ? ranks : ports;
     ports = ports < 1 ? 1 : ports;
-    while (devices % ports != 0 && ports % devices != 0) {
+    while (devices % ports != 0 && ports % devices != 0)
         ports--;
-    }
     return ports;
 }

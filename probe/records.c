@@ -32,9 +32,8 @@ static bool same_key(const struct record *one, const struct record *other) {
 static struct record *find_collective(struct records *records, const struct record *key) {
     for (size_t i = records->count; i-- > 0;) {
         struct record *item = &records->items[i];
-        if (item->kind != TASK_COLLECTIVE || same_key(item, key)) {
+        if (item->kind != TASK_COLLECTIVE || same_key(item, key))
             return item->kind == TASK_COLLECTIVE ? item : NULL;
-        }
     }
     return NULL;
 }
@@ -51,9 +50,8 @@ static bool append(struct records *records, const struct record *record, bool *k
     if (records->count == records->capacity) {
         size_t capacity = records->capacity == 0 ? 256 : records->capacity * 2;
         struct record *items = realloc(records->items, capacity * sizeof *items);
-        if (items == NULL) {
+        if (items == NULL)
             return false;
-        }
         records->items = items;
         records->capacity = capacity;
     }
@@ -84,11 +82,9 @@ static bool is_possible(const struct record *record, int32_t ranks) {
     const struct summary *s = &record->summary;
     bool collective = record->kind == TASK_COLLECTIVE;
     const double figures[] = {s->minimum, s->lower_quartile, s->median, s->upper_quartile, s->maximum};
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
-        if (!isfinite(figures[i]) || figures[i] < 0) {
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        if (!isfinite(figures[i]) || figures[i] < 0)
             return false;
-        }
-    }
     return is_between(record->phase, 0, PHASE_COUNT) && is_between(record->kind, 0, TASK_COMPUTE + 1) &&
            is_between(record->from, 0, ranks) && is_between(record->to, 0, ranks) &&
            is_between(record->operation, 0, collective ? COLLECTIVE_COUNT : INT32_MAX) &&
@@ -155,9 +151,8 @@ static bool write_record(struct records *records, const struct record *r, struct
                           r->phase, r->kind, r->from, r->to, r->operation, r->transport, r->members, r->level,
                           (long long)r->bytes, (long long)s->count, s->minimum, s->lower_quartile, s->median,
                           s->upper_quartile, s->maximum);
-    if (written < 0 || fflush(records->journal) != 0) {
+    if (written < 0 || fflush(records->journal) != 0)
         return error_set(error, "can't write %s: %s", records->path, strerror(errno));
-    }
     return true;
 }
 
@@ -169,9 +164,8 @@ static bool lock_is_taken(int file) {
 static bool journal_is_taken(const char *path) {
     int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     bool taken = file >= 0 && lock_is_taken(file);
-    if (file >= 0) {
+    if (file >= 0)
         close(file);
-    }
     return taken;
 }
 
@@ -179,15 +173,13 @@ static bool journal_is_taken(const char *path) {
  * earlier holds the lock of this one or of the journal. */
 static bool open_fresh(struct records *records, const char *fresh, struct error *error) {
     int file = open(fresh, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
-    if (file < 0) {
+    if (file < 0)
         return error_set(error, "can't write %s: %s", fresh, strerror(errno));
-    }
     bool being_made = lock_is_taken(file);
     if (being_made || journal_is_taken(records->path)) {
         close(file);
-        if (!being_made) {
+        if (!being_made)
             unlink(fresh);
-        }
         error_set(error, "another clusterprobe writes %s at present", records->path);
         return error_hint(error, "give this one another -o");
     }
@@ -205,25 +197,20 @@ bool records_open(struct records *records, const char *path, const char *identit
     char fresh[PATH_MAX];
     memset(records, 0, sizeof *records);
     records->path = path;
-    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh) {
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh)
         return error_set(error, "can't write %s: %s", path, strerror(ENAMETOOLONG));
-    }
     if (!open_fresh(records, fresh, error)) {
         records_close(records, false);
         return false;
     }
     bool good = !resume || take_over(records, identity, ranks, error);
     records->resumed = records->count;
-    if (good &&
-        (fprintf(records->journal, "%s\n%s\n", magic, identity) < 0 || fflush(records->journal) != 0)) {
+    if (good && (fprintf(records->journal, "%s\n%s\n", magic, identity) < 0 || fflush(records->journal) != 0))
         good = error_set(error, "can't write %s: %s", fresh, strerror(errno));
-    }
-    for (size_t i = 0; good && i < records->count; i++) {
+    for (size_t i = 0; good && i < records->count; i++)
         good = write_record(records, &records->items[i], error);
-    }
-    if (good && rename(fresh, path) != 0) {
+    if (good && rename(fresh, path) != 0)
         good = error_set(error, "can't rename %s: %s", fresh, strerror(errno));
-    }
     if (!good) {
         unlink(fresh);
         records_close(records, false);
@@ -244,18 +231,16 @@ const struct record *records_find(struct records *records, const struct record *
 
 bool records_add(struct records *records, const struct record *record, struct error *error) {
     bool news;
-    if (!append(records, record, &news)) {
+    if (!append(records, record, &news))
         return error_set(error, "out of memory");
-    }
     return !news || records->journal == NULL || write_record(records, record, error);
 }
 
 void records_close(struct records *records, bool done) {
     if (records->journal != NULL) {
         fclose(records->journal);
-        if (done) {
+        if (done)
             unlink(records->path);
-        }
     }
     free(records->items);
     memset(records, 0, sizeof *records);

@@ -26,9 +26,8 @@ static size_t find_gpu(const char *gpu) {
     size_t i = 0;
     while (i < KNOWN_GPUS &&
            (strstr(gpu, known_gpus[i].word) == NULL ||
-            (known_gpus[i].and_word != NULL && strstr(gpu, known_gpus[i].and_word) == NULL))) {
+            (known_gpus[i].and_word != NULL && strstr(gpu, known_gpus[i].and_word) == NULL)))
         i++;
-    }
     return i;
 }
 
@@ -43,13 +42,11 @@ bool result_check_base(const struct campaign *campaign, const struct cluster *ba
     const char *gpu, *host = campaign->placement->hosts[0].name;
     node_gpus(node, &gpu);
     size_t found = gpu != NULL ? find_gpu(gpu) : KNOWN_GPUS;
-    if (found == KNOWN_GPUS || base->device.name == NULL) {
+    if (found == KNOWN_GPUS || base->device.name == NULL)
         return true;
-    }
     double memory = 0;
-    for (int64_t i = 0; i < node->part_count; i++) {
+    for (int64_t i = 0; i < node->part_count; i++)
         memory = fmax(memory, node->parts[i].memory_bytes);
-    }
     bool same_size = memory <= 0 || fabs(memory / base->device.memory_bytes - 1) <= memory_tolerance;
     if (strstr(base->device.name, known_gpus[found].device) == NULL || !same_size) {
         error_set(error, "the base %s is of %s, but host %s has %s", base->name, base->device.name, host,
@@ -62,9 +59,8 @@ bool result_check_base(const struct campaign *campaign, const struct cluster *ba
 const char *result_level_name(const struct campaign *campaign, size_t level) {
     static const char *const inner[] = {"rack", "switch"};
     size_t count = campaign->levels.count;
-    if (level + 1 == count) {
+    if (level + 1 == count)
         return "network";
-    }
     size_t below = count - 2 - level; /* 0: just inside the whole network */
     return below < sizeof inner / sizeof *inner ? inner[below]
                                                 : arena_print(campaign->arena, "tier%zu", level + 1);
@@ -79,9 +75,8 @@ void result_summarize_over(const struct campaign *campaign, enum transport trans
                            int32_t kind, int32_t level, struct summary *summary) {
     size_t room = campaign->records->count + 1, count = 0;
     double *values[5];
-    for (size_t v = 0; v < 5; v++) {
+    for (size_t v = 0; v < 5; v++)
         values[v] = ARENA_ARRAY(campaign->arena, double, room);
-    }
     memset(summary, 0, sizeof *summary);
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
@@ -90,9 +85,8 @@ void result_summarize_over(const struct campaign *campaign, enum transport trans
         bool wanted = record->phase == (int32_t)phase && record->kind == kind && record->level == level &&
                       record->transport == (int32_t)transport;
         if (!wanted || !typical || record->summary.count == 0 ||
-            (kind == TASK_LATENCY && record->bytes != CAMPAIGN_LATENCY_BYTES)) {
+            (kind == TASK_LATENCY && record->bytes != CAMPAIGN_LATENCY_BYTES))
             continue;
-        }
         const struct summary *s = &record->summary;
         values[0][count] = s->minimum;
         values[1][count] = s->lower_quartile;
@@ -124,9 +118,8 @@ static double rails_bandwidth(const struct campaign *campaign, size_t level) {
     int32_t host = -1, repetition = 0;
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
-        if (record->phase != PHASE_RAILS || record->level != (int32_t)level) {
+        if (record->phase != PHASE_RAILS || record->level != (int32_t)level)
             continue;
-        }
         int32_t from = campaign->placement->host_of[record->from];
         bool same = from == host && record->operation == repetition;
         sum = same ? sum + record->summary.median : record->summary.median;
@@ -145,9 +138,8 @@ static bool make_inner_level(const struct campaign *campaign, int32_t level, int
     struct summary latency, stream;
     result_summarize(campaign, PHASE_SWEEP, TASK_LATENCY, level, &latency);
     result_summarize(campaign, PHASE_SWEEP, TASK_STREAM, level, &stream);
-    if (latency.count == 0 || stream.count == 0) {
+    if (latency.count == 0 || stream.count == 0)
         return false;
-    }
     *out = (struct network_level){.name = node ? "node" : campaign->sockets.name,
                                   .devices = devices,
                                   .bandwidth_bytes_per_second = stream.median,
@@ -165,9 +157,8 @@ static int64_t hosts_in_group(const struct levels_level *level, size_t hosts) {
     int64_t largest = 0;
     for (size_t group = 0; group < level->group_count; group++) {
         int64_t members = 0;
-        for (size_t i = 0; i < hosts; i++) {
+        for (size_t i = 0; i < hosts; i++)
             members += (size_t)level->group_of[i] == group ? 1 : 0;
-        }
         largest = members > largest ? members : largest;
     }
     return largest;
@@ -182,9 +173,8 @@ static bool make_network_level(const struct campaign *campaign, const struct ana
     analysis_usual(matrix, &campaign->levels, level, campaign->arena, &usual);
     double alone = usual.bandwidth;
     double together = rails_bandwidth(campaign, level), rate;
-    if (!(alone > 0)) {
+    if (!(alone > 0))
         return false;
-    }
     int64_t ports = rails_ports(alone, together, node_fast_nics(&campaign->nodes[0], &rate),
                                 campaign->placement->hosts[0].rank_count, devices_per_node);
     int64_t members = hosts_in_group(&campaign->levels.level[level], hosts);
@@ -213,9 +203,8 @@ static bool make_network_level(const struct campaign *campaign, const struct ana
 static void add_base_levels(const struct cluster *base, int64_t devices, struct cluster *cluster) {
     for (size_t i = 0; i < base->level_count; i++) {
         bool inside = base->levels[i].devices != 0 && base->levels[i].devices <= base->node.devices;
-        if (!inside && (cluster->level_count > 0 || i + 1 < base->level_count)) {
+        if (!inside && (cluster->level_count > 0 || i + 1 < base->level_count))
             continue;
-        }
         struct network_level *level = &cluster->levels[cluster->level_count++];
         *level = base->levels[i];
         level->devices = level->devices == 0 || level->devices > devices ? devices : level->devices;
@@ -241,9 +230,8 @@ static void make_levels(const struct campaign *campaign, const struct cluster *b
     size_t sockets = campaign->sockets.name != NULL ? campaign->sockets.groups : 0;
     bool divides = !gpus && sockets > 1 && devices % (int64_t)sockets == 0 && devices > (int64_t)sockets;
     if (divides && make_inner_level(campaign, CAMPAIGN_LEVEL_SOCKET, devices / (int64_t)sockets,
-                                    &cluster->levels[cluster->level_count])) {
+                                    &cluster->levels[cluster->level_count]))
         cluster->level_count++;
-    }
     if (gpus ||
         !make_inner_level(campaign, CAMPAIGN_LEVEL_NODE, devices, &cluster->levels[cluster->level_count])) {
         add_base_levels(base, devices, cluster);
@@ -260,9 +248,8 @@ static void make_levels(const struct campaign *campaign, const struct cluster *b
             struct network_level *out = &cluster->levels[cluster->level_count];
             cluster->level_count += make_network_level(campaign, &matrix, level, devices, out) ? 1 : 0;
         }
-        if (cluster->level_count == inside) {
+        if (cluster->level_count == inside)
             add_base_network(base, cluster); /* time was up before any pair of nodes was measured */
-        }
     }
     cluster->levels[cluster->level_count - 1].devices = 0;
 }
@@ -271,9 +258,8 @@ static const char *file_stem(const char *path, struct arena *arena) {
     const char *slash = strrchr(path, '/');
     char *name = arena_copy_string(arena, slash != NULL ? slash + 1 : path);
     char *dot = strrchr(name, '.');
-    if (dot != NULL && dot != name) {
+    if (dot != NULL && dot != name)
         *dot = '\0';
-    }
     return name;
 }
 

@@ -25,9 +25,8 @@ static const char *const phase_words[PHASE_COUNT] = {"memory", "local",      "pa
 static const char *note_of_part(const struct node_summary *node, const struct node_summary_part *part) {
     const char *name;
     bool some = node_gpus(node, &name) < node_all_gpus(node);
-    if (part->kind == PART_GPU && some && !part->usable) {
+    if (part->kind == PART_GPU && some && !part->usable)
         return "not this job's";
-    }
     return part->mig ? "cut into instances (MIG)" : NULL;
 }
 
@@ -72,9 +71,8 @@ static const char *place_of(const struct campaign *campaign, size_t host) {
 }
 
 static void add_note(char *text, size_t size, const char *more) {
-    if (more[0] != '\0') {
+    if (more[0] != '\0')
         text_list_add(text, size, "; ", "%s", more);
-    }
 }
 
 /* Rails of the host that are slow. */
@@ -106,9 +104,8 @@ static void describe_speeds(const struct campaign *campaign, size_t index, struc
             text_list_add(text, size, "; ", "%s at %.2f of the usual rate", speeds_words[kind],
                           speeds->factor[kind]);
         }
-        if (slow || (kind == SPEEDS_COMPUTE && !speeds->looks_slow[kind])) {
+        if (slow || (kind == SPEEDS_COMPUTE && !speeds->looks_slow[kind]))
             factor = factor > 0 ? fmin(factor, speeds->factor[kind]) : speeds->factor[kind];
-        }
     }
     double of_gpus = result_gpu_factor(campaign, index);
     out->compute_factor = of_gpus > 0 ? of_gpus : factor;
@@ -172,31 +169,26 @@ static bool is_collective(const struct record *record) {
 static const char *level_of(const struct campaign *campaign, const struct record *record) {
     if (is_collective(record)) {
         bool inner = record->level == GROUP_INNER;
-        if (record->level == GROUP_SOCKET) {
+        if (record->level == GROUP_SOCKET)
             return campaign->sockets.name;
-        }
         return record->level == GROUP_HOST
                    ? "node"
                    : result_level_name(campaign, inner ? 0 : campaign->levels.count - 1);
     }
-    if (record->level == CAMPAIGN_LEVEL_SOCKET) {
+    if (record->level == CAMPAIGN_LEVEL_SOCKET)
         return campaign->sockets.name;
-    }
-    if (record->phase == PHASE_MEMORY || record->phase == PHASE_LOCAL || record->level < 0) {
+    if (record->phase == PHASE_MEMORY || record->phase == PHASE_LOCAL || record->level < 0)
         return "node";
-    }
     return result_level_name(campaign, (size_t)record->level);
 }
 
 static const char *ends_of(const struct campaign *campaign, const struct record *record) {
     const struct placement *placement = campaign->placement;
     const char *from = placement->hosts[placement->host_of[record->from]].name;
-    if (is_collective(record)) {
+    if (is_collective(record))
         return arena_print(campaign->arena, "%d ranks from %s:%d on", record->members, from, record->from);
-    }
-    if (record->phase == PHASE_MEMORY) {
+    if (record->phase == PHASE_MEMORY)
         return arena_print(campaign->arena, "%s:%d", from, record->from);
-    }
     const char *to = placement->hosts[placement->host_of[record->to]].name;
     if (record->phase == PHASE_RAIL) {
         char near[RAILS_TEXT], near_other[RAILS_TEXT];
@@ -210,9 +202,8 @@ static const char *ends_of(const struct campaign *campaign, const struct record 
 }
 
 static const char *what_of(const struct campaign *campaign, const struct record *record) {
-    if (record->phase == PHASE_LOADED || record->phase == PHASE_RAILS || record->phase == PHASE_RAIL) {
+    if (record->phase == PHASE_LOADED || record->phase == PHASE_RAILS || record->phase == PHASE_RAIL)
         return arena_print(campaign->arena, "%s_bandwidth", phase_words[record->phase]);
-    }
     const char *what = is_collective(record) ? collective_names[record->operation] : kind_words[record->kind];
     return record->phase == PHASE_HELD_OUT ? arena_print(campaign->arena, "%s_held_out", what) : what;
 }
@@ -221,9 +212,8 @@ static const char *what_of(const struct campaign *campaign, const struct record 
 static struct measurement *add_measurement(struct cluster *cluster, const char *level, const char *what,
                                            const char *between, int64_t bytes, int64_t members,
                                            const struct summary *s) {
-    if (s->count == 0) {
+    if (s->count == 0)
         return NULL;
-    }
     struct measurement *out = &cluster->measurements[cluster->measurement_count++];
     *out = (struct measurement){.level = level,
                                 .what = what,
@@ -257,9 +247,8 @@ static void add_level_figures(const struct campaign *campaign, struct cluster *c
 static void add_slow_links(const struct campaign *campaign, struct cluster *cluster) {
     size_t hosts = campaign->placement->host_count;
     struct analysis_matrix matrix;
-    if (hosts < 2) {
+    if (hosts < 2)
         return;
-    }
     campaign_gather(campaign, campaign->arena, &matrix);
     for (size_t i = 0; i < campaign->slow_links.count; i++) {
         const struct analysis_link *link = &campaign->slow_links.items[i];
@@ -289,9 +278,8 @@ void result_add_measurements(const struct campaign *campaign, struct cluster *cl
             struct measurement *added =
                 add_measurement(cluster, level_of(campaign, record), what_of(campaign, record),
                                 ends_of(campaign, record), record->bytes, members, &record->summary);
-            if (added != NULL && record->transport != TRANSPORT_HOST) {
+            if (added != NULL && record->transport != TRANSPORT_HOST)
                 added->transport = transport_words[record->transport];
-            }
         }
     }
 }
@@ -299,9 +287,8 @@ void result_add_measurements(const struct campaign *campaign, struct cluster *cl
 /* A fit's rest that no clock would show counts as none. */
 static void round_to(double *value, enum unit unit) {
     const double least_seconds = 1e-12;
-    if (unit == UNIT_SECONDS && fabs(*value) < least_seconds) {
+    if (unit == UNIT_SECONDS && fabs(*value) < least_seconds)
         *value = 0;
-    }
     *value = units_round(*value, unit);
 }
 
@@ -315,16 +302,14 @@ static void round_level(struct network_level *level) {
         round_to(&constants->latency_per_member_seconds, UNIT_SECONDS);
         round_to(&constants->ramp_seconds, UNIT_SECONDS);
         round_to(&constants->bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND);
-        for (size_t i = 0; i < constants->correction_count; i++) {
+        for (size_t i = 0; i < constants->correction_count; i++)
             round_to(&constants->corrections[i].factor, UNIT_NONE);
-        }
     }
 }
 
 void result_round(struct cluster *cluster) {
-    for (size_t i = 0; i < cluster->level_count; i++) {
+    for (size_t i = 0; i < cluster->level_count; i++)
         round_level(&cluster->levels[i]);
-    }
     for (size_t i = 0; i < cluster->host_count; i++) {
         round_to(&cluster->hosts[i].bandwidth_factor, UNIT_NONE);
         round_to(&cluster->hosts[i].latency_factor, UNIT_NONE);
@@ -362,9 +347,8 @@ static bool write_rows(const struct campaign *campaign, FILE *file) {
 
 bool result_write_matrix(const struct campaign *campaign, const char *path, struct error *error) {
     FILE *file = fopen(path, "w");
-    if (file == NULL) {
+    if (file == NULL)
         return error_set(error, "can't write %s: %s", path, strerror(errno));
-    }
     bool good = write_rows(campaign, file);
     int reason = errno;
     if (fclose(file) != 0 && good) {

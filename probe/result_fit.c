@@ -48,9 +48,8 @@ static size_t gather(const struct campaign *campaign, const struct series *serie
     size_t count = 0;
     for (size_t r = 0; r < campaign->records->count && count < FIT_POINTS_MAX; r++) {
         const struct record *record = &campaign->records->items[r];
-        if (belongs(record, series, held_out)) {
+        if (belongs(record, series, held_out))
             points[count++] = point_of(record, series);
-        }
     }
     return count;
 }
@@ -62,9 +61,8 @@ static bool fit(const struct campaign *campaign, const struct series *series,
     double median_error;
     size_t count = gather(campaign, series, false, points);
     fit_clip(points, count);
-    if (!fit_collective(points, count, constants, &median_error)) {
+    if (!fit_collective(points, count, constants, &median_error))
         return false;
-    }
     constants->from = result_measured_by(campaign, series->transport);
     constants->corrections = ARENA_ARRAY(campaign->arena, struct collective_correction, count);
     constants->correction_count = fit_corrections(points, count, constants, constants->corrections);
@@ -90,15 +88,13 @@ static void predict(const struct campaign *campaign, const struct series *series
     struct fit_collective_point points[FIT_POINTS_MAX];
     struct collective_constants constants = {0};
     size_t count = gather(campaign, series, true, points);
-    if (count == 0 || !fit(campaign, series, &constants)) {
+    if (count == 0 || !fit(campaign, series, &constants))
         return;
-    }
     for (size_t p = 0; p < count; p++) {
         const struct fit_collective_point *point = &points[p];
         bool same_group;
-        if (!is_between(&constants, point, &same_group)) {
+        if (!is_between(&constants, point, &same_group))
             continue;
-        }
         double seconds =
             fit_corrected_seconds(&constants, point->members, point->message_bytes, point->volume_bytes);
         size_t *predicted = same_group ? &out->sizes : &out->groups;
@@ -113,17 +109,14 @@ void result_held_out(const struct campaign *campaign, struct result_held_out *ou
     *out = (struct result_held_out){0};
     for (int transport = TRANSPORT_HOST; transport < TRANSPORT_COUNT; transport++) {
         struct series series = {.transport = (enum transport)transport};
-        for (series.level = 0; series.level < GROUP_COUNT; series.level++) {
-            for (series.operation = 0; series.operation < COLLECTIVE_COUNT; series.operation++) {
+        for (series.level = 0; series.level < GROUP_COUNT; series.level++)
+            for (series.operation = 0; series.operation < COLLECTIVE_COUNT; series.operation++)
                 predict(campaign, &series, errors, out);
-            }
-        }
         series.messages = true;
         series.operation = COLLECTIVE_SEND_RECEIVE;
         for (series.level = CAMPAIGN_LEVEL_SOCKET; series.level < (int32_t)campaign->levels.count;
-             series.level++) {
+             series.level++)
             predict(campaign, &series, errors, out);
-        }
     }
     const double nine_in_ten = 0.9;
     out->sizes_error = summary_median(errors[0], out->sizes);
@@ -136,9 +129,8 @@ void result_held_out(const struct campaign *campaign, struct result_held_out *ou
 static void drop_trifles(struct collective_constants *constants) {
     const double clock_share = 0.01;
     bool any = false;
-    for (size_t i = 0; i < constants->correction_count; i++) {
+    for (size_t i = 0; i < constants->correction_count; i++)
         any = any || fabs(constants->corrections[i].factor - 1) >= clock_share;
-    }
     constants->correction_count = any ? constants->correction_count : 0;
 }
 
@@ -147,12 +139,10 @@ static void drop_trifles(struct collective_constants *constants) {
 static void give_whole_nodes(const struct result_groups *groups, int operation,
                              struct collective_constants *constants) {
     double factor = groups->node_share;
-    if (operation == COLLECTIVE_SEND_RECEIVE || !(factor > 0)) {
+    if (operation == COLLECTIVE_SEND_RECEIVE || !(factor > 0))
         return; /* the file has one pair */
-    }
-    if (operation == COLLECTIVE_ALL_TO_ALL) {
+    if (operation == COLLECTIVE_ALL_TO_ALL)
         factor = fmin(1, factor / (double)groups->devices);
-    }
     constants->bandwidth_bytes_per_second *= factor;
     constants->ramp_seconds /= sqrt(factor);
 }
@@ -170,9 +160,8 @@ void result_fit(const struct campaign *campaign, const struct result_groups *gro
                                                         : (int32_t)groups->mpi;
             done = (order[i] != TRANSPORT_HOST || groups->host_memory) &&
                    fit(campaign, &series, &level->collectives[operation]);
-            if (done && order[i] != TRANSPORT_NCCL) {
+            if (done && order[i] != TRANSPORT_NCCL)
                 give_whole_nodes(groups, operation, &level->collectives[operation]);
-            }
         }
         drop_trifles(&level->collectives[operation]);
     }

@@ -34,9 +34,8 @@ static double usual_speed(const struct campaign *campaign, enum task_kind kind) 
     size_t count = 0;
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
-        if (is_figure(record, kind)) {
+        if (is_figure(record, kind))
             speeds[count++] = speed_of(record);
-        }
     }
     return summary_median(speeds, count);
 }
@@ -72,9 +71,8 @@ void result_note_gpus(const struct campaign *campaign, size_t host, char *text, 
         for (size_t r = 0; r < campaign->records->count; r++) {
             const struct record *record = &campaign->records->items[r];
             if (!is_figure(record, figures[f].kind) ||
-                campaign->placement->host_of[record->from] != (int32_t)host) {
+                campaign->placement->host_of[record->from] != (int32_t)host)
                 continue;
-            }
             double limit, factor = factor_of(record, usual, &limit);
             if (factor < limit) {
                 text_list_add(text, size, "; ", "the GPU of rank %d %s at %.2f of the usual rate",
@@ -89,9 +87,8 @@ static double least_memory_bytes(const struct campaign *campaign) {
     double least = 0;
     for (int32_t rank = 0; rank < campaign->placement->ranks; rank++) {
         const struct gpu_summary *gpu = &campaign->gpus[rank];
-        if (gpu->usable && (!(least > 0) || gpu->memory_bytes < least)) {
+        if (gpu->usable && (!(least > 0) || gpu->memory_bytes < least))
             least = gpu->memory_bytes;
-        }
     }
     return least;
 }
@@ -120,9 +117,8 @@ void result_add_device(const struct campaign *campaign, struct cluster *cluster)
         device->product_flops_per_second = 2 * edge * edge * edge * products;
         measured = join(campaign, measured, "product");
     }
-    if (measured[0] != '\0') {
+    if (measured[0] != '\0')
         device->from = arena_print(campaign->arena, "base; measured: %s", measured);
-    }
     if (link > 0) {
         cluster->node.host_link_bytes_per_second = link;
         cluster->node.from = arena_print(campaign->arena, "%s, host_link", cluster->node.from);
@@ -142,9 +138,8 @@ static bool by_nccl(const struct campaign *campaign, double *latency, double *ba
             largest = largest == NULL || record->bytes > largest->bytes ? record : largest;
         }
     }
-    if (largest == NULL) {
+    if (largest == NULL)
         return false;
-    }
     *latency = smallest->summary.median;
     *bandwidth = (double)largest->bytes / largest->summary.median;
     return true;
@@ -165,13 +160,11 @@ void result_add_gpu_level(const struct campaign *campaign, struct network_level 
         seconds = level->latency_seconds;
         rate = level->bandwidth_bytes_per_second;
     }
-    if (rate < level->bandwidth_bytes_per_second || rate > level->bandwidth_bytes_per_second) {
+    if (rate < level->bandwidth_bytes_per_second || rate > level->bandwidth_bytes_per_second)
         level->efficiency = 0; /* the base's is a share of the base's bandwidth */
-    }
     level->latency_seconds = seconds;
     level->bandwidth_bytes_per_second = rate;
-    for (int operation = 0; operation < COLLECTIVE_COUNT; operation++) {
+    for (int operation = 0; operation < COLLECTIVE_COUNT; operation++)
         level->collectives[operation].from = "base";
-    }
     result_fit(campaign, &(struct result_groups){.level = -1, .mpi = GROUP_HOST, .nccl = GROUP_HOST}, level);
 }

@@ -41,30 +41,25 @@ static void show_classes(const struct cluster *cluster, FILE *stream) {
 
 /* What is usual at a level of that name; 0: there is none. */
 static double usual_bandwidth(const struct cluster *cluster, const char *level) {
-    for (size_t i = 0; i < cluster->level_count; i++) {
-        if (strcmp(cluster->levels[i].name, level) == 0) {
+    for (size_t i = 0; i < cluster->level_count; i++)
+        if (strcmp(cluster->levels[i].name, level) == 0)
             return cluster->levels[i].bandwidth_bytes_per_second;
-        }
-    }
     return 0;
 }
 
 static void show_deviations(const struct cluster *cluster, FILE *stream) {
     char rate[WORD];
-    for (size_t i = 0; i < cluster->host_count; i++) {
-        if (cluster->hosts[i].note != NULL) {
+    for (size_t i = 0; i < cluster->host_count; i++)
+        if (cluster->hosts[i].note != NULL)
             fprintf(stream, "host %s: %s\n", cluster->hosts[i].name, cluster->hosts[i].note);
-        }
-    }
     for (size_t i = 0; i < cluster->measurement_count; i++) {
         const struct measurement *m = &cluster->measurements[i];
         if (strcmp(m->what, "slow_link_bandwidth") == 0) {
             double usual = usual_bandwidth(cluster, m->level);
             fprintf(stream, "link %s: only %s", m->between != NULL ? m->between : "?",
                     units_format(m->median, UNIT_BYTES_PER_SECOND, rate, sizeof rate));
-            if (usual > 0) {
+            if (usual > 0)
                 fprintf(stream, ", %.2f of what is usual in the %s", m->median / usual, m->level);
-            }
             fputc('\n', stream);
         }
     }

@@ -12,26 +12,23 @@ static const double LEAST_SPREAD_SECONDS = 20e-9, LEAST_SPREAD_SHARE = 0.01;
 
 static size_t find_rank(const int32_t *ranks, size_t count, int32_t rank) {
     size_t found = 0;
-    while (found < count && ranks[found] != rank) {
+    while (found < count && ranks[found] != rank)
         found++;
-    }
     return found;
 }
 
 /* Distances of pairs: the least latency, or seconds a byte. */
 static void fill_matrix(const struct records *records, const int32_t *ranks, enum task_kind kind,
                         size_t count, float *distance, float *spread) {
-    for (size_t i = 0; i < count * count; i++) {
+    for (size_t i = 0; i < count * count; i++)
         distance[i] = spread[i] = NAN;
-    }
     for (size_t r = 0; r < records->count; r++) {
         const struct record *record = &records->items[r];
         size_t from = find_rank(ranks, count, record->from), to = find_rank(ranks, count, record->to);
         const struct summary *s = &record->summary;
         if (record->phase != PHASE_LOCAL || record->kind != (int32_t)kind ||
-            record->transport != TRANSPORT_HOST || s->count == 0 || from == count || to == count) {
+            record->transport != TRANSPORT_HOST || s->count == 0 || from == count || to == count)
             continue;
-        }
         double value = s->minimum, off = fmax(s->lower_quartile - s->minimum, LEAST_SPREAD_SECONDS);
         if (kind == TASK_STREAM) {
             value = 1 / s->median;
@@ -49,15 +46,13 @@ static bool agrees(const struct levels_level *level, const int32_t *place_of, si
         size_t size = 0, first_size = 0;
         for (size_t j = 0; j < count; j++) {
             bool together = level->group_of[i] == level->group_of[j];
-            if (place_of[i] < 0 || together != (place_of[i] == place_of[j])) {
+            if (place_of[i] < 0 || together != (place_of[i] == place_of[j]))
                 return false;
-            }
             size += together ? 1 : 0;
             first_size += level->group_of[0] == level->group_of[j] ? 1 : 0;
         }
-        if (size != first_size) {
+        if (size != first_size)
             return false;
-        }
     }
     return true;
 }
@@ -78,12 +73,10 @@ void sockets_find(const struct records *records, const int32_t *ranks, const str
         for (size_t n = 0; n < sizeof names / sizeof *names && levels.count > 1 && sockets->name == NULL;
              n++) {
             const struct levels_level *outer = &levels.level[levels.count - 2];
-            for (size_t i = 0; i < count; i++) {
+            for (size_t i = 0; i < count; i++)
                 place_of[i] = n == 0 ? places[ranks[i]].package : places[ranks[i]].numa;
-            }
-            if (agrees(outer, place_of, count)) {
+            if (agrees(outer, place_of, count))
                 *sockets = (struct sockets){names[n], outer->group_count, outer->group_of};
-            }
         }
     }
 }

@@ -10,9 +10,8 @@ const char *const speeds_words[SPEEDS_KINDS] = {"computes", "copies in its memor
 static const double USUAL_QUANTILE = 0.75;
 
 double speeds_rate(enum speeds_kind kind, const struct summary *summary) {
-    if (summary->count == 0) {
+    if (summary->count == 0)
         return 0;
-    }
     return kind == SPEEDS_COMPUTE ? 1 / summary->minimum : summary->upper_quartile;
 }
 
@@ -24,18 +23,16 @@ bool speeds_is_slow(enum speeds_kind kind, double rate, double usual) {
 static void best_of_ranks(const struct records *records, enum speeds_kind kind, double *best) {
     for (size_t r = 0; r < records->count; r++) {
         const struct record *record = &records->items[r];
-        if (record->phase == PHASE_MEMORY && record->kind == (int32_t)speeds_tasks[kind]) {
+        if (record->phase == PHASE_MEMORY && record->kind == (int32_t)speeds_tasks[kind])
             best[record->from] = fmax(best[record->from], speeds_rate(kind, &record->summary));
-        }
     }
 }
 
 /* The first host of the class of `host`. */
 static size_t first_of_class(const size_t *class_of, size_t host) {
     size_t first = 0;
-    while (class_of[first] != class_of[host]) {
+    while (class_of[first] != class_of[host])
         first++;
-    }
     return first;
 }
 
@@ -43,11 +40,9 @@ static void judge(enum speeds_kind kind, const double *rates, const size_t *clas
                   double *scratch, struct speeds_host *out) {
     for (size_t host = 0; host < hosts; host++) {
         size_t first = first_of_class(class_of, host), count = 0;
-        for (size_t i = first; i < hosts && first == host; i++) {
-            if (class_of[i] == class_of[host] && rates[i] > 0) {
+        for (size_t i = first; i < hosts && first == host; i++)
+            if (class_of[i] == class_of[host] && rates[i] > 0)
                 scratch[count++] = rates[i];
-            }
-        }
         if (first == host) {
             out[host].usual[kind] = summary_quantile(scratch, count, USUAL_QUANTILE);
             out[host].beside[kind] = count > 1;
@@ -71,11 +66,9 @@ void speeds_judge(const struct records *records, const int32_t *host_of, size_t 
         best_of_ranks(records, (enum speeds_kind)kind, best);
         for (size_t host = 0; host < hosts; host++) {
             size_t count = 0;
-            for (size_t rank = 0; rank < ranks; rank++) {
-                if (host_of[rank] == (int32_t)host && best[rank] > 0) {
+            for (size_t rank = 0; rank < ranks; rank++)
+                if (host_of[rank] == (int32_t)host && best[rank] > 0)
                     scratch[count++] = best[rank];
-                }
-            }
             rates[host] = summary_median(scratch, count);
         }
         judge((enum speeds_kind)kind, rates, class_of, hosts, scratch, out);

@@ -16,18 +16,16 @@ static int compare(const void *left, const void *right) {
 static double quantile(const double *sorted, size_t count, double share) {
     double position = share * (double)(count - 1);
     size_t below = (size_t)position;
-    if (below + 1 >= count) {
+    if (below + 1 >= count)
         return sorted[count - 1];
-    }
     double part = position - (double)below;
     return sorted[below] + part * (sorted[below + 1] - sorted[below]);
 }
 
 void summary_make(double *values, size_t count, struct summary *summary) {
     memset(summary, 0, sizeof *summary);
-    if (count == 0) {
+    if (count == 0)
         return;
-    }
     qsort(values, count, sizeof *values, compare);
     *summary = (struct summary){.count = (int64_t)count,
                                 .minimum = values[0],
@@ -48,9 +46,8 @@ double summary_median(double *values, size_t count) {
 }
 
 bool summary_settled(const double *sorted, size_t count, double precision) {
-    if (count < SETTLED_COUNT_MIN) {
+    if (count < SETTLED_COUNT_MIN)
         return false;
-    }
     double half_width = NORMAL_QUANTILE_95 * sqrt((double)count) / 2;
     double middle = (double)(count - 1) / 2;
     double low = sorted[(size_t)fmax(0, floor(middle - half_width))];
@@ -60,9 +57,8 @@ bool summary_settled(const double *sorted, size_t count, double precision) {
 }
 
 double summary_quantile(double *values, size_t count, double share) {
-    if (count == 0) {
+    if (count == 0)
         return 0;
-    }
     qsort(values, count, sizeof *values, compare);
     return quantile(values, count, share);
 }

@@ -77,15 +77,13 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
     double begin = 0; /* read late: a small message takes not much longer than the clock */
     for (unsigned tests = 1;; tests++) {
         MPI_Test(request, &done, status);
-        if (done) {
+        if (done)
             return true;
-        }
         if (manner == WAIT_IDLE || !awake || tests % TESTS_BETWEEN_CLOCKS == 0) {
             begin = begin > 0 ? begin : MPI_Wtime();
             double waited = MPI_Wtime() - begin;
-            if (waited > seconds) {
+            if (waited > seconds)
                 return false;
-            }
             awake = waited < AWAKE_SECONDS;
         }
         if (manner == WAIT_IDLE) {

@@ -64,10 +64,8 @@ void watchdog_last_words(const char *last_words) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = last_words != NULL ? say_last_words : SIG_DFL};
     sigemptyset(&action.sa_mask);
-    if (last_words != NULL) {
+    if (last_words != NULL)
         snprintf(words, sizeof words, "clusterprobe: error: %s\n", last_words);
-    }
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, NULL);
-    }
 }

@@ -16,9 +16,8 @@ enum { MOST_BETWEEN = 64, MAX_COUNTS = 32, MAX_FEWEST_TRIES = 256, FEWEST_RESOLU
 static bool search_count(struct problem *problem, int64_t devices, struct answer *answer,
                          struct search_result *result, struct error *error) {
     problem_set_count(problem, devices);
-    if (!recommend_run(&problem->search, problem->arena, result, error)) {
+    if (!recommend_run(&problem->search, problem->arena, result, error))
         return false;
-    }
     search_counts_add(&result->looked, &answer->looked);
     answer->nearest = result->nearest;
     answer->nearest_devices = devices;
@@ -26,9 +25,8 @@ static bool search_count(struct problem *problem, int64_t devices, struct answer
 }
 
 static void take_plans(struct answer *answer, const struct search_result *result, size_t most) {
-    for (size_t i = 0; i < result->plan_count && i < most; i++) {
+    for (size_t i = 0; i < result->plan_count && i < most; i++)
         answer->plans[answer->plan_count++] = &result->plans[i];
-    }
 }
 
 int64_t answer_next_count(const struct problem *problem, int64_t devices) {
@@ -44,9 +42,8 @@ static int compare_by_time(const void *left, const void *right) {
 
 /* Whether a range from `from` on looks at a count anyway. */
 static bool is_doubled(const struct problem *problem, int64_t from, int64_t devices) {
-    while (from < devices) {
+    while (from < devices)
         from = answer_next_count(problem, from);
-    }
     return from == devices;
 }
 
@@ -60,9 +57,8 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
     int64_t least = are_few ? from : to / 2;
     least = least > fewest ? least : fewest;
     for (int64_t devices = to / step * step; devices >= least; devices -= step) {
-        if (is_doubled(problem, from, devices) || !(are_few || size_splits_well(devices / step))) {
+        if (is_doubled(problem, from, devices) || !(are_few || size_splits_well(devices / step)))
             continue;
-        }
         problem->devices_to = to;
         const struct plan *plan = size_faster(problem, devices, best, share, &answer->looked);
         if (plan) {
@@ -80,11 +76,9 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
 /* Whether the question is about a certain split, rather than about the best. */
 static bool fixes_split(const struct layout_request *request) {
     static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_PP, LAYOUT_CP, LAYOUT_DP, LAYOUT_EP, LAYOUT_ETP};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (request->keys[keys[i]].count == 1) {
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (request->keys[keys[i]].count == 1)
             return true;
-        }
-    }
     return false;
 }
 
@@ -98,13 +92,11 @@ static const struct plan *search_below(struct problem *problem, int64_t devices,
     const struct layout_request asked = problem->search.request;
     bool is_certain = fixes_split(&asked);
     const struct plan *found = NULL;
-    if (best) {
+    if (best)
         search_keep_offloads(&problem->search, best->layout.offload);
-    }
     for (int64_t fewer = nodes - 1; (double)fewer >= (1 - IDLE_MOST) * (double)nodes; fewer--) {
-        if (is_certain ? best || found : !size_splits_well(fewer)) {
+        if (is_certain ? best || found : !size_splits_well(fewer))
             continue;
-        }
         const struct plan *plan = size_faster(problem, fewer * per_node, found ? found : best,
                                               found ? 1 : WORTH_SAYING, &answer->looked);
         found = plan ? plan : found;
@@ -119,9 +111,8 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
     int64_t from = problem->devices_from, to = problem->devices_to, asked_batch = problem->asked_batch;
     bool posed = false;
     problem_set_devices(problem, from, to);
-    if (problem->asked_batch_tokens <= 0) {
+    if (problem->asked_batch_tokens <= 0)
         problem->asked_batch = problem->search.training.global_batch;
-    }
     problem->search.top = 1; /* the best of each */
     problem_share_costs(problem);
     for (int64_t devices = from;; devices = answer_next_count(problem, devices)) {
@@ -133,9 +124,8 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
             posed = true;
             take_plans(answer, &result, 1);
         }
-        if (devices == to) {
+        if (devices == to)
             break;
-        }
     }
     if (answer->plan_count > 0) {
         qsort(answer->plans, answer->plan_count, sizeof *answer->plans, compare_by_time);
@@ -152,9 +142,8 @@ static bool search_range(struct problem *problem, struct answer *answer, struct 
 static void note_groups(struct problem *problem, const struct plan *best, struct answer *answer) {
     const struct layout_request asked = problem->search.request;
     if (!problem->search.training.stack->any_groups || asked.keys[LAYOUT_SCHEDULE].count > 0 ||
-        asked.keys[LAYOUT_VPP].count > 0) {
+        asked.keys[LAYOUT_VPP].count > 0)
         return;
-    }
     layout_request_fix(&problem->search.request, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED);
     search_keep_offloads(&problem->search, best->layout.offload);
     const struct plan *faster = size_faster(problem, best->devices, best, WORTH_SAYING, &answer->looked);
@@ -189,9 +178,8 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
                      " devices, which split better, take %.3g %% less time (--devices %" PRId64 ")",
                      below->devices, asked, 100 * (1 - share), below->devices);
     }
-    if (posed) {
+    if (posed)
         take_plans(answer, &result, problem->search.top);
-    }
     const struct plan *planned_best = posed && result.plan_count > 0 ? result.plans : NULL;
     if (planned_best) {
         recommend_note(problem, planned_best, &answer->looked);
@@ -204,9 +192,8 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
  * thirty: near enough to the fewest, and odd multiples split badly anyway. */
 static int64_t fewest_nodes_step(int64_t nodes) {
     int64_t step = 1;
-    while (step * 2 * FEWEST_RESOLUTION <= nodes) {
+    while (step * 2 * FEWEST_RESOLUTION <= nodes)
         step *= 2;
-    }
     return step;
 }
 
@@ -215,9 +202,8 @@ static int64_t fewest_nodes_step(int64_t nodes) {
 static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
     const struct layout_request asked = problem->search.request;
     bool narrowed = !problem_only_streams(problem) && asked.keys[LAYOUT_OFFLOAD].count == 0;
-    if (narrowed) {
+    if (narrowed)
         layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
-    }
     int64_t per_node = problem->cluster.node.devices, first = problem_fewest_devices(problem) / per_node;
     int64_t nodes = first;
     for (int tries = 0; tries < MAX_FEWEST_TRIES; tries++) {
@@ -226,9 +212,8 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
         /* A count that no layout splits is one to pass by. */
         if (search_count(problem, nodes * per_node, answer, &result, error) && result.plan_count > 0) {
             problem->search.request = asked;
-            if (narrowed) {
+            if (narrowed)
                 search_count(problem, nodes * per_node, answer, &result, error);
-            }
             take_plans(answer, &result, problem->search.top);
             recommend_note(problem, result.plans, &answer->looked);
             problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
@@ -253,8 +238,7 @@ bool answer_find(struct problem *problem, struct answer *answer, struct error *e
     size_t room = problem->search.top > MAX_COUNTS ? problem->search.top : MAX_COUNTS;
     answer->plans = ARENA_ARRAY(problem->arena, const struct plan *, room + 1);
     answer->range = problem->devices_from != problem->devices_to;
-    if (!problem->devices_from) {
+    if (!problem->devices_from)
         return search_fewest(problem, answer, error);
-    }
     return answer->range ? search_range(problem, answer, error) : search_one(problem, answer, error);
 }

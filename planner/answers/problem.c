@@ -19,9 +19,8 @@ enum { DEFAULT_TOP = 5 };
 /* Devices come in whole nodes, or are part of one. */
 static bool check_devices(const struct cluster *cluster, int64_t devices, struct error *error) {
     int64_t per_node = cluster->node.devices, there = cluster_devices(cluster);
-    if (there && devices > there) {
+    if (there && devices > there)
         return error_set(error, "%s has %" PRId64 " devices, not %" PRId64, cluster->name, there, devices);
-    }
     if (devices > PROBLEM_MAX_DEVICES) {
         error_set(error, "%s has %" PRId64 " devices, and no more than %d are planned", cluster->name, there,
                   PROBLEM_MAX_DEVICES);
@@ -40,13 +39,11 @@ int64_t problem_layout_devices(const struct layout_request *request) {
     static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP, LAYOUT_DP};
     int64_t devices = 1;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (request->keys[keys[i]].count != 1) {
+        if (request->keys[keys[i]].count != 1)
             return 0;
-        }
         devices *= request->keys[keys[i]].values[0];
-        if (devices > PROBLEM_MAX_DEVICES) {
+        if (devices > PROBLEM_MAX_DEVICES)
             return 0;
-        }
     }
     return devices;
 }
@@ -63,15 +60,13 @@ static bool set_devices(const struct problem_asked *asked, struct problem *probl
 }
 
 bool problem_default_devices(struct problem *problem, struct error *error) {
-    if (problem->devices_from) {
+    if (problem->devices_from)
         return true;
-    }
     int64_t devices = problem_layout_devices(&problem->search.request);
-    if (devices) {
+    if (devices)
         problem_note(problem, "%" PRId64 " devices, as the layout says", devices);
-    } else if ((devices = cluster_devices(&problem->cluster)) != 0) {
+    else if ((devices = cluster_devices(&problem->cluster)) != 0)
         problem_note(problem, "%" PRId64 " devices, all that %s has", devices, problem->cluster.name);
-    }
     problem->devices_from = problem->devices_to = devices;
     return devices == 0 || check_devices(&problem->cluster, devices, error);
 }
@@ -103,14 +98,12 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
 static bool read_files(const struct problem_asked *asked, struct problem *problem, struct error *error) {
     problem->fault = PROBLEM_MODEL;
     const char *model = catalogue_find(CATALOGUE_MODEL, asked->model, problem->arena, error);
-    if (!model || !model_read(model, problem->arena, &problem->model, error)) {
+    if (!model || !model_read(model, problem->arena, &problem->model, error))
         return false;
-    }
     problem->fault = PROBLEM_CLUSTER;
     const char *cluster = catalogue_find(CATALOGUE_TOPOLOGY, asked->cluster, problem->arena, error);
-    if (!cluster || !cluster_read(cluster, problem->arena, &problem->cluster, error)) {
+    if (!cluster || !cluster_read(cluster, problem->arena, &problem->cluster, error))
         return false;
-    }
     chip_complete_kernels(&problem->cluster.device, problem->arena);
     matmul_adopt_measured(&problem->cluster.device);
     return true;
@@ -119,12 +112,10 @@ static bool read_files(const struct problem_asked *asked, struct problem *proble
 /* What was asked in place of the cluster file's prices. */
 static bool set_prices(const struct problem_asked *asked, struct problem *problem, struct error *error) {
     struct cluster *cluster = &problem->cluster;
-    if (asked->price_given) {
+    if (asked->price_given)
         cluster->device.price_per_second = asked->price_per_second;
-    }
-    if (asked->energy_price_given) {
+    if (asked->energy_price_given)
         cluster->energy_price_per_joule = asked->energy_price_per_joule;
-    }
     problem->fault = PROBLEM_ENERGY_PRICE;
     return cluster->energy_price_per_joule <= 0 || cluster->device.power_watts > 0 ||
            error_set(error, "an energy price needs the power of a device, and %s gives none", cluster->name);
@@ -138,9 +129,8 @@ struct problem_asked problem_asked_nothing(void) {
 static bool keep_parallelism(struct problem *problem, struct error *error) {
     static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP, LAYOUT_EP, LAYOUT_ETP};
     struct layout_request *request = &problem->search.request;
-    if (problem->cluster.parallelism != PARALLELISM_DATA) {
+    if (problem->cluster.parallelism != PARALLELISM_DATA)
         return true;
-    }
     problem->fault = PROBLEM_LAYOUT;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (!layout_request_allows(request, keys[i], 1)) {
@@ -163,9 +153,8 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
     problem->search.weighs_offload = asked->layout.keys[LAYOUT_OFFLOAD].count == 0;
     problem->search.top = asked->top;
     if (!read_files(asked, problem, error) || !set_prices(asked, problem, error) ||
-        !set_training(asked, problem, error) || !set_devices(asked, problem, error)) {
+        !set_training(asked, problem, error) || !set_devices(asked, problem, error))
         return false;
-    }
     slow_hosts_find(&problem->cluster, arena, &problem->slow);
     model_count(&problem->model, problem->search.training.sequence, &problem->counts);
     return keep_parallelism(problem, error);

@@ -27,13 +27,11 @@ static int64_t fixed_data_parallel(const struct problem *problem) {
     static const enum layout_key others[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP};
     const struct layout_request *request = &problem->search.request;
     int64_t devices = problem->devices_to;
-    if (request->keys[LAYOUT_DP].count == 1) {
+    if (request->keys[LAYOUT_DP].count == 1)
         return request->keys[LAYOUT_DP].values[0];
-    }
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (request->keys[others[i]].count != 1 || devices % request->keys[others[i]].values[0] != 0) {
+        if (request->keys[others[i]].count != 1 || devices % request->keys[others[i]].values[0] != 0)
             return 0;
-        }
         devices /= request->keys[others[i]].values[0];
     }
     return problem->devices_from == problem->devices_to ? devices : 0;
@@ -49,9 +47,8 @@ static int64_t batch_unit(const struct problem *problem) {
         size_t choices = request->keys[LAYOUT_MICRO_BATCH].count;
         return data_parallel * (choices ? request->keys[LAYOUT_MICRO_BATCH].values[choices - 1] : 1);
     }
-    if (from == 0 || to == 0) {
+    if (from == 0 || to == 0)
         return 1;
-    }
     int64_t multiple = from / greatest_common_divisor(from, to) * to;
     return multiple <= PROBLEM_MAX_DEVICES ? multiple : to;
 }
@@ -62,9 +59,8 @@ static double multiple_near(double unit, double wanted, double rounding) {
     double best = 0;
     for (; unit <= 2 * wanted; unit *= 2) {
         double candidate = nearest_multiple(wanted, unit);
-        if (fabs(candidate - wanted) <= rounding * wanted) {
+        if (fabs(candidate - wanted) <= rounding * wanted)
             best = candidate;
-        }
     }
     return best;
 }
@@ -73,9 +69,8 @@ static int64_t divisor_count(int64_t number) {
     int64_t count = 1;
     for (int64_t prime = 2; prime <= number / prime; prime++) {
         int64_t power = 1;
-        for (; number % prime == 0; number /= prime) {
+        for (; number % prime == 0; number /= prime)
             power++;
-        }
         count *= power;
     }
     return number > 1 ? 2 * count : count;
@@ -101,26 +96,20 @@ static void try_divisor(int64_t divisor, struct batch_choice *choice) {
 static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
     double wanted = tokens / (double)problem->search.training.sequence;
     struct batch_choice choice = {round(wanted), wanted, rounding, batch_unit(problem), 0};
-    for (int64_t part = 1; part <= choice.unit / part; part++) { /* the largest divisors first */
-        if (choice.unit % part == 0) {
+    for (int64_t part = 1; part <= choice.unit / part; part++) /* the largest divisors first */
+        if (choice.unit % part == 0)
             try_divisor(choice.unit / part, &choice);
-        }
-    }
-    for (int64_t divisor = (int64_t)sqrt((double)choice.unit); divisor > 0; divisor--) {
-        if (choice.unit % divisor == 0) {
+    for (int64_t divisor = (int64_t)sqrt((double)choice.unit); divisor > 0; divisor--)
+        if (choice.unit % divisor == 0)
             try_divisor(divisor, &choice);
-        }
-    }
     return (int64_t)fmax(choice.sequences, 1);
 }
 
 int64_t problem_batch(const struct problem *problem) {
-    if (problem->asked_batch) {
+    if (problem->asked_batch)
         return problem->asked_batch;
-    }
-    if (problem->asked_batch_tokens > 0) {
+    if (problem->asked_batch_tokens > 0)
         return batch_that_splits(problem, problem->asked_batch_tokens, BATCH_ROUNDING);
-    }
     double tokens = fmax(DEFAULT_BATCH_TOKENS, DEFAULT_BATCH_TOKENS_PER_DEVICE * (double)problem->devices_to);
     return batch_that_splits(problem, tokens, DEFAULT_BATCH_ROUNDING);
 }

@@ -66,9 +66,8 @@ static char *format_limit(double value, enum unit unit, char *buffer, size_t siz
 bool problem_parse_number(const char *what, const char *text, enum unit unit, double minimum, double maximum,
                           double *value, struct error *error) {
     char why[256];
-    if (!units_parse(text, unit, value, why, sizeof why)) {
+    if (!units_parse(text, unit, value, why, sizeof why))
         return error_set(error, "%s: %s", what, why);
-    }
     if (*value < minimum || *value > maximum) {
         char least[64], most[64];
         error_set(error, "%s takes %s to %s, not \"%s\"", what,
@@ -84,12 +83,10 @@ bool problem_parse_number(const char *what, const char *text, enum unit unit, do
 static bool parse_whole(const char *what, const char *text, enum unit unit, int64_t maximum, int64_t *value,
                         struct error *error) {
     double number;
-    if (!problem_parse_number(what, text, unit, 1, (double)maximum, &number, error)) {
+    if (!problem_parse_number(what, text, unit, 1, (double)maximum, &number, error))
         return false;
-    }
-    if (number != floor(number)) {
+    if (number != floor(number))
         return error_set(error, "%s takes a whole number, not \"%s\"", what, text);
-    }
     *value = (int64_t)number;
     return true;
 }
@@ -115,33 +112,28 @@ bool problem_parse_devices(const char *what, const char *text, int64_t *from, in
                            struct error *error) {
     const char *dots = strstr(text, "..");
     bool lists = *text != '\0' && strpbrk(text + 1, ",-;"); /* a sign may stand in front */
-    if (lists || (dots && (dots == text || dots[2] == '\0' || dots[2] == '.'))) {
+    if (lists || (dots && (dots == text || dots[2] == '\0' || dots[2] == '.')))
         return error_set(error, "%s takes one number or a range such as 8..512, not \"%.40s\"", what, text);
-    }
     if (!dots) {
-        if (!parse_whole(what, text, UNIT_COUNT, PROBLEM_MAX_DEVICES, from, error)) {
+        if (!parse_whole(what, text, UNIT_COUNT, PROBLEM_MAX_DEVICES, from, error))
             return false;
-        }
         *to = *from;
         return true;
     }
     char first[32];
     snprintf(first, sizeof first, "%.*s", (int)(dots - text), text);
     if (!parse_whole(what, first, UNIT_COUNT, PROBLEM_MAX_DEVICES, from, error) ||
-        !parse_whole(what, dots + 2, UNIT_COUNT, PROBLEM_MAX_DEVICES, to, error)) {
+        !parse_whole(what, dots + 2, UNIT_COUNT, PROBLEM_MAX_DEVICES, to, error))
         return false;
-    }
-    if (*from > *to) {
+    if (*from > *to)
         return error_set(error, "%s %s runs backwards", what, text);
-    }
     return true;
 }
 
 bool problem_parse_batch(const char *what, const char *text, int64_t *sequences, double *tokens,
                          struct error *error) {
-    if (strstr(text, "token")) {
+    if (strstr(text, "token"))
         return problem_parse_number(what, text, UNIT_TOKENS, 1, 1e15, tokens, error);
-    }
     return parse_whole(what, text, UNIT_COUNT, INT32_MAX, sequences, error);
 }
 
@@ -149,13 +141,11 @@ static bool read_choices(const struct problem_flags *flags, struct problem_asked
                          struct error *error) {
     int precision = PRECISION_BF16, attention = 0;
     if (flags->precision &&
-        !problem_parse_choice("--precision", flags->precision, precision_names, &precision, error)) {
+        !problem_parse_choice("--precision", flags->precision, precision_names, &precision, error))
         return false;
-    }
     if (flags->attention &&
-        !problem_parse_choice("--attention", flags->attention, attention_kernel_names, &attention, error)) {
+        !problem_parse_choice("--attention", flags->attention, attention_kernel_names, &attention, error))
         return false;
-    }
     asked->precision = (enum precision)precision;
     asked->attention_given = flags->attention != NULL;
     asked->attention = (enum attention_kernel)attention;
@@ -178,18 +168,14 @@ static bool read_detail(const char *text, struct problem_asked *asked, struct er
 static bool read_training(const struct problem_flags *flags, struct problem_asked *asked,
                           struct error *error) {
     if (flags->sequence &&
-        !parse_whole("--sequence", flags->sequence, UNIT_TOKENS, INT32_MAX, &asked->sequence, error)) {
+        !parse_whole("--sequence", flags->sequence, UNIT_TOKENS, INT32_MAX, &asked->sequence, error))
         return false;
-    }
     if (flags->tokens &&
-        !problem_parse_number("--tokens", flags->tokens, UNIT_TOKENS, 1, 1e18, &asked->tokens, error)) {
+        !problem_parse_number("--tokens", flags->tokens, UNIT_TOKENS, 1, 1e18, &asked->tokens, error))
         return false;
-    }
-    if (flags->global_batch &&
-        !problem_parse_batch("--global-batch", flags->global_batch, &asked->global_batch,
-                             &asked->global_batch_tokens, error)) {
+    if (flags->global_batch && !problem_parse_batch("--global-batch", flags->global_batch,
+                                                    &asked->global_batch, &asked->global_batch_tokens, error))
         return false;
-    }
     return (!flags->stack || stack_parse(flags->stack, &asked->stack, error)) &&
            (!flags->training || read_detail(flags->training, asked, error)) &&
            read_choices(flags, asked, error);
@@ -219,21 +205,18 @@ bool problem_flags_read(const struct problem_flags *flags, struct problem_asked 
     asked->model = flags->model;
     asked->cluster = flags->cluster;
     asked->exhaustive = flags->exhaustive;
-    if (!flags->model || !flags->cluster) {
+    if (!flags->model || !flags->cluster)
         return missing_file(flags, error);
-    }
     int64_t top = (int64_t)asked->top;
     if (flags->headroom && !problem_parse_number("--headroom", flags->headroom, UNIT_BYTES, 0,
-                                                 PROBLEM_MOST_HEADROOM, &asked->headroom_bytes, error)) {
+                                                 PROBLEM_MOST_HEADROOM, &asked->headroom_bytes, error))
         return false;
-    }
     if (!read_training(flags, asked, error) || !read_prices(flags, asked, error) ||
         (flags->layout && !layout_request_parse(flags->layout, &asked->layout, error)) ||
         (flags->top && !parse_whole("--top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
         (flags->devices && !problem_parse_devices("--devices", flags->devices, &asked->devices_from,
-                                                  &asked->devices_to, error))) {
+                                                  &asked->devices_to, error)))
         return false;
-    }
     asked->top = (size_t)top;
     return true;
 }

@@ -14,9 +14,8 @@
 #define BATCH_ODD_TOKENS 1e9
 
 void problem_note(struct problem *problem, const char *format, ...) {
-    if (problem->note_count == PROBLEM_MAX_NOTES) {
+    if (problem->note_count == PROBLEM_MAX_NOTES)
         return;
-    }
     char text[512];
     va_list arguments;
     va_start(arguments, format);
@@ -58,12 +57,10 @@ static void note_tokens(struct problem *problem) {
 
 static void note_model(struct problem *problem) {
     const struct model *model = &problem->model;
-    if (model->shape_derived) {
+    if (model->shape_derived)
         problem_note(problem, "shape derived: %s", model->derivation);
-    }
-    if (model->vocab_assumed) {
+    if (model->vocab_assumed)
         problem_note(problem, "vocabulary of %" PRId64 " assumed: the model file gives none", model->vocab);
-    }
     if (model->sequence_is_limit && problem->search.training.sequence == model->sequence) {
         problem_note(problem, "sequences of %" PRId64 ", the longest that config.json names (--sequence)",
                      model->sequence);
@@ -120,12 +117,10 @@ static void note_network(struct problem *problem) {
         problem_note(problem, "network as the datasheet says%s%s", source->from ? ": " : "",
                      source->from ? source->from : "");
     }
-    if (source->kind == SOURCE_DATASHEET && source->note) {
+    if (source->kind == SOURCE_DATASHEET && source->note)
         problem_note(problem, "%s: %s", problem->cluster.name, source->note);
-    }
-    if (problem->cluster.parallelism == PARALLELISM_DATA) {
+    if (problem->cluster.parallelism == PARALLELISM_DATA)
         problem_note(problem, "%s splits by data alone: no tp, cp, pp or ep", problem->cluster.name);
-    }
 }
 
 /* Whose kernels are taken for the device's, where its file gives none. */
@@ -164,12 +159,10 @@ static void note_peak(struct problem *problem) {
 
 static void note_device(struct problem *problem) {
     const struct cluster_device *device = &problem->cluster.device;
-    if (device->from && strcmp(device->from, "base") == 0) {
+    if (device->from && strcmp(device->from, "base") == 0)
         problem_note(problem, "the device is not measured: it is the base's %s", device->name);
-    }
-    if (device->from && strstr(device->from, "measured:")) {
+    if (device->from && strstr(device->from, "measured:"))
         problem_note(problem, "figures of the device %s: %s", device->name, device->from);
-    }
     if (device->kernels.measured_share > 0) {
         problem_note(problem, "matrix products at %.3g of their usual rate, as one of %" PRId64 " reached",
                      device->kernels.measured_share, device->product_edge);
@@ -181,29 +174,25 @@ static void note_device(struct problem *problem) {
 /* What the cluster file lacks for days and costs. */
 static void note_prices(struct problem *problem) {
     const struct cluster *cluster = &problem->cluster;
-    if (problem->search.training.tokens <= 0) {
+    if (problem->search.training.tokens <= 0)
         return;
-    }
     if (cluster->device.price_per_second <= 0) {
         problem_note(problem, cluster->energy_price_per_joule > 0
                                   ? "the cost is that of energy alone: the cluster file gives no price"
                                   : "no cost: the cluster file gives no price");
     }
-    if (cluster->energy_price_per_joule > 0) {
+    if (cluster->energy_price_per_joule > 0)
         problem_note(problem, "energy: the devices at their power all the time, without hosts and cooling");
-    }
-    if (cluster->device.mtbf_seconds <= 0 || cluster->node.storage_bytes_per_second <= 0) {
+    if (cluster->device.mtbf_seconds <= 0 || cluster->node.storage_bytes_per_second <= 0)
         problem_note(problem, "days without interruptions: the cluster file gives no mtbf, or no storage");
-    }
 }
 
 static void note_schedules(struct problem *problem) {
     const struct stack *stack = problem->search.training.stack;
     char missing[128] = "";
     if (problem->search.request.keys[LAYOUT_SCHEDULE].count > 0 ||
-        problem->cluster.parallelism == PARALLELISM_DATA) {
+        problem->cluster.parallelism == PARALLELISM_DATA)
         return;
-    }
     for (int schedule = 0; schedule < SCHEDULE_COUNT; schedule++) {
         if (!(stack->schedules & 1U << schedule)) {
             size_t used = strlen(missing);

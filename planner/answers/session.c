@@ -16,19 +16,16 @@ static bool find_file(const struct fields_reader *reader, const struct yaml_node
                       enum catalogue_kind kind, const char **path) {
     const char *file = reader->document->file, *slash = strrchr(file, '/');
     struct error why = {0};
-    if (node->kind != YAML_SCALAR || yaml_is_null(node)) {
+    if (node->kind != YAML_SCALAR || yaml_is_null(node))
         return yaml_error(reader->document, node, reader->error, "a name or a path was expected");
-    }
     if (slash && node->text[0] != '/') {
         *path = arena_print(reader->arena, "%.*s/%s", (int)(slash - file), file, node->text);
-        if (access(*path, F_OK) == 0) {
+        if (access(*path, F_OK) == 0)
             return true;
-        }
     }
     *path = catalogue_find(kind, node->text, reader->arena, &why);
-    if (*path && access(*path, F_OK) == 0) {
+    if (*path && access(*path, F_OK) == 0)
         return true;
-    }
     yaml_error(reader->document, node, reader->error, "%s",
                *path ? "there is no such file, beside the session or from here" : why.what);
     return *why.hint ? error_hint(reader->error, "%s", why.hint) : false;
@@ -92,11 +89,9 @@ static bool read_clusters(const struct fields_reader *reader, const struct yaml_
                           MAX_CLUSTERS);
     }
     session->clusters = ARENA_ARRAY(reader->arena, struct session_cluster, node->child_count);
-    for (const struct yaml_node *item = node->children; item; item = item->next) {
-        if (!read_cluster(reader, item, &session->clusters[session->cluster_count++])) {
+    for (const struct yaml_node *item = node->children; item; item = item->next)
+        if (!read_cluster(reader, item, &session->clusters[session->cluster_count++]))
             return false;
-        }
-    }
     return true;
 }
 
@@ -191,9 +186,8 @@ static const struct yaml_node *member(const struct yaml_node *mapping, const cha
 
 /* Puts an error that names no file at a node. */
 static bool place(const struct session *session, const struct yaml_node *node, struct error *error) {
-    if (*error->file) {
+    if (*error->file)
         return false;
-    }
     struct error placed = {0};
     yaml_error(session->document, node, &placed, "%s", error->what);
     memcpy(placed.hint, error->hint, sizeof placed.hint);
@@ -233,12 +227,10 @@ bool session_pose(const struct session *session, size_t index, struct arena *are
     enum wish_key key;
     *wish = session->wish;
     asked.cluster = cluster->path;
-    if (cluster->precision_given) {
+    if (cluster->precision_given)
         asked.precision = cluster->precision;
-    }
-    if (cluster->stack) {
+    if (cluster->stack)
         asked.stack = cluster->stack;
-    }
     if (cluster->energy_price_given) {
         asked.energy_price_given = true;
         asked.energy_price_per_joule = cluster->energy_price_per_joule;
@@ -251,9 +243,8 @@ bool session_pose(const struct session *session, size_t index, struct arena *are
     }
     asked.devices_from = wish->devices_from;
     asked.devices_to = wish->devices_to;
-    if (!problem_pose(&asked, arena, problem, error)) {
+    if (!problem_pose(&asked, arena, problem, error))
         return place(session, blamed(session, cluster, problem->fault), error);
-    }
     return wish_apply(wish, problem, &key, error) || session_blame_wish(session, index, key, error);
 }
 
@@ -264,9 +255,8 @@ static bool has_namesake(const struct session *session, const struct session_clu
         bool same_precision = other->precision_given == cluster->precision_given &&
                               (!cluster->precision_given || other->precision == cluster->precision);
         if (other != cluster && strcmp(other->path, cluster->path) == 0 && same_precision &&
-            other->stack == cluster->stack) {
+            other->stack == cluster->stack)
             return true;
-        }
     }
     return false;
 }
@@ -279,12 +269,10 @@ const char *session_variant(const struct session *session, size_t index, struct 
     const struct session_cluster *cluster = &session->clusters[index];
     const char *words = cluster->precision_given ? precision_names[cluster->precision] : "";
     char text[32];
-    if (cluster->stack) {
+    if (cluster->stack)
         words = add_word(words, cluster->stack->name, arena);
-    }
-    if (!has_namesake(session, cluster)) {
+    if (!has_namesake(session, cluster))
         return words;
-    }
     if (cluster->devices_from) {
         const char *to = cluster->devices_to == cluster->devices_from
                              ? ""

@@ -47,25 +47,21 @@ static struct plan *search_count(struct walk *walk, double limit, bool *is_split
     struct search_result found;
     struct error ignored = {0}; /* a count that no layout splits is one to pass by */
     double least = walk->least_work * (double)problem->search.training.global_batch;
-    if (least / (double)problem->search.devices > limit) {
+    if (least / (double)problem->search.devices > limit)
         return NULL;
-    }
     problem->search.limit_seconds = limit;
     problem->search.plans_only = true;
     bool posed = recommend_run(&problem->search, problem->arena, &found, &ignored);
     problem->search.limit_seconds = 0;
     problem->search.plans_only = false;
-    if (is_split) {
+    if (is_split)
         *is_split = posed;
-    }
     walk->result->searches++;
-    if (!posed) {
+    if (!posed)
         return NULL;
-    }
     search_counts_add(&found.looked, &walk->result->looked);
-    if (found.plan_count == 0 || found.plans[0].step.seconds > limit) {
+    if (found.plan_count == 0 || found.plans[0].step.seconds > limit)
         return NULL;
-    }
     wish_pay_spares(walk->wish, found.plans);
     return found.plans;
 }
@@ -78,9 +74,8 @@ double size_time(const struct plan *plan) {
 /* The longest step that is no slower than `time`, as size_time has it, on the count that is set. */
 static double step_of_time(const struct walk *walk, double time) {
     const struct training *training = &walk->problem->search.training;
-    if (training->tokens > 0) {
+    if (training->tokens > 0)
         return wish_step_of(walk->wish, walk->problem, time, HUGE_VAL);
-    }
     return time * (double)training->global_batch * (double)training->sequence;
 }
 
@@ -92,28 +87,24 @@ static bool meets(const struct walk *walk, const struct plan *plan) {
 /* Parts of a node first, then whole nodes. */
 static int64_t count_after(const struct walk *walk, int64_t devices) {
     int64_t per_node = walk->problem->cluster.node.devices;
-    if (devices >= per_node) {
+    if (devices >= per_node)
         return devices + per_node;
-    }
     return 2 * devices <= per_node ? 2 * devices : per_node;
 }
 
 static int64_t rung_after(const struct walk *walk, int64_t devices) {
     int64_t per_node = walk->problem->cluster.node.devices, power = 1;
-    if (devices < per_node) {
+    if (devices < per_node)
         return count_after(walk, devices);
-    }
     int64_t nodes = devices / per_node;
-    while (2 * power <= nodes) {
+    while (2 * power <= nodes)
         power *= 2;
-    }
     return (nodes < power + power / 2 ? power + power / 2 : 2 * power) * per_node;
 }
 
 static void add_point(struct size_result *result, const struct plan *plan) {
-    if (result->point_count < MOST_POINTS) {
+    if (result->point_count < MOST_POINTS)
         result->points[result->point_count++] = (struct size_point){.plan = plan};
-    }
 }
 
 /* The first walk. */
@@ -128,9 +119,8 @@ static void find_frontier(struct walk *walk) {
             add_point(result, plan);
         }
         show_progress(walk, (log2((double)devices / (double)result->devices_from) + 1) / rungs);
-        if (devices == result->devices_to) {
+        if (devices == result->devices_to)
             return;
-        }
         int64_t next = rung_after(walk, devices);
         devices = next < result->devices_to ? next : result->devices_to;
     }
@@ -150,9 +140,8 @@ static double objective_value(const struct walk *walk, const struct plan *plan) 
 
 static void take_if_better(struct walk *walk, const struct plan *plan) {
     const struct plan *best = walk->result->best;
-    if (plan && meets(walk, plan) && (!best || objective_value(walk, plan) < objective_value(walk, best))) {
+    if (plan && meets(walk, plan) && (!best || objective_value(walk, plan) < objective_value(walk, best)))
         walk->result->best = plan;
-    }
 }
 
 /* The longest step with which the count that is set would be a better answer than the best so far. */
@@ -160,11 +149,10 @@ static double better_step(const struct walk *walk) {
     enum wish_key key;
     const struct plan *best = walk->result->best;
     double limit = wish_step_limit(walk->wish, walk->problem, &key);
-    if (best && walk->wish->objective == OBJECTIVE_TIME) {
+    if (best && walk->wish->objective == OBJECTIVE_TIME)
         limit = fmin(limit, step_of_time(walk, size_time(best)));
-    } else if (best && walk->wish->objective == OBJECTIVE_COST) {
+    else if (best && walk->wish->objective == OBJECTIVE_COST)
         limit = fmin(limit, wish_step_of(walk->wish, walk->problem, HUGE_VAL, best->total.cost));
-    }
     return limit;
 }
 
@@ -172,34 +160,30 @@ static double better_step(const struct walk *walk) {
 static void find_best(struct walk *walk) {
     struct size_result *result = walk->result;
     bool fewest = walk->wish->objective == OBJECTIVE_DEVICES;
-    for (size_t i = 0; i < result->point_count; i++) {
+    for (size_t i = 0; i < result->point_count; i++)
         take_if_better(walk, result->points[i].plan);
-    }
     int64_t last = fewest && result->best ? result->best->devices - 1 : result->devices_to;
     int64_t first = result->devices_from, least = problem_fewest_devices(walk->problem);
     for (int64_t devices = first; devices <= last; devices = count_after(walk, devices)) {
         bool is_split = false;
         result->counts++;
         show_progress(walk, (double)(devices - first) / (double)(last - first + 1));
-        if (devices < least) {
+        if (devices < least)
             continue;
-        }
         problem_set_devices(walk->problem, devices, devices);
         const struct plan *plan = search_count(walk, better_step(walk), &is_split);
         result->split += is_split;
         take_if_better(walk, plan);
-        if (fewest && plan) {
+        if (fewest && plan)
             return;
-        }
     }
 }
 
 /* The point of the frontier just below a count; NULL: none. */
 static const struct plan *rung_below(const struct size_result *result, int64_t devices) {
     const struct plan *below = NULL;
-    for (size_t i = 0; i < result->point_count && result->points[i].plan->devices < devices; i++) {
+    for (size_t i = 0; i < result->point_count && result->points[i].plan->devices < devices; i++)
         below = result->points[i].plan;
-    }
     return below;
 }
 
@@ -209,9 +193,8 @@ static void look_below(struct walk *walk, int64_t devices) {
     problem_set_devices(walk->problem, devices, devices);
     double limit = result->fewer ? step_of_time(walk, size_time(result->fewer)) : HUGE_VAL;
     const struct plan *plan = search_count(walk, limit, NULL);
-    if (plan && (!result->fewer || size_time(plan) < size_time(result->fewer))) {
+    if (plan && (!result->fewer || size_time(plan) < size_time(result->fewer)))
         result->fewer = plan;
-    }
 }
 
 /* The third walk, of the counts that split well or of the others. */
@@ -219,12 +202,10 @@ static void look_at_counts_below(struct walk *walk, int64_t lowest, bool splits_
     int64_t per_node = walk->problem->cluster.node.devices, devices = walk->result->best->devices;
     for (;;) {
         devices -= devices > per_node ? per_node : devices - devices / 2;
-        if (devices < lowest || devices < 1) {
+        if (devices < lowest || devices < 1)
             return;
-        }
-        if (size_splits_well(devices / per_node) == splits_well) {
+        if (size_splits_well(devices / per_node) == splits_well)
             look_below(walk, devices);
-        }
     }
 }
 
@@ -242,13 +223,11 @@ static void find_binding(struct walk *walk) {
     result->fewer = rung_below(result, devices);
     lowest = result->fewer ? larger_count(lowest, near) : lowest;
     look_at_counts_below(walk, lowest, true);
-    if (result->fewer && result->fewer->devices < near) {
+    if (result->fewer && result->fewer->devices < near)
         near = result->fewer->devices;
-    }
     look_at_counts_below(walk, result->fewer ? larger_count(lowest, near) : lowest, false);
-    if (result->fewer) {
+    if (result->fewer)
         wish_worst_excess(walk->wish, result->fewer, &result->binding);
-    }
 }
 
 static void find_closest(struct walk *walk) {
@@ -269,9 +248,8 @@ static bool find_nearest(struct walk *walk, struct error *error) {
     struct problem *problem = walk->problem;
     struct search_result found;
     problem_set_devices(problem, walk->result->devices_to, walk->result->devices_to);
-    if (!search_run(&problem->search, problem->arena, &found, error)) {
+    if (!search_run(&problem->search, problem->arena, &found, error))
         return false;
-    }
     walk->result->nearest = found.nearest;
     walk->result->nearest_devices = walk->result->devices_to;
     return true;
@@ -293,12 +271,10 @@ static void find_hull(struct size_result *result) {
     for (size_t i = 0; i < result->point_count;) {
         size_t next = i + 1;
         result->points[i].on_hull = true;
-        for (size_t j = next + 1; j < result->point_count; j++) {
+        for (size_t j = next + 1; j < result->point_count; j++)
             if (slope(&result->points[i], &result->points[j]) <=
-                slope(&result->points[i], &result->points[next])) {
+                slope(&result->points[i], &result->points[next]))
                 next = j;
-            }
-        }
         i = next;
     }
 }
@@ -310,9 +286,8 @@ static void find_paying(struct size_result *result) {
     for (size_t i = 1; i < result->point_count; i++) {
         struct size_point *point = &result->points[i];
         const struct plan *fewer = result->points[before].plan;
-        if (!point->on_hull) {
+        if (!point->on_hull)
             continue;
-        }
         double added = (double)point->plan->devices / (double)fewer->devices - 1;
         point->paying = (size_time(fewer) / size_time(point->plan) - 1) / added;
         if (pays) {
@@ -328,15 +303,13 @@ static void find_paying(struct size_result *result) {
 static void finish_points(struct walk *walk) {
     struct size_result *result = walk->result;
     size_t kept = 0;
-    if (result->best) {
+    if (result->best)
         add_point(result, result->best);
-    }
     qsort(result->points, result->point_count, sizeof *result->points, compare_points);
     for (size_t i = 0; i < result->point_count; i++) {
         struct size_point point = result->points[i];
-        if (kept > 0 && size_time(point.plan) >= size_time(result->points[kept - 1].plan)) {
+        if (kept > 0 && size_time(point.plan) >= size_time(result->points[kept - 1].plan))
             continue;
-        }
         point.meets = meets(walk, point.plan);
         point.is_best = point.plan == result->best;
         result->points[kept++] = point;
@@ -374,11 +347,9 @@ const struct plan *size_faster(struct problem *problem, int64_t devices, const s
 
 bool size_splits_well(int64_t nodes) {
     static const int64_t factors[] = {2, 3, 5, 7};
-    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
-        while (nodes > 0 && nodes % factors[i] == 0) {
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
+        while (nodes > 0 && nodes % factors[i] == 0)
             nodes /= factors[i];
-        }
-    }
     return nodes == 1;
 }
 
@@ -390,25 +361,21 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct pr
     result->points = ARENA_ARRAY(problem->arena, struct size_point, MOST_POINTS);
     problem->search.top = 1;
     problem_share_costs(problem);
-    if (!problem_only_streams(problem)) {
+    if (!problem_only_streams(problem))
         search_keep_offloads(&problem->search, OFFLOAD_NONE);
-    }
     set_range(&walk);
-    if ((result->devices_to - result->devices_from) / problem->cluster.node.devices > FEW_COUNTS) {
+    if ((result->devices_to - result->devices_from) / problem->cluster.node.devices > FEW_COUNTS)
         walk.least_work = search_least_work(&problem->search);
-    }
     find_frontier(&walk);
     walk.share_from = walk.share_to;
     walk.share_to = 1;
     find_best(&walk);
-    if (result->best && wish->objective == OBJECTIVE_DEVICES) {
+    if (result->best && wish->objective == OBJECTIVE_DEVICES)
         find_binding(&walk);
-    } else if (!result->best) {
+    else if (!result->best)
         find_closest(&walk);
-    }
-    if (result->point_count == 0 && !result->best && !find_nearest(&walk, error)) {
+    if (result->point_count == 0 && !result->best && !find_nearest(&walk, error))
         return false;
-    }
     finish_points(&walk);
     const struct plan *shown = result->best ? result->best : result->closest;
     if (shown) {

@@ -11,9 +11,8 @@ static const double TWICE = 2, HALF = 0.5;
 
 static void scale_bandwidth(struct network_level *level, double factor) {
     level->bandwidth_bytes_per_second *= factor;
-    for (int i = 0; i < COLLECTIVE_COUNT; i++) {
+    for (int i = 0; i < COLLECTIVE_COUNT; i++)
         collective_scale_bandwidth(&level->collectives[i], factor);
-    }
 }
 
 void what_if_apply(enum what_if_kind kind, double factor, size_t level, struct cluster *cluster) {

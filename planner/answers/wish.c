@@ -36,18 +36,15 @@ bool wish_flags_read(const struct wish_flags *flags, struct wish *wish, struct e
         (flags->step_time && !problem_parse_number("--step-time", flags->step_time, UNIT_SECONDS, 1e-6,
                                                    LONGEST_SECONDS, &wish->step_seconds, error)) ||
         (flags->spare &&
-         !problem_parse_number("--spare", flags->spare, UNIT_COUNT, 0, MOST_NODES, &spare, error))) {
+         !problem_parse_number("--spare", flags->spare, UNIT_COUNT, 0, MOST_NODES, &spare, error)))
         return false;
-    }
     wish->spare_nodes = (int64_t)spare;
-    if (spare != floor(spare)) {
+    if (spare != floor(spare))
         return error_set(error, "--spare takes a whole number, not \"%s\"", flags->spare);
-    }
     int objective = OBJECTIVE_DEVICES;
     if (flags->objective &&
-        !problem_parse_choice("--objective", flags->objective, objective_names, &objective, error)) {
+        !problem_parse_choice("--objective", flags->objective, objective_names, &objective, error))
         return false;
-    }
     wish->objective = (enum objective)objective;
     return true;
 }
@@ -144,9 +141,8 @@ bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key 
     struct cluster *cluster = &problem->cluster;
     int64_t nodes = cluster->nodes,
             most = cluster_devices(cluster) - wish->spare_nodes * cluster->node.devices;
-    if (!check_totals(wish, problem, key, error)) {
+    if (!check_totals(wish, problem, key, error))
         return false;
-    }
     *key = WISH_SPARE;
     if (nodes > 0 && wish->spare_nodes >= nodes) {
         return error_set(error, "spare: %s has %" PRId64 " nodes, and all would be spare", cluster->name,
@@ -164,9 +160,8 @@ bool wish_apply(const struct wish *wish, struct problem *problem, enum wish_key 
                          fixed);
     }
     *key = WISH_HEADROOM;
-    if (!problem_keep_free(problem, wish->headroom_bytes, error)) {
+    if (!problem_keep_free(problem, wish->headroom_bytes, error))
         return false;
-    }
     note_applied(wish, problem);
     return true;
 }
@@ -187,18 +182,14 @@ double wish_step_of(const struct wish *wish, const struct problem *problem, doub
 
 double wish_step_limit(const struct wish *wish, const struct problem *problem, enum wish_key *key) {
     double limits[WISH_KEY_COUNT], least = HUGE_VAL;
-    for (int i = 0; i < WISH_KEY_COUNT; i++) {
+    for (int i = 0; i < WISH_KEY_COUNT; i++)
         limits[i] = HUGE_VAL;
-    }
-    if (wish->deadline_seconds > 0) {
+    if (wish->deadline_seconds > 0)
         limits[WISH_DEADLINE] = wish_step_of(wish, problem, wish->deadline_seconds, HUGE_VAL);
-    }
-    if (wish->budget > 0) {
+    if (wish->budget > 0)
         limits[WISH_BUDGET] = wish_step_of(wish, problem, HUGE_VAL, wish->budget);
-    }
-    if (wish->step_seconds > 0) {
+    if (wish->step_seconds > 0)
         limits[WISH_STEP_TIME] = wish->step_seconds;
-    }
     *key = WISH_KEY_COUNT;
     for (int i = 0; i < WISH_KEY_COUNT; i++) {
         if (limits[i] < least) {

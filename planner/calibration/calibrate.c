@@ -271,12 +271,11 @@ static void fit_sample(struct fitting *fitting, struct sample *sample, struct ca
         fitting->row_count = pick(sample, fold, picked);
         if (fitting->row_count > 0)
             fit(fitting);
-        for (size_t r = 0; r < sample->count; r++) {
+        for (size_t r = 0; r < sample->count; r++)
             if (fold == FOLDS)
                 sample->predicted[r] = predict(&fitting->subject, sample->rows[r]);
             else if (fold_of(r) == fold)
                 sample->crossed[r] = predict(&fitting->subject, sample->rows[r]);
-        }
     }
     calibration->all = errors_of(sample, PART_ALL);
     calibration->large = errors_of(sample, PART_LARGE);

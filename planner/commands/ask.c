@@ -38,9 +38,8 @@ static int run(const struct command_call *call, void *data) {
     struct error error = {0};
     struct problem problem;
     if ((ask->check && !ask->check(ask, flags, &error)) ||
-        !problem_read(flags, call->arena, &problem, &error)) {
+        !problem_read(flags, call->arena, &problem, &error))
         return command_fail(&error);
-    }
     if (ask->one_layout) {
         problem.search.top = 1;
         if (problem.devices_from != problem.devices_to) {
@@ -55,9 +54,8 @@ int ask(const struct ask *ask, int argc, char **argv) {
     struct asking asking = {.ask = ask};
     struct option_entry options[PROBLEM_OPTIONS + ASK_OPTIONS + 1];
     struct option_entry *rest = problem_options(&asking.flags, options);
-    for (size_t i = 0; i < ASK_OPTIONS && ask->options[i].name; i++) {
+    for (size_t i = 0; i < ASK_OPTIONS && ask->options[i].name; i++)
         *rest++ = ask->options[i];
-    }
     *rest = (struct option_entry){.name = NULL};
     const struct command command = {.help = ask->help, .options = options, .run = run, .data = &asking};
     return command_run(&command, argc, argv);

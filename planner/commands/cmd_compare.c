@@ -14,15 +14,13 @@ enum { NAME_COLUMNS = 30 };
 /* Reads the session, and poses every problem before the first is searched. */
 static bool read_session(const char *path, struct arena *arena, struct session *session,
                          struct compared **compared, struct error *error) {
-    if (!session_read(path, arena, session, error)) {
+    if (!session_read(path, arena, session, error))
         return false;
-    }
     *compared = ARENA_ARRAY(arena, struct compared, session->cluster_count);
     for (size_t i = 0; i < session->cluster_count; i++) {
         struct compared *one = &(*compared)[i];
-        if (!session_pose(session, i, arena, &one->problem, &one->wish, error)) {
+        if (!session_pose(session, i, arena, &one->problem, &one->wish, error))
             return false;
-        }
         one->name = print_shortened(arena, one->problem.cluster.name, NAME_COLUMNS);
         one->variant = session_variant(session, i, arena);
         one->label = arena_print(arena, "%s%s%s", one->name, *one->variant ? " " : "", one->variant);
@@ -42,12 +40,10 @@ static bool answer_all(const struct session *session, struct compared *compared,
                               compared[i].result.best);
         }
         print_progress_end(&line);
-        if (!found) {
+        if (!found)
             return session_blame_search(session, i, error);
-        }
-        if (compared[i].result.best) {
+        if (compared[i].result.best)
             problem_note_mfu(&compared[i].problem, compared[i].result.best->mfu);
-        }
         problem_note_assumptions(&compared[i].problem);
     }
     return true;
@@ -57,11 +53,9 @@ static bool answer_all(const struct session *session, struct compared *compared,
 static int conclude(const struct session *session, const struct compared *compared, struct arena *arena) {
     struct error error;
     enum wish_key key;
-    for (size_t i = 0; i < session->cluster_count; i++) {
-        if (compared[i].result.best) {
+    for (size_t i = 0; i < session->cluster_count; i++)
+        if (compared[i].result.best)
             return EXIT_RESULT;
-        }
-    }
     for (size_t i = 0; i < session->cluster_count; i++) {
         print_size_no(&compared[i].problem, &compared[i].wish, &compared[i].result, arena, &key, &error);
         session_blame_wish(session, i, key, &error);
@@ -81,9 +75,8 @@ static int run(const struct command_call *call, void *data) {
         return command_fail(&error);
     }
     if (!read_session(call->operands[0], call->arena, &session, &compared, &error) ||
-        !answer_all(&session, compared, &error)) {
+        !answer_all(&session, compared, &error))
         return command_fail(&error);
-    }
     size_t count = session.cluster_count;
     if (call->format == FORMAT_TABLE) {
         struct print_style style = print_style_of(stdout);

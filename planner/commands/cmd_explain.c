@@ -9,9 +9,8 @@ static json_t *explain_data(const struct problem *problem, const struct answer *
     json_t *data = json_object();
     json_object_set_new(data, "plan", print_plan_one(problem, plan));
     json_object_set_new(data, "fits", json_boolean(answer->plan_count > 0));
-    if (problem->slow_price) {
+    if (problem->slow_price)
         json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
-    }
     json_object_set_new(data, "terms", print_explain_data(explain_root(explain)));
     json_object_set_new(data, "megatron_flags", print_explain_flags_data(plan, arena));
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
@@ -29,9 +28,8 @@ static void print_tree(const struct problem *problem, const struct answer *answe
     print_slow_hosts(problem, arena, stdout);
     putchar('\n');
     print_explain_table(explain_root(explain), &style, arena, stdout);
-    if (fits) {
+    if (fits)
         print_explain_flags(plan, &style, arena, stdout);
-    }
     print_plan_notes(problem, &style, stdout);
 }
 
@@ -48,9 +46,8 @@ static int report(const struct problem *problem, const struct answer *answer, en
                                                        training->global_batch, why, sizeof why));
     struct explain *explain = explain_create(arena);
     struct plan plan;
-    if (costable) {
+    if (costable)
         search_evaluate(&problem->search, layout, arena, &plan, explain);
-    }
     if (format == FORMAT_TABLE && costable) {
         print_tree(problem, answer, &plan, explain, arena);
     } else if (format == FORMAT_TABLE) {
@@ -69,9 +66,8 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
     struct error error = {0};
     struct answer answer;
     (void)ask;
-    if (!ask_find(problem, answer_find, &answer, &error)) {
+    if (!ask_find(problem, answer_find, &answer, &error))
         return command_fail(&error);
-    }
     ask_note(problem, answer_best(&answer));
     return report(problem, &answer, format, arena);
 }

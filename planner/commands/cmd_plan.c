@@ -22,28 +22,24 @@ enum { QUESTIONS = sizeof questions / sizeof *questions };
 
 /* NULL: just the best plans. */
 static const struct question *question_of(const struct ask *ask) {
-    for (size_t i = 0; i < QUESTIONS; i++) {
-        if (*ask->options[i].flag) {
+    for (size_t i = 0; i < QUESTIONS; i++)
+        if (*ask->options[i].flag)
             return &questions[i];
-        }
-    }
     return NULL;
 }
 
 static bool check(const struct ask *ask, const struct problem_flags *flags, struct error *error) {
     const struct question *question = question_of(ask);
-    if (!question) {
+    if (!question)
         return true;
-    }
     for (size_t i = 0; i < QUESTIONS; i++) {
         if (&questions[i] != question && *ask->options[i].flag) {
             return error_set(error, "%s and %s are two questions: ask one at a time", question->flag,
                              questions[i].flag);
         }
     }
-    if (flags->top && !question->runners_up) {
+    if (flags->top && !question->runners_up)
         return error_set(error, "--top says how many runners-up to show, and %s shows none", question->flag);
-    }
     if (!question->range && flags->devices && strstr(flags->devices, "..")) {
         return error_set(error, "%s is about one number of devices, not --devices %s", question->flag,
                          flags->devices);
@@ -67,20 +63,17 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
     const struct problem asked = *problem;
     struct error error = {0};
     struct answer answer;
-    if (!ask_find(problem, question ? question->find : answer_find, &answer, &error)) {
+    if (!ask_find(problem, question ? question->find : answer_find, &answer, &error))
         return command_fail(&error);
-    }
-    if (!question) {
+    if (!question)
         shapes_find(problem, &asked, answer_best(&answer), find_shape, NULL);
-    }
     ask_note(problem, answer_best(&answer));
-    if (format != FORMAT_TABLE) {
+    if (format != FORMAT_TABLE)
         print_data(print_plan_data(problem, &answer), format, stdout);
-    } else if (question && question->find == frontier_find && answer.plan_count > 0) {
+    else if (question && question->find == frontier_find && answer.plan_count > 0)
         print_frontier_table(problem, &answer, &style, arena, stdout);
-    } else {
+    else
         print_plan_table(problem, &answer, &style, arena, stdout);
-    }
     return answer.plan_count > 0 ? EXIT_RESULT : EXIT_NO_RESULT;
 }
 

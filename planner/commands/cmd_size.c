@@ -26,23 +26,19 @@ static bool answer(struct question *question, enum print_format format, struct a
     const struct problem asked = *problem;
     print_progress_start(&line, NULL);
     bool found = size_find(problem, &question->wish, &line.progress, &question->result, error);
-    if (found) {
+    if (found)
         shapes_find_sizes(problem, &asked, &question->wish, &line.progress, question->result.best);
-    }
     print_progress_end(&line);
-    if (!found) {
+    if (!found)
         return question->session ? session_blame_search(question->session, question->index, error) : false;
-    }
     slow_hosts_price(problem, question->result.best);
-    if (question->result.best) {
+    if (question->result.best)
         problem_note_mfu(problem, question->result.best->mfu);
-    }
     problem_note_assumptions(problem);
-    if (format == FORMAT_TABLE) {
+    if (format == FORMAT_TABLE)
         print_size_table(problem, &question->wish, &question->result, &style, arena, stdout);
-    } else {
+    else
         json_array_append_new(sizes, print_size_data(problem, &question->wish, &question->result, arena));
-    }
     return true;
 }
 
@@ -50,11 +46,9 @@ static bool answer(struct question *question, enum print_format format, struct a
 static int conclude(const struct question *questions, size_t count, struct arena *arena) {
     struct error error;
     enum wish_key key;
-    for (size_t i = 0; i < count; i++) {
-        if (questions[i].result.best) {
+    for (size_t i = 0; i < count; i++)
+        if (questions[i].result.best)
             return EXIT_RESULT;
-        }
-    }
     for (size_t i = 0; i < count; i++) {
         const struct question *question = &questions[i];
         if (question->session) {
@@ -76,11 +70,10 @@ static int answer_all(struct question *questions, size_t count, enum print_forma
         fputs(i > 0 && format == FORMAT_TABLE ? "\n\n" : "", stdout);
         good = answer(&questions[i], format, arena, sizes, &error);
     }
-    if (format == FORMAT_TABLE || !good) {
+    if (format == FORMAT_TABLE || !good)
         json_decref(data);
-    } else {
+    else
         print_data(data, format, stdout);
-    }
     return good ? conclude(questions, count, arena) : command_fail(&error);
 }
 
@@ -100,21 +93,18 @@ static bool read_session(const char *path, struct arena *arena, struct question 
                          struct error *error) {
     static const char no_wish[] = "nothing is wished: deadline, budget, step_time, headroom or an objective";
     struct session *session = ARENA_NEW(arena, struct session);
-    if (!session_read(path, arena, session, error)) {
+    if (!session_read(path, arena, session, error))
         return false;
-    }
-    if (!wish_is_some(&session->wish)) {
+    if (!wish_is_some(&session->wish))
         return session_want_error(session, error, no_wish);
-    }
     *count = session->cluster_count;
     *questions = ARENA_ARRAY(arena, struct question, *count);
     for (size_t i = 0; i < *count; i++) {
         struct question *question = &(*questions)[i];
         question->session = session;
         question->index = i;
-        if (!session_pose(session, i, arena, &question->problem, &question->wish, error)) {
+        if (!session_pose(session, i, arena, &question->problem, &question->wish, error))
             return false;
-        }
     }
     return true;
 }
@@ -133,9 +123,8 @@ static bool read_flags(const struct size_flags *flags, struct arena *arena, stru
     enum wish_key key;
     *count = 1;
     if (!problem_flags_read(&flags->problem, &asked, error) ||
-        !wish_flags_read(&flags->wish, &question->wish, error)) {
+        !wish_flags_read(&flags->wish, &question->wish, error))
         return false;
-    }
     question->wish.headroom_bytes = asked.headroom_bytes;
     if (!wish_is_some(&question->wish)) {
         error_set(error, "nothing is wished");
@@ -150,12 +139,10 @@ static struct option_entry *problem_options_of_size(struct problem_flags *flags,
                                                     struct option_entry *entries) {
     struct option_entry all[PROBLEM_OPTIONS], *end = problem_options(flags, all);
     for (struct option_entry *entry = all; entry < end; entry++) {
-        if (strcmp(entry->name, "devices") == 0) {
+        if (strcmp(entry->name, "devices") == 0)
             entry->help = "how many may be asked for: 8..32768 (default: all whole nodes up to 32,768)";
-        }
-        if (strcmp(entry->name, "top") != 0) {
+        if (strcmp(entry->name, "top") != 0)
             *entries++ = *entry;
-        }
     }
     return entries;
 }

@@ -18,11 +18,9 @@ static const struct verb verbs[] = {COMMANDS(VERB_ENTRY){NULL, NULL, NULL}};
 static const char *const words[] = {COMMANDS(VERB_NAME) "help", "--help", "--version", NULL};
 
 static const struct verb *find_verb(const char *name) {
-    for (const struct verb *verb = verbs; verb->name; verb++) {
-        if (strcmp(verb->name, name) == 0) {
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        if (strcmp(verb->name, name) == 0)
             return verb;
-        }
-    }
     return NULL;
 }
 
@@ -30,9 +28,8 @@ static void print_overview(FILE *stream) {
     fprintf(stream, "clusterplan " CLUSTERPLAN_VERSION ": plans the training of large models on clusters, "
                     "measured or from a datasheet\n\n"
                     "Usage: clusterplan COMMAND [options]\n\nCommands:\n");
-    for (const struct verb *verb = verbs; verb->name; verb++) {
+    for (const struct verb *verb = verbs; verb->name; verb++)
         fprintf(stream, "  %-11s %s\n", verb->name, verb->summary);
-    }
     fprintf(stream, "  %-11s %s\n", "help", "more about a command: clusterplan help plan");
     fprintf(stream, "\nExamples:\n"
                     "  clusterplan plan --model llama-3-70b --cluster dgx-h100 --devices 512 --tokens 15T\n"
@@ -46,11 +43,10 @@ static int unknown_verb(const char *name) {
     struct error error = {0};
     error_set(&error, *name == '-' ? "unknown option \"%s\"" : "there is no command \"%s\"", name);
     const char *nearest = error_nearest(name, words);
-    if (nearest) {
+    if (nearest)
         error_hint(&error, "did you mean \"%s\"?", nearest);
-    } else {
+    else
         error_hint(&error, "clusterplan --help lists them");
-    }
     return command_fail(&error);
 }
 
@@ -65,9 +61,8 @@ static int help(int argc, char **argv) {
         return command_fail(&error);
     }
     const struct verb *verb = find_verb(argv[1]);
-    if (!verb) {
+    if (!verb)
         return unknown_verb(argv[1]);
-    }
     char option[] = "--help";
     char *arguments[] = {argv[1], option, NULL};
     return verb->run(2, arguments);
@@ -83,17 +78,15 @@ static int dispatch(int argc, char **argv) {
         puts("clusterplan " CLUSTERPLAN_VERSION);
         return EXIT_RESULT;
     }
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return help(argc - 1, argv + 1);
-    }
     const struct verb *verb = find_verb(name);
     return verb ? verb->run(argc - 1, argv + 1) : unknown_verb(name);
 }
 
 int main(int argc, char **argv) {
-    if (!standard_output_is_open("clusterplan")) {
+    if (!standard_output_is_open("clusterplan"))
         return EXIT_USAGE;
-    }
     setlocale(LC_CTYPE, ""); /* which characters the terminal shows; numbers stay as in C */
     int code = dispatch(argc, argv);
     return standard_output_arrived("clusterplan") ? code : EXIT_USAGE;

@@ -55,10 +55,9 @@ static void grow(struct cost_cache *cache) {
     struct cost_cache larger = *cache;
     larger.capacity *= 2;
     larger.slots = ARENA_ARRAY(cache->arena, struct cache_slot, larger.capacity);
-    for (size_t i = 0; i < cache->capacity; i++) {
+    for (size_t i = 0; i < cache->capacity; i++)
         if (cache->slots[i].part != NULL)
             larger.slots[slot_of(&larger, &cache->slots[i].key)] = cache->slots[i];
-    }
     *cache = larger;
 }
 

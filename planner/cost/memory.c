@@ -227,10 +227,9 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
     struct moment moment = {0, "forward"};
     double usual = 0; /* of the first chunk's layers that aren't recomputed: gone when those that are begin */
 
-    if (layout->recompute_layers > 0) {
+    if (layout->recompute_layers > 0)
         for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
             usual += (double)(first->count[kind] - first->recomputed[kind]) * parts->activations[kind].kept;
-    }
 
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         const struct layer_activations *layer = &parts->activations[kind];

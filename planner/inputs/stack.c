@@ -186,10 +186,9 @@ const struct stack stacks[] = {
 };
 
 const struct stack *stack_find(const char *name) {
-    for (const struct stack *stack = stacks; stack->name != NULL; stack++) {
+    for (const struct stack *stack = stacks; stack->name != NULL; stack++)
         if (strcmp(stack->name, name) == 0)
             return stack;
-    }
     return NULL;
 }
 

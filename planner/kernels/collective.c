@@ -400,9 +400,8 @@ void collective_estimate(const struct cluster *cluster, const struct collective 
 }
 
 const char *collective_origin(const struct collective_estimate *estimate, char text[COLLECTIVE_ORIGIN_TEXT]) {
-    if (estimate->correction == 1) {
+    if (estimate->correction == 1)
         return estimate->from;
-    }
     int used = snprintf(text, COLLECTIVE_ORIGIN_TEXT, "%s, x %.3g at this size", estimate->from,
                         estimate->correction);
     int64_t low = estimate->beside[0], high = estimate->beside[1];

@@ -1,4 +1,5 @@
-/* A device that computes faster or slower, for what-if, for slow hosts, and for another device with the same chip. */
+/* A device that computes faster or slower, for what-if, for slow hosts, and for another device with the same
+ * chip. */
 #ifndef CLUSTERPLAN_DEVICE_SCALE_H
 #define CLUSTERPLAN_DEVICE_SCALE_H
 

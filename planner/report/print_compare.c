@@ -24,15 +24,12 @@ static const struct plan *shown(const struct compared *compared) {
 /* What binds, in a word. */
 static const char *binding(const struct compared *compared) {
     const struct size_result *result = &compared->result;
-    if (!result->best) {
+    if (!result->best)
         return result->closest ? "misses" : "nothing fits";
-    }
-    if (compared->wish.objective != OBJECTIVE_DEVICES) {
+    if (compared->wish.objective != OBJECTIVE_DEVICES)
         return "";
-    }
-    if (result->devices_from == result->devices_to) {
+    if (result->devices_from == result->devices_to)
         return "as asked";
-    }
     return result->binding == WISH_KEY_COUNT ? "memory" : wish_names[result->binding];
 }
 
@@ -45,9 +42,8 @@ static const char *first_cell(const struct compared *compared, struct arena *are
 
 static void add_second_line(struct print_table *table, const struct compared *compared, struct arena *arena) {
     const char *cells[ANSWER_COLUMNS] = {NULL};
-    if (terminal_text_columns(compared->label) <= LABEL_COLUMNS || !*compared->variant) {
+    if (terminal_text_columns(compared->label) <= LABEL_COLUMNS || !*compared->variant)
         return;
-    }
     cells[0] = print_shortened(arena, compared->variant, LABEL_COLUMNS);
     print_table_add(table, cells);
 }
@@ -133,9 +129,8 @@ static const char *difference(const struct compared *first, const struct compare
                               struct arena *arena) {
     const struct plan *a = shown(first), *b = shown(other);
     const char *sentence;
-    if (!a || !b) {
+    if (!a || !b)
         return NULL;
-    }
     sentence = arena_print(
         arena, "%s against %s: a device is %s; the training takes %s", other->label, first->label,
         times(arena, tokens_per_device_second(b) / tokens_per_device_second(a), "as fast", "as fast"),
@@ -233,24 +228,17 @@ static size_t sentences(const struct compared *compared, size_t count, struct ar
                         const char **texts) {
     size_t used = 0;
     const char *text = count > 1 ? winners(compared, count, arena) : NULL;
-    if (text) {
+    if (text)
         texts[used++] = text;
-    }
-    for (size_t i = 1; i < count; i++) {
-        if ((text = difference(&compared[0], &compared[i], arena)) != NULL) {
+    for (size_t i = 1; i < count; i++)
+        if ((text = difference(&compared[0], &compared[i], arena)) != NULL)
             texts[used++] = text;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if ((text = reason(&compared[i], arena)) != NULL) {
+    for (size_t i = 0; i < count; i++)
+        if ((text = reason(&compared[i], arena)) != NULL)
             texts[used++] = text;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if ((text = print_shapes_sentence(&compared[i].problem, arena)) != NULL) {
+    for (size_t i = 0; i < count; i++)
+        if ((text = print_shapes_sentence(&compared[i].problem, arena)) != NULL)
             texts[used++] = arena_print(arena, "%s: %s", compared[i].label, text);
-        }
-    }
     return used;
 }
 
@@ -268,20 +256,16 @@ static void print_question(const struct compared *compared, struct arena *arena,
 }
 
 static bool has_note(const struct problem *problem, const char *note) {
-    for (size_t i = 0; i < problem->note_count; i++) {
-        if (strcmp(problem->notes[i], note) == 0) {
+    for (size_t i = 0; i < problem->note_count; i++)
+        if (strcmp(problem->notes[i], note) == 0)
             return true;
-        }
-    }
     return false;
 }
 
 static bool all_have_note(const struct compared *compared, size_t count, const char *note) {
-    for (size_t i = 0; i < count; i++) {
-        if (!has_note(&compared[i].problem, note)) {
+    for (size_t i = 0; i < count; i++)
+        if (!has_note(&compared[i].problem, note))
             return false;
-        }
-    }
     return true;
 }
 
@@ -290,11 +274,9 @@ static void print_assumed(const struct compared *compared, size_t count, const s
                           struct arena *arena, FILE *stream) {
     const struct problem *first = &compared[0].problem;
     print_heading("Assumed", style, stream);
-    for (size_t i = 0; i < first->note_count; i++) {
-        if (all_have_note(compared, count, first->notes[i])) {
+    for (size_t i = 0; i < first->note_count; i++)
+        if (all_have_note(compared, count, first->notes[i]))
             print_paragraph("  - ", first->notes[i], stream);
-        }
-    }
     for (size_t i = 0; i < count; i++) {
         const struct problem *problem = &compared[i].problem;
         for (size_t j = 0; j < problem->note_count; j++) {
@@ -314,9 +296,8 @@ void print_compare_table(const struct compared *compared, size_t count, const st
     print_layouts(compared, count, style, arena, stream);
     size_t used = sentences(compared, count, arena, texts);
     print_heading("Differences", style, stream);
-    for (size_t i = 0; i < used; i++) {
+    for (size_t i = 0; i < used; i++)
         print_paragraph("  - ", texts[i], stream);
-    }
     print_assumed(compared, count, style, arena, stream);
 }
 
@@ -328,9 +309,8 @@ json_t *print_compare_data(const struct compared *compared, size_t count, struct
         json_array_append_new(
             sizes, print_size_data(&compared[i].problem, &compared[i].wish, &compared[i].result, arena));
     }
-    for (size_t i = 0; i < used; i++) {
+    for (size_t i = 0; i < used; i++)
         json_array_append_new(differences, print_data_text(texts[i]));
-    }
     json_object_set_new(data, "sizes", sizes);
     json_object_set_new(data, "differences", differences);
     return data;

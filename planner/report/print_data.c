@@ -30,32 +30,25 @@ bool print_format_parse(const char *text, enum print_format *format, struct erro
 }
 
 json_t *print_data_number(double value) {
-    if (!isfinite(value)) {
+    if (!isfinite(value))
         return json_null();
-    }
-    if (value == floor(value) && fabs(value) <= LARGEST_WHOLE) {
+    if (value == floor(value) && fabs(value) <= LARGEST_WHOLE)
         return json_integer((json_int_t)value);
-    }
     return json_real(value);
 }
 
 json_t *print_data_text(const char *text) {
-    if (!text) {
+    if (!text)
         return json_null();
-    }
     json_t *string = json_string(text);
-    if (string) {
+    if (string)
         return string;
-    }
     char *copy = strdup(text);
-    if (!copy) {
+    if (!copy)
         return json_null();
-    }
-    for (char *c = copy; *c; c++) {
-        if (*c & '\x80') {
+    for (char *c = copy; *c; c++)
+        if (*c & '\x80')
             *c = '?';
-        }
-    }
     string = json_string(copy);
     free(copy);
     return string;
@@ -76,11 +69,9 @@ static void emit_scalar(yaml_emitter_t *emitter, const char *text, bool plain) {
 static bool text_is_ambiguous(const char *text) {
     static const char *const words[] = {"true", "false", "yes",  "no", "on", "off",
                                         "y",    "n",     "null", "~",  "<<", "="};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strcasecmp(text, words[i]) == 0) {
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(text, words[i]) == 0)
             return true;
-        }
-    }
     char *end;
     strtod(text, &end);
     bool number = *end == '\0';
@@ -109,9 +100,8 @@ static void emit_sequence(yaml_emitter_t *emitter, json_t *array) {
     yaml_event_t event;
     yaml_sequence_start_event_initialize(&event, NULL, NULL, true, YAML_BLOCK_SEQUENCE_STYLE);
     yaml_emitter_emit(emitter, &event);
-    for (size_t i = 0; i < json_array_size(array); i++) {
+    for (size_t i = 0; i < json_array_size(array); i++)
         emit_value(emitter, json_array_get(array, i));
-    }
     yaml_sequence_end_event_initialize(&event);
     yaml_emitter_emit(emitter, &event);
 }
@@ -135,9 +125,8 @@ static void emit_value(yaml_emitter_t *emitter, json_t *value) {
     case JSON_REAL:
         snprintf(number, sizeof number, "%.*g", DIGITS, json_real_value(value));
         /* "1e+20" without a point is a string to YAML 1.1. */
-        if (!strchr(number, '.') && strchr(number, 'e')) {
+        if (!strchr(number, '.') && strchr(number, 'e'))
             snprintf(number, sizeof number, "%.1e", json_real_value(value));
-        }
         emit_scalar(emitter, number, true);
         break;
     case JSON_TRUE:
@@ -155,9 +144,8 @@ static void emit_value(yaml_emitter_t *emitter, json_t *value) {
 static void print_yaml(json_t *document, FILE *stream) {
     yaml_emitter_t emitter;
     yaml_event_t event;
-    if (!yaml_emitter_initialize(&emitter)) {
+    if (!yaml_emitter_initialize(&emitter))
         return;
-    }
     yaml_emitter_set_output(&emitter, write_stream, stream);
     yaml_emitter_set_unicode(&emitter, true);
     yaml_emitter_set_width(&emitter, -1); /* never break a line */

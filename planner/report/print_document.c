@@ -46,9 +46,8 @@ json_t *print_plan_layout_data(const struct layout *layout) {
         const char *name = layout_key_names[key], *dot = strchr(name, '.');
         bool is_count = key == LAYOUT_RECOMPUTE_LAYERS || key == LAYOUT_FIRST_STAGE_LAYERS ||
                         key == LAYOUT_LAST_STAGE_LAYERS;
-        if (is_count && layout_get(layout, (enum layout_key)key) == 0) {
+        if (is_count && layout_get(layout, (enum layout_key)key) == 0)
             continue; /* by the rule */
-        }
         if (key == LAYOUT_ZERO_GROUP && layout->zero_group == 0) {
             json_object_set_new(data, name, json_integer(layout->dp * layout->cp));
         } else if (!dot) {
@@ -83,9 +82,8 @@ static json_t *memory_data(const struct memory_use *memory) {
 /* Bytes of a device that lie outside it: what they are and where. */
 static json_t *outside_data(const struct memory_use *memory) {
     json_t *data = json_object();
-    for (int i = 0; i < OUTSIDE_COUNT; i++) {
+    for (int i = 0; i < OUTSIDE_COUNT; i++)
         set(data, outside_names[i], memory->outside[i].bytes);
-    }
     set(data, "host", memory->host_bytes_per_device);
     set(data, "host_capacity", memory->host_capacity_bytes);
     set(data, "store", memory->store_bytes_per_device);
@@ -164,9 +162,8 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     set(data, "nodes", (double)plan->nodes);
     json_object_set_new(data, "layout", print_plan_layout_data(&plan->layout));
     json_object_set_new(data, "memory", memory_data(&plan->memory));
-    if (plan->layout.offload != OFFLOAD_NONE) {
+    if (plan->layout.offload != OFFLOAD_NONE)
         json_object_set_new(data, "outside", outside_data(&plan->memory));
-    }
     json_object_set_new(data, "step", step_data(&plan->step));
     json_object_set_new(data, "band", band_data(plan->model, plan->cluster, &plan->training, &plan->layout));
     set(data, "mfu", plan->mfu);
@@ -180,9 +177,8 @@ json_t *print_plan_nearest_data(const struct problem *problem, const struct near
     json_t *data = json_object();
     json_object_set_new(data, "layout", print_plan_layout_data(&nearest->layout));
     json_object_set_new(data, "memory", memory_data(&nearest->memory));
-    if (nearest->layout.offload != OFFLOAD_NONE) {
+    if (nearest->layout.offload != OFFLOAD_NONE)
         json_object_set_new(data, "outside", outside_data(&nearest->memory));
-    }
     json_object_set_new(
         data, "band",
         band_data(&problem->model, &problem->cluster, &problem->search.training, &nearest->layout));
@@ -203,34 +199,27 @@ static json_t *search_data(const struct answer *answer) {
 
 json_t *print_plan_assumptions(const struct problem *problem) {
     json_t *assumptions = json_array();
-    for (size_t i = 0; i < problem->note_count; i++) {
+    for (size_t i = 0; i < problem->note_count; i++)
         json_array_append_new(assumptions, print_data_text(problem->notes[i]));
-    }
     return assumptions;
 }
 
 json_t *print_plan_data(const struct problem *problem, const struct answer *answer) {
     json_t *data = json_object(), *plans = json_array();
-    for (size_t i = 0; i < answer->plan_count; i++) {
+    for (size_t i = 0; i < answer->plan_count; i++)
         json_array_append_new(plans, print_plan_one(problem, answer->plans[i]));
-    }
     json_object_set_new(data, "plans", plans);
-    if (problem->shapes) {
+    if (problem->shapes)
         json_object_set_new(data, "shapes", print_shapes_data(problem));
-    }
-    if (problem->slow_price) {
+    if (problem->slow_price)
         json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
-    }
-    if (answer->what_if) {
+    if (answer->what_if)
         json_object_set_new(data, "what_if", print_what_if_data(answer->what_if, answer->plans[0]));
-    }
-    if (answer->why_not) {
+    if (answer->why_not)
         json_object_set_new(data, "why_not", print_why_not_data(answer->why_not));
-    }
     json_object_set_new(data, "search", search_data(answer));
-    if (answer->plan_count == 0 && answer->nearest.found) {
+    if (answer->plan_count == 0 && answer->nearest.found)
         json_object_set_new(data, "nearest", print_plan_nearest_data(problem, &answer->nearest));
-    }
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;
 }

@@ -29,9 +29,8 @@ static const char *unit_name(enum unit unit) {
  * that is hidden in part only the rest is the term. */
 static bool holds_its_parts(const struct explain_term *term) {
     double sum = 0;
-    for (const struct explain_term *part = term->first; part; part = part->next) {
+    for (const struct explain_term *part = term->first; part; part = part->next)
         sum += part->unit == term->unit ? part->value : 0;
-    }
     return term->value > 0 && sum <= term->value * (1 + 1e-9);
 }
 

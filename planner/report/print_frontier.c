@@ -13,9 +13,8 @@ enum { TEXT = 512, INDENT = 2 };
 /* Few devices first, of each count the fastest first. */
 static int compare_for_people(const void *left, const void *right) {
     const struct plan *const *a = left, *const *b = right;
-    if ((*a)->devices != (*b)->devices) {
+    if ((*a)->devices != (*b)->devices)
         return (*a)->devices < (*b)->devices ? -1 : 1;
-    }
     return ((*a)->step.seconds > (*b)->step.seconds) - ((*a)->step.seconds < (*b)->step.seconds);
 }
 
@@ -55,9 +54,8 @@ void print_frontier_table(const struct problem *problem, const struct answer *an
                           const struct print_style *style, struct arena *arena, FILE *stream) {
     size_t count = answer->plan_count;
     const struct plan **plans = ARENA_ARRAY(arena, const struct plan *, count);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         plans[i] = answer->plans[i];
-    }
     qsort(plans, count, sizeof *plans, compare_for_people);
     print_plan_question(problem, problem->devices_to, style, arena, stream);
     fputc('\n', stream);

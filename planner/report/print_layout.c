@@ -16,15 +16,13 @@ static void append(char *buffer, size_t size, const char *format, ...) {
 }
 
 static void append_split(char *buffer, size_t size, int64_t ways, const char *what) {
-    if (ways > 1) {
+    if (ways > 1)
         append(buffer, size, "%s%" PRId64 "-way %s", *buffer ? " x " : "", ways, what);
-    }
 }
 
 static void append_end(char *buffer, size_t size, int64_t layers, const char *which) {
-    if (layers > 0) {
+    if (layers > 0)
         append(buffer, size, "; %" PRId64 " layer%s on the %s stage", layers, layers == 1 ? "" : "s", which);
-    }
 }
 
 char *print_layout_words(const struct layout *layout, int64_t global_batch, char *buffer, size_t size) {
@@ -33,9 +31,8 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
     append_split(buffer, size, layout->cp, "context");
     append_split(buffer, size, layout->pp, "pipeline");
     append_split(buffer, size, layout->dp, "data parallel");
-    if (!*buffer) {
+    if (!*buffer)
         append(buffer, size, "not split");
-    }
     if (layout->ep > 1 || layout->etp > 1) {
         append(buffer, size, "; experts over %" PRId64, layout->ep);
         append(buffer, size, layout->etp > 1 ? " x %" PRId64 " (each split)" : "", layout->etp);
@@ -43,15 +40,13 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
     int64_t micro_batches = layout_micro_batches(layout, global_batch);
     append(buffer, size, "; %" PRId64 " micro-batch%s of %" PRId64 " sequence%s", micro_batches,
            micro_batches == 1 ? "" : "es", layout->micro_batch, layout->micro_batch == 1 ? "" : "s");
-    if (layout->pp > 1) {
+    if (layout->pp > 1)
         append(buffer, size, " through the pipeline (%s)", schedule_names[layout->schedule]);
-    }
     if (layout->vpp > 1) {
         int64_t group = layout_micro_batch_group(layout->pp, micro_batches);
         append(buffer, size, ", %" PRId64 " chunks a stage", layout->vpp);
-        if (group != layout->pp) {
+        if (group != layout->pp)
             append(buffer, size, ", micro-batches in groups of %" PRId64, group);
-        }
     }
     static const char *const sharded[] = {"", "optimizer", "optimizer and gradients",
                                           "optimizer, gradients and weights"};
@@ -62,9 +57,8 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
     append(buffer, size, "; %s recompute", layout->recompute ? recompute_names[layout->recompute] : "no");
     if (layout->recompute_layers > 0) {
         char which[32] = "";
-        if (layout->recompute_layers > 1) {
+        if (layout->recompute_layers > 1)
             snprintf(which, sizeof which, " %" PRId64, layout->recompute_layers);
-        }
         append(buffer, size, " of the first%s layer%s of a%s stage", which, *which ? "s" : "",
                layout->vpp > 1 ? " virtual" : "");
     }
@@ -78,9 +72,8 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
                                           "gradients, optimizer and activations",
                                           "weights, gradients and optimizer",
                                           "weights, gradients, optimizer and activations"};
-    if (layout->offload) {
+    if (layout->offload)
         append(buffer, size, "; %s outside the device", outside[layout->offload]);
-    }
     return buffer;
 }
 
@@ -110,9 +103,8 @@ static char *keys_unlike(const struct layout *layout, const struct layout *other
         enum layout_key key = (enum layout_key)i;
         int64_t value = layout_get(layout, key);
         char text[32];
-        if (layout->pp == 1 && (key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS)) {
+        if (layout->pp == 1 && (key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS))
             continue; /* the one stage has them all */
-        }
         if (value != (other ? layout_get(other, key) : plain_value(layout, key))) {
             append(buffer, size, "%s%s=%s", *buffer ? " " : "", layout_key_names[i],
                    layout_format_value(key, value, text, sizeof text));

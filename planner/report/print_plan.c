@@ -46,9 +46,8 @@ static const char *whole_percent(struct arena *arena, double share) {
 #define NEGLIGIBLE_SHARE 1e-9
 
 static void add_part(struct panel *panel, const char *label, double value, enum print_colour colour) {
-    if (value > NEGLIGIBLE_SHARE * panel->whole) {
+    if (value > NEGLIGIBLE_SHARE * panel->whole)
         panel->parts[panel->count++] = (struct part){label, value, colour};
-    }
 }
 
 /* "+-8 %", rounded up. */
@@ -108,13 +107,11 @@ static size_t print_panel_line(const struct panel *panel, size_t line, const str
         fprintf(stream, "%s%s%s", print_colour(style, BOLD), panel->title, print_colour(style, PLAIN));
         return terminal_text_columns(panel->title);
     }
-    if (line > panel->count) {
+    if (line > panel->count)
         return 0;
-    }
     double before = 0;
-    for (size_t i = 0; i + 1 < line; i++) {
+    for (size_t i = 0; i + 1 < line; i++)
         before += panel->parts[i].value / panel->whole;
-    }
     const struct part *part = &panel->parts[line - 1];
     double share = part->value / panel->whole;
     fprintf(
@@ -276,9 +273,8 @@ void print_plan_details(const struct plan *plan, const struct print_style *style
     print_band("  Memory band: ", &bands.memory, arena, stream);
     if (plan->training.tokens > 0) {
         print_paragraph("  In all: ", plan_total(plan, arena), stream);
-        if (plan->total.cost > 0 && isfinite(plan->total.cost)) {
+        if (plan->total.cost > 0 && isfinite(plan->total.cost))
             print_paragraph("  Cost: ", plan_cost(plan, arena), stream);
-        }
     }
 }
 
@@ -380,9 +376,8 @@ void print_plan_nearest(const struct problem *problem, const struct near_miss *n
 
 void print_plan_notes(const struct problem *problem, const struct print_style *style, FILE *stream) {
     print_heading("Assumed", style, stream);
-    for (size_t i = 0; i < problem->note_count; i++) {
+    for (size_t i = 0; i < problem->note_count; i++)
         print_paragraph("  - ", problem->notes[i], stream);
-    }
 }
 
 void print_plan_search(const struct answer *answer, struct arena *arena, FILE *stream) {
@@ -405,22 +400,19 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
         print_plan_layout("Best layout", &best->layout, training, style, stream);
         print_plan_details(best, style, arena, stream);
         print_slow_hosts(problem, arena, stream);
-        if (answer->what_if) {
+        if (answer->what_if)
             print_what_if_table(answer->what_if, best, style, arena, stream);
-        } else if (answer->range) {
+        else if (answer->range)
             print_counts(answer, style, arena, stream);
-        } else if (answer->plan_count > 1) {
+        else if (answer->plan_count > 1)
             print_runners_up(answer, style, arena, stream);
-        }
     } else {
         fprintf(stream, "\n%sNothing fits.%s\n", print_colour(style, RED), print_colour(style, PLAIN));
-        if (answer->nearest.found) {
+        if (answer->nearest.found)
             print_plan_nearest(problem, &answer->nearest, style, arena, stream);
-        }
     }
-    if (answer->why_not) {
+    if (answer->why_not)
         print_why_not_table(answer->why_not, best, style, arena, stream);
-    }
     print_shapes_table(problem, style, arena, stream);
     print_plan_search(answer, arena, stream);
     print_plan_notes(problem, style, stream);

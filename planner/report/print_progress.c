@@ -14,24 +14,21 @@
 
 static void update(void *data, double share) {
     struct print_progress *progress = data;
-    if (!progress->enabled) {
+    if (!progress->enabled)
         return;
-    }
     double now = clock_seconds();
     if (progress->devices && *progress->devices != progress->shown_devices) {
         progress->shown_devices = *progress->devices;
         progress->search_start_seconds = now;
     }
-    if (now - progress->start_seconds < PATIENCE_SECONDS || now - progress->shown_seconds < REFRESH_SECONDS) {
+    if (now - progress->start_seconds < PATIENCE_SECONDS || now - progress->shown_seconds < REFRESH_SECONDS)
         return;
-    }
     progress->shown_seconds = now;
     progress->shown = true;
-    if (progress->devices) {
+    if (progress->devices)
         fprintf(stderr, CLEAR_LINE "searching the layouts of %" PRId64 " devices: ", *progress->devices);
-    } else {
+    else
         fputs(CLEAR_LINE "searching: ", stderr);
-    }
     fprintf(stderr, "%.0f %%", share * 100);
     if (share > 0) {
         double spent = now - progress->search_start_seconds;
@@ -49,7 +46,6 @@ void print_progress_start(struct print_progress *progress, const int64_t *device
 }
 
 void print_progress_end(struct print_progress *progress) {
-    if (progress->shown) {
+    if (progress->shown)
         fputs(CLEAR_LINE, stderr);
-    }
 }

@@ -20,9 +20,8 @@ static const char *time_words(const struct plan *plan, struct arena *arena) {
 
 /* Where more devices stop paying. */
 static const char *paying_words(const struct size_result *result, struct arena *arena) {
-    if (result->point_count < 2) {
+    if (result->point_count < 2)
         return NULL;
-    }
     const struct size_point *until = &result->points[result->pays_until],
                             *at = &result->points[result->stops_at];
     const struct plan *last = result->points[result->point_count - 1].plan;
@@ -109,12 +108,10 @@ static void print_best(const struct problem *problem, const struct wish *wish,
     print_plan_layout(title, &plan->layout, &plan->training, style, stream);
     print_plan_details(plan, style, arena, stream);
     print_slow_hosts(problem, arena, stream);
-    if (binding) {
+    if (binding)
         print_paragraph("  ", binding, stream);
-    }
-    if (slow) {
+    if (slow)
         print_paragraph("  ", slow, stream);
-    }
 }
 
 static void print_none(const struct problem *problem, const struct wish *wish,
@@ -144,11 +141,10 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
     print_plan_question(problem, problem->search.devices, style, arena, stream);
     fprintf(stream, "Wish      %s\n", print_size_wish(wish, arena));
     const struct plan *best = result->best;
-    if (best) {
+    if (best)
         print_best(problem, wish, result, best, style, arena, stream);
-    } else {
+    else
         print_none(problem, wish, result, style, arena, stream);
-    }
     const char *paying = paying_words(result, arena);
     if (result->point_count > 1) {
         print_frontier(result, style, arena, stream);
@@ -207,9 +203,8 @@ static json_t *miss_data(const struct wish *wish, const struct plan *plan) {
     json_t *misses = json_object();
     for (int i = 0; i < WISH_KEY_COUNT; i++) {
         double excess = wish_excess(wish, plan, (enum wish_key)i);
-        if (excess > 0) {
+        if (excess > 0)
             json_object_set_new(misses, wish_names[i], print_data_number(excess));
-        }
     }
     return misses;
 }
@@ -231,9 +226,8 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
                         const struct size_result *result, struct arena *arena) {
     json_t *data = json_object(), *frontier = json_array();
     bool memory = result->best && result->binding == WISH_KEY_COUNT;
-    for (size_t i = 0; i < result->point_count; i++) {
+    for (size_t i = 0; i < result->point_count; i++)
         json_array_append_new(frontier, point_data(result, &result->points[i]));
-    }
     json_object_set_new(data, "cluster", print_data_text(problem->cluster.name));
     json_object_set_new(data, "wish", wish_data(wish));
     json_object_set_new(data, "best", result->best ? print_plan_one(problem, result->best) : json_null());
@@ -241,25 +235,21 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
         json_object_set_new(data, "binding", json_string(memory ? "memory" : wish_names[result->binding]));
         json_object_set_new(data, "why", print_data_text(print_size_binding(wish, result, arena)));
     }
-    if (result->best) {
+    if (result->best)
         json_object_set_new(data, "risk", print_data_text(print_size_risk(wish, result->best, arena)));
-    }
     if (result->closest) {
         json_object_set_new(data, "closest", print_plan_one(problem, result->closest));
         json_object_set_new(data, "misses", miss_data(wish, result->closest));
         json_object_set_new(data, "why", print_data_text(print_size_miss(wish, result, arena)));
     }
-    if (result->nearest.found) {
+    if (result->nearest.found)
         json_object_set_new(data, "nearest", print_plan_nearest_data(problem, &result->nearest));
-    }
     json_object_set_new(data, "frontier", frontier);
     json_object_set_new(data, "paying", print_data_text(paying_words(result, arena)));
-    if (problem->slow_price) {
+    if (problem->slow_price)
         json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
-    }
-    if (problem->shapes) {
+    if (problem->shapes)
         json_object_set_new(data, "shapes", print_shapes_data(problem));
-    }
     json_object_set_new(data, "search", search_data(result));
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;

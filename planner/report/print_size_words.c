@@ -80,9 +80,8 @@ static const char *binding_above(const struct wish *wish, const struct size_resu
     for (size_t i = 0; i < result->point_count; i++) {
         const struct plan *more = result->points[i].plan;
         enum wish_key key;
-        if (more->devices <= result->best->devices || result->points[i].meets) {
+        if (more->devices <= result->best->devices || result->points[i].meets)
             continue;
-        }
         wish_worst_excess(wish, more, &key);
         return arena_print(arena, "What binds is %s: with %s it would be %s.", key_words(key),
                            devices_words(more, arena), reached(more, key, arena));
@@ -93,21 +92,16 @@ static const char *binding_above(const struct wish *wish, const struct size_resu
 const char *print_size_binding(const struct wish *wish, const struct size_result *result,
                                struct arena *arena) {
     const struct plan *fewer = result->fewer;
-    if (!result->best) {
+    if (!result->best)
         return NULL;
-    }
-    if (wish->objective != OBJECTIVE_DEVICES) {
+    if (wish->objective != OBJECTIVE_DEVICES)
         return wish->objective == OBJECTIVE_TIME ? binding_above(wish, result, arena) : NULL;
-    }
-    if (result->binding == WISH_DEVICES) {
+    if (result->binding == WISH_DEVICES)
         return "No fewer devices were asked for.";
-    }
-    if (!fewer) {
+    if (!fewer)
         return "Memory binds: nothing fits on fewer devices.";
-    }
-    if (result->binding > WISH_STEP_TIME) {
+    if (result->binding > WISH_STEP_TIME)
         return NULL;
-    }
     return arena_print(arena, "What binds is %s: of fewer devices, %s come%s closest, at %s.",
                        key_words(result->binding), print_count(arena, fewer->devices),
                        fewer->devices == 1 ? "s" : "", reached(fewer, result->binding, arena));
@@ -119,9 +113,8 @@ static const struct plan *plan_that_meets(const struct wish *wish, const struct 
     const struct plan *best = NULL;
     for (size_t i = 0; i < result->point_count; i++) {
         const struct plan *plan = result->points[i].plan;
-        if (wish_excess(wish, plan, key) <= 0 && (!best || key == WISH_BUDGET)) {
+        if (wish_excess(wish, plan, key) <= 0 && (!best || key == WISH_BUDGET))
             best = plan;
-        }
     }
     return best;
 }
@@ -133,13 +126,11 @@ static const char *alone_words(const struct wish *wish, const struct size_result
     size_t wishes = 0;
     for (int i = 0; i < WISH_KEY_COUNT; i++) {
         enum wish_key key = (enum wish_key)i;
-        if (isinf(wish_excess(wish, result->closest, key))) {
+        if (isinf(wish_excess(wish, result->closest, key)))
             continue;
-        }
         const struct plan *plan = plan_that_meets(wish, result, key);
-        if (!plan) {
+        if (!plan)
             return "";
-        }
         const char *other = key == WISH_BUDGET     ? reached(plan, WISH_DEADLINE, arena)
                             : plan->total.cost > 0 ? reached(plan, WISH_BUDGET, arena)
                                                    : reached(plan, WISH_STEP_TIME, arena);
@@ -155,11 +146,9 @@ static const char *alone_words(const struct wish *wish, const struct size_result
 static const char *energy_words(const struct wish *wish, const struct size_result *result,
                                 struct arena *arena) {
     const struct plan *least = result->closest;
-    for (size_t i = 0; i < result->point_count; i++) {
-        if (result->points[i].plan->total.energy_cost < least->total.energy_cost) {
+    for (size_t i = 0; i < result->point_count; i++)
+        if (result->points[i].plan->total.energy_cost < least->total.energy_cost)
             least = result->points[i].plan;
-        }
-    }
     double energy = least->total.energy_cost;
     return wish->budget > 0 && energy > wish->budget
                ? arena_print(arena, " The energy alone is at least %s (with %s), over the budget by %s.",
@@ -170,9 +159,8 @@ static const char *energy_words(const struct wish *wish, const struct size_resul
 
 const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena) {
     const char *misses = "";
-    if (!result->closest) {
+    if (!result->closest)
         return NULL;
-    }
     for (int i = 0; i < WISH_KEY_COUNT; i++) {
         enum wish_key key = (enum wish_key)i;
         double excess = wish_excess(wish, result->closest, key);
@@ -228,9 +216,8 @@ const char *print_size_risk(const struct wish *wish, const struct plan *plan, st
                       &slow.total);
         wish_pay_spares(wish, &slow);
     }
-    if (wish_worst_excess(wish, &slow, &key) <= 0) {
+    if (wish_worst_excess(wish, &slow, &key) <= 0)
         return NULL;
-    }
     return arena_print(arena, "At the slow end of the step's band (+%.0f %%) it misses %s: %s.",
                        ceil(100 * bands.step.error), key_words(key), reached(&slow, key, arena));
 }

@@ -49,9 +49,8 @@ struct print_table *print_table_create(struct arena *arena, const struct print_c
     table->columns = columns;
     table->count = count;
     table->widths = ARENA_ARRAY(arena, size_t, count);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         table->widths[i] = columns[i].title ? terminal_text_columns(columns[i].title) : 0;
-    }
     return table;
 }
 
@@ -61,23 +60,20 @@ void print_table_add(struct print_table *table, const char *const *cells) {
     for (size_t i = 0; i < table->count; i++) {
         row->cells[i] = arena_copy_string(table->arena, cells[i] ? cells[i] : "");
         size_t width = terminal_text_columns(row->cells[i]);
-        if (width > table->widths[i]) {
+        if (width > table->widths[i])
             table->widths[i] = width;
-        }
     }
-    if (table->last) {
+    if (table->last)
         table->last->next = row;
-    } else {
+    else
         table->first = row;
-    }
     table->last = row;
 }
 
 static size_t last_filled(const struct print_table *table, const char *const *cells) {
     size_t filled = table->count;
-    while (filled > 0 && !*cells[filled - 1]) {
+    while (filled > 0 && !*cells[filled - 1])
         filled--;
-    }
     return filled;
 }
 
@@ -86,9 +82,8 @@ static size_t last_filled(const struct print_table *table, const char *const *ce
 static bool last_stands_below(const struct print_table *table, size_t indent, FILE *stream) {
     enum { LONGEST_WORD = 24 }; /* sequence_parallel=false, and a blank */
     size_t last = table->count - 1, begins = indent;
-    for (size_t i = 0; i < last; i++) {
+    for (size_t i = 0; i < last; i++)
         begins += table->widths[i] > 0 ? table->widths[i] + GAP : 0;
-    }
     size_t least = table->widths[last] < LONGEST_WORD ? table->widths[last] : LONGEST_WORD;
     return !table->columns[last].right && begins > indent && begins + least > terminal_columns(stream);
 }
@@ -100,18 +95,16 @@ static void print_row(const struct print_table *table, const char *const *cells,
         const char **others = ARENA_ARRAY(table->arena, const char *, table->count);
         memcpy(others, cells, table->count * sizeof *cells);
         others[table->count - 1] = "";
-        if (last_filled(table, others) > 0) {
+        if (last_filled(table, others) > 0)
             print_row(table, others, indent, stream);
-        }
         fprintf(stream, "%*s", (int)indent + BELOW_INDENT, "");
         terminal_print_wrapped(cells[table->count - 1], indent + BELOW_INDENT, stream);
         return;
     }
     fprintf(stream, "%*s", filled ? (int)indent : 0, "");
     for (size_t i = 0; i < filled; i++) {
-        if (table->widths[i] == 0) {
+        if (table->widths[i] == 0)
             continue;
-        }
         size_t padding = table->widths[i] - terminal_text_columns(cells[i]);
         bool last = i + 1 == filled;
         if (table->columns[i].right) {
@@ -122,9 +115,8 @@ static void print_row(const struct print_table *table, const char *const *cells,
         } else {
             fprintf(stream, "%s%*s", cells[i], last ? 0 : (int)padding, "");
         }
-        if (!last) {
+        if (!last)
             fprintf(stream, "%*s", GAP, "");
-        }
         column += table->widths[i] + GAP;
     }
     fputc('\n', stream);
@@ -141,17 +133,15 @@ static void print_titles(const struct print_table *table, const struct print_sty
                                                   print_colour(style, PLAIN))
                                     : "";
     }
-    if (any) {
+    if (any)
         print_row(table, titles, indent, stream);
-    }
 }
 
 void print_table_print(const struct print_table *table, const struct print_style *style, size_t indent,
                        FILE *stream) {
     print_titles(table, style, indent, stream);
-    for (const struct print_row *row = table->first; row; row = row->next) {
+    for (const struct print_row *row = table->first; row; row = row->next)
         print_row(table, row->cells, indent, stream);
-    }
 }
 
 const char *print_bar(const struct print_style *style, enum print_colour colour, double from, double to,
@@ -169,12 +159,10 @@ const char *print_bar(const struct print_style *style, enum print_colour colour,
     FILE *stream = open_memstream(&bar, &size);
     fputs(print_colour(style, DIM), stream);
     for (size_t i = 0; i < width; i++) {
-        if (i == begin && end > begin) {
+        if (i == begin && end > begin)
             fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, colour));
-        }
-        if (i == end && end > begin) {
+        if (i == end && end > begin)
             fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, DIM));
-        }
         fputs(i >= begin && i < end ? block : rest, stream);
     }
     fputs(print_colour(style, PLAIN), stream);

@@ -16,9 +16,8 @@ enum { NAMED = 3 };
 static const char *change_words(const struct what_if_change *change, struct arena *arena) {
     static const char *const things[] = {"compute", "memory", "memory bandwidth", "bandwidth", "latency"};
     const char *times = change->factor < 1 ? "half" : "twice", *thing = things[change->kind];
-    if (change->kind < WHAT_IF_BANDWIDTH) {
+    if (change->kind < WHAT_IF_BANDWIDTH)
         return arena_print(arena, "%s the %s", times, thing);
-    }
     return arena_print(arena, "%s the %s of %s", times, thing, change->level ? change->level : "all levels");
 }
 
@@ -66,9 +65,8 @@ static const char *buy_words(const struct what_if *what_if, struct arena *arena)
                                     print_percent(arena, most->saved));
     for (; named < NAMED && named < what_if->count; named++) {
         const struct what_if_change *change = &what_if->changes[named];
-        if (change->saved < WORTH_BUYING) {
+        if (change->saved < WORTH_BUYING)
             break;
-        }
         words = arena_print(arena, "%s; then %s, %s", words, change_words(change, arena),
                             print_percent(arena, change->saved));
     }

@@ -88,9 +88,8 @@ static json_t *layout_data(const struct why_not_layout *layout) {
 
 json_t *print_why_not_data(const struct why_not *why_not) {
     json_t *data = json_object(), *faster = json_array(), *next = json_array();
-    for (size_t i = 0; i < why_not->faster_count; i++) {
+    for (size_t i = 0; i < why_not->faster_count; i++)
         json_array_append_new(faster, layout_data(&why_not->faster[i]));
-    }
     for (size_t i = 0; i < why_not->next_count; i++) {
         const struct why_not_layout *layout = &why_not->next[i];
         json_t *item = layout_data(layout);

@@ -19,9 +19,8 @@ const char *print_quantity(struct arena *arena, double value, enum unit unit) {
 /* Three significant digits, but no more than one behind the point. */
 const char *print_percent(struct arena *arena, double share) {
     double value = share * 100;
-    if (value > 0 && value < 0.1) {
+    if (value > 0 && value < 0.1)
         return "<0.1 %";
-    }
     return arena_print(arena, value < 99.95 ? "%.1f %%" : "%.0f %%", value);
 }
 
@@ -30,9 +29,8 @@ const char *print_count(struct arena *arena, int64_t number) {
     char digits[QUANTITY], grouped[2 * QUANTITY];
     size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRId64, number), out = 0;
     for (size_t i = 0; i < length; i++) {
-        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-') {
+        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-')
             grouped[out++] = ',';
-        }
         grouped[out++] = digits[i];
     }
     grouped[out] = '\0';
@@ -41,9 +39,8 @@ const char *print_count(struct arena *arena, int64_t number) {
 
 /* A number of things: in full as long as that is short. */
 const char *print_amount(struct arena *arena, double number) {
-    if (number < FEW) {
+    if (number < FEW)
         return arena_print(arena, "%.2g", number);
-    }
     return number < MILLION ? print_count(arena, llround(number)) : print_quantity(arena, number, UNIT_COUNT);
 }
 
@@ -52,12 +49,10 @@ const char *print_plural(int64_t number) {
 }
 
 const char *print_days(struct arena *arena, double days) {
-    if (!isfinite(days)) {
+    if (!isfinite(days))
         return "never";
-    }
-    if (days < 1) {
+    if (days < 1)
         return arena_print(arena, "%.2g", days);
-    }
     return days < 1000 ? arena_print(arena, "%.1f", days) : print_count(arena, llround(days));
 }
 
@@ -72,9 +67,8 @@ const char *print_factor(struct arena *arena, double factor) {
 }
 
 const char *print_excess(struct arena *arena, double excess) {
-    if (excess < 1) {
+    if (excess < 1)
         return print_percent(arena, excess);
-    }
     return arena_print(arena, "a factor of %s", print_factor(arena, excess + 1));
 }
 
@@ -84,20 +78,17 @@ const char *print_tokens(struct arena *arena, double tokens) {
 
 /* Where the character `index` of UTF-8 text begins. */
 static const char *character_at(const char *text, size_t index) {
-    for (; *text; text++) {
-        if ((*text & '\xc0') != '\x80' && index-- == 0) {
+    for (; *text; text++)
+        if ((*text & '\xc0') != '\x80' && index-- == 0)
             break;
-        }
-    }
     return text;
 }
 
 const char *print_shortened(struct arena *arena, const char *text, size_t columns) {
     static const char dots[] = "...";
     size_t characters = terminal_text_columns(text), kept = columns + 1 - sizeof dots;
-    if (characters <= columns) {
+    if (characters <= columns)
         return text;
-    }
     return arena_print(arena, "%.*s%s%s", (int)(character_at(text, (kept + 1) / 2) - text), text, dots,
                        character_at(text, characters - kept / 2));
 }

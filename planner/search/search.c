@@ -80,12 +80,11 @@ static size_t order_splits(struct search *search, const struct open_frame *open,
     size_t kept = 0;
     if (!problem->exhaustive)
         search_bound_splits(search->context, open, search->limit, search->bounds);
-    for (size_t i = 0; i < open->split_count; i++) {
+    for (size_t i = 0; i < open->split_count; i++)
         if (problem->exhaustive || !search_is_pruned(search, search->bounds[i]))
             search->splits[kept++] = (struct open_split){i, search->bounds[i]};
         else
             prune_split(search, open, i, choices);
-    }
     if (!problem->exhaustive && kept > 0)
         qsort(search->splits, kept, sizeof search->splits[0], compare_splits);
     return kept;

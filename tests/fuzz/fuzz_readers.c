@@ -102,12 +102,10 @@ static size_t below(size_t limit) {
 
 /* Replaces `removed` bytes at `at` by `size` bytes; does nothing where there is no room. */
 static void splice(struct text *text, size_t at, size_t removed, const char *bytes, size_t size) {
-    if (removed > text->size - at) {
+    if (removed > text->size - at)
         removed = text->size - at;
-    }
-    if (text->size - removed + size >= sizeof text->bytes) {
+    if (text->size - removed + size >= sizeof text->bytes)
         return;
-    }
     memmove(text->bytes + at + size, text->bytes + at + removed, text->size - at - removed);
     memcpy(text->bytes + at, bytes, size);
     text->size += size - removed;
@@ -116,9 +114,8 @@ static void splice(struct text *text, size_t at, size_t removed, const char *byt
 /* The bytes of a number, word or value near `at`: up to the next blank, comma or bracket. */
 static size_t word_length(const struct text *text, size_t at) {
     size_t length = 0;
-    while (at + length < text->size && !strchr(" ,:[]{}\n", text->bytes[at + length])) {
+    while (at + length < text->size && !strchr(" ,:[]{}\n", text->bytes[at + length]))
         length++;
-    }
     return length;
 }
 
@@ -163,12 +160,10 @@ static void check_error(const struct error *error) {
     char text[8192];
     FILE *stream = fmemopen(text, sizeof text, "w");
 
-    if (error->what[0] == '\0') {
+    if (error->what[0] == '\0')
         broken("refused without saying why");
-    }
-    if (stream == NULL) {
+    if (stream == NULL)
         broken("fmemopen failed");
-    }
     error_print(error, stream);
     fclose(stream);
 }
@@ -186,14 +181,11 @@ static void check_model(const char *path) {
         models_read++;
 
         model_count(&model, model.sequence, &counts);
-        if (model.layers < 1 || model.hidden < 1 || model.heads < 1 || model.kv_heads < 1 ||
-            model.vocab < 1) {
+        if (model.layers < 1 || model.hidden < 1 || model.heads < 1 || model.kv_heads < 1 || model.vocab < 1)
             broken("a model without a shape was read");
-        }
         if (!(counts.parameters > 0) || !isfinite(counts.parameters) || !isfinite(counts.flops_per_token) ||
-            counts.active_parameters > counts.parameters * (1 + 1e-9)) {
+            counts.active_parameters > counts.parameters * (1 + 1e-9))
             broken("the counts of a model make no sense");
-        }
     }
     arena_destroy(arena);
 }
@@ -207,19 +199,15 @@ static void check_cluster(const char *path, const char *copy) {
         check_error(&error);
     } else {
         clusters_read++;
-        if (cluster.level_count < 1 || cluster.node.devices < 1 || !(cluster.device.memory_bytes > 0)) {
+        if (cluster.level_count < 1 || cluster.node.devices < 1 || !(cluster.device.memory_bytes > 0))
             broken("a cluster without devices was read");
-        }
-        if (!cluster_write(&cluster, copy, &error)) {
+        if (!cluster_write(&cluster, copy, &error))
             broken(error.what);
-        }
-        if (!cluster_read(copy, arena, &again, &error)) {
+        if (!cluster_read(copy, arena, &again, &error))
             broken(error.what);
-        }
         if (again.level_count != cluster.level_count || again.node.devices != cluster.node.devices ||
-            strcmp(again.name, cluster.name) != 0) {
+            strcmp(again.name, cluster.name) != 0)
             broken("a cluster that was written reads back as another");
-        }
     }
     arena_destroy(arena);
 }
@@ -231,17 +219,15 @@ static void check_questions(const char *path) {
     struct run_file runs;
     struct error error = {.line = 0};
 
-    if (!session_read(path, arena, &session, &error)) {
+    if (!session_read(path, arena, &session, &error))
         check_error(&error);
-    } else if (++sessions_read && (session.cluster_count < 1 || session.asked.model == NULL)) {
+    else if (++sessions_read && (session.cluster_count < 1 || session.asked.model == NULL))
         broken("a session without a question was read");
-    }
     error = (struct error){.line = 0};
-    if (!run_file_read(path, arena, &runs, &error)) {
+    if (!run_file_read(path, arena, &runs, &error))
         check_error(&error);
-    } else if (++run_files_read && (runs.count < 1 || runs.runs[0].devices < 1)) {
+    else if (++run_files_read && (runs.count < 1 || runs.runs[0].devices < 1))
         broken("a run file without runs was read");
-    }
     arena_destroy(arena);
 }
 
@@ -254,11 +240,9 @@ static void check_timings(const char *path) {
         check_error(&error);
     } else {
         timings_read_count++;
-        for (size_t i = 0; i < timings.count; i++) {
-            if (!(timings.rows[i].seconds > 0) || !isfinite(timings.rows[i].seconds)) {
+        for (size_t i = 0; i < timings.count; i++)
+            if (!(timings.rows[i].seconds > 0) || !isfinite(timings.rows[i].seconds))
                 broken("a time that is none was read");
-            }
-        }
     }
     arena_destroy(arena);
 }
@@ -268,9 +252,8 @@ static void check_layout(void) {
     struct error error = {.line = 0};
 
     mutated.bytes[mutated.size] = '\0';
-    if (!layout_request_parse(mutated.bytes, &request, &error)) {
+    if (!layout_request_parse(mutated.bytes, &request, &error))
         check_error(&error);
-    }
 }
 
 static void run_round(int file, const char *path, const char *copy) {
@@ -278,20 +261,17 @@ static void run_round(int file, const char *path, const char *copy) {
     size_t mutations;
 
     random_state = (round_number + 1) * 0x9e3779b97f4a7c15u; /* never 0: the factor is odd */
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         next_random();
-    }
     seed = &seeds[below(seed_count)];
     memcpy(mutated.bytes, seed->bytes, seed->size);
     mutated.size = seed->size;
     /* Half of them nearly sound, so that what comes after the first check is reached. */
     mutations = below(2) == 0 ? 1 : 1 + below(MOST_MUTATIONS);
-    for (size_t i = 0; i < mutations; i++) {
+    for (size_t i = 0; i < mutations; i++)
         mutate(&mutated);
-    }
-    if (ftruncate(file, 0) != 0 || pwrite(file, mutated.bytes, mutated.size, 0) != (ssize_t)mutated.size) {
+    if (ftruncate(file, 0) != 0 || pwrite(file, mutated.bytes, mutated.size, 0) != (ssize_t)mutated.size)
         broken(strerror(errno));
-    }
     check_model(path);
     check_cluster(path, copy);
     check_questions(path);
@@ -323,14 +303,12 @@ int main(int argc, char **argv) {
     }
     first = strtoull(argv[1], NULL, 10);
     last = strtoull(argv[2], NULL, 10);
-    for (int i = 3; i < argc; i++) {
+    for (int i = 3; i < argc; i++)
         read_seed(argv[i]);
-    }
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     snprintf(copy, sizeof copy, "%s/copy.yaml", folder);
-    for (round_number = first; round_number <= last; round_number++) {
+    for (round_number = first; round_number <= last; round_number++)
         run_round(file, path, copy);
-    }
     unlink(copy);
     rmdir(folder);
     printf("%" PRIu64 " rounds over %zu files, of which were sound: %" PRIu64 " models, %" PRIu64

@@ -36,11 +36,9 @@ static inline unsigned stub_gpus(const struct stub_gpu *gpus[STUB_GPUS_MAX]) {
     unsigned count = 0;
     for (list = list != NULL ? list : "h100"; *list != '\0' && count < STUB_GPUS_MAX;) {
         size_t length = strcspn(list, ",");
-        for (size_t i = 0; i < STUB_KINDS; i++) {
-            if (strlen(stub_kinds[i].word) == length && strncmp(list, stub_kinds[i].word, length) == 0) {
+        for (size_t i = 0; i < STUB_KINDS; i++)
+            if (strlen(stub_kinds[i].word) == length && strncmp(list, stub_kinds[i].word, length) == 0)
                 gpus[count++] = &stub_kinds[i];
-            }
-        }
         list += length + (list[length] == ',' ? 1 : 0);
     }
     return count;
@@ -50,13 +48,11 @@ static inline unsigned stub_gpus(const struct stub_gpu *gpus[STUB_GPUS_MAX]) {
 static inline int stub_status(const char *function) {
     const char *list = getenv("STUB_FAIL"), *hang = getenv("STUB_HANG");
     size_t length = strlen(function);
-    while (hang != NULL && strcmp(hang, function) == 0) {
+    while (hang != NULL && strcmp(hang, function) == 0)
         pause();
-    }
     while (list != NULL && *list != '\0') {
-        if (strncmp(list, function, length) == 0 && list[length] == ':') {
+        if (strncmp(list, function, length) == 0 && list[length] == ':')
             return atoi(list + length + 1);
-        }
         list = strchr(list, ',');
         list = list != NULL ? list + 1 : NULL;
     }

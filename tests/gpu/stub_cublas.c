@@ -46,9 +46,8 @@ int cublasGemmEx(void *handle, int left_form, int right_form, int m, int n, int 
     if (handle != &stream_now || left_form != TRANSPOSED || right_form != 0 || *alpha < 1 || *beta > 0 ||
         left_type != BF16 || right_type != BF16 || result_type != BF16 || left_rows != k || right_rows != k ||
         result_rows != m || compute != COMPUTE_32F || algorithm != -1 || equal || left[last] == 0 ||
-        right[last] == 0) {
+        right[last] == 0)
         return INVALID_VALUE;
-    }
     result[(size_t)m * (size_t)n - 1] = 0;
     stub_clock_add(2.0 * m * n * k / flops_per_second);
     return stub_status("cublasGemmEx");

@@ -69,11 +69,9 @@ static const struct stub_gpu *gpu_number(int ordinal, int *count) {
     const struct stub_gpu *all[STUB_GPUS_MAX], *found = NULL;
     unsigned gpus = stub_gpus(all);
     *count = 0;
-    for (unsigned i = 0; i < gpus; i++) {
-        if (!all[i]->denied && (*count)++ == ordinal) {
+    for (unsigned i = 0; i < gpus; i++)
+        if (!all[i]->denied && (*count)++ == ordinal)
             found = all[i];
-        }
-    }
     return found;
 }
 
@@ -152,9 +150,8 @@ int cuEventRecord(struct event *event, void *stream) {
 int cuEventQuery(struct event *event) {
     static const struct event *looked_at;
     const char *endless = getenv("STUB_ENDLESS");
-    if (endless != NULL && events >= atoi(endless)) {
+    if (endless != NULL && events >= atoi(endless))
         return NOT_READY;
-    }
     if (looked_at != event) {
         looked_at = event;
         return NOT_READY;
@@ -196,26 +193,23 @@ int cuMemFreeHost(void *memory) {
 }
 
 int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void *stream) {
-    if (to == 0 || from == 0 || stream != &stub_clock_seconds) {
+    if (to == 0 || from == 0 || stream != &stub_clock_seconds)
         return 1;
-    }
     stub_clock_add(2 * (double)bytes / copy_bytes_per_second);
     return stub_status("cuMemcpyDtoDAsync_v2");
 }
 
 int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *stream) {
-    if (stream != &stub_clock_seconds) {
+    if (stream != &stub_clock_seconds)
         return 1;
-    }
     memcpy(pointer_to(to), from, bytes);
     stub_clock_add((double)bytes / link_bytes_per_second);
     return stub_status("cuMemcpyHtoDAsync_v2");
 }
 
 int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *stream) {
-    if (stream != &stub_clock_seconds || to == NULL || from == 0) {
+    if (stream != &stub_clock_seconds || to == NULL || from == 0)
         return 1;
-    }
     stub_clock_add((double)bytes / link_bytes_per_second);
     return stub_status("cuMemcpyDtoHAsync_v2");
 }

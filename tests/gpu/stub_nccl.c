@@ -57,9 +57,8 @@ int ncclGetUniqueId(struct id *id) {
 /* Only one communicator at a time, and the id must have come from the first member. */
 int ncclCommInitRankConfig(struct comm **comm, int members, struct id id, int own, struct config *config) {
     if (strcmp(id.bytes, "stub") != 0 || own >= members || config->magic != magic ||
-        config->version != CONFIG_VERSION || config->size != sizeof *config || live > 0) {
+        config->version != CONFIG_VERSION || config->size != sizeof *config || live > 0)
         return INVALID;
-    }
     live++;
     *comm = malloc(sizeof **comm);
     **comm = (struct comm){members, own, config->blocking ? 0 : 2};
@@ -86,17 +85,15 @@ const char *ncclGetErrorString(int result) {
 
 static double seconds_of(const struct comm *comm, double volume, double rate) {
     const char *node = getenv("STUB_NODE_RANKS");
-    if (node != NULL && comm->members > atoi(node)) {
+    if (node != NULL && comm->members > atoi(node))
         return 20e-6 + 1e-6 * comm->members + volume / 90e9;
-    }
     return 8e-6 + 1e-6 * comm->members + volume / rate;
 }
 
 static int run(struct comm *comm, double passes, size_t floats, void *stream, const char *function) {
     double members = comm->members;
-    if (stream != &stub_clock_seconds) {
+    if (stream != &stub_clock_seconds)
         return INVALID;
-    }
     stub_clock_add(seconds_of(comm, passes * (members - 1) / members * 4 * (double)floats, 300e9));
     return stub_status(function);
 }
@@ -123,9 +120,8 @@ int ncclReduceScatter(const float *in, float *out, size_t count, int type, int s
 
 /* Alone a message takes its own time; those of a group go at once, at the rate of all-to-all. */
 static int message(struct comm *comm, double bytes, int peer, int type, void *stream, const char *function) {
-    if (peer >= comm->members || type != FLOAT || stream != &stub_clock_seconds) {
+    if (peer >= comm->members || type != FLOAT || stream != &stub_clock_seconds)
         return INVALID;
-    }
     if (grouped == 0) {
         struct comm pair = {2, 0, 0};
         stub_clock_add(seconds_of(comm, 0, 1) - 1e-6 * (comm->members - pair.members) + bytes / 240e9);

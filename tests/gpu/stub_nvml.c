@@ -67,9 +67,8 @@ int nvmlDeviceGetCount_v2(unsigned *count) {
 }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) {
-    if (index >= count_of_gpus) {
+    if (index >= count_of_gpus)
         return INVALID_ARGUMENT;
-    }
     *device = &gpus[index];
     return gpus[index]->denied ? NO_PERMISSION : stub_status("nvmlDeviceGetHandleByIndex_v2");
 }
@@ -91,9 +90,8 @@ int nvmlDeviceGetMemoryInfo(void *device, struct memory *memory) {
 }
 
 int nvmlDeviceGetNvLinkState(void *device, unsigned link, int *active) {
-    if (gpu_of(device)->links == 0) {
+    if (gpu_of(device)->links == 0)
         return NOT_SUPPORTED;
-    }
     *active = (int)link < gpu_of(device)->links ? 1 : 0;
     return stub_status("nvmlDeviceGetNvLinkState");
 }

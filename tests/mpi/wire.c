@@ -70,12 +70,10 @@ static int open_tap(const char *name) {
 static int64_t deliver(struct direction *d) {
     while (d->tail != d->head) {
         struct frame *frame = &d->frames[d->tail % FRAMES];
-        if (frame->due_ns > now_ns()) {
+        if (frame->due_ns > now_ns())
             return frame->due_ns;
-        }
-        if (!is_cut && write(d->to, frame->data, frame->bytes) < 0 && errno != EAGAIN && errno != EIO) {
+        if (!is_cut && write(d->to, frame->data, frame->bytes) < 0 && errno != EAGAIN && errno != EIO)
             perror("wire: write");
-        }
         d->tail++;
     }
     return INT64_MAX;
@@ -86,13 +84,11 @@ static void take(struct direction *d, int64_t delay_ns, double bytes_per_ns) {
     while (d->head - d->tail < FRAMES) {
         struct frame *frame = &d->frames[d->head % FRAMES];
         ssize_t bytes = read(d->from, frame->data, FRAME_BYTES);
-        if (bytes <= 0) {
+        if (bytes <= 0)
             return;
-        }
         int64_t now = now_ns(), start = d->free_at_ns > now ? d->free_at_ns : now;
-        if (is_cut || start - now > queue_ns) {
+        if (is_cut || start - now > queue_ns)
             continue;
-        }
         d->free_at_ns = start + (int64_t)((double)(bytes + wire_overhead_bytes) / bytes_per_ns);
         frame->bytes = (size_t)bytes;
         frame->due_ns = d->free_at_ns + delay_ns;

@@ -45,11 +45,9 @@ static const struct expected all[] = {
 };
 
 static const struct expected *expected_of(const char *name, size_t cluster) {
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (strcmp(all[i].name, name) == 0 && all[i].cluster == cluster) {
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i].name, name) == 0 && all[i].cluster == cluster)
             return &all[i];
-        }
-    }
     return NULL;
 }
 
@@ -86,11 +84,9 @@ static void hold(const struct expected *expected) {
 
 static void test_key_figures(void **state) {
     (void)state;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (all[i].most <= MOST_DEVICES) {
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].most <= MOST_DEVICES)
             hold(&all[i]);
-        }
-    }
 }
 
 /* Where only the size is known, every plausible shape has an answer of about the same size: what is printed
@@ -179,9 +175,8 @@ static void test_none_is_forgotten(void **state) {
         const char *slash = strrchr(files.gl_pathv[i], '/') + 1;
         char name[64] = "";
         memcpy(name, slash, strlen(slash) - strlen(".yaml"));
-        if (!expected_of(name, 0) && !expected_of(name, 1)) {
+        if (!expected_of(name, 0) && !expected_of(name, 1))
             fail_msg("%s is held against nothing", name);
-        }
     }
     globfree(&files);
 }

@@ -257,9 +257,8 @@ static void test_document(void **state) {
     json_t *plan = json_array_get(json_object_get(data, "plans"), 0);
     static const char *const keys[] = {"model",  "cluster", "devices", "nodes",    "layout",
                                        "memory", "step",    "mfu",     "training", NULL};
-    for (const char *const *key = keys; *key; key++) {
+    for (const char *const *key = keys; *key; key++)
         assert_non_null(json_object_get(plan, *key));
-    }
     json_t *memory = json_object_get(plan, "memory"), *step = json_object_get(plan, "step");
     assert_true(sum_but(memory, "per_device", "capacity") == 60e9);
     assert_true(sum_but(step, "time", "") == 10);

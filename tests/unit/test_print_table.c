@@ -69,9 +69,8 @@ static void test_last_column_wraps(void **state) {
     const struct print_column columns[] = {{"key", false}, {"text", false}};
     struct print_table *table = print_table_create(arena, columns, 2);
     char words[401] = "";
-    for (int i = 0; i < 80; i++) {
+    for (int i = 0; i < 80; i++)
         strcat(words, i % 10 == 9 ? "word " : "some ");
-    }
     print_table_add(table, (const char *const[]){"k", words});
     char *text = printed(table, &ascii, 0);
     size_t lines = 0, words_seen = 0;
@@ -79,9 +78,8 @@ static void test_last_column_wraps(void **state) {
         lines++;
         assert_true(strlen(line) <= TERMINAL_MOST_COLUMNS);
         assert_true(line[strlen(line) - 1] != ' ');
-        for (const char *w = line; (w = strstr(w, "some")); w++) {
+        for (const char *w = line; (w = strstr(w, "some")); w++)
             words_seen++;
-        }
     }
     assert_int_equal(lines, 1 + 5); /* 95 columns are left: 19 words of five columns a line */
     assert_int_equal(words_seen, 72);

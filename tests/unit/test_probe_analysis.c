@@ -46,11 +46,9 @@ static void judge(struct world *world, double (*slower)(int32_t from, int32_t to
     analysis_gather(&world->records, host_of, HOSTS, world->arena, &world->matrix);
     analysis_find_levels(&world->matrix, world->arena, &world->levels, &world->by_bandwidth);
     for (int32_t i = 0; slower != NULL && i < HOSTS; i++) {
-        for (int32_t j = 0; j < HOSTS; j++) {
-            if (i != j && slower(i, j) < 0.8) {
+        for (int32_t j = 0; j < HOSTS; j++)
+            if (i != j && slower(i, j) < 0.8)
                 world->matrix.verdict[i * HOSTS + j] = VERDICT_SLOW;
-            }
-        }
     }
     analysis_deviations(&world->matrix, &world->levels, world->arena, world->hosts, &world->links,
                         &world->suspects);
@@ -65,12 +63,10 @@ static void make_world(struct world *world, bool racks, double (*slower)(int32_t
     for (int32_t i = 0; i < HOSTS; i++) {
         for (int32_t j = 0; j < HOSTS; j++) {
             bool far = racks && i / RACK != j / RACK;
-            if (i < j) {
+            if (i < j)
                 add(world, TASK_LATENCY, i, j, far ? 300e-6 : 10e-6);
-            }
-            if (i != j) {
+            if (i != j)
                 add(world, TASK_STREAM, i, j, (far ? 25e6 : 100e6) * slower(i, j));
-            }
         }
     }
     judge(world, slower);
@@ -113,9 +109,8 @@ static void test_sound(void **state) {
         assert_int_equal(world.levels.count, 2);
         assert_false(world.by_bandwidth);
         assert_int_equal(world.links.count, 0);
-        for (size_t i = 0; i < HOSTS; i++) {
+        for (size_t i = 0; i < HOSTS; i++)
             assert_string_equal(world.hosts[i].note, "");
-        }
         struct analysis_usual usual;
         analysis_usual(&world.matrix, &world.levels, 1, world.arena, &usual);
         assert_int_equal(usual.pairs, 16);
@@ -130,9 +125,8 @@ static void test_slow_sender(void **state) {
     struct world world;
     make_world(&world, true, host_5_sends_slowly);
     assert_string_equal(world.hosts[5].note, "sends at 0.40 of the usual bandwidth");
-    for (size_t i = 0; i < HOSTS; i++) {
+    for (size_t i = 0; i < HOSTS; i++)
         assert_true(i == 5 || world.hosts[i].note[0] == '\0');
-    }
     assert_int_equal(world.links.count, 0); /* its links are its own fault */
     free_world(&world);
 }
@@ -166,9 +160,8 @@ static void test_unconfirmed(void **state) {
     judge(&world, NULL);
     assert_int_equal(world.links.count, 0);
     assert_int_equal(world.suspects.count, HOSTS - 1);
-    for (size_t i = 0; i < HOSTS; i++) {
+    for (size_t i = 0; i < HOSTS; i++)
         assert_string_equal(world.hosts[i].note, "");
-    }
     free_world(&world);
     make_world(&world, true, one_direction);
     world.matrix.verdict[1 * HOSTS + 2] = VERDICT_UNCLEAR;
@@ -187,11 +180,9 @@ static void test_late_host(void **state) {
     memset(&world, 0, sizeof world);
     world.at_once = 1;
     world.arena = arena_create();
-    for (int32_t i = 0; i < HOSTS; i++) {
-        for (int32_t j = i + 1; j < HOSTS; j++) {
+    for (int32_t i = 0; i < HOSTS; i++)
+        for (int32_t j = i + 1; j < HOSTS; j++)
             add(&world, TASK_LATENCY, i, j, (i == 2 || j == 2 ? 35e-6 : 10e-6) * (1 + 0.001 * (i + j)));
-        }
-    }
     judge(&world, NULL);
     assert_true(world.hosts[2].is_late && !world.hosts[3].is_late);
     assert_string_equal(world.hosts[2].note, "");
@@ -199,9 +190,8 @@ static void test_late_host(void **state) {
     analysis_deviations(&world.matrix, &world.levels, world.arena, world.hosts, &world.links,
                         &world.suspects);
     assert_non_null(strstr(world.hosts[2].note, "latency is 3.5"));
-    for (int32_t j = 3; j < HOSTS; j++) {
+    for (int32_t j = 3; j < HOSTS; j++)
         add(&world, TASK_LATENCY, 2, j, 10e-6);
-    }
     judge(&world, NULL);
     assert_false(world.hosts[2].is_late);
     free_world(&world);
@@ -227,9 +217,8 @@ static void test_looks(void **state) {
         {{ANALYSIS_LOOKS_MAX, 0}, VERDICT_UNCLEAR},
         {{ANALYSIS_LOOKS_MAX, 2}, VERDICT_UNCLEAR},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(analysis_judge_looks(&cases[i].looks), cases[i].verdict);
-    }
 }
 
 /* How often streams at the same time were measured, and the two best. One that came too late to be counted
@@ -274,12 +263,10 @@ static void test_shared(void **state) {
     world.at_once = 4;
     for (int32_t i = 0; i < HOSTS; i++) {
         for (int32_t j = 0; j < HOSTS; j++) {
-            if (i < j) {
+            if (i < j)
                 add(&world, TASK_LATENCY, i, j, 10e-6);
-            }
-            if (i != j) {
+            if (i != j)
                 add(&world, TASK_STREAM, i, j, 100e6 / (1 + (i + j) % 4));
-            }
         }
     }
     judge(&world, NULL);

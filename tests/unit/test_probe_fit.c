@@ -35,15 +35,13 @@ static void test_summary(void **state) {
 static void test_settled(void **state) {
     (void)state;
     double values[400];
-    for (size_t i = 0; i < 400; i++) {
+    for (size_t i = 0; i < 400; i++)
         values[i] = 1 + 0.1 * (double)i / 400; /* 1.0 to 1.1: the median is known to 0.5 % or so */
-    }
     assert_true(summary_settled(values, 400, 0.02));
     assert_false(summary_settled(values, 400, 0.001));
     assert_false(summary_settled(values, 9, 0.5));
-    for (size_t i = 0; i < 20; i++) {
+    for (size_t i = 0; i < 20; i++)
         values[i] = i < 10 ? 1 : 2;
-    }
     assert_false(summary_settled(values, 20, 0.02));
 }
 
@@ -188,9 +186,8 @@ static bool is_in_fitted_group(const struct recording *recording, const struct f
     size_t members = (size_t)point->members;
     size_t listed = group_sizes_list(recording->most_members, recording->most_members, sizes);
     bool found = members == recording->most_members;
-    for (size_t i = 0; i < listed; i++) {
+    for (size_t i = 0; i < listed; i++)
         found = found || sizes[i].members == members;
-    }
     return found;
 }
 
@@ -199,9 +196,8 @@ static size_t take_fitted(const struct recording *recording, struct fit_collecti
     size_t count = 0;
     for (size_t p = 0; p < recording->count; p++) {
         const struct fit_collective_point *point = &recording->points[p];
-        if (is_in_fitted_group(recording, point) && (int)log2(point->message_bytes) % 2 == 0) {
+        if (is_in_fitted_group(recording, point) && (int)log2(point->message_bytes) % 2 == 0)
             fitted[count++] = *point;
-        }
     }
     return count;
 }

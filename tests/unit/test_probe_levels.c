@@ -61,9 +61,8 @@ static void free_world(struct world *world) {
 
 static void assert_groups(const struct levels_level *level, size_t hosts, size_t size) {
     assert_int_equal(level->group_count, (hosts + size - 1) / size);
-    for (size_t i = 0; i < hosts; i++) {
+    for (size_t i = 0; i < hosts; i++)
         assert_int_equal(level->group_of[i], i / size);
-    }
 }
 
 /* Every seed must give the racks and nothing else. */
@@ -103,9 +102,8 @@ static void test_none_invented(void **state) {
             struct world world = make_world(sizes[s], 0, 0, 0.1, seed);
             struct levels levels;
             find(&world, arena, &levels);
-            if (levels.count != 1) {
+            if (levels.count != 1)
                 fail_msg("%zu equal hosts, seed %u: %zu levels", sizes[s], seed, levels.count);
-            }
             free_world(&world);
             arena_destroy(arena);
         }
@@ -147,16 +145,13 @@ static void check_slow_host(size_t hosts, size_t rack, double added) {
             fail_msg("%zu hosts in racks of %zu, host %zu slow, seed %u: %zu levels", hosts, rack, slow, seed,
                      levels.count);
         }
-        if (rack != 0) {
+        if (rack != 0)
             assert_groups(&levels.level[0], hosts, rack);
-        }
-        for (size_t i = 0; i < hosts; i++) {
-            if (i == slow) {
+        for (size_t i = 0; i < hosts; i++)
+            if (i == slow)
                 assert_near(levels.offset[i], added, 0.15);
-            } else {
+            else
                 assert_true(levels.offset[i] <= 0);
-            }
-        }
         free_world(&world);
         arena_destroy(arena);
     }
@@ -178,9 +173,8 @@ static void test_sampled_pairs(void **state) {
         for (size_t j = i + 1; j < 256; j++) {
             size_t apart = j - i;
             bool neighbour = (apart & (apart - 1)) == 0;
-            if (!neighbour && uniform(&world) > 0.1) {
+            if (!neighbour && uniform(&world) > 0.1)
                 world.distance[i * 256 + j] = world.distance[j * 256 + i] = NAN;
-            }
         }
     }
     struct levels levels;
@@ -199,9 +193,8 @@ static void test_degenerate(void **state) {
     find(&alone, arena, &levels);
     assert_int_equal(levels.count, 1);
     struct world unknown = make_world(6, 0, 0, 0, 1);
-    for (size_t i = 0; i < 36; i++) {
+    for (size_t i = 0; i < 36; i++)
         unknown.distance[i] = NAN;
-    }
     find(&unknown, arena, &levels);
     assert_int_equal(levels.count, 1);
     assert_int_equal(levels.level[0].group_count, 1);

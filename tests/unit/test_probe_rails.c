@@ -24,9 +24,8 @@ static void assert_nic(const struct node_summary *node, const struct node_place 
                        size_t local, const char *expected) {
     struct rails_rank ranks[8];
     char nic[RAILS_TEXT];
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         ranks[i] = (struct rails_rank){&places[i], i == 3 ? "0000:07:00.0" : ""};
-    }
     rails_find_nic(node, ranks, count, local, nic);
     assert_string_equal(nic, expected);
 }
@@ -53,9 +52,8 @@ static void test_plain_cards(void **state) {
     (void)state;
     struct node_summary node = make_node();
     struct node_place places[] = {{0, 0, ""}};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         node.parts[i].up = 0;
-    }
     assert_nic(&node, places, 1, 0, "eno1 (same NUMA node)");
 }
 
@@ -81,9 +79,8 @@ static void fill(struct ring *ring, size_t hosts, int32_t slow_rail, double send
             for (int back = 0; back < 2 * looks; back++) {
                 size_t next = (host + 1) % hosts, from = back % 2 ? next : host, to = back % 2 ? host : next;
                 double rate = 10e9;
-                if (rail == slow_rail) {
+                if (rail == slow_rail)
                     rate *= from == 1 ? sends : to == 1 ? receives : 1;
-                }
                 ring->items[ring->records.count++] =
                     (struct record){.phase = PHASE_RAIL,
                                     .kind = TASK_STREAM,

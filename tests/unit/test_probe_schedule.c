@@ -33,11 +33,9 @@ static unsigned char *play(const struct schedule_plan *plan) {
 static void assert_all_met_once(const struct schedule_plan *plan) {
     unsigned char *meetings = play(plan);
     size_t members = (size_t)plan->members;
-    for (size_t i = 0; i < members; i++) {
-        for (size_t j = i + 1; j < members; j++) {
+    for (size_t i = 0; i < members; i++)
+        for (size_t j = i + 1; j < members; j++)
             assert_int_equal(meetings[i * members + j], 1);
-        }
-    }
     free(meetings);
 }
 
@@ -87,9 +85,8 @@ static void test_sampled(void **state) {
     unsigned char *meetings = play(&plan);
     for (size_t i = 0; i + 1 < 100; i++) {
         assert_true(meetings[i * 100 + i + 1] >= 1);
-        for (size_t j = i + 1; j < 100; j++) {
+        for (size_t j = i + 1; j < 100; j++)
             assert_true(meetings[i * 100 + j] <= 2);
-        }
     }
     free(meetings);
 }

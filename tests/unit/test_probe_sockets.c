@@ -53,9 +53,8 @@ static void assert_sockets(struct host *host, const char *name) {
     } else {
         assert_string_equal(sockets.name, name);
         assert_int_equal(sockets.groups, 2);
-        for (int32_t i = 0; i < RANKS; i++) {
+        for (int32_t i = 0; i < RANKS; i++)
             assert_int_equal(sockets.group_of[i] == sockets.group_of[0], i < RANKS / 2);
-        }
     }
     arena_destroy(arena);
 }
@@ -78,9 +77,8 @@ static void test_numa_nodes_of_one_package(void **state) {
     (void)state;
     struct host host;
     fill(&host, RANKS / 2, 700e-9, 6e9);
-    for (int32_t i = 0; i < RANKS; i++) {
+    for (int32_t i = 0; i < RANKS; i++)
         host.places[FIRST + i].package = 0;
-    }
     assert_sockets(&host, "numa");
 }
 
@@ -91,9 +89,8 @@ static void test_none(void **state) {
     fill(&host, RANKS, 300e-9, 12e9);
     assert_sockets(&host, NULL);
     fill(&host, RANKS / 2, 700e-9, 6e9);
-    for (int32_t i = 0; i < RANKS; i++) {
+    for (int32_t i = 0; i < RANKS; i++)
         host.places[FIRST + i].package = host.places[FIRST + i].numa = -1;
-    }
     assert_sockets(&host, NULL);
     fill(&host, RANKS / 4, 700e-9, 6e9);
     assert_sockets(&host, NULL);

@@ -65,9 +65,8 @@ static void test_nothing_measured(void **state) {
     const struct summary none = {0};
     assert_true(speeds_rate(SPEEDS_COMPUTE, &none) == 0);
     judge(&records, hosts);
-    for (size_t i = 0; i < HOSTS; i++) {
+    for (size_t i = 0; i < HOSTS; i++)
         assert_true(hosts[i].factor[SPEEDS_COMPUTE] == 0 && !hosts[i].looks_slow[SPEEDS_COMPUTE]);
-    }
 }
 
 int main(void) {

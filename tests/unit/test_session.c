@@ -15,9 +15,8 @@ struct fixture {
 
 static int create(void **state) {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    if (!fixture) {
+    if (!fixture)
         return -1;
-    }
     setenv("CLUSTERPLAN_DATA", SOURCE_DIR, 1);
     strcpy(fixture->folder, "/tmp/clusterplan-session-XXXXXX");
     if (!mkdtemp(fixture->folder)) {
@@ -65,9 +64,8 @@ static void test_everything(void **state) {
             "  want: {deadline: 90 d, budget: 63 M$, step_time: 30 s, headroom: 8 GB,\n"
             "         devices: 8..32768, spare: 2, objective: time}\n"
             "  search: {tp: [1, 2, 4, 8], micro_batch: 1}\n",
-            &session, &error)) {
+            &session, &error))
         fail_msg("%s", error.what);
-    }
     assert_int_equal(session.cluster_count, 2);
     assert_false(session.clusters[0].precision_given);
     assert_int_equal(session.clusters[1].precision, PRECISION_FP8);
@@ -141,15 +139,13 @@ static void assert_refused(struct fixture *fixture, const char *text, unsigned l
     struct wish wish;
     struct error error;
     bool good = read_text(fixture, text, &session, &error);
-    for (size_t i = 0; good && i < session.cluster_count; i++) {
+    for (size_t i = 0; good && i < session.cluster_count; i++)
         good = session_pose(&session, i, fixture->arena, &problem, &wish, &error);
-    }
     assert_false(good);
     assert_string_equal(error.file, fixture->path);
     assert_int_equal(error.line, line);
-    if (!strstr(error.what, what)) {
+    if (!strstr(error.what, what))
         fail_msg("\"%s\" does not say \"%s\"", error.what, what);
-    }
 }
 
 #define HEAD "session:\n  model: gpt-3\n  clusters: [dgx-h100]\n"

@@ -65,14 +65,12 @@ static void hold_fewer(const struct size_result *result, const struct plan *cons
     bool is_planned = false;
     for (size_t i = 0; i < count; i++) {
         const struct plan *plan = plans[i];
-        if (!plan || plan->devices >= result->best->devices) {
+        if (!plan || plan->devices >= result->best->devices)
             break; /* there are no gaps, which the analyser does not know */
-        }
         is_planned |=
             result->fewer->devices == plan->devices && result->fewer->step.seconds == plan->step.seconds;
-        if (16 * plan->devices >= 15 * result->best->devices) {
+        if (16 * plan->devices >= 15 * result->best->devices)
             assert_true(result->fewer->total.days <= plan->total.days);
-        }
     }
     assert_true(is_planned);
 }
@@ -83,11 +81,9 @@ static void hold(struct arena *arena, const struct wish *wish) {
     struct problem problem;
     struct size_result result;
     size_t count = plan_all(arena, wish, plans);
-    for (size_t i = 0; i < count; i++) {
-        if (is_met(wish, plans[i]) && (!best || value(wish, plans[i]) < value(wish, best))) {
+    for (size_t i = 0; i < count; i++)
+        if (is_met(wish, plans[i]) && (!best || value(wish, plans[i]) < value(wish, best)))
             best = plans[i];
-        }
-    }
     size(arena, wish, &problem, &result);
     assert_int_equal(best != NULL, result.best != NULL);
     if (best && result.best) {
@@ -95,16 +91,14 @@ static void hold(struct arena *arena, const struct wish *wish) {
         assert_same_double(result.best->step.seconds, best->step.seconds);
         assert_same_double(result.best->total.cost, best->total.cost);
     }
-    if (best && result.best && result.fewer) {
+    if (best && result.best && result.fewer)
         hold_fewer(&result, plans, count);
-    }
 }
 
 static void test_fewest_devices(void **state) {
     const double days[] = {0.05, 0.4, 0.6, 1, 2, 5, 30};
-    for (size_t i = 0; i < sizeof days / sizeof *days; i++) {
+    for (size_t i = 0; i < sizeof days / sizeof *days; i++)
         hold(*state, &(struct wish){.deadline_seconds = days[i] * 86400});
-    }
     hold(*state, &(struct wish){.step_seconds = 1.5});
     hold(*state, &(struct wish){.deadline_seconds = 86400, .budget = 1500});
     hold(*state, &(struct wish){.headroom_bytes = 40e9});

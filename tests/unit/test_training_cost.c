@@ -74,9 +74,8 @@ static void the_interval_is_the_best(void **state) {
     cluster.node.storage_bytes_per_second = 1e9;
     for (double hours = 50000; hours > 300; hours /= 3) {
         double mtbf = hours * 3600 / 1024, write = 14 * 175e9 / 128e9, best = 0;
-        for (double interval = 1; interval < 20 * mtbf; interval *= 1.001) {
+        for (double interval = 1; interval < 20 * mtbf; interval *= 1.001)
             best = fmax(best, progress(interval, write, 600 + write, mtbf));
-        }
         cluster.device.mtbf_seconds = hours * 3600;
         double goodput = cost_goodput(&counts, &cluster, 1024);
         assert_true(goodput <= best * (1 + 1e-5));

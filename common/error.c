@@ -143,19 +143,21 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b, size_
     return row[b_length];
 }
 
-static const char *nearest_by_letters(const char *word, size_t length, const char *const *candidates) {
+/* `distance`: of what is found. */
+static const char *nearest_by_letters(const char *word, size_t length, const char *const *candidates,
+                                      size_t *distance) {
     const char *nearest = NULL;
-    size_t smallest = SIZE_MAX;
 
+    *distance = SIZE_MAX;
     for (; *candidates != NULL; candidates++) {
-        size_t candidate_length = strlen(*candidates), distance;
+        size_t candidate_length = strlen(*candidates), found;
 
         if (candidate_length > LONGEST_WORD)
             continue;
-        distance = edit_distance(word, length, *candidates, candidate_length);
-        if (distance < smallest &&
-            distance * PARTS_THAT_DIFFER <= (length > candidate_length ? length : candidate_length)) {
-            smallest = distance;
+        found = edit_distance(word, length, *candidates, candidate_length);
+        if (found < *distance &&
+            found * PARTS_THAT_DIFFER <= (length > candidate_length ? length : candidate_length)) {
+            *distance = found;
             nearest = *candidates;
         }
     }
@@ -198,11 +200,14 @@ static const char *only_one_with_a_word_more_or_less(const char *word, const cha
 }
 
 const char *error_nearest(const char *word, const char *const *candidates) {
-    size_t length = strlen(word);
-    const char *nearest;
+    size_t length = strlen(word), distance;
+    const char *nearest, *by_words;
 
     if (length == 0 || length > LONGEST_WORD)
         return NULL;
-    nearest = nearest_by_letters(word, length, candidates);
-    return nearest != NULL ? nearest : only_one_with_a_word_more_or_less(word, candidates);
+    nearest = nearest_by_letters(word, length, candidates, &distance);
+    if (nearest != NULL && distance <= 1)
+        return nearest;
+    by_words = only_one_with_a_word_more_or_less(word, candidates);
+    return by_words != NULL ? by_words : nearest;
 }

@@ -107,7 +107,8 @@ static void texts_longer_than_the_fields_are_cut(void **state) {
 }
 
 static void finds_the_nearest_name(void **state) {
-    static const char *const keys[] = {"layers", "hidden", "heads", "kv_heads", "tp", "micro_batch", NULL};
+    static const char *const keys[] = {"layers", "hidden",      "heads",      "kv_heads",
+                                       "tp",     "micro_batch", "mtp_layers", NULL};
     static const struct {
         const char *word, *nearest;
     } cases[] = {
@@ -128,7 +129,7 @@ static void finds_the_nearest_name(void **state) {
         {"ffn", NULL},
         {"kv_hd", NULL},
         {"batch", "micro_batch"},
-        {"num-layers", "layers"},
+        {"num_layers", "layers"}, /* not mtp_layers, which has as many letters */
         {"hidden_size", "hidden"},
         {"num_hidden_layers", NULL}, /* two words more */
         {"kv", "kv_heads"},

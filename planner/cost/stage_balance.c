@@ -106,7 +106,7 @@ static void find(const struct stage_balance *balance, int64_t pp, struct found_e
     const int64_t layers = balance->model->layers;
     const struct layout rule = {.pp = pp, .vpp = 1};
     double by_rule = busiest(balance, &rule, HUGE_VAL), whole = BETTER * by_rule;
-    double leasts[STAGE_BALANCE_MOST];
+    double leasts[STAGE_BALANCE_MOST], quickest = HUGE_VAL;
     struct stage_ends best;
     const bool better = find_for(balance, pp, 1, &whole, &best);
     const bool equal = any_chunks_are_equal(balance->model, pp);
@@ -127,13 +127,11 @@ static void find(const struct stage_balance *balance, int64_t pp, struct found_e
                 least = smaller(least, BETTER_IN_CHUNKS * leasts[i]);
         if (!find_for(balance, pp, vpp, &least, &ends))
             continue;
+        quickest = smaller(quickest, least);
         leasts[found->count] = least;
         found->ends[found->count++] = ends;
     }
-    for (size_t i = 0; i < found->count; i++)
-        if (BETTER * leasts[i] <= whole)
-            return;
-    if (better)
+    if (better && BETTER * quickest > whole)
         found->ends[found->count++] = best;
 }
 

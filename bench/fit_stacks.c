@@ -178,9 +178,8 @@ static void descend(struct fit *fit) {
 
 static const struct cluster *add_cluster(struct fit *fit, const struct run *run, struct error *error) {
     struct cluster cluster;
-    if (!cluster_read(run->cluster_path, fit->arena, &cluster, error))
+    if (!chip_read_cluster(run->cluster_path, fit->arena, &cluster, error))
         return NULL;
-    chip_complete_kernels(&cluster.device, fit->arena);
     for (size_t i = 0; i < fit->cluster_count; i++)
         if (strcmp(fit->clusters[i].name, cluster.name) == 0)
             return &fit->clusters[i];

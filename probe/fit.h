@@ -8,9 +8,8 @@
 
 #include "common/cluster.h"
 
-enum {
-    FIT_POINTS_MAX = 2048
-}; /* that are fitted together: 64 group sizes of 8 messages, looked at 3 times */
+/* That are fitted together: 64 group sizes of 8 messages, looked at 3 times. */
+enum { FIT_POINTS_MAX = 2048 };
 
 struct fit_collective_point {
     int members;

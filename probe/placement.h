@@ -33,9 +33,8 @@ struct placement {
 
 /* What a rank was asked for on its command line. */
 struct placement_wish {
-    const char
-        *instead; /* the option that asks for something else than to measure, such as "--help"; or NULL */
-    struct error wrong; /* with its options; `what` is empty where they are good */
+    const char *instead; /* option that asks for something else than to measure, such as "--help"; or NULL */
+    struct error wrong;  /* with its options; `what` is empty where they are good */
 };
 
 /* Called by all ranks, each with its own wish. Fills `placement` on rank 0 only, and tells every rank whether

@@ -102,10 +102,8 @@ static bool read_files(const struct problem_asked *asked, struct problem *proble
         return false;
     problem->fault = PROBLEM_CLUSTER;
     const char *cluster = catalogue_find(CATALOGUE_TOPOLOGY, asked->cluster, problem->arena, error);
-    if (!cluster || !cluster_read(cluster, problem->arena, &problem->cluster, error))
+    if (!cluster || !chip_read_cluster(cluster, problem->arena, &problem->cluster, error))
         return false;
-    chip_complete_kernels(&problem->cluster.device, problem->arena);
-    matmul_adopt_measured(&problem->cluster.device);
     return true;
 }
 

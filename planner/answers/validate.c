@@ -1,7 +1,6 @@
 #include "planner/answers/validate.h"
 
 #include "planner/kernels/chip.h"
-#include "planner/kernels/matmul.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,10 +23,8 @@ static const struct cluster *find_cluster(struct known_cluster **known, const ch
         if (strcmp(entry->path, path) == 0)
             return &entry->cluster;
     entry = ARENA_NEW(arena, struct known_cluster);
-    if (!cluster_read(path, arena, &entry->cluster, error))
+    if (!chip_read_cluster(path, arena, &entry->cluster, error))
         return NULL;
-    chip_complete_kernels(&entry->cluster.device, arena);
-    matmul_adopt_measured(&entry->cluster.device);
     entry->path = path;
     entry->next = *known;
     *known = entry;
@@ -55,6 +52,7 @@ static bool find_plan(const struct run *run, const struct search_problem *proble
     if (!training_check_precision(run->training.precision, problem->cluster, error))
         return false;
     spare_full_recompute(&usual.request);
+    usual.plans_only = true; /* what came nearest is the thrifty one's */
     thrifty.training.thrifty = true;
     if (!search_run(&usual, arena, &result, error))
         return false;

@@ -4,6 +4,14 @@
 
 #include "planner/cost/cost_parts.h"
 
+enum block cost_main_layer(const struct cost_context *context) {
+    return context->blocks[BLOCK_EXPERTS] > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
+}
+
+enum recompute cost_recompute_of_all(const struct layout *layout) {
+    return layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
+}
+
 /* Schedules that put weight gradients off, into the bubble. */
 bool cost_splits_backward(enum schedule schedule) {
     return schedule == SCHEDULE_ZB_1P || schedule == SCHEDULE_ZB_2P || schedule == SCHEDULE_DUALPIPE;

@@ -6,11 +6,6 @@
 #include "planner/cost/cost_parts.h"
 #include "planner/numbers.h"
 
-/* Layers with experts, where there are any: the others are few. */
-static enum block kind_that_counts(const struct cost_context *context) {
-    return context->experts_before[context->model->layers] > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
-}
-
 /* `sharded`: what ZeRO-3 sends for each micro-batch; NULL: nothing. */
 static void add_block(const struct cost_context *context, const struct layout *layout, enum block block,
                       const struct block_cost *cost, const struct communication_state *sharded,
@@ -22,7 +17,7 @@ static void add_block(const struct cost_context *context, const struct layout *l
     work->forward += count * pass.forward;
     work->backward_input += count * pass.backward_input;
     work->backward_weight += count * pass.backward_weight;
-    if (block == kind_that_counts(context))
+    if (block == cost_main_layer(context))
         work->layer_seconds = pass.forward + pass.backward_input + pass.backward_weight;
     if (block == BLOCK_HEAD || block == BLOCK_MTP_JOIN)
         work->last_seconds += count * (pass.forward + pass.backward_input + pass.backward_weight);
@@ -43,7 +38,7 @@ static void work_but_experts(const struct cost_context *context, const struct la
                              struct base_part *base, const struct communication_state *sharded,
                              struct pipeline_work *work) {
     /* No less than without any is needed where some layers are recomputed. */
-    const enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
+    const enum recompute mode = cost_recompute_of_all(layout);
     struct layout other = *layout;
     if (layout->schedule == SCHEDULE_DUALPIPE || sharded != NULL) {
         reckon_but_experts(context, layout, &base->layer, sharded, work);
@@ -133,7 +128,7 @@ static void reckon_any_experts(struct cost_context *context, const struct layout
 /* With a micro-batch of so many sequences. */
 static const struct pipeline_work *any_experts(struct cost_context *context, const struct layout *layout,
                                                int64_t micro_batch, struct base_part *base) {
-    enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
+    enum recompute mode = cost_recompute_of_all(layout);
     if (!base->has_any_experts[mode]) {
         struct layout sized = *layout;
         sized.micro_batch = micro_batch;

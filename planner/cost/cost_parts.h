@@ -205,6 +205,10 @@ void cost_add_sharding(const struct cost_context *context, const struct layout *
                        const struct communication_state *state, enum block block, struct pass_cost *pass);
 void cost_add_streaming(const struct layout *layout, double forward, double backward, struct pass_cost *pass);
 bool cost_splits_backward(enum schedule schedule);
+/* The kind of layers that counts, and that further predictions have: with experts, where there are any. */
+enum block cost_main_layer(const struct cost_context *context);
+/* What all layers recompute, where full recompute may be limited to some. */
+enum recompute cost_recompute_of_all(const struct layout *layout);
 struct launch_time cost_launch_block(const struct cost_context *context, const struct layout *layout,
                                      enum block block);
 

@@ -12,15 +12,10 @@ static enum pass_kind usual_kind(enum block block) {
     return (enum pass_kind)(PASS_USUAL + (int)block);
 }
 
-/* The kind of layers that further predictions have. */
-static enum block further_layer(const struct cost_context *context) {
-    return context->blocks[BLOCK_EXPERTS] > 0 ? BLOCK_EXPERTS : BLOCK_DENSE;
-}
-
 /* Of all blocks that the model has, but of those with routed experts. DualPipe hides nothing of them. */
 static const struct pass_cost *base_passes(struct cost_context *context, const struct layout *layout,
                                            struct base_part *base) {
-    enum recompute mode = layout->recompute_layers > 0 ? RECOMPUTE_NONE : layout->recompute;
+    enum recompute mode = cost_recompute_of_all(layout);
     struct pass_cost **kept = &base->passes[cost_splits_backward(layout->schedule)][mode];
     if (*kept != NULL)
         return *kept;
@@ -82,7 +77,7 @@ static void share_of_layers(const struct cost_context *context, int64_t dense, i
     if (last) {
         double further = (double)context->model->mtp_layers;
         share->counts[PASS_HEAD] = 1 + further;
-        share->counts[usual_kind(further_layer(context))] += further;
+        share->counts[usual_kind(cost_main_layer(context))] += further;
         share->counts[PASS_MTP_JOIN] = further;
     }
 }

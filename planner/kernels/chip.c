@@ -95,3 +95,11 @@ void chip_complete_kernels(struct cluster_device *device, struct arena *arena) {
     if (take_missing(device, &shipped.device))
         device->kernels.chip_device = shipped.device.name;
 }
+
+bool chip_read_cluster(const char *path, struct arena *arena, struct cluster *cluster, struct error *error) {
+    if (!cluster_read(path, arena, cluster, error))
+        return false;
+    chip_complete_kernels(&cluster->device, arena);
+    matmul_adopt_measured(&cluster->device);
+    return true;
+}

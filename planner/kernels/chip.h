@@ -25,4 +25,7 @@ const struct chip *chip_of(const char *device_name);
  * out is the reference device's. Texts belong to the arena. */
 void chip_complete_kernels(struct cluster_device *device, struct arena *arena);
 
+/* Reads a cluster file to plan on: cluster_read, then chip_complete_kernels and matmul_adopt_measured. */
+bool chip_read_cluster(const char *path, struct arena *arena, struct cluster *cluster, struct error *error);
+
 #endif

@@ -1,11 +1,10 @@
 /* Kernels of a device whose cluster file gives none. */
+#include "arena_fixture.h"
 #include "check.h"
 
 #include "planner/kernels/attention.h"
 #include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
-
-static struct arena *arena;
 
 static struct cluster_device shipped(const char *topology) {
     struct cluster cluster;
@@ -117,18 +116,6 @@ static void what_a_file_gives_stays(void **state) {
     chip_complete_kernels(&unknown, arena);
     assert_null(unknown.kernels.chip_device);
     assert_false(matmul_is_fitted(&unknown, PRECISION_BF16));
-}
-
-static int setup(void **state) {
-    (void)state;
-    arena = arena_create();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_destroy(arena);
-    return 0;
 }
 
 int main(void) {

@@ -1,3 +1,4 @@
+#include "arena_fixture.h"
 #include "check.h"
 
 #include <math.h>
@@ -5,8 +6,6 @@
 #include <string.h>
 
 #include "planner/report/print_words.h"
-
-static struct arena *arena;
 
 static void shares_have_three_digits_and_one_behind_the_point(void **state) {
     (void)state;
@@ -61,18 +60,6 @@ static void long_names_lose_their_middle(void **state) {
     assert_string_equal(print_shortened(arena, "abcdefghij", 9), "abc...hij");
     assert_string_equal(print_shortened(arena, "abcdefghij", 8), "abc...ij");
     assert_string_equal(print_shortened(arena, "\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc", 5), "\u00e4...\u00fc");
-}
-
-static int setup(void **state) {
-    (void)state;
-    arena = arena_create();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_destroy(arena);
-    return 0;
 }
 
 int main(void) {

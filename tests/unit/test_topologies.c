@@ -1,6 +1,7 @@
 /* Every shipped topology reads, and its figures are what the datasheets say or at least possible. */
 #include <string.h>
 
+#include "arena_fixture.h"
 #include "check.h"
 #include "common/catalogue.h"
 #include "common/cluster.h"
@@ -15,8 +16,6 @@ static const char *const promised[] = {"a100-40g-1600g",  "a100-80g-4x100g", "a1
 
 /* Unlike the devices of today's clusters: wafers, and one without bf16. */
 static const char *const unlike[] = {"cerebras-cs2", "tesla-dojo", "dgx-2"};
-
-static struct arena *arena;
 
 static struct cluster read_topology(const char *name) {
     struct cluster cluster;
@@ -153,18 +152,6 @@ static void figures_of_wafers(void **state) {
     assert_same_double(dgx2.device.peak_flops[PRECISION_FP16], 125e12);
     assert_same_double(dgx2.store.capacity_bytes, 28e12);
     assert_int_equal(dgx2.store.devices, 16);
-}
-
-static int setup(void **state) {
-    (void)state;
-    arena = arena_create();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_destroy(arena);
-    return 0;
 }
 
 int main(void) {

@@ -1,3 +1,4 @@
+#include "tests/unit/arena_fixture.h"
 #include "tests/unit/check.h"
 
 #include <stdlib.h>
@@ -7,21 +8,8 @@
 
 #include "common/yaml_tree.h"
 
-static struct arena *arena;
 static struct yaml_document document;
 static struct error error;
-
-static int setup(void **state) {
-    (void)state;
-    arena = arena_create();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_destroy(arena);
-    return 0;
-}
 
 static const struct yaml_node *read_good(const char *text) {
     if (!yaml_read_text("t.yaml", text, arena, &document, &error))

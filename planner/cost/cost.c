@@ -73,23 +73,50 @@ static void lay_out_stages(struct cost_context *context, const struct layout *la
     pipeline->backward_weight_seconds = context->backward_weight;
 }
 
+/* The devices of a run of equal ones, in runs whose first chunks are equal too. */
+static void add_run(const struct cost_context *context, const struct layout *layout,
+                    const struct stage_layers *stages, const struct layout_passes *passes, int64_t index,
+                    struct pipeline_devices *devices) {
+    const struct stage_runs *runs = &stages->device_runs, *chunks = &stages->stage_runs;
+    int64_t first = runs->firsts[index], end = runs->firsts[index + 1];
+    struct pipeline_run run = {.work = cost_share_work(context, layout, passes, &runs->shares[index])};
+    run.first_chunk_seconds = pipeline_work_seconds(&run.work);
+    for (int64_t i = 0; first < end; first += run.count) {
+        run.count = end - first;
+        if (layout->vpp > 1) {
+            while (chunks->firsts[i + 1] <= first)
+                i++;
+            struct pipeline_work chunk = cost_share_work(context, layout, passes, &chunks->shares[i]);
+            run.first_chunk_seconds = pipeline_work_seconds(&chunk);
+            run.count = chunks->firsts[i + 1] < end ? chunks->firsts[i + 1] - first : run.count;
+        }
+        pipeline_add_devices(devices, &run);
+    }
+}
+
+/* One that is unlike its neighbours. */
+static void add_device(const struct cost_context *context, const struct layout *layout,
+                       const struct stage_layers *stages, const struct layout_passes *passes, int64_t device,
+                       struct pipeline_devices *devices) {
+    struct stage_share share, chunk;
+    cost_share_of_device(context, layout, stages, device, &share);
+    cost_share_of_stage(context, layout, stages, device, &chunk);
+    struct pipeline_work first_chunk = cost_share_work(context, layout, passes, &chunk);
+    struct pipeline_run run = {.work = cost_share_work(context, layout, passes, &share),
+                               .first_chunk_seconds = pipeline_work_seconds(&first_chunk),
+                               .count = 1};
+    pipeline_add_devices(devices, &run);
+}
+
 static void add_devices(const struct cost_context *context, const struct layout *layout,
                         const struct stage_layers *stages, const struct layout_passes *passes,
                         struct pipeline_devices *devices) {
-    const struct stage_runs *runs = &stages->device_runs;
     bool by_run = layout->recompute_layers == 0 && layout->schedule != SCHEDULE_DUALPIPE;
-    struct pipeline_work work;
-    *devices = (struct pipeline_devices){.count = 0};
-    for (int64_t i = 0; by_run && i < runs->count; i++) {
-        work = cost_share_work(context, layout, passes, &runs->shares[i]);
-        pipeline_add_devices(devices, &work, runs->firsts[i + 1] - runs->firsts[i]);
-    }
-    for (int64_t i = 0; !by_run && i < layout->pp; i++) {
-        struct stage_share share;
-        cost_share_of_device(context, layout, stages, i, &share);
-        work = cost_share_work(context, layout, passes, &share);
-        pipeline_add_devices(devices, &work, 1);
-    }
+    *devices = (struct pipeline_devices){.runs = context->runs};
+    for (int64_t i = 0; by_run && i < stages->device_runs.count; i++)
+        add_run(context, layout, stages, passes, i, devices);
+    for (int64_t i = 0; !by_run && i < layout->pp; i++)
+        add_device(context, layout, stages, passes, i, devices);
 }
 
 static void scale(struct step_cost *cost, double factor) {
@@ -236,16 +263,15 @@ void cost_evaluate(struct cost_context *context, const struct layout *layout, en
 
     double hop = cost_hop_seconds(context, layout, base);
     pipeline.hop_seconds = exposed_hop(layout, &devices.total, hop);
-    if (method != PIPELINE_CLOSED_FORM) {
+    if (method == PIPELINE_LEAST) {
+        pipeline_least(&pipeline, &devices, &time);
+    } else if (method == PIPELINE_CLOSED_FORM) {
+        pipeline_closed_form_of(&pipeline, &devices, &time);
+    } else {
         pipeline.group = layout_micro_batch_group(layout->pp, batches);
         lay_out_stages(context, layout, stages, &passes, &pipeline);
-    }
-    if (method == PIPELINE_SIMULATED)
         pipeline_simulate(&pipeline, &context->room, &time);
-    else
-        pipeline_closed_form_of(&pipeline, &devices, &time);
-    if (method == PIPELINE_LEAST)
-        pipeline_least_from(&pipeline, &time);
+    }
 
     double micro_batches = (double)pipeline.micro_batches;
     cost_share_of_device(context, layout, stages, time.stage, &busiest);

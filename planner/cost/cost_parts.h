@@ -164,8 +164,10 @@ struct cost_context {
     struct kept_balance *balances; /* those asked for, the last one first */
     int64_t straggler_devices;     /* that the next was reckoned for */
     double straggler_factor;
-    struct pipeline_room room;                          /* of simulations */
-    double *forward, *backward_input, *backward_weight; /* by virtual stage; as long as stages.capacity */
+    struct pipeline_room room; /* of simulations */
+    /* By virtual stage, and runs of devices; as long as stages.capacity. */
+    double *forward, *backward_input, *backward_weight;
+    struct pipeline_run *runs;
 };
 
 /* The parts of a layout without routed experts, from the cache or reckoned and kept. */

@@ -102,6 +102,7 @@ static void reserve_stages(struct cost_context *context, int64_t count) {
     context->forward = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_input = ARENA_ARRAY(context->arena, double, capacity);
     context->backward_weight = ARENA_ARRAY(context->arena, double, capacity);
+    context->runs = ARENA_ARRAY(context->arena, struct pipeline_run, capacity);
 }
 
 /* Of `count` devices or virtual stages, each of so many chunks. */

@@ -83,16 +83,20 @@ static double hops(const struct pipeline *pipeline) {
     return crossed;
 }
 
-void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_work *work, int64_t count) {
+void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_run *run) {
+    const struct pipeline_work *work = &run->work;
     struct pipeline_work *total = &devices->total;
-    total->forward += (double)count * work->forward;
-    total->backward_input += (double)count * work->backward_input;
-    total->backward_weight += (double)count * work->backward_weight;
+    double count = (double)run->count;
+    total->forward += count * work->forward;
+    total->backward_input += count * work->backward_input;
+    total->backward_weight += count * work->backward_weight;
     if (devices->count == 0 || pipeline_work_seconds(work) > pipeline_work_seconds(&devices->busiest)) {
         devices->busiest = *work;
         devices->stage = devices->count;
     }
-    devices->count += count;
+    if (devices->runs != NULL)
+        devices->runs[devices->run_count++] = *run;
+    devices->count += run->count;
 }
 
 void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipeline_devices *devices,
@@ -115,8 +119,8 @@ void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipel
 void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time) {
     struct pipeline_devices devices = {.count = 0};
     for (int64_t device = 0; device < pipeline->stages; device++) {
-        struct pipeline_work work = device_work(pipeline, device);
-        pipeline_add_devices(&devices, &work, 1);
+        struct pipeline_run run = {.work = device_work(pipeline, device), .count = 1};
+        pipeline_add_devices(&devices, &run);
     }
     pipeline_closed_form_of(pipeline, &devices, time);
 }

@@ -51,13 +51,21 @@ struct pipeline_work {
     double last_seconds;  /* of what the last stage does besides its layers; 0: not known */
 };
 
+/* Devices next to each other of which each does the same for a micro-batch. */
+struct pipeline_run {
+    struct pipeline_work work;
+    double first_chunk_seconds; /* of that, of all passes */
+    int64_t count;
+};
+
 /* What the devices of a pipeline do for a micro-batch, added from the first to the last. */
 struct pipeline_devices {
     struct pipeline_work total, busiest;
-    int64_t count, stage; /* devices added; the busiest */
+    int64_t count, stage;      /* devices added; the busiest */
+    struct pipeline_run *runs; /* those added, of the caller's; NULL: not kept */
+    int64_t run_count;
 };
-/* Adds `count` devices that do the same work. */
-void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_work *work, int64_t count);
+void pipeline_add_devices(struct pipeline_devices *devices, const struct pipeline_run *run);
 
 /* The closed form from the devices' work; the pipeline's passes by stage aren't looked at. */
 void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipeline_devices *devices,
@@ -89,9 +97,9 @@ struct pipeline_room {
 void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
                        struct pipeline_time *time);
 
-/* The simulation takes no less than `seconds` (pipeline_least.c). */
-void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time);
-/* The same where `time` has the closed form. */
-void pipeline_least_from(const struct pipeline *pipeline, struct pipeline_time *time);
+/* The simulation takes no less than `seconds` (pipeline_least.c). The devices keep their runs, of which the
+ * first and the last device are one each; the pipeline's passes by stage aren't looked at. */
+void pipeline_least(const struct pipeline *pipeline, const struct pipeline_devices *devices,
+                    struct pipeline_time *time);
 
 #endif

@@ -16,19 +16,21 @@ struct device_passes {
     double first_chunk;
 };
 
-static struct device_passes passes_of(const struct pipeline *pipeline, int64_t device) {
-    struct device_passes passes = {.forward = 0};
-    int64_t last = pipeline->stages * pipeline->chunks - 1;
-    for (int64_t stage = device; stage <= last; stage += pipeline->stages) {
-        double forward = pipeline->forward_seconds[stage] + (stage > 0 ? pipeline->hop_seconds : 0);
-        double input = pipeline->backward_input_seconds[stage] + (stage < last ? pipeline->hop_seconds : 0);
-        passes.forward += forward;
-        passes.input += input;
-        passes.weight += pipeline->backward_weight_seconds[stage];
-        if (stage == device)
-            passes.first_chunk = forward + input + passes.weight;
-    }
-    return passes;
+/* The batch comes from outside, the gradient of the loss from the last device itself. */
+static struct device_passes passes_of(const struct pipeline *pipeline, const struct pipeline_run *run,
+                                      int64_t device) {
+    int64_t first = device == 0, last = device == pipeline->stages - 1;
+    int64_t received_by_first_chunk = 2 - first - (last && pipeline->chunks == 1);
+    double hop = pipeline->hop_seconds;
+    return (struct device_passes){.forward = run->work.forward + (double)(pipeline->chunks - first) * hop,
+                                  .input = run->work.backward_input + (double)(pipeline->chunks - last) * hop,
+                                  .weight = run->work.backward_weight,
+                                  .first_chunk =
+                                      run->first_chunk_seconds + (double)received_by_first_chunk * hop};
+}
+
+static double all_passes(const struct device_passes *own) {
+    return own->forward + own->input + own->weight;
 }
 
 /* The way of a micro-batch to a device and from there. */
@@ -63,72 +65,77 @@ static double zero_bubble(const struct device_passes *own, struct way *way, doub
     return way->there + all - off + larger(0, first) + larger(0, last) + way->left;
 }
 
-/* From device to device; `way` starts with all that is behind. */
-static double longest_chain(const struct pipeline *pipeline, struct way way) {
+/* From a device to an equal one behind it no chain of these schedules gets shorter: the waits it saves are no
+ * longer than the device before. So the last one of a run counts. */
+static double plain_run(const struct pipeline *pipeline, const struct device_passes *own, int64_t last,
+                        int64_t count, struct way *way) {
+    double micro_batches = (double)pipeline->micro_batches, seconds;
+    way->there += (double)(count - 1) * own->first_chunk;
+    way->behind -= (double)count * all_passes(own);
+    seconds = pipeline->schedule == SCHEDULE_1F1B
+                  ? one_by_one(own, way, micro_batches, (double)(pipeline->stages - last))
+                  : way->there + micro_batches * all_passes(own);
+    way->there += own->first_chunk;
+    return seconds;
+}
+
+static double zero_bubble_run(const struct pipeline *pipeline, const struct device_passes *own, int64_t first,
+                              int64_t count, struct way *way) {
     double micro_batches = (double)pipeline->micro_batches, longest = 0;
-    for (int64_t device = 0; device < pipeline->stages; device++) {
-        const struct device_passes own = passes_of(pipeline, device);
-        double after = (double)(pipeline->stages - 1 - device), seconds = 0;
-        switch (pipeline->schedule) {
-        case SCHEDULE_1F1B:
-            way.behind -= own.forward + own.input + own.weight;
-            seconds = one_by_one(&own, &way, micro_batches, after + 1);
-            way.there += own.first_chunk;
-            break;
-        case SCHEDULE_ZB_1P:
-            way.behind -= own.forward + own.input;
-            seconds = zero_bubble(&own, &way, micro_batches, after + 1, (double)device);
-            way.there += own.forward;
-            way.left += own.input;
-            break;
-        case SCHEDULE_ZB_2P: /* the devices' own spans count */
-            way.behind -= own.forward + own.input;
-            way.left = 0;
-            seconds = zero_bubble(&own, &way, micro_batches, 2 * after + 1, 2 * (double)device);
-            break;
-        case SCHEDULE_INTERLEAVED:
-        case SCHEDULE_GPIPE:
-        case SCHEDULE_DUALPIPE:
-        case SCHEDULE_COUNT:
-            seconds = way.there + micro_batches * (own.forward + own.input + own.weight);
-            way.there += own.first_chunk;
-            break;
+    for (int64_t device = first; device < first + count; device++) {
+        double before = (double)device, after = (double)(pipeline->stages - 1 - device);
+        way->behind -= own->forward + own->input;
+        if (pipeline->schedule == SCHEDULE_ZB_2P) { /* the devices' own spans count */
+            way->left = 0;
+            longest = larger(longest, zero_bubble(own, way, micro_batches, 2 * after + 1, 2 * before));
+            continue;
         }
+        longest = larger(longest, zero_bubble(own, way, micro_batches, after + 1, before));
+        way->there += own->forward;
+        way->left += own->input;
+    }
+    return longest;
+}
+
+/* From run to run. */
+static double longest_chain(const struct pipeline *pipeline, const struct pipeline_devices *devices) {
+    bool splits_backward = pipeline->schedule == SCHEDULE_ZB_1P || pipeline->schedule == SCHEDULE_ZB_2P;
+    const struct pipeline_work *total = &devices->total;
+    struct way way = {.behind = total->forward + total->backward_input +
+                                (splits_backward ? 0 : total->backward_weight) +
+                                2 * (double)(pipeline->stages - 1) * pipeline->hop_seconds};
+    double longest = 0;
+    for (int64_t i = 0, first = 0; i < devices->run_count; first += devices->runs[i++].count) {
+        int64_t count = devices->runs[i].count;
+        const struct device_passes own = passes_of(pipeline, &devices->runs[i], first);
+        double seconds = splits_backward ? zero_bubble_run(pipeline, &own, first, count, &way)
+                                         : plain_run(pipeline, &own, first + count - 1, count, &way);
         longest = larger(longest, seconds);
     }
     return longest;
 }
 
 /* All forward passes, then all backward passes, each as its longest stage lets them pass. */
-static double all_by_all(const struct pipeline *pipeline) {
+static double all_by_all(const struct pipeline *pipeline, const struct pipeline_devices *devices) {
     double total = 0, forward = 0, backward = 0;
-    for (int64_t device = 0; device < pipeline->stages; device++) {
-        const struct device_passes own = passes_of(pipeline, device);
-        total += own.forward + own.input + own.weight;
+    for (int64_t i = 0, first = 0; i < devices->run_count; first += devices->runs[i++].count) {
+        const struct device_passes own = passes_of(pipeline, &devices->runs[i], first);
+        total += (double)devices->runs[i].count * all_passes(&own);
         forward = larger(forward, own.forward);
         backward = larger(backward, own.input + own.weight);
     }
     return total + (double)(pipeline->micro_batches - 1) * (forward + backward);
 }
 
-void pipeline_least_from(const struct pipeline *pipeline, struct pipeline_time *time) {
-    bool zero_bubbles = pipeline->schedule == SCHEDULE_ZB_1P || pipeline->schedule == SCHEDULE_ZB_2P;
-    struct way way = {.there = 0};
+void pipeline_least(const struct pipeline *pipeline, const struct pipeline_devices *devices,
+                    struct pipeline_time *time) {
+    pipeline_closed_form_of(pipeline, devices, time);
     if (pipeline->stages == 1)
         return;
-    for (int64_t device = 0; device < pipeline->stages && pipeline->chunks == 1; device++) {
-        const struct device_passes own = passes_of(pipeline, device);
-        way.behind += own.forward + own.input + (zero_bubbles ? 0 : own.weight);
-    }
     time->seconds = pipeline->schedule == SCHEDULE_DUALPIPE ? time->busy_seconds
-                    : pipeline->schedule == SCHEDULE_GPIPE  ? all_by_all(pipeline)
-                                                            : longest_chain(pipeline, way);
+                    : pipeline->schedule == SCHEDULE_GPIPE  ? all_by_all(pipeline, devices)
+                                                            : longest_chain(pipeline, devices);
     time->bubble_seconds = time->seconds - time->busy_seconds - time->hop_seconds;
-}
-
-void pipeline_least(const struct pipeline *pipeline, struct pipeline_time *time) {
-    pipeline_closed_form(pipeline, time);
-    pipeline_least_from(pipeline, time);
 }
 
 /* 1F1B. With S the work of the stages before one, w its own and W that of all, the chains of stage d of p

@@ -1,5 +1,5 @@
 /* Times the search on the questions of docs/search.md: search_bench DATA-DIRECTORY [NAME], where topologies/
- * and examples/ lie; NAME: the questions alone that have it in their names. */
+ * and examples/ lie; NAME: the questions alone that have it in their names ("Growing", "in full"). */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -82,6 +82,32 @@ static bool ask(const struct question *question, const char *directory) {
     return done;
 }
 
+static bool is_asked(const char *name, int count, char **arguments) {
+    return count == 2 || strstr(name, arguments[2]) != NULL;
+}
+
+/* The same question with ever more devices, and with ever other models. */
+static bool ask_growing(int count, char **arguments) {
+    static const char *const models[] = {"llama-3-8b",   "llama-3-70b",     "llama-3-405b", "megatron-1t",
+                                         "mixtral-8x7b", "qwen3-235b-a22b", "deepseek-v3",  "gpt-4"};
+    struct question question = {.cluster = "dgx-h100", .sequence = 8192, .global_batch = 4096, .layout = ""};
+    char name[64];
+    bool good = true;
+    question.name = name;
+    question.model = "gpt-4";
+    for (question.devices = 1024; question.devices <= 32768; question.devices *= 2) {
+        snprintf(name, sizeof name, "Growing: GPT-4 MoE on %lld H100", (long long)question.devices);
+        good = (!is_asked(name, count, arguments) || ask(&question, arguments[1])) && good;
+    }
+    question.devices = 1024;
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        snprintf(name, sizeof name, "Growing: %s on 1024 H100", models[i]);
+        question.model = models[i];
+        good = (!is_asked(name, count, arguments) || ask(&question, arguments[1])) && good;
+    }
+    return good;
+}
+
 int main(int count, char **arguments) {
     struct rusage usage;
     bool good = true;
@@ -90,8 +116,8 @@ int main(int count, char **arguments) {
         return 2;
     }
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
-        if (count == 2 || strstr(questions[i].name, arguments[2]) != NULL)
-            good = ask(&questions[i], arguments[1]) && good;
+        good = (!is_asked(questions[i].name, count, arguments) || ask(&questions[i], arguments[1])) && good;
+    good = ask_growing(count, arguments) && good;
     getrusage(RUSAGE_SELF, &usage);
     printf("largest resident size %.1f MB\n", (double)usage.ru_maxrss / 1e3);
     return good ? 0 : 1;

@@ -42,29 +42,38 @@ void what_if_apply(enum what_if_kind kind, double factor, size_t level, struct c
 }
 
 /* Only what is no slower than today's best is of use, which prunes most of the space from the start. */
+bool what_if_search(struct search_problem *search, struct answer *answer, struct arena *arena,
+                    struct what_if_gain *gain, struct error *error) {
+    const struct plan *today = answer->plans[0];
+    struct plan *kept = ARENA_NEW(arena, struct plan);
+    struct search_result result;
+    search->devices = today->devices;
+    search->top = 1;
+    search->context = NULL;
+    search->plans_only = true;
+    search_keep_offloads(search, today->layout.offload);
+    search->limit_seconds = today->step.seconds;
+    if (!recommend_run(search, arena, &result, error))
+        return false;
+    search_counts_add(&result.looked, &answer->looked);
+    search_evaluate(search, &today->layout, arena, kept, NULL);
+    bool fits = memory_fits(&kept->memory);
+    gain->kept_seconds = fits ? kept->step.seconds : 0;
+    gain->plan = fits && kept->step.seconds <= today->step.seconds ? kept : today;
+    if (result.plan_count > 0 && result.plans[0].step.seconds < gain->plan->step.seconds)
+        gain->plan = &result.plans[0];
+    gain->saved = 1 - gain->plan->step.seconds / today->step.seconds;
+    return true;
+}
+
 static bool search_change(struct problem *problem, struct answer *answer, size_t level,
                           struct what_if_change *change, struct error *error) {
-    const struct plan *today = answer->plans[0];
     struct search_problem search = problem->search;
     struct cluster *cluster = ARENA_NEW(problem->arena, struct cluster);
-    struct plan *kept = ARENA_NEW(problem->arena, struct plan);
-    struct search_result result;
     *cluster = *problem->search.cluster;
     what_if_apply(change->kind, change->factor, level, cluster);
     search.cluster = cluster;
-    search.devices = today->devices;
-    search.top = 1;
-    search_keep_offloads(&search, today->layout.offload);
-    search.limit_seconds = today->step.seconds;
-    if (!recommend_run(&search, problem->arena, &result, error))
-        return false;
-    search_counts_add(&result.looked, &answer->looked);
-    search_evaluate(&search, &today->layout, problem->arena, kept, NULL);
-    change->kept_seconds = kept->step.seconds;
-    change->plan =
-        result.plan_count > 0 && result.plans[0].step.seconds < kept->step.seconds ? &result.plans[0] : kept;
-    change->saved = 1 - change->plan->step.seconds / today->step.seconds;
-    return true;
+    return what_if_search(&search, answer, problem->arena, &change->gain, error);
 }
 
 /* How many levels groups of so many devices reach. */
@@ -88,7 +97,7 @@ static void sort_changes(struct what_if *what_if) {
     for (size_t i = 1; i < what_if->count; i++) {
         struct what_if_change change = what_if->changes[i];
         size_t place = i;
-        for (; place > 0 && what_if->changes[place - 1].saved < change.saved; place--)
+        for (; place > 0 && what_if->changes[place - 1].gain.saved < change.gain.saved; place--)
             what_if->changes[place] = what_if->changes[place - 1];
         what_if->changes[place] = change;
     }
@@ -114,6 +123,8 @@ bool what_if_find(struct problem *problem, struct answer *answer, struct error *
             return false;
     }
     sort_changes(what_if);
+    if (!what_if_add_settings(problem, answer, what_if, error))
+        return false;
     answer->what_if = what_if;
     return true;
 }

@@ -98,8 +98,8 @@ int cmd_plan(int argc, char **argv) {
                     "  clusterplan plan --model llama-3-8b --cluster dgx-h100 --devices 8..64 --frontier\n",
             },
         .options = {{"what-if", 0, NULL,
-                     "also: what twice the compute, memory or bandwidth and half the "
-                     "latency would save, each with the layout that then wins",
+                     "also: what twice the compute, memory or bandwidth and half the latency would save, "
+                     "and what fp8, overlap or another schedule, each with the layout that then wins",
                      NULL, &what_if},
                     {"why-not", 0, NULL,
                      "also: what refused the layouts that would be faster, and those next to "

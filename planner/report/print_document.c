@@ -213,8 +213,11 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
         json_object_set_new(data, "shapes", print_shapes_data(problem));
     if (problem->slow_price)
         json_object_set_new(data, "slow_hosts", print_slow_hosts_data(problem));
-    if (answer->what_if)
+    if (answer->what_if) {
         json_object_set_new(data, "what_if", print_what_if_data(answer->what_if, answer->plans[0]));
+        json_object_set_new(data, "what_if_settings",
+                            print_what_if_settings_data(answer->what_if, answer->plans[0]));
+    }
     if (answer->why_not)
         json_object_set_new(data, "why_not", print_why_not_data(answer->why_not));
     json_object_set_new(data, "search", search_data(answer));

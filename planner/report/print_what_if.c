@@ -1,5 +1,7 @@
 #include "planner/report/print_what_if.h"
 
+#include <string.h>
+
 #include "planner/report/print_data.h"
 #include "planner/report/print_layout.h"
 #include "planner/report/print_plan.h"
@@ -21,68 +23,130 @@ static const char *change_words(const struct what_if_change *change, struct aren
     return arena_print(arena, "%s the %s of %s", times, thing, change->level ? change->level : "all levels");
 }
 
+/* "routing: {overlap: true}", as a session's training has it. */
+static const char *setting_words(const struct what_if_setting *setting, struct arena *arena) {
+    const char *dot = strchr(setting->key, '.');
+    return dot ? arena_print(arena, "%.*s: {%s: %s}", (int)(dot - setting->key), setting->key, dot + 1,
+                             setting->value)
+               : arena_print(arena, "%s: %s", setting->key, setting->value);
+}
+
 /* Words for a share; nothing saved is said so, and so is a plan that the simulation ranks a trifle lower. */
 static const char *share_words(double share, struct arena *arena) {
     return share > 0 ? print_percent(arena, share) : "nothing";
 }
 
-static const char *layout_words(const struct what_if_change *change, const struct plan *today, char *buffer,
+static const char *kept_words(const struct what_if_gain *gain, const struct plan *today,
+                              struct arena *arena) {
+    return gain->kept_seconds > 0 ? share_words(1 - gain->kept_seconds / today->step.seconds, arena)
+                                  : "no room";
+}
+
+static const char *layout_words(const struct what_if_gain *gain, const struct plan *today, char *buffer,
                                 size_t size) {
-    print_layout_difference(&today->layout, &change->plan->layout, buffer, size);
+    print_layout_difference(&today->layout, &gain->plan->layout, buffer, size);
     return *buffer ? buffer : "the same layout";
 }
 
-static void print_changes(const struct what_if *what_if, const struct plan *today,
-                          const struct print_style *style, struct arena *arena, FILE *stream) {
-    bool totals = today->training.tokens > 0;
-    const struct print_column columns[] = {
-        {"what if there were", false}, {"step", true},           {"saves", true}, {"as laid out", true},
-        {totals ? "days" : "", true},  {"what then wins", false}};
-    struct print_table *table = print_table_create(arena, columns, 6);
-    for (size_t i = 0; i < what_if->count; i++) {
-        const struct what_if_change *change = &what_if->changes[i];
-        char layout[TEXT];
-        print_table_add(
-            table, (const char *const[]){change_words(change, arena),
-                                         print_quantity(arena, change->plan->step.seconds, UNIT_SECONDS),
-                                         share_words(change->saved, arena),
-                                         share_words(1 - change->kept_seconds / today->step.seconds, arena),
-                                         totals ? print_days(arena, change->plan->total.days) : "",
-                                         layout_words(change, today, layout, sizeof layout)});
-    }
-    print_table_print(table, style, INDENT, stream);
+static struct print_table *gains_table(const char *heading, const struct plan *today, struct arena *arena) {
+    const struct print_column columns[] = {{heading, false},
+                                           {"step", true},
+                                           {"saves", true},
+                                           {"as laid out", true},
+                                           {today->training.tokens > 0 ? "days" : "", true},
+                                           {"what then wins", false}};
+    return print_table_create(arena, columns, 6);
+}
+
+static void add_gain(struct print_table *table, const char *change, const struct what_if_gain *gain,
+                     const struct plan *today, struct arena *arena) {
+    char layout[TEXT];
+    print_table_add(table, (const char *const[]){
+                               change, print_quantity(arena, gain->plan->step.seconds, UNIT_SECONDS),
+                               share_words(gain->saved, arena), kept_words(gain, today, arena),
+                               today->training.tokens > 0 ? print_days(arena, gain->plan->total.days) : "",
+                               layout_words(gain, today, layout, sizeof layout)});
 }
 
 /* What saves most, in a sentence or two. */
 static const char *buy_words(const struct what_if *what_if, struct arena *arena) {
     const struct what_if_change *most = &what_if->changes[0];
     size_t named = 1;
-    if (most->saved < WORTH_BUYING) {
+    if (most->gain.saved < WORTH_BUYING) {
         return arena_print(arena, "nothing of this is worth it: none saves as much as %s of a step.",
                            print_percent(arena, WORTH_BUYING));
     }
     const char *words = arena_print(arena, "%s, which saves %s of a step", change_words(most, arena),
-                                    print_percent(arena, most->saved));
+                                    print_percent(arena, most->gain.saved));
     for (; named < NAMED && named < what_if->count; named++) {
         const struct what_if_change *change = &what_if->changes[named];
-        if (change->saved < WORTH_BUYING)
+        if (change->gain.saved < WORTH_BUYING)
             break;
         words = arena_print(arena, "%s; then %s, %s", words, change_words(change, arena),
-                            print_percent(arena, change->saved));
+                            print_percent(arena, change->gain.saved));
     }
-    if (named < what_if->count && what_if->changes[named].saved < WORTH_BUYING) {
+    if (named < what_if->count && what_if->changes[named].gain.saved < WORTH_BUYING) {
         return arena_print(arena, "%s. All else saves less than %s.", words,
                            print_percent(arena, WORTH_BUYING));
     }
     return arena_print(arena, "%s.", words);
 }
 
+/* How to plan with it. */
+static const char *switch_words(const struct what_if_setting *setting, struct arena *arena) {
+    if (strcmp(setting->key, "schedule") == 0)
+        return arena_print(arena, "--layout schedule=%s", setting->value);
+    if (strcmp(setting->key, "precision") == 0 || strcmp(setting->key, "attention") == 0)
+        return arena_print(arena, "--%s %s", setting->key, setting->value);
+    return arena_print(arena, "a session's training: {%s}", setting_words(setting, arena));
+}
+
+static void print_settings(const struct what_if *what_if, const struct plan *today,
+                           const struct print_style *style, struct arena *arena, FILE *stream) {
+    struct print_table *table = gains_table("what if the training had", today, arena);
+    const struct what_if_setting *first = &what_if->settings[0];
+    if (what_if->setting_count == 0)
+        return;
+    for (size_t i = 0; i < what_if->setting_count; i++) {
+        const struct what_if_setting *setting = &what_if->settings[i];
+        add_gain(table, setting_words(setting, arena), &setting->gain, today, arena);
+    }
+    fputc('\n', stream);
+    print_table_print(table, style, INDENT, stream);
+    fputc('\n', stream);
+    print_paragraph("  What to switch on first: ",
+                    arena_print(arena, "%s (%s), which saves %s of a step where the software can.",
+                                setting_words(first, arena), switch_words(first, arena),
+                                print_percent(arena, first->gain.saved)),
+                    stream);
+}
+
 void print_what_if_table(const struct what_if *what_if, const struct plan *today,
                          const struct print_style *style, struct arena *arena, FILE *stream) {
+    struct print_table *table = gains_table("what if there were", today, arena);
+    for (size_t i = 0; i < what_if->count; i++) {
+        const struct what_if_change *change = &what_if->changes[i];
+        add_gain(table, change_words(change, arena), &change->gain, today, arena);
+    }
     print_heading("What if", style, stream);
-    print_changes(what_if, today, style, arena, stream);
+    print_table_print(table, style, INDENT, stream);
     fputc('\n', stream);
     print_paragraph("  What to buy next: ", buy_words(what_if, arena), stream);
+    print_settings(what_if, today, style, arena, stream);
+}
+
+static json_t *seconds_or_null(double seconds) {
+    return seconds > 0 ? print_data_number(seconds) : json_null();
+}
+
+static void set_gain(json_t *data, const struct what_if_gain *gain, const struct plan *today) {
+    double kept = gain->kept_seconds;
+    json_object_set_new(data, "step_time", print_data_number(gain->plan->step.seconds));
+    json_object_set_new(data, "saved", print_data_number(gain->saved));
+    json_object_set_new(data, "same_layout_step_time", seconds_or_null(kept));
+    json_object_set_new(data, "same_layout_saved",
+                        kept > 0 ? print_data_number(1 - kept / today->step.seconds) : json_null());
+    json_object_set_new(data, "layout", print_plan_layout_data(&gain->plan->layout));
 }
 
 json_t *print_what_if_data(const struct what_if *what_if, const struct plan *today) {
@@ -93,12 +157,20 @@ json_t *print_what_if_data(const struct what_if *what_if, const struct plan *tod
         json_object_set_new(data, "change", print_data_text(what_if_names[change->kind]));
         json_object_set_new(data, "level", print_data_text(change->level));
         json_object_set_new(data, "factor", print_data_number(change->factor));
-        json_object_set_new(data, "step_time", print_data_number(change->plan->step.seconds));
-        json_object_set_new(data, "saved", print_data_number(change->saved));
-        json_object_set_new(data, "same_layout_step_time", print_data_number(change->kept_seconds));
-        json_object_set_new(data, "same_layout_saved",
-                            print_data_number(1 - change->kept_seconds / today->step.seconds));
-        json_object_set_new(data, "layout", print_plan_layout_data(&change->plan->layout));
+        set_gain(data, &change->gain, today);
+        json_array_append_new(list, data);
+    }
+    return list;
+}
+
+json_t *print_what_if_settings_data(const struct what_if *what_if, const struct plan *today) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < what_if->setting_count; i++) {
+        const struct what_if_setting *setting = &what_if->settings[i];
+        json_t *data = json_object();
+        json_object_set_new(data, "setting", print_data_text(setting->key));
+        json_object_set_new(data, "value", print_data_text(setting->value));
+        set_gain(data, &setting->gain, today);
         json_array_append_new(list, data);
     }
     return list;

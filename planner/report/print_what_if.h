@@ -1,4 +1,5 @@
-/* What a better cluster would save: as a table with what to buy next in words, and as a document. */
+/* What a better cluster would save, and software told otherwise: as tables, with what to buy next and what to
+ * switch on first in words, and as documents. */
 #ifndef CLUSTERPLAN_PRINT_WHAT_IF_H
 #define CLUSTERPLAN_PRINT_WHAT_IF_H
 
@@ -11,7 +12,8 @@
 void print_what_if_table(const struct what_if *what_if, const struct plan *today,
                          const struct print_style *style, struct arena *arena, FILE *stream);
 
-/* The list `what_if:` of docs/formats.md. */
+/* The lists `what_if:` and `what_if_settings:` of docs/formats.md. */
 json_t *print_what_if_data(const struct what_if *what_if, const struct plan *today);
+json_t *print_what_if_settings_data(const struct what_if *what_if, const struct plan *today);
 
 #endif

@@ -97,19 +97,100 @@ static void test_is_the_search_on_such_a_cluster(void **state) {
         what_if_apply(change->kind, change->factor, level, &cluster);
         search.cluster = &cluster;
         assert_true(search_run(&search, *state, &result, &error));
-        assert_true(change->plan->step.seconds <= result.plans[0].step.seconds);
-        assert_true(change->plan->step.seconds >= result.plans[0].step.seconds * (1 - 1e-9) ||
-                    change->plan->step.seconds == change->kept_seconds);
-        assert_true(change->plan->step.seconds <= change->kept_seconds);
-        assert_true(change->kept_seconds <= today->step.seconds * (1 + 1e-9));
-        assert_same_double(change->saved, 1 - change->plan->step.seconds / today->step.seconds);
-        assert_true(i == 0 || change->saved <= answer.what_if->changes[i - 1].saved);
+        assert_true(change->gain.plan->step.seconds <= result.plans[0].step.seconds);
+        assert_true(change->gain.plan->step.seconds >= result.plans[0].step.seconds * (1 - 1e-9) ||
+                    change->gain.plan->step.seconds == change->gain.kept_seconds);
+        assert_true(change->gain.plan->step.seconds <= change->gain.kept_seconds);
+        assert_true(change->gain.kept_seconds <= today->step.seconds * (1 + 1e-9));
+        assert_same_double(change->gain.saved, 1 - change->gain.plan->step.seconds / today->step.seconds);
+        assert_true(i == 0 || change->gain.saved <= answer.what_if->changes[i - 1].gain.saved);
         counts[change->kind]++;
     }
     /* 32 devices: within a node, and under the first switch. */
     static const size_t expected[WHAT_IF_KIND_COUNT] = {1, 1, 1, 3, 3};
     for (size_t i = 0; i < WHAT_IF_KIND_COUNT; i++)
         assert_int_equal(counts[i], expected[i]);
+}
+
+static const struct what_if_setting *setting_of(const struct what_if *what_if, const char *key) {
+    for (size_t i = 0; i < what_if->setting_count; i++)
+        if (strcmp(what_if->settings[i].key, key) == 0)
+            return &what_if->settings[i];
+    return NULL;
+}
+
+/* `set` is told to the search that the setting stands for. */
+static void check_setting(struct arena *arena, const struct problem *problem, const struct answer *answer,
+                          const char *key, const struct training *set) {
+    const struct what_if_setting *setting = setting_of(answer->what_if, key);
+    struct search_problem search = problem->search;
+    struct search_result result;
+    struct error error = {0};
+    assert_non_null(setting);
+    search.context = NULL;
+    search.training = *set;
+    must(search_run(&search, arena, &result, &error), &error);
+    assert_same_double(setting->gain.plan->step.seconds, result.plans[0].step.seconds);
+    assert_same_double(setting->gain.saved,
+                       1 - setting->gain.plan->step.seconds / answer->plans[0]->step.seconds);
+}
+
+static void test_settings_are_searches_of_such_a_training(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    find(*state, &(struct problem_flags){.model = "mixtral-8x7b", .cluster = "dgx-h100", .devices = "32"},
+         &problem, &answer);
+    struct training set = problem.search.training;
+    set.precision = PRECISION_FP8;
+    check_setting(*state, &problem, &answer, "precision", &set);
+    set = problem.search.training;
+    set.gradients = GRADIENTS_HALF;
+    check_setting(*state, &problem, &answer, "gradients", &set);
+    set = problem.search.training;
+    set.routing.overlap = true;
+    check_setting(*state, &problem, &answer, "routing.overlap", &set);
+    for (size_t i = 1; i < answer.what_if->setting_count; i++)
+        assert_true(answer.what_if->settings[i].gain.saved <= answer.what_if->settings[i - 1].gain.saved);
+    assert_null(setting_of(answer.what_if, "attention"));
+}
+
+/* One that holds a further pass has no room in a layout that fills the memory. */
+static void test_today_s_layout_may_have_no_room(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    find(*state, &(struct problem_flags){.model = "mixtral-8x7b", .cluster = "dgx-h100", .devices = "32"},
+         &problem, &answer);
+    const struct what_if_setting *overlap = setting_of(answer.what_if, "routing.overlap");
+    struct search_problem search = problem.search;
+    struct plan kept;
+    assert_non_null(overlap);
+    search.training.routing.overlap = true;
+    search_evaluate(&search, &answer.plans[0]->layout, *state, &kept, NULL);
+    assert_false(memory_fits(&kept.memory));
+    assert_true(overlap->gain.kept_seconds <= 0);
+    assert_true(memory_fits(&overlap->gain.plan->memory));
+}
+
+/* A100 have no fp8 and no DeepEP, dense models exchange nothing; of the schedules that the stack lacks the
+ * best is named. */
+static void test_settings_are_only_what_can_be(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    find(*state, &(struct problem_flags){.model = "mixtral-8x7b", .cluster = "dgx-a100-80g", .devices = "64"},
+         &problem, &answer);
+    assert_null(setting_of(answer.what_if, "precision"));
+    assert_null(setting_of(answer.what_if, "routing.dispatcher"));
+    assert_non_null(setting_of(answer.what_if, "routing.overlap"));
+    find(*state, &(struct problem_flags){.model = "deepseek-v3", .cluster = "dgx-h800", .devices = "2048"},
+         &problem, &answer);
+    const struct what_if_setting *schedule = setting_of(answer.what_if, "schedule");
+    assert_non_null(schedule);
+    assert_string_equal(schedule->value, schedule_names[schedule->gain.plan->layout.schedule]);
+    assert_true((stack_default()->schedules & 1U << schedule->gain.plan->layout.schedule) == 0);
+    find(*state, &(struct problem_flags){.model = "llama-3-8b", .cluster = "dgx-h100", .devices = "32"},
+         &problem, &answer);
+    assert_null(setting_of(answer.what_if, "routing.overlap"));
+    assert_null(setting_of(answer.what_if, "cuda_graphs"));
 }
 
 static void test_where_nothing_fits_there_is_no_what_if(void **state) {
@@ -128,6 +209,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_network_follows_for_large_and_small_messages, create, destroy),
         cmocka_unit_test_setup_teardown(test_one_level_is_changed_alone, create, destroy),
         cmocka_unit_test_setup_teardown(test_is_the_search_on_such_a_cluster, create, destroy),
+        cmocka_unit_test_setup_teardown(test_settings_are_searches_of_such_a_training, create, destroy),
+        cmocka_unit_test_setup_teardown(test_today_s_layout_may_have_no_room, create, destroy),
+        cmocka_unit_test_setup_teardown(test_settings_are_only_what_can_be, create, destroy),
         cmocka_unit_test_setup_teardown(test_where_nothing_fits_there_is_no_what_if, create, destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

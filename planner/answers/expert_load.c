@@ -20,7 +20,7 @@ void expert_load_note(struct problem *problem, const struct plan *plan) {
     problem_note(
         problem,
         "experts loaded evenly to %.0f %%; with %.2g times the mean on the fullest device a step takes "
-        "%.0f %% longer%s (a session's training: {routing: {imbalance: %.2g}}; published runs: 1 to 2)",
+        "%.0f %% longer%s (--training \"routing: {imbalance: %.2g}\"; published runs: 1 to 2)",
         100 * (training_imbalance(&plan->training) - 1), UNEVEN,
         100 * (uneven.step.seconds / plan->step.seconds - 1),
         memory_fits(&uneven.memory) ? "" : ", and memory is too small", UNEVEN);

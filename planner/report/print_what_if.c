@@ -98,7 +98,7 @@ static const char *switch_words(const struct what_if_setting *setting, struct ar
         return arena_print(arena, "--layout schedule=%s", setting->value);
     if (strcmp(setting->key, "precision") == 0 || strcmp(setting->key, "attention") == 0)
         return arena_print(arena, "--%s %s", setting->key, setting->value);
-    return arena_print(arena, "a session's training: {%s}", setting_words(setting, arena));
+    return arena_print(arena, "--training \"%s\"", setting_words(setting, arena));
 }
 
 static void print_settings(const struct what_if *what_if, const struct plan *today,

@@ -1,6 +1,6 @@
 #include "planner/commands/ask.h"
 
-#include "planner/answers/expert_load.h"
+#include "planner/answers/expert_notes.h"
 #include "planner/answers/slow_hosts.h"
 #include "planner/report/print_progress.h"
 
@@ -20,7 +20,7 @@ void ask_note(struct problem *problem, const struct plan *best) {
     slow_hosts_price(problem, best);
     if (best) {
         problem_note_mfu(problem, best->mfu);
-        expert_load_note(problem, best);
+        expert_notes_add(problem, best);
     }
     problem_note_assumptions(problem);
 }

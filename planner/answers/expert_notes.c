@@ -1,0 +1,59 @@
+#include "planner/answers/expert_notes.h"
+
+/* Of routers left to themselves, the step times of published runs tell 1 to 2 (docs/accuracy.md, "How evenly
+ * experts are loaded"). */
+static const double UNEVEN = 1.5;
+/* A hidden exchange is worth a word where it saves this share of a step. */
+static const double WORTH_TELLING = 0.05;
+
+static bool exchanges_tokens(const struct plan *plan) {
+    return plan->model->experts.count > 0 && plan->layout.ep > 1;
+}
+
+/* The same layout with tokens routed otherwise. */
+static struct plan routed(struct problem *problem, const struct plan *plan, const struct routing *routing) {
+    struct search_problem search = problem->search;
+    struct plan other;
+    search.training = plan->training;
+    search.training.routing = *routing;
+    search_evaluate(&search, &plan->layout, problem->arena, &other, NULL);
+    return other;
+}
+
+static const char *room_words(const struct plan *plan) {
+    return memory_fits(&plan->memory) ? "" : ", and memory is too small";
+}
+
+static void note_load(struct problem *problem, const struct plan *plan) {
+    struct routing uneven = plan->training.routing;
+    if (plan->model->experts.capacity_factor > 0 || uneven.imbalance > 0)
+        return;
+    uneven.imbalance = UNEVEN;
+    const struct plan longer = routed(problem, plan, &uneven);
+    problem_note(problem,
+                 "experts loaded evenly to %.0f %%; with %.2g times the mean on the fullest device a step "
+                 "takes %.0f %% longer%s (--training \"routing: {imbalance: %.2g}\"; published runs: 1 to 2)",
+                 100 * (training_imbalance(&plan->training) - 1), UNEVEN,
+                 100 * (longer.step.seconds / plan->step.seconds - 1), room_words(&longer), UNEVEN);
+}
+
+static void note_exchange(struct problem *problem, const struct plan *plan) {
+    struct routing hidden = plan->training.routing;
+    if (hidden.overlap || plan->layout.schedule == SCHEDULE_DUALPIPE)
+        return;
+    hidden.overlap = true;
+    const struct plan shorter = routed(problem, plan, &hidden);
+    double saved = 1 - shorter.step.seconds / plan->step.seconds;
+    if (saved >= WORTH_TELLING)
+        problem_note(problem,
+                     "tokens are exchanged while no compute runs; beside another micro-batch's a step takes "
+                     "%.0f %% less%s (--training \"routing: {overlap: true}\", where the software can)",
+                     100 * saved, room_words(&shorter));
+}
+
+void expert_notes_add(struct problem *problem, const struct plan *plan) {
+    if (!exchanges_tokens(plan))
+        return;
+    note_load(problem, plan);
+    note_exchange(problem, plan);
+}

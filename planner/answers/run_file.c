@@ -79,14 +79,18 @@ static bool read_measured(const struct fields_reader *reader, const struct yaml_
          .offset = offsetof(struct run_measured, memory_kind),
          .choices = memory_kind_names},
         {.key = "peak_memory_note", .type = FIELD_TEXT, .offset = offsetof(struct run_measured, memory_note)},
+        {.key = "out_of_memory", .type = FIELD_BOOL, .offset = offsetof(struct run_measured, out_of_memory)},
         {.key = NULL}};
     struct run_measured *measured = target;
 
     if (!fields_read(reader, node, fields, "measured", measured))
         return false;
-    if (measured->step_seconds <= 0 && measured->memory_bytes <= 0)
+    if (measured->out_of_memory && (measured->step_seconds > 0 || measured->memory_bytes > 0))
         return yaml_error(reader->document, node, reader->error,
-                          "a run needs a measured step_time or peak_memory");
+                          "a run that is out_of_memory has no step_time and no peak_memory");
+    if (!measured->out_of_memory && measured->step_seconds <= 0 && measured->memory_bytes <= 0)
+        return yaml_error(reader->document, node, reader->error,
+                          "a run needs a measured step_time or peak_memory, or out_of_memory");
     return true;
 }
 

@@ -4,6 +4,7 @@
 #ifndef CLUSTERPLAN_RUN_FILE_H
 #define CLUSTERPLAN_RUN_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct run_measured {
     double step_seconds; /* 0: not measured */
     double memory_bytes; /* of the fullest device at its peak; 0: not measured */
     enum memory_kind memory_kind;
+    bool out_of_memory;                  /* it did not run: nothing else was measured */
     const char *step_note, *memory_note; /* how the figures were derived; NULL when as published */
 };
 

@@ -240,12 +240,15 @@ static void append_runs(const struct run_file *file, const char *name, struct ar
 }
 
 static void count_fit(const struct validated_run *validated, struct validation *validation) {
-    if (validated->why != NULL || validated->fits)
+    const bool predicted = validated->why == NULL, fits = predicted && validated->fits;
+
+    if (validated->run->measured.out_of_memory) {
+        validation->ran_out_but_fit += fits;
         return;
-    if (validated->fits_without_margin)
-        validation->tight++;
-    else
-        validation->refused++;
+    }
+    validation->ran++;
+    validation->tight += predicted && !fits && validated->fits_without_margin;
+    validation->refused += predicted && !fits && !validated->fits_without_margin;
 }
 
 bool validate_files(const char *const *paths, size_t count, const struct progress *progress,

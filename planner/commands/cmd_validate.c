@@ -11,6 +11,7 @@ enum { MAX_FILES = 4096 };
 static int run(const struct command_call *call, void *data) {
     struct print_progress line;
     struct validation validation;
+    struct choices choices;
     struct error error = {0};
     size_t predicted = 0;
 
@@ -26,12 +27,13 @@ static int run(const struct command_call *call, void *data) {
     print_progress_end(&line);
     if (!done)
         return command_fail(&error);
+    choices = choices_find(&validation, call->arena);
     if (call->format == FORMAT_TABLE) {
         struct print_style style = print_style_of(stdout);
 
-        print_validation_table(&validation, &style, call->arena, stdout);
+        print_validation_table(&validation, &choices, &style, call->arena, stdout);
     } else {
-        print_data(print_validation_data(&validation, call->arena), call->format, stdout);
+        print_data(print_validation_data(&validation, &choices, call->arena), call->format, stdout);
     }
     for (size_t i = 0; i < validation.run_count; i++)
         predicted += validation.runs[i].why == NULL;
@@ -45,7 +47,8 @@ int cmd_validate(int argc, char **argv) {
                      "Predicts step time and memory of measured runs and shows by how much it is wrong: run "
                      "by run, and in sum for each file. A run file lists runs with model, cluster, "
                      "training, layout and what was measured (docs/formats.md). What a layout leaves open "
-                     "is chosen as plan would choose it.",
+                     "is chosen as plan would choose it. Of layouts that differ in nothing else it also says "
+                     "which one it would choose, and by how much that was slower than the best.",
                  .examples = "  clusterplan validate tests/measured/seqsel-a100.yaml\n"
                              "  clusterplan validate tests/measured/*.yaml --format yaml\n"},
         .operand_max = MAX_FILES,

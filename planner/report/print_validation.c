@@ -34,6 +34,8 @@ static const char *percent(const struct print_style *style, struct arena *arena,
 static const char *remark(const struct validated_run *validated, struct arena *arena) {
     if (validated->why != NULL)
         return arena_print(arena, ": %s", validated->why);
+    if (validated->run->measured.out_of_memory)
+        return validated->fits ? " (ran out of memory, would fit)" : " (ran out of memory)";
     if (validated->fits)
         return "";
     return validated->fits_without_margin ? " (no margin)" : " (wouldn't fit)";
@@ -117,15 +119,71 @@ static void print_refused(const struct validation *validation, FILE *stream) {
         fprintf(stream,
                 "\nOf %zu runs that ran %zu wouldn't fit by this prediction; %zu more have no room for its "
                 "margin.\n",
-                validation->run_count, validation->refused, validation->tight);
+                validation->ran, validation->refused, validation->tight);
+    if (validation->run_count > validation->ran)
+        fprintf(stream, "\n%zu of %zu runs that ran out of memory would fit by this prediction.\n",
+                validation->ran_out_but_fit, validation->run_count - validation->ran);
 }
 
-void print_validation_table(const struct validation *validation, const struct print_style *style,
-                            struct arena *arena, FILE *stream) {
+static void add_regrets(struct print_table *table, size_t layouts, double regret, double any, double rule,
+                        double rank_correlation, const char *name, const struct print_style *style,
+                        struct arena *arena) {
+    const char *cells[] = {
+        arena_print(arena, "%zu", layouts),           percent(style, arena, 1, regret),
+        arena_print(arena, "%.1f %%", 100 * any),     arena_print(arena, "%.1f %%", 100 * rule),
+        arena_print(arena, "%.2f", rank_correlation), name};
+
+    print_table_add(table, cells);
+}
+
+/* What was chosen and, where another was quicker, what would have been best. */
+static const char *chosen_name(const struct choice *choice, struct arena *arena) {
+    const char *chosen = choice->chosen->run->id;
+    const char *failed =
+        choice->ran_out_first == 0
+            ? ""
+            : arena_print(arena, " (behind %zu that ran out of memory)", choice->ran_out_first);
+
+    if (choice->best == choice->chosen)
+        return arena_print(arena, "%s%s", chosen, failed);
+    return arena_print(arena, "%s%s, not %s", chosen, failed, choice->best->run->id);
+}
+
+static void print_choices(const struct choices *choices, const struct print_style *style, struct arena *arena,
+                          FILE *stream) {
+    static const struct print_column columns[] = {{"layouts", true}, {"chosen", true}, {"any", true},
+                                                  {"rule", true},    {"order", true},  {"chosen", false}};
+    const struct choice_summary *sums = &choices->summary;
+    struct print_table *table = print_table_create(arena, columns, sizeof columns / sizeof *columns);
+
+    if (choices->count == 0)
+        return;
+    for (size_t i = 0; i < choices->count; i++) {
+        const struct choice *choice = &choices->items[i];
+
+        add_regrets(table, choice->layouts, choice->regret, choice->any_regret, choice->rule_regret,
+                    choice->rank_correlation, chosen_name(choice, arena), style, arena);
+    }
+    if (choices->count > 1)
+        add_regrets(table, sums->layouts, sums->regret, sums->any_regret, sums->rule_regret,
+                    sums->rank_correlation, "all", style, arena);
+    print_heading("Choices among layouts that differ in nothing else", style, stream);
+    print_paragraph("",
+                    "By how much layouts were slower than the best that was measured: the one that is "
+                    "predicted to be the quickest, any of them on the mean, and what a rule of thumb takes "
+                    "(least recomputation, then tp, then pp, then the largest micro-batch).",
+                    stream);
+    fputc('\n', stream);
+    print_table_print(table, style, INDENT, stream);
+}
+
+void print_validation_table(const struct validation *validation, const struct choices *choices,
+                            const struct print_style *style, struct arena *arena, FILE *stream) {
     for (size_t i = 0; i < validation->file_count; i++)
         print_runs(validation, validation->files[i].name, style, arena, stream);
     print_summary(validation, style, arena, stream);
     print_refused(validation, stream);
+    print_choices(choices, style, arena, stream);
 }
 
 /* A figure that wasn't measured, or couldn't be predicted, is null. */
@@ -150,6 +208,7 @@ static json_t *run_data(const struct validated_run *validated, struct arena *are
     set(data, "predicted_step_time", predicted, validated->predicted_step);
     set(data, "step_time_error", predicted && step, validated->step_error);
     set(data, "measured_memory", memory, measured->memory_bytes);
+    json_object_set_new(data, "out_of_memory", json_boolean(measured->out_of_memory));
     set(data, "predicted_memory", predicted, validated->predicted_memory);
     set(data, "memory_error", predicted && memory, validated->memory_error);
     set(data, "checked_memory", predicted, validated->checked_memory);
@@ -176,11 +235,46 @@ static json_t *summary_data(const struct error_summary *summary) {
     return data;
 }
 
-json_t *print_validation_data(const struct validation *validation, struct arena *arena) {
-    json_t *data = json_object(), *runs = json_array(), *summary = json_object(), *by_file = json_object();
+static void set_regrets(json_t *data, double regret, double any, double rule, double rank_correlation) {
+    json_object_set_new(data, "regret", print_data_number(regret));
+    json_object_set_new(data, "any_regret", print_data_number(any));
+    json_object_set_new(data, "rule_regret", print_data_number(rule));
+    json_object_set_new(data, "rank_correlation", print_data_number(rank_correlation));
+}
 
-    for (size_t i = 0; i < validation->run_count; i++)
-        json_array_append_new(runs, run_data(&validation->runs[i], arena));
+static json_t *choice_data(const struct choice *choice) {
+    json_t *data = json_object();
+
+    json_object_set_new(data, "file", print_data_text(choice->best->file));
+    json_object_set_new(data, "best", print_data_text(choice->best->run->id));
+    json_object_set_new(data, "chosen", print_data_text(choice->chosen->run->id));
+    json_object_set_new(data, "layouts", json_integer((json_int_t)choice->layouts));
+    json_object_set_new(data, "ran_out", json_integer((json_int_t)choice->ran_out));
+    json_object_set_new(data, "ran_out_first", json_integer((json_int_t)choice->ran_out_first));
+    set_regrets(data, choice->regret, choice->any_regret, choice->rule_regret, choice->rank_correlation);
+    return data;
+}
+
+static json_t *choice_summary_data(const struct choice_summary *summary) {
+    json_t *data = json_object();
+
+    json_object_set_new(data, "choices", json_integer((json_int_t)summary->choices));
+    json_object_set_new(data, "layouts", json_integer((json_int_t)summary->layouts));
+    json_object_set_new(data, "ran_out", json_integer((json_int_t)summary->ran_out));
+    json_object_set_new(data, "ran_out_first", json_integer((json_int_t)summary->ran_out_first));
+    if (summary->choices == 0)
+        return data;
+    set_regrets(data, summary->regret, summary->any_regret, summary->rule_regret, summary->rank_correlation);
+    json_object_set_new(data, "largest_regret", print_data_number(summary->largest_regret));
+    json_object_set_new(data, "within_2_percent", json_integer((json_int_t)summary->within_2_percent));
+    json_object_set_new(data, "within_5_percent", json_integer((json_int_t)summary->within_5_percent));
+    json_object_set_new(data, "within_10_percent", json_integer((json_int_t)summary->within_10_percent));
+    return data;
+}
+
+static json_t *summary_of_all(const struct validation *validation, const struct choices *choices) {
+    json_t *summary = json_object(), *by_file = json_object();
+
     for (size_t i = 0; i < validation->file_count; i++) {
         const struct validated_file *file = &validation->files[i];
         json_t *errors = json_object();
@@ -193,8 +287,22 @@ json_t *print_validation_data(const struct validation *validation, struct arena 
     json_object_set_new(summary, "memory", summary_data(&validation->memory));
     json_object_set_new(summary, "refused", json_integer((json_int_t)validation->refused));
     json_object_set_new(summary, "tight", json_integer((json_int_t)validation->tight));
+    json_object_set_new(summary, "ran_out_but_fit", json_integer((json_int_t)validation->ran_out_but_fit));
+    json_object_set_new(summary, "choice", choice_summary_data(&choices->summary));
     json_object_set_new(summary, "by_file", by_file);
+    return summary;
+}
+
+json_t *print_validation_data(const struct validation *validation, const struct choices *choices,
+                              struct arena *arena) {
+    json_t *data = json_object(), *runs = json_array(), *chosen = json_array();
+
+    for (size_t i = 0; i < validation->run_count; i++)
+        json_array_append_new(runs, run_data(&validation->runs[i], arena));
+    for (size_t i = 0; i < choices->count; i++)
+        json_array_append_new(chosen, choice_data(&choices->items[i]));
     json_object_set_new(data, "runs", runs);
-    json_object_set_new(data, "summary", summary);
+    json_object_set_new(data, "choices", chosen);
+    json_object_set_new(data, "summary", summary_of_all(validation, choices));
     return data;
 }

@@ -5,13 +5,15 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "planner/answers/choice.h"
 #include "planner/answers/validate.h"
 #include "planner/report/print_table.h"
 
-void print_validation_table(const struct validation *validation, const struct print_style *style,
-                            struct arena *arena, FILE *stream);
+void print_validation_table(const struct validation *validation, const struct choices *choices,
+                            const struct print_style *style, struct arena *arena, FILE *stream);
 
-/* {runs, summary}: see docs/formats.md. */
-json_t *print_validation_data(const struct validation *validation, struct arena *arena);
+/* {runs, choices, summary}: see docs/formats.md. */
+json_t *print_validation_data(const struct validation *validation, const struct choices *choices,
+                              struct arena *arena);
 
 #endif

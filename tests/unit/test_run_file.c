@@ -84,6 +84,20 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->line, 2);
 }
 
+static void a_run_may_have_run_out_of_memory(void **state) {
+    struct run_file file;
+    struct error error = {0};
+
+    (void)state;
+    if (!read_text(
+            "runs:\n- {id: a, cluster: dgx-h100, devices: 8, model: {layers: 2, hidden: 1024, heads: 8},\n"
+            "   training: {sequence: 128, global_batch: 8}, measured: {out_of_memory: true}}\n",
+            &file, &error))
+        fail_msg("%u: %s", error.line, error.what);
+    assert_true(file.runs[0].measured.out_of_memory);
+    assert_same_double(file.runs[0].measured.step_seconds, 0);
+}
+
 static void defaults(void **state) {
     struct run_file file;
     struct error error = {0};
@@ -136,6 +150,8 @@ static const struct mistake mistakes[] = {
     {"step_time: 13.75 s", "step_time: 13.75 GB", 10, "GB"},
     {"step_time: 13.75 s, peak_memory: 40 GiB, ", "", 10, "needs a measured"},
     {"peak_memory_kind: reserved", "peak_memory_kind: guessed", 10, "guessed"},
+    {"step_time: 13.75 s,", "step_time: 13.75 s, out_of_memory: true,", 10, "no step_time"},
+    {"step_time: 13.75 s, peak_memory: 40 GiB, ", "out_of_memory: false, ", 10, "needs a measured"},
     {"confidence: A-", "confidence: C", 11, "C"},
     {"assumed: [vocab, heads]", "assumed: vocab", 12, "list"},
     {"note: some words", "notes: some words", 13, "notes"},
@@ -215,6 +231,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(a_run_may_have_run_out_of_memory),
         cmocka_unit_test(defaults),
         cmocka_unit_test(mistakes_are_refused_at_their_line),
         cmocka_unit_test(runs_of_one_id_are_refused),

@@ -65,9 +65,9 @@ bool band_schedule_measured(enum schedule schedule) {
 }
 
 /* What hardly a measured run has, of any kind; NULL for nothing. */
-static const char *unseen(const struct cluster *cluster, const struct training *training,
-                          const struct layout *layout, struct arena *arena) {
-    if (chip_of(cluster->device.name) == NULL)
+static const char *unseen(const struct band_kind *kind, const struct cluster *cluster,
+                          const struct training *training, const struct layout *layout, struct arena *arena) {
+    if (kind->generation == CHIP_GENERATIONS)
         return arena_print(arena, "no measured run on %s", cluster->device.name);
     if (training->precision == PRECISION_TF32)
         return "hardly a measured run in tf32";
@@ -112,7 +112,8 @@ static struct band band_of(const struct band_errors *errors, const struct band_e
 struct bands bands_of(const struct model *model, const struct cluster *cluster,
                       const struct training *training, const struct layout *layout, struct arena *arena) {
     struct band_kind kind = band_kind_of(model, &cluster->device, training->precision);
-    const char *name = band_kind_format(&kind, arena), *what = unseen(cluster, training, layout, arena);
+    const char *name = band_kind_format(&kind, arena),
+               *what = unseen(&kind, cluster, training, layout, arena);
     int64_t count = layout_devices(layout);
 
     struct bands bands = {

@@ -9,13 +9,13 @@
 enum chip_generation { CHIP_A100, CHIP_H100, CHIP_B200, CHIP_GENERATIONS };
 
 struct chip {
-    const char *name; /* a part of the names of devices that have it */
-    enum chip_generation generation;
-    double dense_flops;   /* bf16 peak without sparsity, of the fastest device with it */
-    const char *topology; /* the shipped cluster file that has its kernels */
+    const char *name;                /* a part of the names of devices that have it */
+    enum chip_generation generation; /* CHIP_GENERATIONS: no training on it was measured */
+    double dense_flops;              /* bf16 peak without sparsity, of the fastest device with it */
+    const char *topology;            /* the shipped cluster file that has its kernels */
 };
 
-/* NULL where the name names none that was measured. */
+/* NULL where the name names none whose kernels were measured. */
 const struct chip *chip_of(const char *device_name);
 
 /* Gives a device the kernel constants that its cluster file leaves out, from the shipped device with the same

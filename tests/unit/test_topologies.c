@@ -11,8 +11,8 @@ static const char *const promised[] = {"a100-40g-1600g",  "a100-80g-4x100g", "a1
                                        "dgx-2",           "dgx-b200",        "dgx-h100",
                                        "dgx-a800",        "dgx-h200",        "dgx-h800",
                                        "gb200-nvl72",     "h100-800g",       "h100-96g-500w",
-                                       "mi250x-frontier", "mi300x",          "cerebras-cs2",
-                                       "tesla-dojo"};
+                                       "mi250x-frontier", "mi300x",          "mi325x",
+                                       "cerebras-cs2",    "tesla-dojo"};
 
 /* Unlike the devices of today's clusters: wafers, and one without bf16. */
 static const char *const unlike[] = {"cerebras-cs2", "tesla-dojo", "dgx-2"};

@@ -112,6 +112,7 @@ struct network_level {
     double latency_seconds;            /* half a round trip of a small message */
     double oversubscription;           /* >= 1 */
     double efficiency; /* share of the bandwidth that collectives of large messages reach; 0: unknown */
+    bool mesh; /* no switch: what it joins has a link of its own to each other one, bandwidth is of all */
     struct collective_constants collectives[COLLECTIVE_COUNT];
     const char *from;
 };

@@ -253,6 +253,7 @@ const struct field level_fields[] = {
      .offset = offsetof(struct network_level, efficiency),
      .positive = true,
      .maximum = 1},
+    {.key = "mesh", .type = FIELD_BOOL, .offset = offsetof(struct network_level, mesh)},
     TEXT("from", struct network_level, from),
     CUSTOM("collectives", offsetof(struct network_level, collectives), read_collectives),
     END,

@@ -319,6 +319,9 @@ static bool check_network(const struct check *check) {
         if (!last && level->devices == 0)
             return yaml_error(check->document, blame(node, "devices"), check->error,
                               "only the last level can join all devices");
+        if (last && level->mesh)
+            return yaml_error(check->document, blame(node, "mesh"), check->error,
+                              "a mesh joins a number of devices by links of their own, not all there are");
         for (size_t j = 0; j < i; j++)
             if (strcmp(cluster->levels[j].name, level->name) == 0)
                 return yaml_error(check->document, blame(node, "name"), check->error,

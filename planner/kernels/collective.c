@@ -82,6 +82,13 @@ static double ports_bandwidth(const struct cluster *cluster, const struct networ
            fmax(1, level->oversubscription);
 }
 
+/* Of a mesh's links those to the members of the group: of four devices three, where a device has seven. */
+static double mesh_share(const struct crossing *crossing, int64_t unit_devices) {
+    double units = (double)crossing->level->devices / (double)unit_devices;
+    double crossed = (double)crossing->members / (double)crossing->members_inside;
+    return crossing->level->mesh && crossed < units ? (crossed - 1) / (units - 1) : 1;
+}
+
 /* What leaves a unit and the group's part of it. Constants hold for a group of whole nodes, inside a node for
  * the group itself. */
 static void set_bandwidth(const struct cluster *cluster, const struct rank_group *group, int64_t unit_devices,
@@ -92,7 +99,8 @@ static void set_bandwidth(const struct cluster *cluster, const struct rank_group
                                             : INSIDE_NODE_SHARE;
     double sharing = (double)groups_sharing(group, unit_devices);
     double nodes = fmax(1, (double)unit_devices / (double)cluster->node.devices);
-    crossing->group_ports = ports_bandwidth(cluster, level, unit_devices) / sharing;
+    crossing->group_ports =
+        ports_bandwidth(cluster, level, unit_devices) * mesh_share(crossing, unit_devices) / sharing;
     crossing->group_bandwidth = crossing->constants
                                     ? crossing->constants->bandwidth_bytes_per_second * nodes / sharing
                                     : crossing->group_ports * share;

@@ -27,10 +27,22 @@ static void make(struct cluster *cluster, struct cluster_host hosts[6], double o
     static const char *const names[] = {"h0", "h1", "h2", "h3", "h4", "h5"};
     *cluster = (struct cluster){
         .name = "six", .nodes = 6, .node = {.devices = 8}, .level_count = 3, .hosts = hosts, .host_count = 6};
-    cluster->levels[0] = (struct network_level){"node", 8, 300e9, 0, 2e-6, 1, 0, {{0}}, NULL};
-    cluster->levels[1] = (struct network_level){"rack", 16, 25e9, 8, 5e-6, 1, 0, {{0}}, NULL};
-    cluster->levels[2] =
-        (struct network_level){"network", 0, 25e9, 8, 9e-6, oversubscription, 0, {{0}}, NULL};
+    cluster->levels[0] = (struct network_level){.name = "node",
+                                                .devices = 8,
+                                                .bandwidth_bytes_per_second = 300e9,
+                                                .latency_seconds = 2e-6,
+                                                .oversubscription = 1};
+    cluster->levels[1] = (struct network_level){.name = "rack",
+                                                .devices = 16,
+                                                .bandwidth_bytes_per_second = 25e9,
+                                                .ports = 8,
+                                                .latency_seconds = 5e-6,
+                                                .oversubscription = 1};
+    cluster->levels[2] = (struct network_level){.name = "network",
+                                                .bandwidth_bytes_per_second = 25e9,
+                                                .ports = 8,
+                                                .latency_seconds = 9e-6,
+                                                .oversubscription = oversubscription};
     for (size_t i = 0; i < 6; i++)
         hosts[i] = (struct cluster_host){.name = names[i], .bandwidth_factor = 0.97, .latency_factor = 1.02};
 }

@@ -55,9 +55,17 @@ static double scores(const struct cluster_device *device, bool backward) {
 static void a_name_says_the_chip(void **state) {
     static const struct {
         const char *device, *chip;
-    } cases[] = {{"A100", "A100"},    {"NVIDIA A100-SXM4-80GB", "A100"}, {"NVIDIA H100 80GB HBM3", "H100"},
-                 {"GH200", "H200"},   {"NVIDIA GB200", "GB200"},         {"B200-SXM-192GB", "B200"},
-                 {"RTX A1000", NULL}, {"V100-SXM3-32GB", NULL},          {"", NULL}};
+    } cases[] = {{"A100", "A100"},
+                 {"NVIDIA A100-SXM4-80GB", "A100"},
+                 {"NVIDIA H100 80GB HBM3", "H100"},
+                 {"GH200", "H200"},
+                 {"NVIDIA GB200", "GB200"},
+                 {"B200-SXM-192GB", "B200"},
+                 {"NVIDIA B300 SXM6", "B300"},
+                 {"GB300", "GB300"},
+                 {"RTX A1000", NULL},
+                 {"V100-SXM3-32GB", NULL},
+                 {"", NULL}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -9,10 +9,9 @@
 #include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
 
-/* No training holds less of a parameter than 2 bytes of weight, 2 of gradient, and 12 of the optimizer's fp32
- * weight and two moments; all may be spread over all devices. */
-#define LEAST_BYTES_PER_PARAMETER              16.0
-#define LEAST_BYTES_PER_PARAMETER_NO_OPTIMIZER 4.0
+/* No training holds less of a parameter than 2 bytes of weight, 2 of gradient, and what its optimizer keeps;
+ * all may be spread over all devices. */
+static const double LEAST_BYTES_PER_PARAMETER_NO_OPTIMIZER = 4;
 
 enum { DEFAULT_TOP = 5 };
 
@@ -78,6 +77,7 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
                                   .precision = asked->precision,
                                   .selective = asked->selective,
                                   .gradients = asked->gradients,
+                                  .optimizer = asked->optimizer,
                                   .cuda_graphs = asked->cuda_graphs,
                                   .routing = asked->routing,
                                   .recipe = asked->recipe,
@@ -175,18 +175,19 @@ int64_t problem_fewest_devices(const struct problem *problem) {
     const struct cluster_store *store = &cluster->store;
     double in_node = (double)cluster->node.devices, parameters = problem->counts.parameters;
     double device_bytes = in_node * cluster->device.memory_bytes, all_bytes = device_bytes;
-    double on_devices = LEAST_BYTES_PER_PARAMETER, anywhere = LEAST_BYTES_PER_PARAMETER * parameters;
+    double least = LEAST_BYTES_PER_PARAMETER_NO_OPTIMIZER + optimizer_kept_bytes(&problem->search.training);
+    double on_devices = least, anywhere = least * parameters;
     if (layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_OPTIMIZER) ||
         layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_OPTIMIZER_ACTIVATIONS))
         on_devices = LEAST_BYTES_PER_PARAMETER_NO_OPTIMIZER;
     if (layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_WEIGHTS) ||
         layout_request_allows(request, LAYOUT_OFFLOAD, OFFLOAD_WEIGHTS_ACTIVATIONS))
         on_devices = 0;
-    if (on_devices < LEAST_BYTES_PER_PARAMETER)
+    if (on_devices < least)
         all_bytes += cluster->node.host_memory_bytes;
-    if (on_devices < LEAST_BYTES_PER_PARAMETER && store->name != NULL && store->devices > 0)
+    if (on_devices < least && store->name != NULL && store->devices > 0)
         all_bytes += store->capacity_bytes * fmax(1, in_node / (double)store->devices);
-    if (on_devices < LEAST_BYTES_PER_PARAMETER && store->name != NULL && store->devices == 0)
+    if (on_devices < least && store->name != NULL && store->devices == 0)
         anywhere = fmax(0, anywhere - store->capacity_bytes);
     double nodes = fmax(ceil(on_devices * parameters / device_bytes), ceil(anywhere / all_bytes));
     return (int64_t)fmax(nodes, 1) * cluster->node.devices;

@@ -31,6 +31,7 @@ struct problem_asked {
     enum attention_kernel attention;
     enum selective selective;
     enum gradient_format gradients;
+    struct optimizer optimizer;
     bool cuda_graphs;
     struct routing routing;
     struct recipe recipe;

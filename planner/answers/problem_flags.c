@@ -36,7 +36,7 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
         {"attention", 0, "A", "flash or unfused; default: what the stack does", &flags->attention, NULL},
         {"training", 0, "\"K: V, ...\"",
          "how it is run, as in a session file: \"gradients: 16-bit\",\n"
-         "\"recipe: {compiled: true}, routing: {overlap: true}\"",
+         "\"recipe: {compiled: true}, optimizer: {moments: 16-bit}\"",
          &flags->training, NULL},
         {"price", 0, "M", "of a device: \"2.50 $/h\"; default: the cluster file's", &flags->price, NULL},
         {"energy-price", 0, "M",

@@ -177,7 +177,8 @@ double wish_step_of(const struct wish *wish, const struct problem *problem, doub
     double rate = cost_rate(cluster, paid_devices(wish, cluster, problem->search.devices),
                             (double)problem->search.devices);
     double allowed = fmin(seconds, isfinite(money) ? money / rate : HUGE_VAL);
-    return allowed * cost_goodput(&problem->counts, cluster, problem->search.devices) / cost_steps(training);
+    return allowed * cost_goodput(&problem->counts, cluster, training, problem->search.devices) /
+           cost_steps(training);
 }
 
 double wish_step_limit(const struct wish *wish, const struct problem *problem, enum wish_key *key) {

@@ -10,8 +10,6 @@
 /* The summed gradient goes to the optimizer in fp32; weights, and the gradients of one micro-batch, pass the
  * link as wide as they are computed with. */
 static const double GRADIENT_LINK_BYTES = 4;
-/* States in a store that only keeps them: fp32 parameter and two moments in, as much out. */
-static const double STATES_BYTES = 12;
 /* A host's memory where the cluster file says nothing: eight channels of DDR4-3200 a socket, two sockets, at
  * 80 %. */
 static const double HOST_MEMORY_BYTES_PER_SECOND = 320e9;
@@ -140,7 +138,7 @@ static double pass_seconds(const struct offload_problem *problem, const struct t
 
 /* What passes the host's memory in the time that the stack takes for a parameter's update. */
 static double host_update_bytes(const struct cost_context *context) {
-    return COST_UPDATE_BYTES * fmax(1, context->training.stack->host_update_factor);
+    return optimizer_update_bytes(&context->training) * fmax(1, context->training.stack->host_update_factor);
 }
 
 /* Seconds a parameter's update takes of the device's share of the processors at the states. */
@@ -149,12 +147,15 @@ static double update_seconds(const struct offload_problem *problem) {
     int64_t devices = layout_devices(problem->layout);
     bool in_store = problem->use.outside[OUTSIDE_OPTIMIZER].in_store;
     bool has_host = cluster->node.host_memory_bytes > 0;
-    double states = in_store ? STATES_BYTES / problem->link[OUTSIDE_OPTIMIZER] : 0;
+    const struct training *training = &problem->context->training;
+    double bytes =
+        optimizer_update_bytes(training); /* in a store that only keeps states they go in and out */
+    double states = in_store ? optimizer_kept_bytes(training) / problem->link[OUTSIDE_OPTIMIZER] : 0;
     if (in_store && cluster->store.memory_bytes_per_second > 0)
-        return COST_UPDATE_BYTES /
+        return bytes /
                (cluster->store.memory_bytes_per_second / (double)memory_devices_of_store(cluster, devices));
     if (in_store && !has_host)
-        return fmax(states, compute_traffic_seconds(&cluster->device, COST_UPDATE_BYTES));
+        return fmax(states, compute_traffic_seconds(&cluster->device, bytes));
     return fmax(states, host_update_bytes(problem->context) / problem->host_memory);
 }
 
@@ -163,8 +164,7 @@ static double update_seconds(const struct offload_problem *problem) {
 bool cost_offload_only_adds(const struct cluster *cluster) {
     double host = known(cluster->node.host_memory_bytes_per_second, HOST_MEMORY_BYTES_PER_SECOND);
     bool computes = cluster->store.name != NULL && cluster->store.memory_bytes_per_second > 0;
-    return !computes && !cluster->store.broadcast &&
-           COST_UPDATE_BYTES / host >= compute_traffic_seconds(&cluster->device, COST_UPDATE_BYTES);
+    return !computes && !cluster->store.broadcast && 1 / host >= compute_traffic_seconds(&cluster->device, 1);
 }
 
 /* Gradients to where the update is made, and parameters back; streamed ones have gone already. */

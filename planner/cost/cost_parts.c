@@ -3,10 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Adam in mixed precision reads gradient, master copy and two moments in fp32 and writes the last three and
- * the 16-bit parameter: 16 + 12 + 2 bytes, and as much again as a fp32 parameter in unscaling and clipping
- * what was reduced. */
-const double COST_UPDATE_BYTES = 40;
+#include "planner/cost/orthogonalise.h"
+
 /* Each gradient held is cleared once a step. */
 static const double CLEAR_BYTES = 4;
 
@@ -195,13 +193,19 @@ struct base_part *cost_least_part(struct cost_context *context, const struct lay
     return part_in_row(context, layout, 0);
 }
 
-/* The update streams through memory. */
-static void reckon_optimizer(const struct cost_context *context, struct state_part *part) {
+/* The update streams through memory; Muon multiplies besides. */
+static void reckon_optimizer(const struct cost_context *context, const struct layout *layout,
+                             struct state_part *part) {
     const struct cluster *cluster = context->cluster;
     double updated = part->state.sharded_parameters;
     double bytes = CLEAR_BYTES + context->training.stack->gradient_copy_bytes;
     double clear = compute_traffic_seconds(&cluster->device, bytes * part->state.parameters);
-    part->optimizer_seconds = compute_traffic_seconds(&cluster->device, COST_UPDATE_BYTES * updated) + clear;
+    double update = optimizer_update_bytes(&context->training) * updated;
+    part->optimizer_seconds = compute_traffic_seconds(&cluster->device, update) + clear;
+    if (context->training.optimizer.kind == OPTIMIZER_MUON)
+        part->optimizer_seconds +=
+            orthogonalise_seconds(context->model, &cluster->device, layout, context->blocks[BLOCK_DENSE],
+                                  context->blocks[BLOCK_EXPERTS]);
     part->clear_seconds = clear;
 }
 
@@ -213,7 +217,7 @@ void cost_state_reckon(const struct cost_context *context, const struct layout *
         communication.stage_count = stages->device_runs.count;
     }
     communication_state_of(&communication, &part->state, explain);
-    reckon_optimizer(context, part);
+    reckon_optimizer(context, layout, part);
     part->whole = true;
     if (!offload_optimizer(layout->offload))
         explain_add(explain, "optimizer", part->optimizer_seconds, UNIT_SECONDS,

@@ -8,9 +8,6 @@
 #include "planner/cost/pipeline.h"
 #include "planner/cost/stage_balance.h"
 
-/* Memory traffic of one parameter's update. */
-extern const double COST_UPDATE_BYTES;
-
 /* Compute and exposed communication of one block for one micro-batch. */
 struct block_cost {
     struct compute_time compute;

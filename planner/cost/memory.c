@@ -67,7 +67,8 @@ static struct stage_states states_of(const struct memory_parts *parts, const str
         .known = true,
         .weights = dense * of_dense->weights + expert * of_expert->weights,
         .gradients = dense * of_dense->gradients + expert * of_expert->gradients,
-        .optimizer = dense * of_dense->optimizer + expert * of_expert->optimizer,
+        .optimizer = dense * of_dense->optimizer + expert * of_expert->optimizer +
+                     stage->vocabulary_parameters * parts->table_bytes,
         .update = dense * of_dense->update + expert * of_expert->update,
         .copies = linear * parts->linear_copy_bytes,
     };
@@ -329,14 +330,16 @@ static void explain_state(const struct memory_parts *parts, const struct memory_
                           const struct stage_parameters *held, struct explain *explain) {
     const struct parameter_bytes *dense = &parts->dense_bytes, *expert = &parts->expert_bytes;
     const char *where = offload_optimizer(parts->layout->offload) ? ", outside the device" : "";
+    char words[OPTIMIZER_WORDS];
+    optimizer_words(parts->training, words);
     const char *parameters = explain_text(explain, held->dense, UNIT_COUNT);
     if (held->expert <= 0) {
         explain_add(explain, "weights", use->weights_bytes, UNIT_BYTES, "%s parameters x %.3g B", parameters,
                     dense->weights + parts->linear_copy_bytes);
         explain_add(explain, "gradients", use->gradients_bytes, UNIT_BYTES, "%.3g B a parameter",
                     dense->gradients);
-        explain_add(explain, "optimizer", use->optimizer_bytes, UNIT_BYTES, "%.3g B a parameter, ZeRO %d%s",
-                    dense->optimizer, (int)parts->layout->zero, where);
+        explain_add(explain, "optimizer", use->optimizer_bytes, UNIT_BYTES, "%.3g B a parameter, ZeRO %d%s%s",
+                    dense->optimizer, (int)parts->layout->zero, words, where);
         return;
     }
     explain_add(explain, "weights", use->weights_bytes, UNIT_BYTES,
@@ -346,8 +349,8 @@ static void explain_state(const struct memory_parts *parts, const struct memory_
     explain_add(explain, "gradients", use->gradients_bytes, UNIT_BYTES,
                 "%.3g B a parameter, %.3g B of experts", dense->gradients, expert->gradients);
     explain_add(explain, "optimizer", use->optimizer_bytes, UNIT_BYTES,
-                "%.3g B a parameter, %.3g B of experts, ZeRO %d%s", dense->optimizer, expert->optimizer,
-                (int)parts->layout->zero, where);
+                "%.3g B a parameter, %.3g B of experts, ZeRO %d%s%s", dense->optimizer, expert->optimizer,
+                (int)parts->layout->zero, words, where);
 }
 
 static void explain_memory(const struct memory_parts *parts, const struct memory_use *use,

@@ -65,6 +65,7 @@ struct memory_parts {
     struct layer_activations activations[LAYER_KIND_COUNT];
     double dense_parameters[LAYER_KIND_COUNT], expert_parameters[LAYER_KIND_COUNT]; /* of a layer, a device */
     struct parameter_bytes dense_bytes, expert_bytes;
+    double table_bytes;         /* of the optimizer, that a parameter outside layers takes more than others */
     struct stage_parts *stages; /* STAGES_KEPT of them, for layouts of the same schedule, split and recomputed
                                    layers; NULL: reckoned anew */
     double linear_copy_bytes;   /* further bytes of a linear layer's parameter: fp8 copies */

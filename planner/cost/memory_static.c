@@ -9,8 +9,6 @@
 /* Megatron pads the vocabulary to a multiple of this times tp (make_vocab_size_divisible_by). */
 enum { VOCABULARY_PADDING = 128 };
 
-/* Adam in mixed precision: an fp32 copy of the parameter and two fp32 moments. */
-static const double MASTER_BYTES = 4, MOMENT_BYTES = 8;
 /* With gradients in half precision the optimizer makes an fp32 copy of them for its update, and lets it go
  * before the next forward pass (Megatron-LM core/optimizer/optimizer.py, zero_grad; DeepSpeed
  * runtime/zero/stage_1_and_2.py, step). */
@@ -31,10 +29,32 @@ static double gradient_bytes(const struct training *training) {
     return training_gradient_bytes(training);
 }
 
+static bool copies_gradients(const struct training *training) {
+    return !training->thrifty && optimizer_copies_gradients(training);
+}
+
+/* FSDP gathers parameters in the precision it computes in, sums whole gradients in the one it reduces in, and
+ * hands the optimizer sharded ones in that of the parameters, which is fp32 unless the optimizer says
+ * (torch/distributed/fsdp/_fully_shard). */
+static struct parameter_bytes fully_sharded_bytes(const struct memory_parts *parts, double shards,
+                                                  bool gathered, bool whole_gradients) {
+    const struct layout *layout = parts->layout;
+    double parameter = optimizer_parameter_bytes(parts->training);
+    double summed = parameter < SINGLE_BYTES ? gradient_bytes(parts->training) : SINGLE_BYTES;
+    struct parameter_bytes bytes = {parameter, parameter, optimizer_state_bytes(parts->training), 0};
+
+    if (layout->zero >= 1)
+        bytes.optimizer /= shards;
+    if (layout->zero >= 2 && shards > 1) {
+        bytes.weights = smaller(SINGLE_BYTES, parameter / shards + (gathered ? parts->element_bytes : 0));
+        bytes.gradients = smaller(SINGLE_BYTES, parameter / shards + (whole_gradients ? summed : 0));
+    }
+    return bytes;
+}
+
 /* A parameter's bytes where `shards` devices share its states. In a pipeline, gradients and gathered weights
  * stay whole from the first micro-batch to the last (PyTorch reshard_after_forward off); the weights of
- * FSDP's ZeRO-2 do everywhere. Streamed ones never do. FSDP keeps the parameter itself in fp32 and gathers it
- * in the precision it computes in. */
+ * FSDP's ZeRO-2 do everywhere. Streamed ones never do. */
 static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, double shards) {
     const struct training *training = parts->training;
     const struct layout *layout = parts->layout;
@@ -43,23 +63,12 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
     bool whole_gradients = layout->pp > 1 && !offload_gradients(layout->offload);
     struct parameter_bytes bytes;
 
-    if (training->stack->fully_sharded) {
-        bytes = (struct parameter_bytes){SINGLE_BYTES, SINGLE_BYTES, MOMENT_BYTES, 0};
-        if (layout->zero >= 1)
-            bytes.optimizer /= shards;
-        if (layout->zero >= 2) {
-            double whole = (layout->zero == 2 && !streamed) || gathered ? parts->element_bytes : 0;
-            bytes.weights = smaller(SINGLE_BYTES, SINGLE_BYTES / shards + whole);
-            bytes.gradients =
-                smaller(SINGLE_BYTES, SINGLE_BYTES / shards + (whole_gradients ? SINGLE_BYTES : 0));
-        }
-        return bytes;
-    }
-    bytes =
-        (struct parameter_bytes){parts->element_bytes, gradient,
-                                 MOMENT_BYTES + (parts->element_bytes < SINGLE_BYTES ? MASTER_BYTES : 0), 0};
+    if (training->stack->fully_sharded)
+        return fully_sharded_bytes(parts, shards, (layout->zero == 2 && !streamed) || gathered,
+                                   whole_gradients);
+    bytes = (struct parameter_bytes){parts->element_bytes, gradient, optimizer_state_bytes(training), 0};
     if (gradient < SINGLE_BYTES)
-        bytes.update = training->thrifty ? 0 : GRADIENT_COPY_BYTES;
+        bytes.update = copies_gradients(training) ? GRADIENT_COPY_BYTES : 0;
     else if (training->stack->keeps_half_gradients && parts->element_bytes < SINGLE_BYTES)
         bytes.gradients += HALF_BYTES;
     if (layout->zero >= 1) {
@@ -108,6 +117,8 @@ void memory_sharding_init(struct memory_parts *parts) {
     layout_deal(layout, parts->model, &parts->dealing);
     parts->dense_bytes = sharded_bytes(parts, memory_shards(layout, false));
     parts->expert_bytes = sharded_bytes(parts, memory_shards(layout, true));
+    parts->table_bytes =
+        optimizer_table_bytes(training) / (layout->zero >= 1 ? memory_shards(layout, false) : 1);
     bool alone = training_parameter_bytes(training) < parts->element_bytes; /* no bf16 one beside them */
     parts->linear_copy_bytes = fp8 && !alone ? FP8_COPY_BYTES : 0;
 }

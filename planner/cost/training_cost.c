@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-/* A checkpoint holds 16-bit weights and fp32 master copy and two moments of each parameter. */
-static const double CHECKPOINT_BYTES = 14;
+/* Of a parameter a checkpoint holds the 16-bit weight, and what the optimizer keeps. */
+static const double CHECKPOINT_WEIGHT_BYTES = 2;
 /* From an interruption to the first step after it, loading apart: noticing, replacing the node, starting the
  * processes and their communicators. An assumption; Llama 3 405B's 54 days with 419 unexpected interruptions
  * at over 90 % effective training time (arXiv 2407.21783, section 3.3.4) leave under 20 minutes for each. */
@@ -38,7 +38,8 @@ double cost_steps(const struct training *training) {
     return ceil(training->tokens / ((double)training->global_batch * (double)training->sequence));
 }
 
-double cost_goodput(const struct model_counts *counts, const struct cluster *cluster, int64_t devices) {
+double cost_goodput(const struct model_counts *counts, const struct cluster *cluster,
+                    const struct training *training, int64_t devices) {
     double mtbf = cluster->device.mtbf_seconds / (double)devices;
     double nodes = ceil((double)devices / (double)cluster->node.devices);
     double storage = cluster->node.storage_bytes_per_second * nodes;
@@ -47,7 +48,8 @@ double cost_goodput(const struct model_counts *counts, const struct cluster *clu
         return 1;
     /* Through the host to the storage, as a stream: the slower of the two. */
     double rate = link > 0 ? fmin(storage, link) : storage;
-    double write = CHECKPOINT_BYTES * (counts->parameters + counts->mtp_parameters) / rate;
+    double bytes = CHECKPOINT_WEIGHT_BYTES + optimizer_kept_bytes(training);
+    double write = bytes * (counts->parameters + counts->mtp_parameters) / rate;
     return goodput(mtbf, write, RESTART_SECONDS + write);
 }
 
@@ -67,7 +69,7 @@ void cost_training(const struct model *model, const struct cluster *cluster, con
     double devices = (double)layout_devices(layout);
     *cost = (struct training_cost){.tokens = training->tokens, .goodput = 1};
     cost->steps = cost_steps(training);
-    cost->goodput = cost_goodput(&counts, cluster, layout_devices(layout));
+    cost->goodput = cost_goodput(&counts, cluster, training, layout_devices(layout));
     double seconds = cost->steps * step_seconds / cost->goodput;
     cost->days = seconds / SECONDS_A_DAY;
     cost->device_hours = devices * seconds / SECONDS_AN_HOUR;

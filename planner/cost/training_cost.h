@@ -30,7 +30,8 @@ double cost_steps(const struct training *training);
 
 /* ... the share of the time that so many devices make progress, checkpointing at Daly's optimal interval, ...
  */
-double cost_goodput(const struct model_counts *counts, const struct cluster *cluster, int64_t devices);
+double cost_goodput(const struct model_counts *counts, const struct cluster *cluster,
+                    const struct training *training, int64_t devices);
 
 /* ... and dollars a second while `devices` compute and `paid` are paid for. */
 double cost_rate(const struct cluster *cluster, double paid, double devices);

@@ -10,6 +10,7 @@
 #include "common/fields.h"
 #include "common/precision.h"
 #include "planner/inputs/model.h"
+#include "planner/inputs/optimizer.h"
 #include "planner/inputs/stack.h"
 
 enum attention_kernel { ATTENTION_FLASH, ATTENTION_UNFUSED };
@@ -71,6 +72,7 @@ struct training {
     enum attention_kernel attention;
     enum selective selective;
     enum gradient_format gradients;
+    struct optimizer optimizer;
     bool cuda_graphs; /* the host replays what it can of a layer with experts, instead of launching it */
     struct routing routing;
     struct recipe recipe;
@@ -153,6 +155,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
          .type = FIELD_CHOICE,                                                                               \
          .offset = offsetof(owner, gradients),                                                               \
          .choices = gradient_format_names},                                                                  \
+        {.key = "optimizer",                                                                                 \
+         .type = FIELD_CUSTOM,                                                                               \
+         .offset = offsetof(owner, optimizer),                                                               \
+         .read = optimizer_read},                                                                            \
         {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(owner, cuda_graphs)},                  \
         {.key = "routing", .type = FIELD_CUSTOM, .offset = offsetof(owner, routing), .read = routing_read},  \
     {                                                                                                        \

@@ -101,6 +101,20 @@ static void add_data_parallel(struct writer *writer, const struct training *trai
     add_if(writer, training_gradient_bytes(training) < 4, "--grad-reduce-in-bf16");
 }
 
+/* Of Transformer Engine's Adam, which takes states in other formats than fp32. */
+static void add_optimizer(struct writer *writer, const struct training *training,
+                          const struct layout *layout) {
+    static const char *const moments[] = {NULL, NULL, "--exp-avg-dtype bf16 --exp-avg-sq-dtype bf16",
+                                          "--exp-avg-dtype fp8 --exp-avg-sq-dtype fp8"};
+    const struct optimizer *optimizer = &training->optimizer;
+    if (optimizer->kind != OPTIMIZER_ADAM)
+        add(writer, arena_print(writer->arena, "--optimizer %s", optimizer_kind_name(optimizer->kind)));
+    add_if(writer, offload_optimizer(layout->offload), "--optimizer-cpu-offload");
+    add_if(writer, offload_optimizer(layout->offload) || !optimizer_copies_gradients(training),
+           "--use-precision-aware-optimizer");
+    add_if(writer, moments[optimizer->moments] != NULL, moments[optimizer->moments]);
+}
+
 /* What selective recompute repeats. */
 static const char *modules(const struct model *model, const struct training *training) {
     switch (training_selective(training, model)) {
@@ -126,8 +140,7 @@ static void add_memory(struct writer *writer, const struct model *model, const s
                    layout->recompute_layers);
     else if (layout->recompute == RECOMPUTE_FULL)
         add(writer, "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1");
-    add_if(writer, offload_optimizer(layout->offload),
-           "--optimizer-cpu-offload --use-precision-aware-optimizer");
+    add_optimizer(writer, training, layout);
     if (offload_activations(layout->offload)) {
         add(writer, "--fine-grained-activation-offloading");
         add(writer,
@@ -169,9 +182,18 @@ static void add_kernels(struct writer *writer, const struct model *model, const 
                 : "--cuda-graph-impl transformer_engine --cuda-graph-modules moe_router moe_preprocess");
 }
 
+/* States in other formats, on the host, or sharded by Megatron's FSDP are Adam's alone (megatron/training/
+ * arguments.py, core/optimizer/optimizer_config.py). */
+static bool runs_optimizer(const struct training *training, const struct layout *layout) {
+    bool plain =
+        optimizer_copies_gradients(training) && !offload_optimizer(layout->offload) && layout->zero <= 1;
+    return training->optimizer.master != MASTER_NONE && (plain || training->optimizer.kind == OPTIMIZER_ADAM);
+}
+
 static bool is_run(const struct training *training, const struct layout *layout) {
     const struct stack *stack = training->stack;
-    return strcmp(stack->name, "megatron-core") == 0 && (stack->schedules & 1U << layout->schedule) != 0 &&
+    return runs_optimizer(training, layout) && strcmp(stack->name, "megatron-core") == 0 &&
+           (stack->schedules & 1U << layout->schedule) != 0 &&
            ((stack->offloads | 1U << OFFLOAD_NONE) & 1U << layout->offload) != 0;
 }
 

@@ -116,6 +116,21 @@ static void test_fp8(void **state) {
         "--bf16 --fp8-format e4m3 --fp8-recipe blockwise --fp8-param-gather ");
 }
 
+static void test_optimizer(void **state) {
+    const char *layout = "tp=2 pp=1 cp=1";
+    assert_lacks(flags_of(*state, "llama-3-8b", NULL, layout), "precision-aware");
+    assert_has(
+        flags_trained(*state, "dgx-h100", NULL, "llama-3-8b", NULL, layout, "optimizer: {moments: 16-bit}"),
+        "--use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16 ");
+    assert_has(flags_trained(*state, "dgx-h100", NULL, "llama-3-8b", NULL, layout, "optimizer: {kind: muon}"),
+               "--optimizer muon ");
+    assert_string_equal(
+        flags_trained(*state, "dgx-h100", NULL, "llama-3-8b", NULL, layout, "optimizer: {master: none}"), "");
+    assert_string_equal(flags_trained(*state, "dgx-h100", NULL, "llama-3-8b", NULL, layout,
+                                      "optimizer: {kind: muon, moments: 16-bit}"),
+                        "");
+}
+
 static void test_what_megatron_core_does_not_run(void **state) {
     assert_string_equal(flags_of(*state, "llama-3-8b", "fsdp", "tp=1 pp=1 cp=1"), "");
     assert_string_equal(flags_of(*state, "llama-3-8b", NULL, "tp=1 pp=4 cp=1 schedule=zb-1p"), "");
@@ -129,6 +144,7 @@ int main(void) {
         cmocka_unit_test(test_unequal_stages),
         cmocka_unit_test(test_experts),
         cmocka_unit_test(test_fp8),
+        cmocka_unit_test(test_optimizer),
         cmocka_unit_test(test_what_megatron_core_does_not_run),
     };
     return cmocka_run_group_tests(tests, create, destroy);

@@ -18,7 +18,8 @@ static const char *const one_run =
     "  devices: 64\n"
     "  model: {name: gpt, layers: 96, hidden: 12288, heads: 96, vocab: 51200}\n"
     "  training: {sequence: 2048, global_batch: 64, precision: fp16, stack: megatron-2022, attention: "
-    "unfused, selective: experts, gradients: fp32, cuda_graphs: true, routing: {dispatcher: deepep, overlap: "
+    "unfused, selective: experts, gradients: fp32, cuda_graphs: true, "
+    "optimizer: {kind: muon, master: none, moments: fp8}, routing: {dispatcher: deepep, overlap: "
     "true, imbalance: 1.25},\n"
     "    recipe: {dropout: off, loss: compiled, parameters: fp8, flash: flash-2, compiled: true}}\n"
     "  layout: {tp: 8, pp: 8, cp: 1, dp: 1, vpp: 3, overlap: {tp: false}}\n"
@@ -61,6 +62,9 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.selective, SELECTIVE_EXPERTS);
     assert_int_equal(run->training.gradients, GRADIENTS_SINGLE);
     assert_true(run->training.cuda_graphs);
+    assert_int_equal(run->training.optimizer.kind, OPTIMIZER_MUON);
+    assert_int_equal(run->training.optimizer.master, MASTER_NONE);
+    assert_int_equal(run->training.optimizer.moments, MOMENTS_FP8);
     assert_int_equal(run->training.routing.dispatcher, DISPATCHER_DEEPEP);
     assert_true(run->training.routing.overlap);
     assert_same_double(training_imbalance(&run->training), 1.25);

@@ -71,13 +71,14 @@ static void the_interval_is_the_best(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
     struct model_counts counts = {.parameters = 175e9};
+    struct training training = training_of(2048, 1536);
     cluster.node.storage_bytes_per_second = 1e9;
     for (double hours = 50000; hours > 300; hours /= 3) {
         double mtbf = hours * 3600 / 1024, write = 14 * 175e9 / 128e9, best = 0;
         for (double interval = 1; interval < 20 * mtbf; interval *= 1.001)
             best = fmax(best, progress(interval, write, 600 + write, mtbf));
         cluster.device.mtbf_seconds = hours * 3600;
-        double goodput = cost_goodput(&counts, &cluster, 1024);
+        double goodput = cost_goodput(&counts, &cluster, &training, 1024);
         assert_true(goodput <= best * (1 + 1e-5));
         assert_near(goodput, best, 1e-3);
     }
@@ -89,15 +90,16 @@ static void llama_3_made_progress(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
     struct model_counts counts = {.parameters = 405e9};
+    struct training training = training_of(8192, 2048);
     cluster.device.mtbf_seconds = 16384 * 54 * 86400.0 / 419;
     cluster.node.storage_bytes_per_second = 2e12 / 2048;
-    double goodput = cost_goodput(&counts, &cluster, 16384);
+    double goodput = cost_goodput(&counts, &cluster, &training, 16384);
     assert_true(goodput > 0.90 && goodput < 0.97);
     /* A host link slower than the storage is what a checkpoint waits for. */
     cluster.node.host_link_bytes_per_second = 25e9;
-    assert_near(cost_goodput(&counts, &cluster, 16384), goodput, 1e-12);
+    assert_near(cost_goodput(&counts, &cluster, &training, 16384), goodput, 1e-12);
     cluster.node.host_link_bytes_per_second = 1e6;
-    assert_true(cost_goodput(&counts, &cluster, 16384) < goodput);
+    assert_true(cost_goodput(&counts, &cluster, &training, 16384) < goodput);
 }
 
 int main(void) {

@@ -64,6 +64,19 @@ bool band_schedule_measured(enum schedule schedule) {
     return schedule == SCHEDULE_1F1B || schedule == SCHEDULE_INTERLEAVED || schedule == SCHEDULE_ZB_1P;
 }
 
+/* What hardly a measured run has of experts whose weights are gathered for each micro-batch. */
+static const char *unseen_gathering(const struct training *training, const struct layout *layout,
+                                    struct arena *arena) {
+    if (layout->zero < 3)
+        return NULL;
+    if (!training->stack->fully_sharded)
+        return "hardly a measured run with ZeRO-3 and experts outside FSDP";
+    if (layout->ep >= BAND_LEAST_GATHERED_EP)
+        return NULL;
+    return arena_print(arena, "no measured run gathers experts (ZeRO-3) with ep below %d",
+                       BAND_LEAST_GATHERED_EP);
+}
+
 /* What hardly a measured run has, of any kind; NULL for nothing. */
 static const char *unseen(const struct band_kind *kind, const struct cluster *cluster,
                           const struct training *training, const struct layout *layout, struct arena *arena) {
@@ -79,7 +92,9 @@ static const char *unseen(const struct band_kind *kind, const struct cluster *cl
         return arena_print(arena, "measured runs have sequences of at most %d", BAND_MOST_SEQUENCE);
     if (layout->vpp > 1 && layout_micro_batches(layout, training->global_batch) % layout->pp != 0)
         return "no measured run interleaves micro-batches that pp doesn't divide";
-    return layout->offload ? "no measured run with offload" : NULL;
+    if (layout->offload)
+        return "no measured run with offload";
+    return kind->experts == BAND_DENSE ? NULL : unseen_gathering(training, layout, arena);
 }
 
 static struct band band_of(const struct band_errors *errors, const struct band_errors *all,

@@ -40,7 +40,7 @@ static bool same_training(const struct training *a, const struct training *b) {
 }
 
 /* The source is part of the question, for it stands for the software's release and the machine. */
-static bool same_question(const struct run *a, const struct run *b) {
+bool choice_same_question(const struct run *a, const struct run *b) {
     return a->devices == b->devices && same_model(&a->model, &b->model) &&
            same_training(&a->training, &b->training) && strcmp(a->cluster_path, b->cluster_path) == 0 &&
            strcmp(a->source != NULL ? a->source : "", b->source != NULL ? b->source : "") == 0;
@@ -183,7 +183,7 @@ static struct question *find_questions(const struct validation *validation, size
 
         if (!is_trial(&validation->runs[i]))
             continue;
-        while (found < *count && !same_question(questions[found].run, validation->runs[i].run))
+        while (found < *count && !choice_same_question(questions[found].run, validation->runs[i].run))
             found++;
         if (found == *count)
             questions[(*count)++].run = validation->runs[i].run;

@@ -6,9 +6,14 @@
 #ifndef CLUSTERPLAN_CHOICE_H
 #define CLUSTERPLAN_CHOICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "planner/answers/validate.h"
+
+/* Whether two runs are of one source and agree in all but the layout: in model, cluster, devices, training.
+ */
+bool choice_same_question(const struct run *a, const struct run *b);
 
 /* Runs of one source that agree in model, cluster, devices and training, and differ in the layout. */
 struct choice {

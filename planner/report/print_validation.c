@@ -167,23 +167,24 @@ static void print_choices(const struct choices *choices, const struct print_styl
     if (choices->count > 1)
         add_regrets(table, sums->layouts, sums->regret, sums->any_regret, sums->rule_regret,
                     sums->rank_correlation, "all", style, arena);
-    print_heading("Choices among layouts that differ in nothing else", style, stream);
+    fprintf(stream, "%schoices among layouts that differ in nothing else%s\n", print_colour(style, BOLD),
+            print_colour(style, PLAIN));
     print_paragraph("",
                     "By how much layouts were slower than the best that was measured: the one that is "
                     "predicted to be the quickest, any of them on the mean, and what a rule of thumb takes "
                     "(least recomputation, then tp, then pp, then the largest micro-batch).",
                     stream);
-    fputc('\n', stream);
     print_table_print(table, style, INDENT, stream);
+    fputc('\n', stream);
 }
 
 void print_validation_table(const struct validation *validation, const struct choices *choices,
                             const struct print_style *style, struct arena *arena, FILE *stream) {
     for (size_t i = 0; i < validation->file_count; i++)
         print_runs(validation, validation->files[i].name, style, arena, stream);
+    print_choices(choices, style, arena, stream);
     print_summary(validation, style, arena, stream);
     print_refused(validation, stream);
-    print_choices(choices, style, arena, stream);
 }
 
 /* A figure that wasn't measured, or couldn't be predicted, is null. */

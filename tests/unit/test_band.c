@@ -139,6 +139,29 @@ static void measured_schedules_are_those_that_runs_used(void **state) {
     assert_int_equal(uneven, 0);
 }
 
+static void measured_gathers_of_experts_are_those_of_the_runs(void **state) {
+    size_t fsdp = 0, others = 0;
+    int64_t least = INT64_MAX;
+
+    (void)state;
+    for (size_t i = 0; i < published.run_count; i++) {
+        const struct layout *layout = &published.runs[i].layout;
+        const struct run *run = published.runs[i].run;
+
+        if (run->model.experts.count == 0 || layout->zero < 3)
+            continue;
+        if (run->training.stack->fully_sharded) {
+            fsdp++;
+            least = layout->ep < least ? layout->ep : least;
+        } else {
+            others++;
+        }
+    }
+    assert_in_range(others, 1, BAND_FEWEST_RUNS - 1);
+    assert_true(fsdp >= BAND_FEWEST_RUNS);
+    assert_int_equal(least, BAND_LEAST_GATHERED_EP);
+}
+
 static int compare_lengths(const void *a, const void *b) {
     const int64_t *left = a, *right = b;
 
@@ -157,13 +180,16 @@ static void measured_sequences_are_those_of_the_runs(void **state) {
 }
 
 static int64_t sequence = 8192;
+static const char *stack = "megatron-core";
 
 static struct bands bands(const char *device, int64_t experts, enum precision precision,
                           const struct layout *layout) {
     struct model model = {.name = "m", .experts = {.count = experts}};
     struct cluster cluster = {.device = {.name = device}};
-    struct training training = {
-        .precision = precision, .sequence = sequence, .global_batch = 4 * layout->dp + 2 * layout->pp};
+    struct training training = {.precision = precision,
+                                .sequence = sequence,
+                                .global_batch = 4 * layout->dp + 2 * layout->pp,
+                                .stack = stack_find(stack)};
 
     return bands_of(&model, &cluster, &training, layout, arena);
 }
@@ -233,6 +259,18 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     check_extrapolated(&found, "offload");
 
     layout = split(256);
+    layout.zero = 3;
+    assert_null(bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout).step.extrapolated);
+    found = bands("H100-SXM5-80GB", 128, PRECISION_BF16, &layout);
+    check_extrapolated(&found, "outside FSDP");
+    stack = "fsdp";
+    found = bands("H100-SXM5-80GB", 128, PRECISION_BF16, &layout);
+    check_extrapolated(&found, "ep below 8");
+    layout.ep = 8;
+    assert_null(bands("H100-SXM5-80GB", 128, PRECISION_BF16, &layout).step.extrapolated);
+    stack = "megatron-core";
+
+    layout = split(256);
     sequence = 2 * BAND_MOST_SEQUENCE;
     assert_null(bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout).step.extrapolated);
     sequence++;
@@ -274,6 +312,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_what_published_runs_give),
         cmocka_unit_test(measured_schedules_are_those_that_runs_used),
+        cmocka_unit_test(measured_gathers_of_experts_are_those_of_the_runs),
         cmocka_unit_test(measured_sequences_are_those_of_the_runs),
         cmocka_unit_test(near_runs_are_not_extrapolated),
         cmocka_unit_test(what_no_run_is_near_is_extrapolated),

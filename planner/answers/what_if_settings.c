@@ -28,6 +28,15 @@ static bool set_half_gradients(const struct plan *today, struct training *traini
     return true;
 }
 
+/* Megatron-Core's precision-aware optimizer. */
+static bool set_half_moments(const struct plan *today, struct training *training) {
+    (void)today;
+    if (training->optimizer.moments != MOMENTS_DEFAULT)
+        return false;
+    training->optimizer.moments = MOMENTS_HALF;
+    return true;
+}
+
 static bool set_flash(const struct plan *today, struct training *training) {
     (void)today;
     if (training->attention == ATTENTION_FLASH)
@@ -66,6 +75,7 @@ static const struct {
 } settings[] = {
     {"precision", "fp8", set_fp8},
     {"gradients", "16-bit", set_half_gradients},
+    {"optimizer.moments", "16-bit", set_half_moments},
     {"attention", "flash", set_flash},
     {"routing.overlap", "true", set_overlap},
     {"routing.dispatcher", "deepep", set_deepep},

@@ -7,6 +7,7 @@
 
 struct what_if;
 struct why_not;
+struct remedies;
 
 struct answer {
     const struct plan **plans; /* best first: the search's ranking, or of a range the fastest of each count */
@@ -15,8 +16,9 @@ struct answer {
     struct search_counts looked; /* over all searches */
     struct near_miss nearest;    /* on the largest count, when nothing fits */
     int64_t nearest_devices;
-    const struct what_if *what_if; /* where that was asked too (what_if.h); else NULL */
-    const struct why_not *why_not; /* the same (why_not.h) */
+    const struct what_if *what_if;   /* where that was asked too (what_if.h); else NULL */
+    const struct why_not *why_not;   /* the same (why_not.h) */
+    const struct remedies *remedies; /* where nothing fits and something would help (remedies.h) */
 };
 
 /* Answers the problem, by what was asked of devices:

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "planner/answers/frontier.h"
+#include "planner/answers/remedies.h"
 #include "planner/answers/shapes.h"
 #include "planner/answers/what_if.h"
 #include "planner/answers/why_not.h"
@@ -56,6 +57,12 @@ static const struct plan *find_shape(struct problem *problem, void *data) {
     return ask_find(problem, answer_find, answer, &ignored) ? answer_best(answer) : NULL;
 }
 
+static bool find_remedies(struct problem *problem, struct answer *answer, struct error *error) {
+    (void)error;
+    remedies_find(problem, answer);
+    return true;
+}
+
 static int reply(const struct ask *ask, struct problem *problem, enum print_format format,
                  struct arena *arena) {
     const struct question *question = question_of(ask);
@@ -65,6 +72,8 @@ static int reply(const struct ask *ask, struct problem *problem, enum print_form
     struct answer answer;
     if (!ask_find(problem, question ? question->find : answer_find, &answer, &error))
         return command_fail(&error);
+    if (answer.plan_count == 0)
+        ask_find(problem, find_remedies, &answer, &error);
     if (!question)
         shapes_find(problem, &asked, answer_best(&answer), find_shape, NULL);
     ask_note(problem, answer_best(&answer));

@@ -1,5 +1,6 @@
 /* The document of print_plan.h: keys and units as docs/formats.md has them. */
 #include "planner/answers/band.h"
+#include "planner/answers/remedies.h"
 #include "planner/report/print_data.h"
 #include "planner/report/print_layout.h"
 #include "planner/report/print_plan.h"
@@ -197,6 +198,17 @@ static json_t *search_data(const struct answer *answer) {
     return data;
 }
 
+static json_t *remedies_data(const struct problem *problem, const struct remedies *remedies) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < remedies->count; i++) {
+        json_t *data = json_object();
+        set_text(data, "with", remedies->items[i].flag);
+        json_object_set_new(data, "plan", print_plan_one(problem, remedies->items[i].plan));
+        json_array_append_new(list, data);
+    }
+    return list;
+}
+
 json_t *print_plan_assumptions(const struct problem *problem) {
     json_t *assumptions = json_array();
     for (size_t i = 0; i < problem->note_count; i++)
@@ -223,6 +235,8 @@ json_t *print_plan_data(const struct problem *problem, const struct answer *answ
     json_object_set_new(data, "search", search_data(answer));
     if (answer->plan_count == 0 && answer->nearest.found)
         json_object_set_new(data, "nearest", print_plan_nearest_data(problem, &answer->nearest));
+    if (answer->remedies)
+        json_object_set_new(data, "would_fit", remedies_data(problem, answer->remedies));
     json_object_set_new(data, "assumptions", print_plan_assumptions(problem));
     return data;
 }

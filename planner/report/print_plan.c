@@ -7,6 +7,7 @@
 
 #include "common/terminal.h"
 #include "planner/answers/band.h"
+#include "planner/answers/remedies.h"
 #include "planner/numbers.h"
 #include "planner/report/print_layout.h"
 #include "planner/report/print_shapes.h"
@@ -374,6 +375,24 @@ void print_plan_nearest(const struct problem *problem, const struct near_miss *n
     }
 }
 
+static void print_remedies(const struct remedies *remedies, const struct print_style *style,
+                           struct arena *arena, FILE *stream) {
+    const struct print_column columns[] = {
+        {"with", false}, {"devices", true}, {"step", true}, {"memory", true}, {"layout", false}};
+    struct print_table *table = print_table_create(arena, columns, 5);
+    for (size_t i = 0; i < remedies->count; i++) {
+        const struct plan *plan = remedies->items[i].plan;
+        char layout[TEXT];
+        print_table_add(
+            table, (const char *const[]){remedies->items[i].flag, print_count(arena, plan->devices),
+                                         print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                                         print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                                         print_layout_short(&plan->layout, layout, sizeof layout)});
+    }
+    print_heading("What would fit", style, stream);
+    print_table_print(table, style, INDENT, stream);
+}
+
 void print_plan_notes(const struct problem *problem, const struct print_style *style, FILE *stream) {
     print_heading("Assumed", style, stream);
     for (size_t i = 0; i < problem->note_count; i++)
@@ -410,6 +429,8 @@ void print_plan_table(const struct problem *problem, const struct answer *answer
         fprintf(stream, "\n%sNothing fits.%s\n", print_colour(style, RED), print_colour(style, PLAIN));
         if (answer->nearest.found)
             print_plan_nearest(problem, &answer->nearest, style, arena, stream);
+        if (answer->remedies)
+            print_remedies(answer->remedies, style, arena, stream);
     }
     if (answer->why_not)
         print_why_not_table(answer->why_not, best, style, arena, stream);

@@ -1,0 +1,103 @@
+#include "planner/answers/remedies.h"
+
+#include <inttypes.h>
+
+#include "planner/answers/recommend.h"
+
+/* Counts of devices that are tried. */
+enum { MOST_COUNTS = 48 };
+
+/* Settings of the software that save memory; each alone, and both. */
+static const struct {
+    const char *flag;
+    bool gradients, moments;
+} settings[] = {
+    {"--training \"gradients: 16-bit\"", true, false},
+    {"--training \"optimizer: {moments: 16-bit}\"", false, true},
+    {"--training \"gradients: 16-bit, optimizer: {moments: 16-bit}\"", true, true},
+};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+static void add(const char *flag, const struct plan *plan, struct remedies *remedies) {
+    if (plan)
+        remedies->items[remedies->count++] = (struct remedy){flag, plan};
+}
+
+/* The best plan; NULL where nothing fits either. */
+static const struct plan *find_plan(struct search_problem search, struct problem *problem,
+                                    struct answer *answer) {
+    struct search_result result;
+    struct error ignored = {0}; /* no layout splits so many */
+    search.context = NULL;
+    search.top = 1;
+    search.plans_only = true;
+    if (!recommend_run(&search, problem->arena, &result, &ignored))
+        return NULL;
+    search_counts_add(&result.looked, &answer->looked);
+    return result.plan_count > 0 ? result.plans : NULL;
+}
+
+/* In a node twice as many, then ever more whole nodes. */
+static int64_t next_count(int64_t devices, int64_t per_node) {
+    int64_t nodes = devices / per_node, step = 1;
+    if (devices < per_node)
+        return devices * 2 < per_node ? devices * 2 : per_node;
+    while (step * 16 <= nodes)
+        step *= 2;
+    return (nodes / step + 1) * step * per_node;
+}
+
+static void try_devices(struct problem *problem, struct answer *answer, struct remedies *remedies) {
+    int64_t per_node = problem->cluster.node.devices;
+    int64_t all = problem->cluster.nodes > 0 ? problem->cluster.nodes * per_node : INT64_MAX;
+    int64_t devices = answer->nearest_devices;
+    const struct plan *plan = NULL;
+    for (int tries = 0; tries < MOST_COUNTS && plan == NULL; tries++) {
+        devices = next_count(devices, per_node);
+        if (devices > all)
+            return;
+        problem_set_devices(problem, devices, devices);
+        plan = find_plan(problem->search, problem, answer);
+    }
+    add(arena_print(problem->arena, "--devices %" PRId64, devices), plan, remedies);
+}
+
+static void try_settings(struct problem *problem, struct answer *answer, struct remedies *remedies) {
+    size_t before = remedies->count;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        struct search_problem search = problem->search;
+        bool both = settings[i].gradients && settings[i].moments;
+        if (both && remedies->count > before) /* one is enough */
+            continue;
+        if (settings[i].gradients)
+            search.training.gradients = GRADIENTS_HALF;
+        if (settings[i].moments)
+            search.training.optimizer.moments = MOMENTS_HALF;
+        add(settings[i].flag, find_plan(search, problem, answer), remedies);
+    }
+}
+
+/* Without what --layout asks. */
+static void try_layout(struct problem *problem, struct answer *answer, struct remedies *remedies) {
+    struct search_problem search = problem->search;
+    bool asked = false;
+    for (int key = 0; key < LAYOUT_KEY_COUNT; key++)
+        asked = asked || search.request.keys[key].count > 0;
+    search.request = (struct layout_request){.keys = {{.count = 0}}};
+    if (asked)
+        add("no --layout", find_plan(search, problem, answer), remedies);
+}
+
+void remedies_find(struct problem *problem, struct answer *answer) {
+    const struct search_problem search = problem->search;
+    int64_t from = problem->devices_from, to = problem->devices_to;
+    struct remedies *remedies = ARENA_NEW(problem->arena, struct remedies);
+    try_devices(problem, answer, remedies);
+    problem_set_devices(problem, answer->nearest_devices, answer->nearest_devices);
+    try_settings(problem, answer, remedies);
+    try_layout(problem, answer, remedies);
+    problem->search = search;
+    problem->devices_from = from;
+    problem->devices_to = to;
+    answer->remedies = remedies->count > 0 ? remedies : NULL;
+}

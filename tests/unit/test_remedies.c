@@ -1,0 +1,88 @@
+/* What is named where nothing fits does fit, and is the least of its kind. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "posed.h"
+
+#include "planner/answers/remedies.h"
+
+static const struct remedies *find(struct arena *arena, const struct problem_flags *flags,
+                                   struct problem *problem, struct answer *answer) {
+    struct error error = {0};
+    pose(arena, flags, problem);
+    must(answer_find(problem, answer, &error), &error);
+    assert_int_equal(answer->plan_count, 0);
+    remedies_find(problem, answer);
+    return answer->remedies;
+}
+
+static const struct remedy *remedy_of(const struct remedies *remedies, const char *words) {
+    for (size_t i = 0; remedies && i < remedies->count; i++)
+        if (strstr(remedies->items[i].flag, words))
+            return &remedies->items[i];
+    return NULL;
+}
+
+/* The same question asked with the remedy has an answer; with a node less it has none. */
+static void the_fewest_devices_are_named(void **state) {
+    const struct problem_flags flags = {
+        .model = "llama-3-70b", .cluster = "dgx-h100", .devices = "8", .layout = "offload=none"};
+    struct problem_flags with = flags;
+    struct problem problem = {0}, again = {0};
+    struct answer answer = {0}, found = {0};
+    struct error error = {0};
+    const struct remedy *devices = remedy_of(find(*state, &flags, &problem, &answer), "--devices");
+    assert_non_null(devices);
+    assert_int_equal(problem.devices_from, 8);
+    with.devices = devices->flag + strlen("--devices ");
+    pose(*state, &with, &again);
+    must(answer_find(&again, &found, &error), &error);
+    assert_true(found.plan_count > 0);
+    assert_same_double(found.plans[0]->step.seconds, devices->plan->step.seconds);
+    with.devices = arena_print(*state, "%lld", (long long)devices->plan->devices - 8);
+    pose(*state, &with, &again);
+    must(answer_find(&again, &found, &error), &error);
+    assert_int_equal(found.plan_count, 0);
+}
+
+static void settings_that_do_are_named(void **state) {
+    const struct problem_flags flags = {
+        .model = "llama-3-70b", .cluster = "dgx-h100", .devices = "16", .layout = "offload=none"};
+    struct problem problem = {0};
+    struct answer answer = {0};
+    const struct remedies *remedies = find(*state, &flags, &problem, &answer);
+    const struct remedy *moments = remedy_of(remedies, "--training \"optimizer: {moments: 16-bit}\"");
+    const struct remedy *open = remedy_of(remedies, "no --layout");
+    assert_non_null(moments);
+    assert_int_equal(moments->plan->devices, 16);
+    assert_true(memory_fits(&moments->plan->memory));
+    assert_int_equal(moments->plan->training.optimizer.moments, MOMENTS_HALF);
+    assert_non_null(open);
+    assert_true(open->plan->layout.offload != OFFLOAD_NONE);
+    assert_null(remedy_of(remedies, "gradients: 16-bit, optimizer")); /* one is enough */
+}
+
+/* A part of a node grows to the whole; and no more than the cluster has. */
+static void nothing_is_named_that_is_not_there(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    const struct problem_flags part = {
+        .model = "llama-3-8b", .cluster = "dgx-h100", .devices = "1", .layout = "offload=none"};
+    assert_non_null(remedy_of(find(*state, &part, &problem, &answer), "--devices 4"));
+    const struct problem_flags layout = {.model = "gpt-4-100t", .cluster = "dgx-h100", .devices = "8"};
+    pose(*state, &layout, &problem);
+    problem.cluster.nodes = 2;
+    struct error error = {0};
+    must(answer_find(&problem, &answer, &error), &error);
+    remedies_find(&problem, &answer);
+    assert_null(answer.remedies);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_fewest_devices_are_named, create, destroy),
+        cmocka_unit_test_setup_teardown(settings_that_do_are_named, create, destroy),
+        cmocka_unit_test_setup_teardown(nothing_is_named_that_is_not_there, create, destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

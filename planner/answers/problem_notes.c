@@ -71,6 +71,11 @@ static void note_model(struct problem *problem) {
                      " tokens are not modelled",
                      model->window);
     }
+    if (model->side_by_side)
+        problem_note(problem,
+                     "attention and MLP stand side by side in this model: modelled one behind the other");
+    if (model->text_alone)
+        problem_note(problem, "the language model alone: config.json's vision part is left out");
     if (model->learned_positions && problem->search.training.sequence > model->learned_positions) {
         problem_note(problem, "sequence is longer than the %" PRId64 " learned positions of the model",
                      model->learned_positions);

@@ -97,7 +97,10 @@ static void attention_parameters(const struct model *model, struct layer_paramet
         parameters->attention_split += (double)model->heads;
     if (model->output_bias)
         parameters->attention_replicated += (double)model->hidden;
-    if (model->qk_norm)
+    if (model->qk_norm_wide)
+        parameters->attention_replicated +=
+            (double)(model->heads + model->kv_heads) * (double)model->head_dim;
+    else if (model->qk_norm)
         parameters->attention_replicated += 2 * norm_parameters(model, model->head_dim);
 }
 
@@ -121,7 +124,7 @@ void model_layer_parameters(const struct model *model, bool with_experts,
                             struct layer_parameters *parameters) {
     *parameters = (struct layer_parameters){0};
     attention_parameters(model, parameters);
-    const int norms = NORMS_A_LAYER + (model->post_norms ? POST_NORMS_A_LAYER : 0);
+    const int norms = (model->shared_norm ? 1 : NORMS_A_LAYER) + (model->post_norms ? POST_NORMS_A_LAYER : 0);
     parameters->norms = norms * norm_parameters(model, model->hidden);
     if (with_experts) {
         expert_parameters(model, parameters);

@@ -51,12 +51,16 @@ struct model {
     bool qkv_bias;             /* on query, key and value (Qwen2); default linear_bias */
     bool output_bias;          /* on the attention's output projection; default linear_bias */
     bool qk_norm;              /* norm on each head's query and key (Qwen3) */
+    bool qk_norm_wide;         /* instead one norm on all heads' queries, one on all keys (OLMo 2) */
     bool post_norms;           /* norms behind attention and MLP too (Grok-1) */
+    bool shared_norm;          /* attention and MLP take the same norm's output (Command R) */
     bool attention_sinks;      /* a learned logit for each head's softmax (gpt-oss) */
     struct model_experts experts;
     struct model_mla mla;
     int64_t mtp_layers; /* extra next-token layers (DeepSeek-V3) */
     int64_t window;     /* tokens that attention reaches back in some layers, which is not modelled; 0: all */
+    bool side_by_side;  /* attention and MLP take the same input, which is not modelled */
+    bool text_alone;    /* the file has a vision part too, which is left out */
     bool sequence_is_limit; /* `sequence` is the longest there may be, not what is trained on */
     bool shape_derived;     /* from `parameters:` alone */
     double size;            /* those parameters; 0 unless shape_derived */

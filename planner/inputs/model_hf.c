@@ -1,224 +1,147 @@
-/* Hugging Face's config.json as it comes, for the architectures of the table below.
- *
- * The meaning and the defaults of the keys are those of the configuration and modeling classes of the
- * `transformers` library (of the model's own repository for Grok-1). Keys that shape nothing (dropout, rope,
- * dtype, generation) are passed over: this is the one reader that lets unknown keys be, as the files are not
- * ours. */
-#include <stddef.h>
+/* Hugging Face's config.json as it comes, for the architectures of model_hf_table.c. This is the one reader
+ * that lets unknown keys be, as the files are not ours. */
+#include "planner/inputs/hf_parts.h"
+
 #include <string.h>
 
 #include "common/units.h"
-#include "common/yaml_tree.h"
-#include "planner/inputs/model_parts.h"
 
-/* What sets an architecture apart from Llama (gated MLP, RMSNorm, no bias, untied embeddings). */
-enum trait {
-    GPT2_BLOCK = 1 << 0, /* plain MLP, LayerNorm, biases, learned positions, tied embeddings */
-    QKV_BIAS = 1 << 1,
-    ALL_BIAS = 1 << 2, /* on every product, the experts' too */
-    QK_NORM = 1 << 3,
-    MLA = 1 << 4,
-    EXPERTS = 1 << 5,
-    EXPERTS_WIDE = 1 << 6, /* an expert's width is intermediate_size */
-    SHARED_GATED = 1 << 7, /* one shared expert of its own width, behind a gate */
-    ROUTER_BIAS = 1 << 8,
-    SINKS = 1 << 9,
-    POST_NORMS = 1 << 10,
-    TIED = 1 << 11 /* unless the file says otherwise */
-};
-
-struct architecture {
-    const char *class_name; /* one of `architectures`; goes before model_type */
-    const char *model_type;
-    unsigned traits;
-    int64_t head_dim; /* of files that leave it out; 0: hidden / heads */
-};
-
-static const struct architecture known[] = {
-    {"GPT2LMHeadModel", "gpt2", GPT2_BLOCK | TIED, 0},
-    {"LlamaForCausalLM", "llama", 0, 0},
-    {"MistralForCausalLM", "mistral", 0, 0},
-    {"MixtralForCausalLM", "mixtral", EXPERTS | EXPERTS_WIDE, 0},
-    {"Qwen2ForCausalLM", "qwen2", QKV_BIAS, 0},
-    {"Qwen3ForCausalLM", "qwen3", QK_NORM, 128},
-    {"Qwen2MoeForCausalLM", "qwen2_moe", QKV_BIAS | EXPERTS | SHARED_GATED, 0},
-    {"Qwen3MoeForCausalLM", "qwen3_moe", QK_NORM | EXPERTS, 128},
-    {"DeepseekV2ForCausalLM", "deepseek_v2", MLA | EXPERTS, 0},
-    {"DeepseekV3ForCausalLM", "deepseek_v3", MLA | EXPERTS | ROUTER_BIAS, 0},
-    {"Grok1ModelForCausalLM", "grok-1", EXPERTS | EXPERTS_WIDE | POST_NORMS | TIED, 128},
-    {"GptOssForCausalLM", "gpt_oss", ALL_BIAS | EXPERTS | EXPERTS_WIDE | ROUTER_BIAS | SINKS, 64},
-    {NULL, NULL, 0, 0}};
-
-/* The keys that shape a model, of all architectures. */
-struct config {
-    const char *path;
-    int64_t hidden, layers, heads, kv_heads, head_dim, ffn_hidden, vocab, positions;
-    bool tied, has_tied, attention_bias, has_attention_bias, mlp_bias, has_mlp_bias, qkv_bias, has_qkv_bias;
-    int64_t experts, top_k, expert_ffn_hidden, shared, shared_ffn_hidden;
-    int64_t first_dense, sparse_step, layer_freq, mtp_layers, groups, group_top_k, window;
-    bool windowed, has_windowed;
-    struct model_mla mla;
-};
-
-/* A key of the file, and the key of a model file that it stands for, by which model_complete names mistakes.
- */
-struct config_key {
-    struct field field;
-    const char *model_key;
-};
-
-#define WHOLE(name, member, most, model_name)                                                                \
-    {                                                                                                        \
-        {.key = name, .type = FIELD_INTEGER, .offset = offsetof(struct config, member), .maximum = most},    \
-            model_name                                                                                       \
-    }
-#define FLAG(name, member)                                                                                   \
-    {                                                                                                        \
-        {.key = name,                                                                                        \
-         .type = FIELD_BOOL,                                                                                 \
-         .offset = offsetof(struct config, member),                                                          \
-         .present_offset = offsetof(struct config, has_##member)},                                           \
-            NULL                                                                                             \
-    }
-
-/* Several keys for one member are other architectures' names for it. */
-static const struct config_key keys[] = {
-    {{.key = "_name_or_path", .type = FIELD_TEXT, .one_line = true, .offset = offsetof(struct config, path)},
-     "name"},
-    WHOLE("hidden_size", hidden, MODEL_MAX_WIDTH, "hidden"),
-    WHOLE("n_embd", hidden, MODEL_MAX_WIDTH, "hidden"),
-    WHOLE("num_hidden_layers", layers, MODEL_MAX_LAYERS, "layers"),
-    WHOLE("n_layer", layers, MODEL_MAX_LAYERS, "layers"),
-    WHOLE("num_attention_heads", heads, MODEL_MAX_HEADS, "heads"),
-    WHOLE("n_head", heads, MODEL_MAX_HEADS, "heads"),
-    WHOLE("num_key_value_heads", kv_heads, MODEL_MAX_HEADS, "kv_heads"),
-    WHOLE("head_dim", head_dim, MODEL_MAX_WIDTH, "head_dim"),
-    WHOLE("intermediate_size", ffn_hidden, MODEL_MAX_WIDTH, "ffn_hidden"),
-    WHOLE("n_inner", ffn_hidden, MODEL_MAX_WIDTH, "ffn_hidden"),
-    WHOLE("vocab_size", vocab, MODEL_MAX_WIDTH, "vocab"),
-    WHOLE("max_position_embeddings", positions, MODEL_MAX_SEQUENCE, "sequence"),
-    WHOLE("n_positions", positions, MODEL_MAX_SEQUENCE, "sequence"),
-    FLAG("tie_word_embeddings", tied),
-    FLAG("attention_bias", attention_bias),
-    FLAG("mlp_bias", mlp_bias),
-    FLAG("qkv_bias", qkv_bias),
-    WHOLE("num_experts", experts, MODEL_MAX_EXPERTS, "experts.count"),
-    WHOLE("num_local_experts", experts, MODEL_MAX_EXPERTS, "experts.count"),
-    WHOLE("n_routed_experts", experts, MODEL_MAX_EXPERTS, "experts.count"),
-    WHOLE("num_experts_per_tok", top_k, MODEL_MAX_EXPERTS, "experts.top_k"),
-    WHOLE("experts_per_token", top_k, MODEL_MAX_EXPERTS, "experts.top_k"),
-    WHOLE("n_group", groups, MODEL_MAX_EXPERTS, "experts.groups"),
-    WHOLE("topk_group", group_top_k, MODEL_MAX_EXPERTS, "experts.group_top_k"),
-    WHOLE("moe_intermediate_size", expert_ffn_hidden, MODEL_MAX_WIDTH, "experts.ffn_hidden"),
-    WHOLE("n_shared_experts", shared, MODEL_MAX_EXPERTS, "experts.shared"),
-    WHOLE("shared_expert_intermediate_size", shared_ffn_hidden, MODEL_MAX_WIDTH, "experts.shared_ffn_hidden"),
-    WHOLE("first_k_dense_replace", first_dense, MODEL_MAX_LAYERS, "experts.first_dense_layers"),
-    WHOLE("decoder_sparse_step", sparse_step, MODEL_MAX_LAYERS, "experts.every"),
-    WHOLE("moe_layer_freq", layer_freq, MODEL_MAX_LAYERS, "experts.every"),
-    WHOLE("sliding_window", window, MODEL_MAX_SEQUENCE, NULL),
-    FLAG("use_sliding_window", windowed),
-    WHOLE("num_nextn_predict_layers", mtp_layers, MODEL_MAX_LAYERS, "mtp_layers"),
-    WHOLE("q_lora_rank", mla.q_lora_rank, MODEL_MAX_WIDTH, "mla.q_lora_rank"),
-    WHOLE("kv_lora_rank", mla.kv_lora_rank, MODEL_MAX_WIDTH, "mla.kv_lora_rank"),
-    WHOLE("qk_nope_head_dim", mla.qk_nope_head_dim, MODEL_MAX_WIDTH, "mla.qk_nope_head_dim"),
-    WHOLE("qk_rope_head_dim", mla.qk_rope_head_dim, MODEL_MAX_WIDTH, "mla.qk_rope_head_dim"),
-    WHOLE("v_head_dim", mla.v_head_dim, MODEL_MAX_WIDTH, "mla.v_head_dim"),
-    {{.key = NULL}, NULL}};
-
-static bool is_text(const struct yaml_node *node, const char *text) {
-    return node != NULL && node->kind == YAML_SCALAR && strcmp(node->text, text) == 0;
+static bool has(const struct hf_part *part, unsigned traits) {
+    return (part->architecture->traits & traits) != 0;
 }
 
-static const struct architecture *find_architecture(const struct yaml_node *root) {
-    const struct yaml_node *classes = yaml_get(root, "architectures");
-    const struct yaml_node *first = classes != NULL ? classes->children : NULL;
-    for (const struct architecture *candidate = known; candidate->class_name != NULL; candidate++)
-        if (is_text(first, candidate->class_name))
-            return candidate;
-    for (const struct architecture *candidate = known; candidate->class_name != NULL; candidate++)
-        if (is_text(yaml_get(root, "model_type"), candidate->model_type))
-            return candidate;
-    return NULL;
+static bool flag_or(struct hf_flag flag, bool otherwise) {
+    return flag.given ? flag.value : otherwise;
 }
 
-static bool fail_unknown(const struct fields_reader *reader, const struct yaml_node *root) {
-    const struct yaml_node *type = yaml_get(root, "model_type");
-    const struct yaml_node *classes = yaml_get(root, "architectures");
-    const struct yaml_node *blamed = type != NULL ? type : classes;
-    const struct yaml_node *said =
-        blamed->kind == YAML_SEQUENCE && blamed->children != NULL ? blamed->children : blamed;
-    const char *names = "";
-    for (const struct architecture *candidate = known; candidate->class_name != NULL; candidate++) {
-        names = arena_print(reader->arena, "%s%s%s", names, candidate == known ? "" : ", ",
-                            candidate->model_type);
-    }
-    yaml_error(reader->document, blamed, reader->error, "the architecture '%s' is not known",
-               said->kind == YAML_SCALAR ? said->text : "");
-    return error_hint(reader->error, "known are %s; other models go into a model file", names);
+static bool read_key(const struct fields_reader *reader, const struct yaml_node *node,
+                     const struct hf_key *key, struct hf_config *config) {
+    const struct yaml_node *value = hf_get(node, key->field.key);
+    if (value == NULL)
+        return true;
+    if (!fields_read_value(reader, value, &key->field, (char *)config + key->field.offset))
+        return false;
+    if (key->field.present_offset != 0)
+        *(bool *)((char *)config + key->field.present_offset) = true;
+    return true;
 }
 
-static bool read_keys(const struct fields_reader *reader, const struct yaml_node *root,
-                      struct config *config) {
-    for (const struct config_key *key = keys; key->field.key != NULL; key++) {
-        const struct yaml_node *node = yaml_get(root, key->field.key);
-        if (node == NULL || yaml_is_null(node))
+static bool read_keys(const struct fields_reader *reader, const struct hf_part *part,
+                      struct hf_config *config) {
+    for (const struct hf_key *key = hf_keys; key->field.key != NULL; key++) {
+        if (key->only != 0 && !has(part, key->only))
             continue;
-        if (!fields_read_value(reader, node, &key->field, (char *)config + key->field.offset))
+        /* The language model's own name is that of what it was made from. */
+        const bool name = key->field.type == FIELD_TEXT;
+        if (key->of_wrapper && part->root != part->text && !read_key(reader, part->root, key, config))
             return false;
-        if (key->field.present_offset != 0)
-            *(bool *)((char *)config + key->field.present_offset) = true;
+        if ((!name || part->root == part->text) && !read_key(reader, part->text, key, config))
+            return false;
     }
     return true;
 }
 
-static bool require(const struct fields_reader *reader, const struct yaml_node *root, const char *model_key,
+static void take_defaults(const struct hf_part *part, struct hf_config *config) {
+    const struct hf_defaults *defaults = part->architecture->defaults;
+    if (defaults == NULL || part->root == part->text)
+        return;
+    config->hidden = defaults->hidden;
+    config->layers = defaults->layers;
+    config->heads = defaults->heads;
+    config->kv_heads = defaults->kv_heads;
+    config->ffn_hidden = defaults->ffn_hidden;
+    config->vocab = defaults->vocab;
+    config->positions = defaults->positions;
+}
+
+static bool require(const struct fields_reader *reader, const struct hf_part *part, const char *model_key,
                     int64_t value) {
     if (value > 0)
         return true;
-    const char *missing = NULL;
-    for (const struct config_key *key = keys; key->field.key != NULL; key++) {
+    const char *missing = "", *others = "";
+    for (const struct hf_key *key = hf_keys; key->field.key != NULL; key++) {
+        const char *name = key->field.key;
         if (strcmp(key->model_key != NULL ? key->model_key : "", model_key) != 0)
             continue;
-        const struct yaml_node *node = yaml_get(root, key->field.key);
+        const struct yaml_node *node = hf_get(part->text, name);
         if (node != NULL)
-            return yaml_error(reader->document, node, reader->error, "%s must be positive", key->field.key);
-        missing = missing != NULL ? missing : key->field.key;
+            return yaml_error(reader->document, node, reader->error, "%s must be positive", name);
+        if (*missing == '\0')
+            missing = name;
+        else
+            others = arena_print(reader->arena, "%s%s%s", others, *others != '\0' ? ", " : "", name);
     }
-    return yaml_error(reader->document, root, reader->error, "%s is missing", missing);
+    yaml_error(reader->document, part->text, reader->error, "%s is missing", missing);
+    return *others != '\0' && error_hint(reader->error, "some architectures call it %s", others);
 }
 
-static bool check_required(const struct fields_reader *reader, const struct yaml_node *root,
-                           const struct architecture *architecture, const struct config *config) {
-    const bool mla = (architecture->traits & MLA) != 0, experts = config->experts > 0;
-    const bool own_width = experts && (architecture->traits & EXPERTS_WIDE) == 0;
-    return require(reader, root, "hidden", config->hidden) &&
-           require(reader, root, "layers", config->layers) && require(reader, root, "heads", config->heads) &&
-           require(reader, root, "vocab", config->vocab) &&
-           ((architecture->traits & GPT2_BLOCK) != 0 ||
-            require(reader, root, "ffn_hidden", config->ffn_hidden)) &&
-           (!mla || (require(reader, root, "mla.kv_lora_rank", config->mla.kv_lora_rank) &&
-                     require(reader, root, "mla.qk_nope_head_dim", config->mla.qk_nope_head_dim) &&
-                     require(reader, root, "mla.qk_rope_head_dim", config->mla.qk_rope_head_dim) &&
-                     require(reader, root, "mla.v_head_dim", config->mla.v_head_dim))) &&
-           ((architecture->traits & EXPERTS_WIDE) == 0 ||
-            require(reader, root, "experts.count", config->experts)) &&
-           (!experts || require(reader, root, "experts.top_k", config->top_k)) &&
-           (!own_width || require(reader, root, "experts.ffn_hidden", config->expert_ffn_hidden));
+static bool check_required(const struct fields_reader *reader, const struct hf_part *part,
+                           const struct hf_config *config) {
+    const bool mla = has(part, HF_MLA), experts = has(part, HF_EXPERTS);
+    const bool own_width = experts && !has(part, HF_EXPERTS_WIDE);
+    const struct {
+        bool needed;
+        const char *model_key;
+        int64_t value;
+    } required[] = {
+        {true, "hidden", config->hidden},
+        {true, "layers", config->layers},
+        {true, "heads", config->heads},
+        {true, "vocab", config->vocab},
+        {!has(part, HF_FOURFOLD), "ffn_hidden", config->ffn_hidden},
+        {mla, "mla.kv_lora_rank", config->mla.kv_lora_rank},
+        {mla, "mla.qk_nope_head_dim", config->mla.qk_nope_head_dim},
+        {mla, "mla.qk_rope_head_dim", config->mla.qk_rope_head_dim},
+        {mla, "mla.v_head_dim", config->mla.v_head_dim},
+        {experts, "experts.count", config->experts},
+        {experts, "experts.top_k", config->top_k},
+        {own_width, "experts.ffn_hidden", config->expert_ffn_hidden},
+    };
+    for (size_t i = 0; i < sizeof required / sizeof *required; i++)
+        if (required[i].needed && !require(reader, part, required[i].model_key, required[i].value))
+            return false;
+    return true;
+}
+
+/* Keys of which a model can say one value alone. */
+static bool check_fixed(const struct fields_reader *reader, const struct hf_part *part,
+                        const struct hf_config *config) {
+    const struct {
+        const char *key;
+        int64_t value, only;
+    } fixed[] = {
+        {"moe_layer_freq", config->layer_interval, 1},
+        {"moe_layer_interval", config->layer_interval, 1},
+        {"moe_layer_end_index", config->last_expert_layer, config->layers - 1},
+        {"word_embed_proj_dim", config->embedding_width, config->hidden},
+    };
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        const struct yaml_node *node = hf_get(part->text, fixed[i].key);
+        if (node != NULL && fixed[i].value > 0 && fixed[i].value != fixed[i].only) {
+            return yaml_error(reader->document, node, reader->error, "%s other than %lld is not supported",
+                              fixed[i].key, (long long)fixed[i].only);
+        }
+    }
+    return true;
+}
+
+static bool read_layer(const struct fields_reader *reader, const struct yaml_node *node, const char *list,
+                       int64_t *layer) {
+    const struct field index = {.key = list, .type = FIELD_INTEGER, .offset = 0, .maximum = MODEL_MAX_LAYERS};
+    return fields_read_value(reader, node, &index, layer);
 }
 
 /* Qwen's list of layers without experts, of which only the first ones can be said in a model. */
-static bool read_dense_list(const struct fields_reader *reader, const struct yaml_node *root,
-                            struct config *config) {
-    const struct yaml_node *list = yaml_get(root, "mlp_only_layers");
-    if (list == NULL || yaml_is_null(list))
-        return true;
-    static const struct field index = {
-        .key = "mlp_only_layers", .type = FIELD_INTEGER, .offset = 0, .maximum = MODEL_MAX_LAYERS};
-    for (const struct yaml_node *item = list->children; item != NULL; item = item->next) {
+static bool read_dense_list(const struct fields_reader *reader, const struct hf_part *part,
+                            struct hf_config *config) {
+    static const char key[] = "mlp_only_layers";
+    const struct yaml_node *list = hf_get(part->text, key);
+    for (const struct yaml_node *item = list != NULL ? list->children : NULL; item != NULL;
+         item = item->next) {
         int64_t layer = 0;
-        if (!fields_read_value(reader, item, &index, &layer))
+        if (!read_layer(reader, item, key, &layer))
             return false;
-        if (layer != config->first_dense || config->sparse_step > 1) {
+        if (layer != config->first_dense || config->every > 1) {
             return yaml_error(reader->document, item, reader->error,
                               "only the first layers, in order, can be without experts");
         }
@@ -227,101 +150,148 @@ static bool read_dense_list(const struct fields_reader *reader, const struct yam
     return true;
 }
 
-static void set_experts(const struct architecture *architecture, const struct config *config,
+/* Llama 4's list of layers with experts, which has to be what its other key says. */
+static bool check_expert_list(const struct fields_reader *reader, const struct hf_part *part,
+                              const struct model *model) {
+    static const char key[] = "moe_layers";
+    const struct yaml_node *list = hf_get(part->text, key);
+    if (list == NULL || !has(part, HF_EXPERTS))
+        return true;
+    for (const struct yaml_node *item = list->children; item != NULL; item = item->next) {
+        int64_t layer = 0;
+        if (!read_layer(reader, item, key, &layer))
+            return false;
+        if (layer >= model->layers || !model_layer_has_experts(model, layer)) {
+            return yaml_error(reader->document, item, reader->error,
+                              "layers with experts can only be each so many of them, as "
+                              "interleave_moe_layer_step says");
+        }
+    }
+    if ((int64_t)list->child_count == model_expert_layers(model))
+        return true;
+    return yaml_error(reader->document, list, reader->error,
+                      "%zu layers have experts here, %lld by interleave_moe_layer_step", list->child_count,
+                      (long long)model_expert_layers(model));
+}
+
+static void set_experts(const struct hf_part *part, const struct hf_config *config,
                         struct model_experts *experts) {
-    if ((architecture->traits & EXPERTS) == 0 || config->experts == 0)
+    if (!has(part, HF_EXPERTS))
         return;
-    const bool wide = (architecture->traits & EXPERTS_WIDE) != 0;
     experts->count = config->experts;
     experts->top_k = config->top_k;
-    experts->ffn_hidden = wide ? config->ffn_hidden : config->expert_ffn_hidden;
-    experts->shared = config->shared;
-    if ((architecture->traits & SHARED_GATED) != 0 && config->shared_ffn_hidden > 0) {
+    experts->ffn_hidden = has(part, HF_EXPERTS_WIDE) ? config->ffn_hidden : config->expert_ffn_hidden;
+    experts->shared = has(part, HF_SHARED_ONE) ? 1 : config->shared;
+    if (has(part, HF_SHARED_GATED) && config->shared_ffn_hidden > 0) {
         experts->shared = 1;
         experts->shared_ffn_hidden = config->shared_ffn_hidden;
         experts->shared_gate = true;
     }
     experts->first_dense_layers = config->first_dense;
-    experts->every = config->sparse_step;
+    experts->every = config->every;
     experts->groups = config->groups;
     experts->group_top_k = config->group_top_k;
-    experts->router_bias = (architecture->traits & ROUTER_BIAS) != 0;
+    experts->router_bias = has(part, HF_ROUTER_BIAS);
 }
 
-static void set_reading(const struct architecture *architecture, const struct config *config,
+static void set_biases(const struct hf_part *part, const struct hf_config *config,
+                       struct model_reading *reading) {
+    struct model *model = &reading->model;
+    const bool all = flag_or(config->bias, has(part, HF_ALL_BIAS));
+    const bool attention = flag_or(config->attention_bias, all);
+    model->linear_bias = flag_or(config->mlp_bias, all && !has(part, HF_MLP_UNBIASED));
+    model->qkv_bias = flag_or(config->qkv_bias, attention || has(part, HF_QKV_BIAS));
+    model->output_bias = flag_or(config->output_bias, attention && !has(part, HF_OUTPUT_UNBIASED));
+    reading->has_linear_bias = reading->has_qkv_bias = reading->has_output_bias = true;
+}
+
+static void set_norms(const struct hf_part *part, const struct hf_config *config,
+                      struct model_reading *reading) {
+    struct model *model = &reading->model;
+    const bool qk_norm = flag_or(config->qk_norm, !has(part, HF_QK_NORM_KEY));
+    reading->has_norm = true;
+    reading->norm = has(part, HF_LAYERNORM) ? NORM_LAYERNORM : NORM_RMSNORM;
+    model->qk_norm = qk_norm && has(part, HF_QK_NORM);
+    model->qk_norm_wide = qk_norm && has(part, HF_QK_NORM_WIDE);
+    model->post_norms = has(part, HF_POST_NORMS);
+    model->side_by_side = flag_or(config->parallel, has(part, HF_PARALLEL));
+    /* Falcon 40B has a norm before each again. */
+    const bool one_each = config->new_decoder.value && config->parallel_norms != 1;
+    model->shared_norm = model->side_by_side && has(part, HF_SHARED_NORM) && !one_each;
+}
+
+static void set_attention(const struct hf_part *part, const struct hf_config *config, struct model *model) {
+    const bool multi_query = flag_or(config->multi_query, has(part, HF_MULTI_QUERY));
+    model->heads = config->heads;
+    model->kv_heads = multi_query && !config->new_decoder.value ? 1 : config->kv_heads;
+    model->window = flag_or(config->windowed, true) ? config->window : 0;
+    model->attention_sinks = has(part, HF_SINKS);
+    if (has(part, HF_MLA))
+        model->mla = config->mla; /* head_dim in such files is that of the rotary part */
+    else
+        model->head_dim = config->head_dim > 0 ? config->head_dim : part->architecture->head_dim;
+}
+
+static void set_reading(const struct hf_part *part, const struct hf_config *config,
                         struct model_reading *reading) {
-    const unsigned traits = architecture->traits;
     struct model *model = &reading->model;
     model->hidden = config->hidden;
     model->layers = config->layers;
-    model->heads = config->heads;
-    model->kv_heads = config->kv_heads;
-    model->ffn_hidden = config->ffn_hidden;
+    model->ffn_hidden = config->dense_ffn_hidden > 0 ? config->dense_ffn_hidden : config->ffn_hidden;
     model->vocab = config->vocab;
     model->sequence = config->positions;
     model->sequence_is_limit = config->positions > 0;
-    model->window = config->has_windowed && !config->windowed ? 0 : config->window;
-    if ((traits & MLA) != 0) {
-        model->mla = config->mla; /* head_dim in such files is that of the rotary part */
-        model->mtp_layers = config->mtp_layers;
-    } else {
-        model->head_dim = config->head_dim > 0 ? config->head_dim : architecture->head_dim;
-    }
-    model->gated = (traits & GPT2_BLOCK) == 0;
-    model->learned_positions = (traits & GPT2_BLOCK) != 0 ? config->positions : 0;
-    model->tied_embeddings = config->has_tied ? config->tied : (traits & TIED) != 0;
-    const bool all_bias = (traits & (GPT2_BLOCK | ALL_BIAS)) != 0;
-    const bool attention_bias = config->has_attention_bias ? config->attention_bias : all_bias;
-    model->linear_bias = config->has_mlp_bias ? config->mlp_bias : all_bias;
-    model->output_bias = attention_bias;
-    model->qkv_bias = (traits & QKV_BIAS) != 0 ? !config->has_qkv_bias || config->qkv_bias : attention_bias;
-    model->qk_norm = (traits & QK_NORM) != 0;
-    model->post_norms = (traits & POST_NORMS) != 0;
-    model->attention_sinks = (traits & SINKS) != 0;
-    reading->has_tied_embeddings = reading->has_linear_bias = true;
-    reading->has_qkv_bias = reading->has_output_bias = true;
-    set_experts(architecture, config, &model->experts);
+    model->gated = !has(part, HF_PLAIN_MLP);
+    if (has(part, HF_POSITIONS) && config->positions > 0)
+        model->learned_positions = config->positions + (has(part, HF_POSITIONS_TWO) ? 2 : 0);
+    model->tied_embeddings = flag_or(config->tied, has(part, HF_TIED));
+    reading->has_tied_embeddings = true;
+    model->mtp_layers = has(part, HF_MTP) ? config->mtp_layers : 0;
+    model->text_alone = part->root != part->text || hf_get(part->root, "vision_config") != NULL;
+    set_attention(part, config, model);
+    set_biases(part, config, reading);
+    set_norms(part, config, reading);
+    set_experts(part, config, &model->experts);
 }
 
-static const struct yaml_node *blamed(const struct yaml_node *root, const char *model_key) {
-    for (const struct config_key *key = keys; key->field.key != NULL; key++) {
-        const struct yaml_node *node = yaml_get(root, key->field.key);
-        if (node != NULL && key->model_key != NULL && strcmp(key->model_key, model_key) == 0)
-            return node;
+static const struct yaml_node *blamed(const struct yaml_node *node, const char *model_key) {
+    for (const struct hf_key *key = hf_keys; key->field.key != NULL; key++) {
+        const struct yaml_node *member = hf_get(node, key->field.key);
+        if (member != NULL && key->model_key != NULL && strcmp(key->model_key, model_key) == 0)
+            return member;
     }
-    return root;
+    return node;
 }
 
-static const char *name_of(const struct fields_reader *reader, const struct architecture *architecture,
-                           const struct config *config, const struct model *model) {
+static const char *name_of(const struct fields_reader *reader, const struct hf_part *part,
+                           const struct hf_config *config, const struct model *model) {
     if (config->path != NULL && config->path[0] != '\0')
         return config->path;
     struct model_counts counts;
     char size[32];
     model_count(model, model->sequence, &counts);
-    return arena_print(reader->arena, "%s %s", architecture->model_type,
+    return arena_print(reader->arena, "%s %s", part->architecture->model_type,
                        units_format(counts.parameters, UNIT_COUNT, size, sizeof size));
 }
 
 bool model_read_config(const struct fields_reader *reader, const struct yaml_node *root,
                        struct model *model) {
-    const struct architecture *architecture = find_architecture(root);
-    if (architecture == NULL)
-        return fail_unknown(reader, root);
-    struct config config = {0};
-    if (!read_keys(reader, root, &config) || !check_required(reader, root, architecture, &config) ||
-        !read_dense_list(reader, root, &config))
+    struct hf_part part;
+    struct hf_config config = {0};
+    if (!hf_find(reader, root, &part))
         return false;
-    if (config.layer_freq > 1) {
-        return yaml_error(reader->document, yaml_get(root, "moe_layer_freq"), reader->error,
-                          "moe_layer_freq other than 1 is not supported");
-    }
+    take_defaults(&part, &config);
+    if (!read_keys(reader, &part, &config) || !check_required(reader, &part, &config) ||
+        !check_fixed(reader, &part, &config) || !read_dense_list(reader, &part, &config))
+        return false;
     struct model_reading reading = {0};
     struct model_problem problem;
-    set_reading(architecture, &config, &reading);
+    set_reading(&part, &config, &reading);
     if (!model_complete(&reading, &problem))
-        return yaml_error(reader->document, blamed(root, problem.key), reader->error, "%s", problem.why);
+        return yaml_error(reader->document, blamed(part.text, problem.key), reader->error, "%s", problem.why);
+    if (!check_expert_list(reader, &part, &reading.model))
+        return false;
     *model = reading.model;
-    model->name = name_of(reader, architecture, &config, model);
+    model->name = name_of(reader, &part, &config, model);
     return true;
 }

@@ -204,6 +204,29 @@ static void test_published(void **state) {
                                      .vocab = 151936,
                                      .experts = {.count = 128, .top_k = 8, .ffn_hidden = 1536}},
                       235093634560); /* Qwen3 235B-A22B */
+    assert_parameters((struct model){.layers = 64,
+                                     .hidden = 5120,
+                                     .heads = 40,
+                                     .kv_heads = 8,
+                                     .ffn_hidden = 27648,
+                                     .gated = true,
+                                     .qk_norm_wide = true,
+                                     .vocab = 100352},
+                      32234279936); /* OLMo 2 32B */
+    struct model_reading command_r = {.model = {.layers = 40,
+                                                .hidden = 8192,
+                                                .heads = 64,
+                                                .ffn_hidden = 22528,
+                                                .gated = true,
+                                                .shared_norm = true,
+                                                .tied_embeddings = true,
+                                                .vocab = 256000},
+                                      .has_tied_embeddings = true};
+    struct model_problem problem;
+    struct model_counts counts;
+    assert_true(model_complete(&command_r, &problem));
+    model_count(&command_r.model, 8192, &counts);
+    assert_int_equal((int64_t)counts.parameters, 34980831232); /* Command R */
 }
 
 static void test_every_other_layer(void **state) {

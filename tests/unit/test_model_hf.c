@@ -184,7 +184,10 @@ static void mistakes_are_pointed_at(void **state) {
     assert_refused("{\n \"model_type\": \"mamba\",\n \"hidden_size\": 1}",
                    "2:16: the architecture 'mamba' is not known");
     assert_false(read_text("{\"architectures\": [\"MambaForCausalLM\"]}", arena, &model, &error));
-    assert_non_null(strstr(error.hint, "known are gpt2, llama, mistral"));
+    assert_non_null(strstr(error.hint, "known are llama, llama4, mistral and "));
+    assert_false(read_text("{\"model_type\": \"olmo4\"}", arena, &model, &error));
+    assert_non_null(strstr(error.hint, "known are olmo2, olmo3, olmoe and "));
+    assert_true(strlen("hint: ") + strlen(error.hint) <= 100);
     assert_refused("{\"model_type\": \"llama\", \"hidden_size\": 64}", "1:1: num_hidden_layers is missing");
     assert_refused("{\"model_type\": \"llama\", \"hidden_size\": 64, \"num_hidden_layers\": 2,\n"
                    " \"num_attention_heads\": 7, \"intermediate_size\": 128, \"vocab_size\": 100}",
@@ -203,6 +206,89 @@ static void mistakes_are_pointed_at(void **state) {
     arena_destroy(arena);
 }
 
+static void layers_that_are_not_attention_are_pointed_at(void **state) {
+    (void)state;
+    assert_refused("{\"model_type\": \"qwen3_next\", \"hidden_size\": 64,\n \"full_attention_interval\": 4}",
+                   "2:29: layers other than attention are not modelled (full_attention_interval)");
+    assert_refused("{\"model_type\": \"nemotron_h\", \"hybrid_override_pattern\": \"M-M*\"}",
+                   "1:57: layers other than attention are not modelled (hybrid_override_pattern)");
+    assert_refused("{\"model_type\": \"lfm2\", \"layer_types\": [\"full_attention\", \"conv\"]}",
+                   "1:58: layers other than attention are not modelled (layer_types)");
+    assert_refused("{\"model_type\": \"minimax_text_01\", \"attn_type_list\": [0, 1]}",
+                   "1:54: layers other than attention are not modelled (attn_type_list)");
+    /* Of an architecture that is known, and within the part that holds the language model. */
+    assert_refused(QWEN2_WITH(", \"layer_types\": [\"linear_attention\"]"),
+                   "1:187: layers other than attention are not modelled (layer_types)");
+    assert_refused("{\"model_type\": \"v\", \"text_config\": {\"model_type\": \"m\", \"state_size\": 16}}",
+                   "1:70: layers other than attention are not modelled (state_size)");
+}
+
+#define TEXT_PART(keys) "{\"model_type\": \"llava\", \"text_config\": {\"model_type\": " keys "}}"
+
+static void parts_of_a_vision_model_are_pointed_at(void **state) {
+    (void)state;
+    assert_refused(TEXT_PART("\"bert\", \"hidden_size\": 64"), "1:55: the architecture 'bert' is not known");
+    assert_refused(TEXT_PART("\"qwen3\", \"hidden_size\": 64"), "1:40: num_hidden_layers is missing");
+    assert_refused(TEXT_PART("\"llama\", \"hidden_size\": \"wide\""),
+                   "1:79: hidden_size: \"wide\" isn't a number; it takes a count such as 32768, 60M, 200B "
+                   "(billion) or 13T");
+    assert_refused("{\"model_type\": \"llava\", \"text_config\": [1]}", "1:40: text_config is no mapping");
+    assert_refused("{\"model_type\": \"llava\", \"text_config\": {\"hidden_size\": 64}}",
+                   "1:40: neither model_type nor architectures is given");
+}
+
+/* What the language model leaves out is its class's, and the wrapper's word on tied tables counts. */
+static void a_language_model_takes_its_classs_defaults(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    struct model model = model_of(TEXT_PART("\"llama\""), arena);
+    assert_int_equal(model.layers, 32);
+    assert_int_equal(model.ffn_hidden, 11008);
+    assert_false(model.tied_embeddings);
+    model = model_of("{\"model_type\": \"llava\", \"tie_word_embeddings\": true, \"_name_or_path\": \"mine\","
+                     " \"text_config\": {\"model_type\": \"llama\", \"_name_or_path\": \"other\"}}",
+                     arena);
+    assert_true(model.tied_embeddings);
+    assert_string_equal(model.name, "mine");
+    arena_destroy(arena);
+}
+
+#define LLAMA_4(keys)                                                                                        \
+    "{\"model_type\": \"llama4_text\", \"hidden_size\": 64, \"num_hidden_layers\": 4, "                      \
+    "\"num_attention_heads\": 8,"                                                                            \
+    " \"intermediate_size\": 128, \"intermediate_size_mlp\": 256, \"vocab_size\": 100,"                      \
+    " \"num_local_experts\": 4, \"num_experts_per_tok\": 1,\n" keys "}"
+
+static void what_a_model_cannot_say_is_pointed_at(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    const struct model model =
+        model_of(LLAMA_4("\"interleave_moe_layer_step\": 2, \"moe_layers\": [1, 3]"), arena);
+    assert_int_equal(model.experts.every, 2);
+    assert_int_equal(model.experts.ffn_hidden, 128);
+    assert_int_equal(model.experts.shared, 1);
+    assert_int_equal(model.ffn_hidden, 256);
+    assert_refused(
+        LLAMA_4("\"interleave_moe_layer_step\": 2, \"moe_layers\": [1, 2]"),
+        "2:51: layers with experts can only be each so many of them, as interleave_moe_layer_step says");
+    assert_refused(LLAMA_4("\"interleave_moe_layer_step\": 2, \"moe_layers\": [3]"),
+                   "2:47: 1 layers have experts here, 2 by interleave_moe_layer_step");
+    assert_refused(
+        "{\"model_type\": \"opt\", \"hidden_size\": 1024, \"ffn_dim\": 4096, \"num_hidden_layers\": 24,"
+        " \"num_attention_heads\": 16, \"vocab_size\": 50272,\n \"word_embed_proj_dim\": 512}",
+        "2:25: word_embed_proj_dim other than 1024 is not supported");
+    assert_refused("{\"model_type\": \"ernie4_5_moe\", \"hidden_size\": 64, \"num_hidden_layers\": 4,"
+                   " \"num_attention_heads\": 8, \"intermediate_size\": 128, \"vocab_size\": 100,"
+                   " \"moe_num_experts\": 4, \"moe_k\": 2, \"moe_intermediate_size\": 32,\n"
+                   " \"moe_layer_end_index\": 2}",
+                   "2:25: moe_layer_end_index other than 3 is not supported");
+    assert_refused(
+        "{\"model_type\": \"dbrx\", \"d_model\": 64, \"n_heads\": 8, \"n_layers\": 2, \"vocab_size\": 100,\n"
+        " \"ffn_config\": {\"ffn_hidden_size\": 128}}",
+        "1:1: num_experts is missing");
+    arena_destroy(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gpt2),
@@ -215,6 +301,10 @@ int main(void) {
         cmocka_unit_test(grok),
         cmocka_unit_test(the_file_or_the_size_gives_the_name),
         cmocka_unit_test(mistakes_are_pointed_at),
+        cmocka_unit_test(layers_that_are_not_attention_are_pointed_at),
+        cmocka_unit_test(parts_of_a_vision_model_are_pointed_at),
+        cmocka_unit_test(a_language_model_takes_its_classs_defaults),
+        cmocka_unit_test(what_a_model_cannot_say_is_pointed_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,176 @@
+/* Which part of a config.json is a language model, of which architecture, and what to say where none is. */
+#include <string.h>
+
+#include "planner/inputs/hf_parts.h"
+
+/* Under which models of images and text hold their language model. */
+static const char *const text_keys[] = {"text_config", "llm_config", "language_config", NULL};
+static const char text_suffix[] = "_text";
+
+/* Lists of what each layer is. */
+static const char *const layer_keys[] = {"layer_types", "layers_block_type", "block_types", "attn_type_list",
+                                         NULL};
+/* Their words for attention. */
+static const char *const attention_words[] = {
+    "attention", "full_attention", "sliding_attention", "chunked_attention", "1", NULL};
+
+/* Keys that no model has whose layers are all attention: of state spaces, linear attention, convolutions. */
+static const char *const other_layer_keys[] = {"hybrid_override_pattern",
+                                               "attn_layer_period",
+                                               "attn_layer_indices",
+                                               "mamba_d_ssm",
+                                               "mamba_d_state",
+                                               "hybrid_layer_ids",
+                                               "state_size",
+                                               "full_attention_interval",
+                                               "linear_attn_config",
+                                               "linear_key_head_dim",
+                                               "full_attn_idxs",
+                                               "conv_L_cache",
+                                               "lru_width",
+                                               "attention_hidden_size",
+                                               NULL};
+
+enum { HINT_COLUMNS = 94 }; /* behind "hint: " a terminal of 100 has them */
+
+static bool is_one_of(const char *text, const char *const *words) {
+    while (*words != NULL && strcmp(text, *words) != 0)
+        words++;
+    return *words != NULL;
+}
+
+const struct yaml_node *hf_get(const struct yaml_node *node, const char *key) {
+    const char *dot = strchr(key, '.');
+    if (dot != NULL) {
+        char first[64];
+        const size_t length = (size_t)(dot - key);
+        if (length >= sizeof first)
+            return NULL;
+        memcpy(first, key, length);
+        first[length] = '\0';
+        return hf_get(yaml_get(node, first), dot + 1);
+    }
+    const struct yaml_node *member = yaml_get(node, key);
+    return member == NULL || yaml_is_null(member) ? NULL : member;
+}
+
+static const char *text_of(const struct yaml_node *node) {
+    return node != NULL && node->kind == YAML_SCALAR ? node->text : "";
+}
+
+/* Whether a file's type is that of an architecture, as it is or with "_text" behind it. */
+static bool is_type(const char *type, const char *known) {
+    const size_t length = strlen(known);
+    return strncmp(type, known, length) == 0 &&
+           (type[length] == '\0' || strcmp(type + length, text_suffix) == 0);
+}
+
+/* By class and type, else by class, else by type: a file of an own type may name another's class. */
+static const struct hf_architecture *find_architecture(const struct yaml_node *node) {
+    const struct yaml_node *classes = hf_get(node, "architectures");
+    const char *class_name = text_of(classes != NULL ? classes->children : NULL);
+    const char *type = text_of(hf_get(node, "model_type"));
+    const struct hf_architecture *by_class = NULL, *by_type = NULL;
+    for (const struct hf_architecture *known = hf_architectures; known->model_type != NULL; known++) {
+        const bool same_class = strcmp(class_name, known->class_name) == 0;
+        const bool same_type = is_type(type, known->model_type);
+        if (same_class && (by_class == NULL || same_type))
+            by_class = known;
+        if (same_type)
+            by_type = known;
+    }
+    return by_class != NULL ? by_class : by_type;
+}
+
+static bool fail_other_layers(const struct fields_reader *reader, const struct yaml_node *blamed,
+                              const char *key) {
+    return yaml_error(reader->document, blamed, reader->error,
+                      "layers other than attention are not modelled (%s)", key);
+}
+
+/* The first of `list`'s layers that is not attention; NULL: none is. */
+static const struct yaml_node *other_layer(const struct yaml_node *list) {
+    if (list == NULL || list->kind != YAML_SEQUENCE)
+        return NULL;
+    const struct yaml_node *layer = list->children;
+    while (layer != NULL && (layer->kind != YAML_SCALAR || is_one_of(layer->text, attention_words)))
+        layer = layer->next;
+    return layer;
+}
+
+static bool check_layers_listed(const struct fields_reader *reader, const struct yaml_node *node) {
+    for (const char *const *key = layer_keys; *key != NULL; key++) {
+        const struct yaml_node *layer = other_layer(hf_get(node, *key));
+        if (layer != NULL)
+            return fail_other_layers(reader, layer, *key);
+    }
+    return true;
+}
+
+/* Of an architecture that is not known, whose keys may tell why. */
+static bool check_layers_told(const struct fields_reader *reader, const struct yaml_node *node) {
+    if (hf_get(node, layer_keys[0]) != NULL)
+        return true; /* that list has been looked through */
+    for (const char *const *key = other_layer_keys; *key != NULL; key++) {
+        const struct yaml_node *told = hf_get(node, *key);
+        if (told != NULL)
+            return fail_other_layers(reader, told, *key);
+    }
+    return true;
+}
+
+/* The known types, the one nearest to `word` first, as many as a line has room for. */
+static const char *known_types(const struct fields_reader *reader, const char *word, size_t room) {
+    const char *types[64] = {NULL};
+    size_t count = 0, shown = 0, first = 0;
+    for (; hf_architectures[count].model_type != NULL && count + 1 < sizeof types / sizeof *types; count++)
+        types[count] = hf_architectures[count].model_type;
+    const char *nearest = error_nearest(word, types);
+    for (size_t i = 0; i < count; i++)
+        if (types[i] == nearest)
+            first = i;
+    const char *list = "";
+    for (; shown < count; shown++) {
+        const char *type = types[(first + shown) % count];
+        if (strlen(list) + strlen(", ") + strlen(type) > room)
+            break;
+        list = arena_print(reader->arena, "%s%s%s", list, shown == 0 ? "" : ", ", type);
+    }
+    return shown == count ? list : arena_print(reader->arena, "%s and %zu more", list, count - shown);
+}
+
+static bool fail_unknown(const struct fields_reader *reader, const struct yaml_node *node) {
+    static const char rest[] = "known are  and 99 more (docs/formats.md); others go into a model file";
+    const struct yaml_node *type = hf_get(node, "model_type");
+    const struct yaml_node *classes = hf_get(node, "architectures");
+    const struct yaml_node *blamed = type != NULL ? type : classes;
+    if (blamed == NULL)
+        return yaml_error(reader->document, node, reader->error,
+                          "neither model_type nor architectures is given");
+    if (blamed->kind == YAML_SEQUENCE && blamed->children != NULL)
+        blamed = blamed->children;
+    yaml_error(reader->document, blamed, reader->error, "the architecture '%s' is not known",
+               text_of(blamed));
+    return error_hint(reader->error, "known are %s (docs/formats.md); others go into a model file",
+                      known_types(reader, text_of(blamed), HINT_COLUMNS - strlen(rest)));
+}
+
+bool hf_find(const struct fields_reader *reader, const struct yaml_node *root, struct hf_part *part) {
+    part->root = part->text = root;
+    for (const char *const *key = text_keys; *key != NULL && part->text == root; key++) {
+        const struct yaml_node *text = hf_get(root, *key);
+        if (text == NULL)
+            continue;
+        if (text->kind != YAML_MAPPING)
+            return yaml_error(reader->document, text, reader->error, "%s is no mapping", *key);
+        part->text = text;
+    }
+    part->architecture = find_architecture(part->text);
+    if (part->architecture == NULL && hf_get(part->text, "model_type") == NULL)
+        part->architecture = find_architecture(root);
+    if (!check_layers_listed(reader, part->text))
+        return false;
+    if (part->architecture != NULL)
+        return true;
+    return check_layers_told(reader, part->text) && fail_unknown(reader, part->text);
+}

@@ -313,8 +313,26 @@ static int end(int status) {
     return status;
 }
 
+/* See `given` of struct placement_wish. */
+static void list_given(const struct option_entry *options, struct arena *arena, struct placement_wish *wish) {
+    size_t count = 0;
+    while (options[count].name != NULL)
+        count++;
+    const char **given = ARENA_ARRAY(arena, const char *, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct option_entry *option = &options[i];
+        const char *value = option->value != NULL ? *option->value : NULL;
+        bool flag = option->flag != NULL && *option->flag;
+        given[i] = flag            ? arena_print(arena, "--%s", option->name)
+                   : value != NULL ? arena_print(arena, "--%s %s", option->name, value)
+                                   : "";
+    }
+    wish->given = given;
+    wish->given_count = count;
+}
+
 /* `wish`: of this rank. Returns the exit status. */
-static int run(const struct arguments *arguments, const struct placement_wish *wish,
+static int run(const struct arguments *arguments, struct placement_wish *wish,
                const struct option_entry *options, int argc, char **argv, struct arena *arena) {
     struct placement placement;
     struct error error = {0};
@@ -382,6 +400,7 @@ int main(int argc, char **argv) {
                 check_arguments(&arguments, operand[0], arena, &wish.wrong);
     int status = EXIT_USAGE;
     wish.instead = option_instead(&arguments);
+    list_given(options, arena, &wish);
     if (among_ranks() || (good && wish.instead == NULL))
         status = run(&arguments, &wish, options, argc, argv, arena);
     else if (good)

@@ -62,6 +62,37 @@ static void fill_hello(struct hello *hello) {
         snprintf(hello->host, sizeof hello->host, "unnamed");
 }
 
+static void describe_difference(const char *own, const char *first, struct error *wrong) {
+    if (own[0] == '\0')
+        error_set(wrong, "not given %s, as rank 0 was", first);
+    else if (first[0] == '\0')
+        error_set(wrong, "given %s, as rank 0 was not", own);
+    else
+        error_set(wrong, "given %s, but rank 0 was given %s", own, first);
+    error_hint(wrong, "all ranks take the same options");
+}
+
+/* Holds the options of a rank that is to measure against those of rank 0, which would silently be followed.
+ * Called by all ranks, which have the same table. */
+static void compare_options(struct arena *arena, struct placement_wish *wish) {
+    int rank, measures = wish->instead == NULL && wish->wrong.what[0] == '\0';
+    int first_measures = measures;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Bcast(&first_measures, 1, MPI_INT, 0, MPI_COMM_WORLD);
+    for (size_t i = 0; first_measures && i < wish->given_count; i++) {
+        int bytes = (int)strlen(wish->given[i]) + 1;
+        MPI_Bcast(&bytes, 1, MPI_INT, 0, MPI_COMM_WORLD);
+        char *first = ARENA_ARRAY(arena, char, (size_t)bytes);
+        if (rank == 0)
+            memcpy(first, wish->given[i], (size_t)bytes);
+        MPI_Bcast(first, bytes, MPI_CHAR, 0, MPI_COMM_WORLD);
+        if (measures && strcmp(first, wish->given[i]) != 0) {
+            describe_difference(wish->given[i], first, &wish->wrong);
+            measures = 0;
+        }
+    }
+}
+
 static void fill_card(const char *host, const struct placement_wish *wish, struct card *card) {
     memset(card, 0, sizeof *card);
     snprintf(card->host, sizeof card->host, "%s", host);
@@ -201,7 +232,7 @@ static bool tell(bool good) {
     return state != 0;
 }
 
-bool placement_gather(struct arena *arena, const struct placement_wish *wish, struct placement *placement,
+bool placement_gather(struct arena *arena, struct placement_wish *wish, struct placement *placement,
                       bool *crowded, const char **leader, struct error *error) {
     int rank, ranks;
     struct hello hello, *hellos = NULL;
@@ -218,6 +249,7 @@ bool placement_gather(struct arena *arena, const struct placement_wish *wish, st
     MPI_Gather(&hello, (int)sizeof hello, MPI_BYTE, hellos, (int)sizeof hello, MPI_BYTE, 0, MPI_COMM_WORLD);
     if (!tell(rank != 0 || check_versions(hellos, ranks, error)))
         return false;
+    compare_options(arena, wish);
     fill_card(hello.host, wish, &card);
     MPI_Gather(&card, (int)sizeof card, MPI_BYTE, cards, (int)sizeof card, MPI_BYTE, 0, MPI_COMM_WORLD);
     if (!tell(rank != 0 || (check_options(cards, ranks, error) && check_wishes(cards, ranks, error) &&

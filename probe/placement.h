@@ -35,14 +35,17 @@ struct placement {
 struct placement_wish {
     const char *instead; /* option that asks for something else than to measure, such as "--help"; or NULL */
     struct error wrong;  /* with its options; `what` is empty where they are good */
+    /* Each option as it was given, in the order of the program's table; "": it was not. */
+    const char *const *given;
+    size_t given_count;
 };
 
 /* Called by all ranks, each with its own wish. Fills `placement` on rank 0 only, and tells every rank whether
  * it is crowded and which host rank 0 is on. False on all ranks, and the error set on rank 0, when a rank's
- * options are wrong, ranks were asked for different things, two hosts have the same name or the ranks are of
- * different programs. Where all were asked for something else than to measure, `placement` holds no hosts.
- * Blocks until all have called it. */
-bool placement_gather(struct arena *arena, const struct placement_wish *wish, struct placement *placement,
+ * options are wrong or are not rank 0's, ranks were asked for different things, two hosts have the same name
+ * or the ranks are of different programs. Where all were asked for something else than to measure,
+ * `placement` holds no hosts. Blocks until all have called it. */
+bool placement_gather(struct arena *arena, struct placement_wish *wish, struct placement *placement,
                       bool *crowded, const char **leader, struct error *error);
 
 #endif

@@ -15,7 +15,9 @@
 #include "common/cluster.h"
 #include "probe/task.h"
 
-static const char magic[] = "clusterprobe journal 2";
+/* To be raised when lines are written otherwise, and when a line of the same key stands for something else:
+ * 3, since the groups of collectives have the order of the job's ranks. */
+enum { FORMAT = 3 };
 enum { FIELDS = 15, HEAD_LINES = 2 };
 enum {
     LEVEL_LEAST = -2,
@@ -111,38 +113,77 @@ static bool read_figures(struct records *records, FILE *file, int32_t ranks, siz
     return possible && *kept;
 }
 
-static bool take_over(struct records *records, const char *identity, int32_t ranks, struct error *error) {
+/* NULL with the reason where there is none. */
+static FILE *open_earlier(const char *path, const char **why) {
     struct stat status;
-    bool regular = stat(records->path, &status) != 0 || S_ISREG(status.st_mode);
-    FILE *file = regular ? fopen(records->path, "r") : NULL;
+    bool regular = stat(path, &status) != 0 || S_ISREG(status.st_mode);
+    FILE *file = regular ? fopen(path, "r") : NULL;
+    *why = regular ? strerror(errno) : "it is no file";
+    return file;
+}
+
+static bool check_head(FILE *file, const char *path, const char *identity, struct error *error) {
     char *line = NULL;
     size_t size = 0;
-    if (file == NULL) {
-        error_set(error, "nothing to resume: can't open %s: %s", records->path,
-                  regular ? strerror(errno) : "it is no file");
-        return error_hint(error, "leave out --resume to begin anew");
-    }
-    bool same = getline(&line, &size, file) > 0 && strncmp(line, magic, strlen(magic)) == 0;
-    same = same && getline(&line, &size, file) > 0;
+    int format = 0, end = 0;
+    bool journal = getline(&line, &size, file) > 0 &&
+                   sscanf(line, "clusterprobe journal %9d%n", &format, &end) == 1 && line[end] == '\n';
+    bool same = journal && format == FORMAT && getline(&line, &size, file) > 0;
     if (same) {
         line[strcspn(line, "\n")] = '\0';
         same = strcmp(line, identity) == 0;
     }
-    size_t lines = 0;
-    bool kept = true, possible = same && read_figures(records, file, ranks, &lines, &kept);
     free(line);
+    if (same)
+        return true;
+    if (!journal) {
+        error_set(error, "%s is no journal of clusterprobe", path);
+    } else if (format != FORMAT) {
+        error_set(error,
+                  "%s is a journal of format %d, of another version of clusterprobe; this one goes on with "
+                  "format %d",
+                  path, format, FORMAT);
+    } else {
+        error_set(error, "%s is of other hosts, ranks or another program", path);
+        return error_hint(
+            error, "--resume needs the mpirun line of the first run; to begin anew, remove the journal");
+    }
+    return error_hint(error, "to begin anew, remove it");
+}
+
+static bool take_over(struct records *records, const char *identity, int32_t ranks, struct error *error) {
+    const char *why;
+    FILE *file = open_earlier(records->path, &why);
+    if (file == NULL) {
+        error_set(error, "nothing to resume: can't open %s: %s", records->path, why);
+        return error_hint(error, "leave out --resume to begin anew");
+    }
+    size_t lines = 0;
+    bool kept = true, same = check_head(file, records->path, identity, error);
+    bool possible = same && read_figures(records, file, ranks, &lines, &kept);
     fclose(file);
-    if (!same) {
-        error_set(error, "%s is of other hosts, ranks or another program", records->path);
-        return error_hint(error,
-                          "--resume needs the mpirun line of the first run; to begin anew, leave it out");
-    }
-    if (!possible && kept) {
-        error_set(error, "%s: line %zu is no figure that clusterprobe wrote", records->path,
-                  lines + HEAD_LINES + 1);
-        return error_hint(error, "to begin anew, leave out --resume");
-    }
-    return kept || error_set(error, "out of memory");
+    if (!same || possible)
+        return same;
+    if (!kept)
+        return error_set(error, "out of memory");
+    error_set(error, "%s: line %zu is no figure that clusterprobe wrote", records->path,
+              lines + HEAD_LINES + 1);
+    return error_hint(error, "to begin anew, remove the journal");
+}
+
+/* What took time to measure is not lost because an option was forgotten. */
+static bool check_nothing_is_lost(const char *path, struct error *error) {
+    const char *why;
+    FILE *file = open_earlier(path, &why);
+    size_t lines = 0;
+    for (int c; file != NULL && (c = getc(file)) != EOF;)
+        lines += c == '\n' ? 1 : 0;
+    if (file != NULL)
+        fclose(file);
+    if (lines <= HEAD_LINES)
+        return true;
+    error_set(error, "%s holds what an earlier run measured", path);
+    return error_hint(error, "the same line with --resume goes on from there; to begin anew, remove it");
 }
 
 static bool write_record(struct records *records, const struct record *r, struct error *error) {
@@ -203,9 +244,10 @@ bool records_open(struct records *records, const char *path, const char *identit
         records_close(records, false);
         return false;
     }
-    bool good = !resume || take_over(records, identity, ranks, error);
+    bool good = resume ? take_over(records, identity, ranks, error) : check_nothing_is_lost(path, error);
     records->resumed = records->count;
-    if (good && (fprintf(records->journal, "%s\n%s\n", magic, identity) < 0 || fflush(records->journal) != 0))
+    if (good && (fprintf(records->journal, "clusterprobe journal %d\n%s\n", FORMAT, identity) < 0 ||
+                 fflush(records->journal) != 0))
         good = error_set(error, "can't write %s: %s", fresh, strerror(errno));
     for (size_t i = 0; good && i < records->count; i++)
         good = write_record(records, &records->items[i], error);

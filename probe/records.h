@@ -60,8 +60,9 @@ struct records {
 
 /* Opens the journal at `path`. `identity` is one line that says which ranks, hosts and program the figures
  * are of. With `resume`, figures of an earlier journal of the same identity are taken over; it is an
- * error when there is none, it is of another identity, or holds what `ranks` ranks can't have written.
- * Without, an earlier one is replaced. False too where another run has it open. */
+ * error when there is none, it is of another identity or format, or holds what `ranks` ranks can't have
+ * written. Without, an earlier one that holds figures is an error. False too where another run has it open.
+ */
 bool records_open(struct records *records, const char *path, const char *identity, int32_t ranks, bool resume,
                   struct error *error);
 

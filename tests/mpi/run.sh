@@ -224,6 +224,10 @@ bad_input() {
     one_error 'rank 1 on host .* was given --version, and rank 0 on host .* was not' launch_two "-o c.yaml" "--version"
     one_error 'rank 0 on host .* was given --show, and rank 1 on host .* was given --help' launch_two "--show c.yaml" "--help"
     one_error 'unknown option "--wrong"' launch_two "--wrong" "--help"
+    # All follow rank 0, so what another rank was given must be the same.
+    one_error 'rank 1 on host .*: given --output c2.yaml, but rank 0 was given --output c.yaml' launch_two "-o c.yaml" "-o c2.yaml"
+    one_error 'rank 1 on host .*: given --time-limit 5, as rank 0 was not' launch_two "-o c.yaml" "-o c.yaml --time-limit 5"
+    one_error 'rank 1 on host .*: not given --quick, as rank 0 was' launch_two "-o c.yaml --quick" "-o c.yaml"
     mkfifo pipe.xml
     one_error "--hwloc-xml pipe.xml: a pipe or device" launch 2 -o c.yaml --hwloc-xml pipe.xml
     mkdir x.pairs.csv
@@ -233,10 +237,16 @@ bad_input() {
     one_error "can't write no/such/folder/c.yaml.partial.new: No such file" launch 2 -o no/such/folder/c.yaml
     SLURMD_NODENAME='h 0' one_error 'rank 0 runs on a host named "h 0"; blanks, commas, colons' launch 2 -o c.yaml
     one_error 'nothing to resume' launch 2 -o c.yaml --resume
-    printf 'clusterprobe journal 1\nclusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3\n' >o.yaml.partial
+    printf 'clusterprobe journal 3\nclusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3\n' >o.yaml.partial
     cp o.yaml.partial before
     one_error 'o.yaml.partial is of other hosts' launch 2 -o o.yaml --resume
     cmp -s before o.yaml.partial || fail "the journal of another cluster was overwritten"
+    echo '3 6 0 1 0 0 1 0 8 1 1 1 1 1 1' >>o.yaml.partial
+    cp o.yaml.partial before
+    one_error 'o.yaml.partial holds what an earlier run measured' launch 2 -o o.yaml
+    expect 'with --resume goes on .* to begin anew, remove it' err
+    cmp -s before o.yaml.partial || fail "a journal that was not asked for was overwritten"
+    [ ! -e o.yaml ] || fail "a result was written"
     expect_status 2 "$probe" --show nothing.yaml
     expect 'nothing.yaml' err
     expect_status 2 launch 2 --show nothing.yaml
@@ -602,7 +612,7 @@ sockets() {
     mpirun --version 2>&1 | grep -q 'Open MPI' || skip "the options are Open MPI's"
     export HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1
     {
-        echo "clusterprobe journal 2"
+        echo "clusterprobe journal 3"
         echo "clusterprobe $("$plan" --version | sed 's/.* //'), 4 ranks: $(hostname):0,1,2,3"
         for pair in "0 1" "2 3" "0 2" "0 3" "1 2" "1 3"; do
             case $pair in "0 1" | "2 3") latency=3e-7 rate=12e9 ;; *) latency=7e-7 rate=6e9 ;; esac

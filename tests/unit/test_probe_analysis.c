@@ -349,14 +349,61 @@ static void test_journal(void **state) {
     for (size_t i = 0; i < sizeof edited / sizeof *edited; i++) {
         FILE *file = fopen(path, "w");
         assert_non_null(file);
-        fprintf(file, "clusterprobe journal 2\nus\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n%s\n", edited[i]);
+        fprintf(file, "clusterprobe journal 3\nus\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n%s\n", edited[i]);
         fclose(file);
         assert_false(records_open(&second, path, "us", 3, true, &error));
         assert_non_null(strstr(error.what, ": line 4 is no figure"));
     }
-    assert_true(records_open(&second, path, "us", 3, false, &error));
-    records_close(&second, true);
+    unlink(path);
+}
+
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Figures are only lost on purpose: a journal that holds some is removed by hand. */
+static void test_journal_not_resumed(void **state) {
+    (void)state;
+    char path[] = "/tmp/journal-XXXXXX";
+    struct error error;
+    struct records records;
+    assert_true(mkstemp(path) >= 0);
+    write_text(path, "clusterprobe journal 3\nus\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n");
+    assert_false(records_open(&records, path, "us", 3, false, &error));
+    assert_non_null(strstr(error.what, "holds what an earlier run measured"));
+    assert_non_null(strstr(error.hint, "--resume"));
+    assert_true(records_open(&records, path, "us", 3, true, &error)); /* it is still there */
+    assert_int_equal(records.count, 1);
+    records_close(&records, false);
+    write_text(path, "clusterprobe journal 3\nus\n"); /* the run ended before it measured */
+    assert_true(records_open(&records, path, "us", 3, false, &error));
+    records_close(&records, true);
     assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static void test_journal_of_another_format(void **state) {
+    (void)state;
+    char path[] = "/tmp/journal-XXXXXX";
+    struct error error;
+    struct records records;
+    assert_true(mkstemp(path) >= 0);
+    static const char *const texts[][2] = {
+        {"clusterprobe journal 2\nus\n", "is a journal of format 2, of another version of clusterprobe"},
+        {"clusterprobe journal 30\nus\n", "is a journal of format 30"},
+        {"clusterprobe journal 3 4\nus\n", "is no journal of clusterprobe"},
+        {"a letter\nus\n", "is no journal of clusterprobe"},
+        {"", "is no journal of clusterprobe"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        write_text(path, texts[i][0]);
+        assert_false(records_open(&records, path, "us", 3, true, &error));
+        assert_non_null(strstr(error.what, texts[i][1]));
+        assert_non_null(strstr(error.hint, "to begin anew, remove it"));
+    }
+    unlink(path);
 }
 
 /* Of looks at the same collective the quickest stays, also in the journal. */
@@ -385,7 +432,7 @@ static void test_looks_at_a_collective(void **state) {
     /* Both looks are lines. */
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, "clusterprobe journal 2\nus\n6 9 0 0 0 0 2 0 1024 3 5 5 5 5 5\n"
+    fprintf(file, "clusterprobe journal 3\nus\n6 9 0 0 0 0 2 0 1024 3 5 5 5 5 5\n"
                   "6 9 0 0 0 0 2 0 1024 3 4 4 4 4 4\nnothing\n");
     fclose(file);
     assert_false(records_open(&records, path, "us", 3, true, &error));
@@ -403,6 +450,8 @@ int main(void) {
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_journal_of_two),
         cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_journal_not_resumed),
+        cmocka_unit_test(test_journal_of_another_format),
         cmocka_unit_test(test_looks_at_a_collective),
         cmocka_unit_test(test_levels_by_bandwidth),
         cmocka_unit_test(test_late_host),

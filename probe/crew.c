@@ -153,13 +153,16 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
             own_index = i;
             continue;
         }
-        MPI_Irecv(&reports[i], (int)sizeof reports[i], MPI_BYTE, ranks[i], TAG_REPORT, MPI_COMM_WORLD,
-                  &requests[i]);
         MPI_Isend(&tasks[i], (int)sizeof tasks[i], MPI_BYTE, ranks[i], TAG_TASK, MPI_COMM_WORLD,
                   &requests[count + i]);
     }
     if (own != NULL)
         run_task(own, &reports[own_index]);
+    /* Not before: what rank 0 measures would be compared with each report that is awaited. */
+    for (size_t i = 0; i < count; i++)
+        if (ranks[i] != 0)
+            MPI_Irecv(&reports[i], (int)sizeof reports[i], MPI_BYTE, ranks[i], TAG_REPORT, MPI_COMM_WORLD,
+                      &requests[i]);
     for (size_t i = 0; i < 2 * count; i++) {
         double left = begin + limit - MPI_Wtime();
         if (requests[i] != MPI_REQUEST_NULL)

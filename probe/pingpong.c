@@ -23,6 +23,8 @@ enum {
     WINDOW_MAX = 64,          /* messages of a sample, all on the way at once; OSU has as many by default */
     TOGETHER_WINDOW = 4,      /* the same of streams at the same time, which have to end together */
     BATCH_MAX = 512,          /* round trips in one sample */
+    CACHE_LINE = 128,         /* bytes; a pair of lines where they have 64 */
+    WARM_BATCHES = 8,         /* that last long enough, before samples are taken */
     FIRST_CHECK = 16,         /* samples before the first look whether the median is settled; then doubled */
     TOGETHER_MESSAGES = 64,   /* of each of the streams at the same time, about */
     TOGETHER_SHARING = 4,     /* that many get less than one alone, which is reckoned with up to here */
@@ -49,13 +51,18 @@ static char *need_gpu_buffers(size_t needed) {
     return gpu_buffers;
 }
 
+/* What comes in and what goes out share no cache line. */
+static size_t one_way_bytes(int64_t bytes) {
+    return ((size_t)bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
 static char *need_buffers(int64_t bytes, enum transport transport) {
-    size_t needed = (size_t)bytes * 2; /* one each way, from which and to which all messages on the way go */
+    size_t needed = 2 * one_way_bytes(bytes); /* from which and to which all messages on the way go */
     if (transport == TRANSPORT_DEVICE)
         return need_gpu_buffers(needed);
     if (buffer_bytes < needed) {
         free(buffers);
-        buffers = malloc(needed);
+        buffers = aligned_alloc(CACHE_LINE, needed);
         buffer_bytes = buffers != NULL ? needed : 0;
         if (buffers != NULL)
             memset(buffers, 1, needed); /* so that its pages are there before the clock runs */
@@ -126,14 +133,17 @@ static bool round_trips(const struct task *task, const char *out, char *in, int 
 static bool latency_initiator(const struct task *task, const char *out, char *in, struct sampler *sampler) {
     double half;
     int trips = 1;
-    /* Warm-up: connections are made at the first message; batches grow until they last. */
-    for (int warm = 0; warm < 3 || (trips < BATCH_MAX && 2 * half * trips < BATCH_SECONDS); warm++) {
+    /* The first message makes the connection. The next batches are slow, too, which must not end their
+     * growing. */
+    if (!round_trips(task, out, in, trips, &half))
+        return false;
+    double end = MPI_Wtime() + task->seconds; /* a slow link: no time for more */
+    for (int lasted = 0; lasted < WARM_BATCHES && MPI_Wtime() < end;) {
         if (!round_trips(task, out, in, trips, &half))
             return false;
-        if (warm > 0 && 2 * half * trips < BATCH_SECONDS && trips < BATCH_MAX)
-            trips *= 2;
-        else if (2 * half > task->seconds)
-            break; /* a slow link: no time for more */
+        bool lasts = 2 * half * trips >= BATCH_SECONDS || trips == BATCH_MAX;
+        lasted = lasts ? lasted + 1 : 0;
+        trips = lasts ? trips : 2 * trips;
     }
     sampler_start(sampler, task);
     do {
@@ -218,7 +228,7 @@ static bool move(const struct task *task, int messages, struct flow *in, char *m
 static void expect(const struct task *task, int messages, struct flow *in, char *memory) {
     *in = (struct flow){.total = 0};
     if (task->role == ROLE_RESPONDER || task->kind == TASK_EXCHANGE)
-        flow_start(in, false, messages, WINDOW_MAX, memory + task->bytes, task);
+        flow_start(in, false, messages, WINDOW_MAX, memory + one_way_bytes(task->bytes), task);
 }
 
 /* One sample seen by the initiator: how long the messages took, and how long announcing them did. */
@@ -412,7 +422,7 @@ static bool stream_responder(const struct task *task, char *memory) {
         if (control.messages == 0)
             return true;
         if (control.messages == UNTIL_EMPTY) {
-            if (!receive_together(&patient, memory + task->bytes))
+            if (!receive_together(&patient, memory + one_way_bytes(task->bytes)))
                 return false;
             continue;
         }
@@ -432,7 +442,7 @@ bool pingpong_run(const struct task *task, struct summary *summary) {
     bool latency = task->kind == TASK_LATENCY, done;
     if (task->role == ROLE_RESPONDER)
         return latency ? latency_responder(task, memory) : stream_responder(task, memory);
-    done = latency ? latency_initiator(task, memory, memory + task->bytes, &sampler)
+    done = latency ? latency_initiator(task, memory, memory + one_way_bytes(task->bytes), &sampler)
                    : stream_initiator(task, memory, &sampler);
     if (done)
         summary_make(sampler.values, sampler.count, summary);

@@ -128,28 +128,35 @@ struct launch_time cost_launch_block(const struct cost_context *context, const s
     return (struct launch_time){0};
 }
 
+/* The host launches ahead of the device, which waits where the host is slower; or waits itself. */
+static double paced(const struct training *training, double device, double host) {
+    return training_blocks_launches(training) ? device + host : fmax(device, host);
+}
+
 struct pass_cost cost_block_pass(const struct cost_context *context, const struct layout *layout,
                                  enum block block, const struct block_cost *cost) {
     const struct compute_time *compute = &cost->compute;
     const struct communication_time *communication = &cost->communication;
+    const struct training *training = &context->training;
     bool is_layer = block == BLOCK_DENSE || block == BLOCK_EXPERTS;
     bool recomputed = is_layer && layout->recompute_layers == 0;
     enum recompute recompute = recomputed ? layout->recompute : RECOMPUTE_NONE;
     struct launch_time launch = {0};
     if (!cost->least)
         launch = cost_launch_block(context, layout, block);
-    double ep = exposed_exchange(&context->training, layout->schedule, communication->ep_forward,
+    double ep = exposed_exchange(training, layout->schedule, communication->ep_forward,
                                  communication->ep_shown, compute->forward);
     double ep_back =
-        exposed_exchange(&context->training, layout->schedule, communication->ep_backward,
-                         communication->ep_shown, compute->backward_input + compute->backward_weight);
+        exposed_exchange(training, layout->schedule, communication->ep_backward, communication->ep_shown,
+                         compute->backward_input + compute->backward_weight);
     double sent = communication->tp_forward + communication->cp_forward + ep;
     double sent_back = communication->tp_backward + communication->cp_backward + ep_back;
-    double forward = fmax(compute->forward + sent, launch.forward);
+    double forward = paced(training, compute->forward + sent, launch.forward);
     double later = weight_floor(layout->schedule, launch.backward);
-    double weight = fmax(compute->backward_weight, later);
+    double weight = paced(training, compute->backward_weight, later);
     double together = later > 0 ? 0 : weight; /* launched with the rest */
-    double input = fmax(compute->backward_input + sent_back + together, launch.backward - later) - together;
+    double input =
+        paced(training, compute->backward_input + sent_back + together, launch.backward - later) - together;
     struct pass_cost pass = {
         .forward = forward,
         .backward_input = input,
@@ -160,7 +167,7 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
         .ep = ep + ep_back,
     };
     if (recompute == RECOMPUTE_FULL) {
-        bool shorter = block == BLOCK_DENSE && training_stops_early(&context->training);
+        bool shorter = block == BLOCK_DENSE && training_stops_early(training);
         double again = forward - (shorter ? compute->last_product : 0);
         pass.backward_input += again;
         pass.recompute = again - sent;
@@ -168,6 +175,6 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
         pass.cp += communication->cp_forward;
         pass.ep += ep;
     } else if (recompute == RECOMPUTE_SELECTIVE)
-        add_selective(cost, training_selective(&context->training, context->model), ep, &pass);
+        add_selective(cost, training_selective(training, context->model), ep, &pass);
     return pass;
 }

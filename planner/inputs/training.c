@@ -35,6 +35,10 @@ bool training_stops_early(const struct training *training) {
     return training->stack->fully_sharded && training->recipe.early_stop != TOGGLE_OFF;
 }
 
+bool training_blocks_launches(const struct training *training) {
+    return training->recipe.blocking_launches == TOGGLE_ON;
+}
+
 double training_element_bytes(const struct training *training) {
     return training->precision == PRECISION_TF32 ? 4 : 2;
 }
@@ -227,6 +231,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                           {.key = "early_stop",
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, early_stop),
+                                           .choices = toggle_names},
+                                          {.key = "blocking_launches",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, blocking_launches),
                                            .choices = toggle_names},
                                           {.key = NULL}};
     return fields_read(reader, node, fields, "recipe", target);

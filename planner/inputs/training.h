@@ -62,6 +62,7 @@ struct recipe {
     enum toggle compiled;             /* element-wise kernels fused by torch.compile */
     enum recipe_scaling fp8_scaling;  /* what shares a scale in fp8 */
     enum toggle early_stop;           /* under FSDP, full recompute ends before the layer's last product */
+    enum toggle blocking_launches;    /* the host waits for each kernel (CUDA_LAUNCH_BLOCKING=1) */
 };
 
 struct training {
@@ -91,6 +92,10 @@ bool training_has_dropout(const struct training *training, const struct model *m
  * product isn't repeated (torch.utils.checkpoint, early_stop, the default since release 2.1). Megatron's and
  * InternEvo's own repeat all of it. */
 bool training_stops_early(const struct training *training);
+
+/* Whether the host waits for each kernel before it launches the next (CUDA_LAUNCH_BLOCKING=1): its own time
+ * then adds to the device's. */
+bool training_blocks_launches(const struct training *training);
 
 /* Bytes of an element of weights and activations, held and sent: 2, under fp8 too, and 4 in tf32, which
  * rounds fp32 tensors inside its products alone. */

@@ -179,7 +179,7 @@ static void choices_among_published_runs_are_near_the_best(void **state) {
     assert_true(summary.rank_correlation >= 0.75);
     summary = choices_among(trials, 1);
     assert_int_equal(summary.choices, 13);
-    assert_true(summary.regret <= 0.048);
+    assert_true(summary.regret <= 0.025);
 }
 
 static int begin(void **state) {

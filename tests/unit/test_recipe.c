@@ -6,6 +6,7 @@
 #include "cost_question.h"
 #include "h100_cluster.h"
 #include "planner/cost/communication.h"
+#include "planner/cost/launch.h"
 #include "shapes.h"
 
 /* Of a weight's gradient in 16 bits half as much is read, written and sent; the memory says so too. */
@@ -166,6 +167,28 @@ static void fsdp_recomputes_by_operation(void **state) {
     assert_near(again - none, (both - none) / 2, 1e-9 * none);
 }
 
+/* Where the host waits for each kernel, what it needs to launch a layer adds to what the kernels take. */
+static void blocking_launches_add_the_hosts_time(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = llama_like();
+    struct training training = training_of(2048, 256);
+    struct layout layout = {
+        .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 1, .etp = 1, .dp = 64, .micro_batch = 1, .zero = 1};
+    training.stack = stack_find("megatron-deepspeed");
+    const struct launch_time launch = launch_dense_layer(training.stack);
+    double ahead = cost_on(&cluster, &model, &training, &layout).compute;
+    training.recipe.blocking_launches = TOGGLE_ON;
+    double blocking = cost_on(&cluster, &model, &training, &layout).compute;
+    assert_near(blocking - ahead, 256.0 / 64 * (double)model.layers * (launch.forward + launch.backward),
+                0.05);
+    layout.recompute = RECOMPUTE_FULL; /* launches the forward pass again */
+    blocking = cost_on(&cluster, &model, &training, &layout).recompute;
+    training.recipe.blocking_launches = TOGGLE_OFF;
+    ahead = cost_on(&cluster, &model, &training, &layout).recompute;
+    assert_near(blocking - ahead, 256.0 / 64 * (double)model.layers * launch.forward, 0.05);
+}
+
 /* What Llama-like models pay under FSDP: torchao's casts, five bytes of an input where Transformer Engine
  * moves four, and the larger share of tp that PyTorch leaves to be seen. GPT-like ones are cast by
  * Transformer Engine. */
@@ -267,6 +290,7 @@ int main(void) {
         cmocka_unit_test(parameters_are_gathered_in_fp8),
         cmocka_unit_test(stacks_fuse_what_their_users_train),
         cmocka_unit_test(fsdp_recomputes_by_operation),
+        cmocka_unit_test(blocking_launches_add_the_hosts_time),
         cmocka_unit_test(fully_sharded_stacks_cast_and_overlap_their_way),
         cmocka_unit_test(context_parallelism_of_pytorch_merges_its_pieces),
         cmocka_unit_test(tensor_parallelism_of_pytorch_copies),

@@ -94,4 +94,7 @@ bool hf_find(const struct fields_reader *reader, const struct yaml_node *root, s
 /* The node under a key, which may name a member of a mapping; NULL where it is missing or null. */
 const struct yaml_node *hf_get(const struct yaml_node *node, const char *key);
 
+/* Whether a node, which may be NULL, is that word. */
+bool hf_is(const struct yaml_node *node, const char *word);
+
 #endif

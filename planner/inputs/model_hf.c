@@ -150,6 +150,31 @@ static bool read_dense_list(const struct fields_reader *reader, const struct hf_
     return true;
 }
 
+/* Newer files say of each layer what its MLP is. */
+static const char mlp_types_key[] = "mlp_layer_types";
+
+static void count_dense(const struct hf_part *part, struct hf_config *config) {
+    const struct yaml_node *list = hf_get(part->text, mlp_types_key);
+    if (list == NULL || config->first_dense > 0)
+        return;
+    for (const struct yaml_node *item = list->children; hf_is(item, "dense"); item = item->next)
+        config->first_dense++;
+}
+
+static bool check_mlp_types(const struct fields_reader *reader, const struct hf_part *part,
+                            const struct model *model) {
+    const struct yaml_node *list = hf_get(part->text, mlp_types_key);
+    int64_t layer = 0;
+    for (const struct yaml_node *item = list != NULL ? list->children : NULL; item != NULL;
+         item = item->next) {
+        if (!hf_is(item, model_layer_has_experts(model, layer++) ? "sparse" : "dense")) {
+            return yaml_error(reader->document, item, reader->error,
+                              "only the first layers can be dense, and each so many of those behind");
+        }
+    }
+    return true;
+}
+
 /* Llama 4's list of layers with experts, which has to be what its other key says. */
 static bool check_expert_list(const struct fields_reader *reader, const struct hf_part *part,
                               const struct model *model) {
@@ -284,12 +309,13 @@ bool model_read_config(const struct fields_reader *reader, const struct yaml_nod
     if (!read_keys(reader, &part, &config) || !check_required(reader, &part, &config) ||
         !check_fixed(reader, &part, &config) || !read_dense_list(reader, &part, &config))
         return false;
+    count_dense(&part, &config);
     struct model_reading reading = {0};
     struct model_problem problem;
     set_reading(&part, &config, &reading);
     if (!model_complete(&reading, &problem))
         return yaml_error(reader->document, blamed(part.text, problem.key), reader->error, "%s", problem.why);
-    if (!check_expert_list(reader, &part, &reading.model))
+    if (!check_expert_list(reader, &part, &reading.model) || !check_mlp_types(reader, &part, &reading.model))
         return false;
     *model = reading.model;
     model->name = name_of(reader, &part, &config, model);

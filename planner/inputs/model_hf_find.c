@@ -10,9 +10,9 @@ static const char text_suffix[] = "_text";
 /* Lists of what each layer is. */
 static const char *const layer_keys[] = {"layer_types", "layers_block_type", "block_types", "attn_type_list",
                                          NULL};
-/* Their words for attention. */
-static const char *const attention_words[] = {
-    "attention", "full_attention", "sliding_attention", "chunked_attention", "1", NULL};
+/* Their words for attention, with what sort of it before them; and for what only is called so. */
+static const char *const attention_words[] = {"attention", "full", "sliding", "1", NULL};
+static const char *const other_words[] = {"linear_attention", "lightning_attention", NULL};
 
 /* Keys that no model has whose layers are all attention: of state spaces, linear attention, convolutions. */
 static const char *const other_layer_keys[] = {"hybrid_override_pattern",
@@ -33,10 +33,13 @@ static const char *const other_layer_keys[] = {"hybrid_override_pattern",
 
 enum { HINT_COLUMNS = 94 }; /* behind "hint: " a terminal of 100 has them */
 
-static bool is_one_of(const char *text, const char *const *words) {
-    while (*words != NULL && strcmp(text, *words) != 0)
-        words++;
-    return *words != NULL;
+static bool ends_in_one_of(const char *text, const char *const *words) {
+    for (; *words != NULL; words++) {
+        const size_t length = strlen(text), end = strlen(*words);
+        if (length >= end && strcmp(text + length - end, *words) == 0)
+            return true;
+    }
+    return false;
 }
 
 const struct yaml_node *hf_get(const struct yaml_node *node, const char *key) {
@@ -56,6 +59,10 @@ const struct yaml_node *hf_get(const struct yaml_node *node, const char *key) {
 
 static const char *text_of(const struct yaml_node *node) {
     return node != NULL && node->kind == YAML_SCALAR ? node->text : "";
+}
+
+bool hf_is(const struct yaml_node *node, const char *word) {
+    return node != NULL && node->kind == YAML_SCALAR && strcmp(node->text, word) == 0;
 }
 
 /* Whether a file's type is that of an architecture, as it is or with "_text" behind it. */
@@ -88,12 +95,16 @@ static bool fail_other_layers(const struct fields_reader *reader, const struct y
                       "layers other than attention are not modelled (%s)", key);
 }
 
+static bool is_attention(const struct yaml_node *layer) {
+    return ends_in_one_of(text_of(layer), attention_words) && !ends_in_one_of(text_of(layer), other_words);
+}
+
 /* The first of `list`'s layers that is not attention; NULL: none is. */
 static const struct yaml_node *other_layer(const struct yaml_node *list) {
     if (list == NULL || list->kind != YAML_SEQUENCE)
         return NULL;
     const struct yaml_node *layer = list->children;
-    while (layer != NULL && (layer->kind != YAML_SCALAR || is_one_of(layer->text, attention_words)))
+    while (layer != NULL && is_attention(layer))
         layer = layer->next;
     return layer;
 }
@@ -121,10 +132,12 @@ static bool check_layers_told(const struct fields_reader *reader, const struct y
 
 /* The known types, the one nearest to `word` first, as many as a line has room for. */
 static const char *known_types(const struct fields_reader *reader, const char *word, size_t room) {
-    const char *types[64] = {NULL};
     size_t count = 0, shown = 0, first = 0;
-    for (; hf_architectures[count].model_type != NULL && count + 1 < sizeof types / sizeof *types; count++)
-        types[count] = hf_architectures[count].model_type;
+    while (hf_architectures[count].model_type != NULL)
+        count++;
+    const char **types = ARENA_ARRAY(reader->arena, const char *, count + 1);
+    for (size_t i = 0; i <= count; i++)
+        types[i] = hf_architectures[i].model_type;
     const char *nearest = error_nearest(word, types);
     for (size_t i = 0; i < count; i++)
         if (types[i] == nearest)

@@ -216,6 +216,9 @@ static void layers_that_are_not_attention_are_pointed_at(void **state) {
                    "1:58: layers other than attention are not modelled (layer_types)");
     assert_refused("{\"model_type\": \"minimax_text_01\", \"attn_type_list\": [0, 1]}",
                    "1:54: layers other than attention are not modelled (attn_type_list)");
+    /* Attention of another sort is attention. */
+    assert_refused("{\"model_type\": \"deepseek_v9\", \"layer_types\": [\"compressed_sparse_attention\"]}",
+                   "1:16: the architecture 'deepseek_v9' is not known");
     /* Of an architecture that is known, and within the part that holds the language model. */
     assert_refused(QWEN2_WITH(", \"layer_types\": [\"linear_attention\"]"),
                    "1:187: layers other than attention are not modelled (layer_types)");
@@ -258,6 +261,11 @@ static void a_language_model_takes_its_classs_defaults(void **state) {
     "\"num_attention_heads\": 8,"                                                                            \
     " \"intermediate_size\": 128, \"intermediate_size_mlp\": 256, \"vocab_size\": 100,"                      \
     " \"num_local_experts\": 4, \"num_experts_per_tok\": 1,\n" keys "}"
+
+#define DOTS(types)                                                                                          \
+    "{\"model_type\": \"dots1\", \"hidden_size\": 64, \"num_hidden_layers\": 3, \"num_attention_heads\": 8," \
+    " \"intermediate_size\": 128, \"vocab_size\": 100, \"n_routed_experts\": 4, \"num_experts_per_tok\": 2," \
+    " \"moe_intermediate_size\": 32,\n \"mlp_layer_types\": " types "}"
 
 static void what_a_model_cannot_say_is_pointed_at(void **state) {
     struct arena *arena = arena_create();

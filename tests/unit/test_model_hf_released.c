@@ -241,6 +241,19 @@ static const struct released with_vision[] = {
      ", \"tie_word_embeddings\": false, \"text_config\": {\"_name_or_path\": \"v\","
      " \"model_type\": \"llama\", \"max_position_embeddings\": 4096, \"vocab_size\": 32064}}",
      6738939904, 0, false},
+    {"GLM-4.1V 9B",
+     "{\"model_type\": \"glm4v\"" VISION
+     ", \"text_config\": {" SHAPE("glm4v_text", 4096, 13696, 40, 32, 2, 151552) "}}",
+     9400279040, 0, false},
+    {"GLM-4.5V",
+     "{\"model_type\": \"glm4v_moe\"" VISION
+     ", \"text_config\": {" SHAPE("glm4v_moe_text", 4096, 10944, 46, 96, 8,
+                                  151552) ", \"attention_bias\": true, \"first_k_dense_replace\": 1, "
+                                          "\"moe_intermediate_size\": 1408, \"n_group\": 1,"
+                                          " \"topk_group\": 1, \"n_routed_experts\": 128, "
+                                          "\"n_shared_experts\": 1, \"num_experts_per_tok\": 8}}",
+     /* GLM-4.5-Air without multi-token prediction. */
+     110468824832 - 2375059584 - 2.0 * 151552 * 4096, 12e9, false},
     {"Qwen2.5-VL 7B", "{" SHAPE("qwen2_5_vl", 3584, 18944, 28, 28, 4, 152064) VISION "}", 7615616512, 0,
      false},
     {"Qwen2.5-VL 3B",

@@ -17,7 +17,7 @@ struct print_row {
 
 struct print_table {
     struct arena *arena;
-    const struct print_column *columns;
+    struct print_column *columns;
     size_t count;
     struct print_row *first, *last;
     size_t *widths;
@@ -46,7 +46,8 @@ struct print_table *print_table_create(struct arena *arena, const struct print_c
                                        size_t count) {
     struct print_table *table = ARENA_NEW(arena, struct print_table);
     table->arena = arena;
-    table->columns = columns;
+    table->columns = ARENA_ARRAY(arena, struct print_column, count);
+    memcpy(table->columns, columns, count * sizeof *columns);
     table->count = count;
     table->widths = ARENA_ARRAY(arena, size_t, count);
     for (size_t i = 0; i < count; i++)

@@ -31,7 +31,7 @@ struct print_column {
 
 struct print_table;
 
-/* `columns` is kept, not copied. The last column, if it is text, wraps at the columns there are
+/* `columns` is copied, but not the titles. The last column, if it is text, wraps at the columns there are
  * (common/terminal.h). */
 struct print_table *print_table_create(struct arena *arena, const struct print_column *columns, size_t count);
 

@@ -31,6 +31,19 @@ static void test_alignment(void **state) {
     free(text);
 }
 
+/* Whoever builds a table may return before it is printed. */
+static void test_columns_may_go(void **state) {
+    struct arena *arena = *state;
+    struct print_column columns[] = {{"name", false}, {"step", true}};
+    struct print_table *table = print_table_create(arena, columns, 2);
+    memset(columns, 0, sizeof columns);
+    print_table_add(table, (const char *const[]){"a", "1.5 s"});
+    char *text = printed(table, &ascii, 0);
+    assert_string_equal(text, "name   step\n"
+                              "a     1.5 s\n");
+    free(text);
+}
+
 static void test_alignment_counts_characters(void **state) {
     struct arena *arena = *state;
     const struct print_column columns[] = {{NULL, false}, {NULL, true}};
@@ -163,6 +176,7 @@ static int destroy(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_alignment, create, destroy),
+        cmocka_unit_test_setup_teardown(test_columns_may_go, create, destroy),
         cmocka_unit_test_setup_teardown(test_alignment_counts_characters, create, destroy),
         cmocka_unit_test(test_units_stay_with_numbers),
         cmocka_unit_test_setup_teardown(test_last_column_wraps, create, destroy),

@@ -32,12 +32,17 @@ static bool same_recipe(const struct recipe *a, const struct recipe *b) {
            a->blocking_launches == b->blocking_launches;
 }
 
+static bool same_optimizer(const struct optimizer *a, const struct optimizer *b) {
+    return a->kind == b->kind && a->master == b->master && a->moments == b->moments;
+}
+
 static bool same_training(const struct training *a, const struct training *b) {
     return a->sequence == b->sequence && a->global_batch == b->global_batch && a->precision == b->precision &&
            a->attention == b->attention && a->selective == b->selective && a->gradients == b->gradients &&
            a->cuda_graphs == b->cuda_graphs && a->stack == b->stack && same_recipe(&a->recipe, &b->recipe) &&
-           a->routing.dispatcher == b->routing.dispatcher && a->routing.overlap == b->routing.overlap &&
-           !(a->routing.imbalance < b->routing.imbalance) && !(a->routing.imbalance > b->routing.imbalance);
+           same_optimizer(&a->optimizer, &b->optimizer) && a->routing.dispatcher == b->routing.dispatcher &&
+           a->routing.overlap == b->routing.overlap && !(a->routing.imbalance < b->routing.imbalance) &&
+           !(a->routing.imbalance > b->routing.imbalance);
 }
 
 /* The source is part of the question, for it stands for the software's release and the machine. */

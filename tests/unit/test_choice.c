@@ -107,6 +107,18 @@ static void a_question_has_runs_that_differ_in_the_layout_alone(void **state) {
     assert_within(choices.items[0].any_regret, (0 + 0 + 20.0 / 12 - 1) / 3, 1e-9);
 }
 
+/* What fits and what an update takes follow from the optimizer. */
+static void an_optimizer_is_part_of_the_question(void **state) {
+    struct run adam = {.cluster_path = "c"}, lion = adam, narrow = adam;
+
+    (void)state;
+    lion.training.optimizer.kind = OPTIMIZER_LION;
+    narrow.training.optimizer.moments = MOMENTS_HALF;
+    assert_true(choice_same_question(&adam, &adam));
+    assert_false(choice_same_question(&adam, &lion));
+    assert_false(choice_same_question(&adam, &narrow));
+}
+
 static void two_layouts_are_no_choice(void **state) {
     static const double seconds[] = {10, 12, 20};
     const char *runs = three_runs(seconds);
@@ -198,6 +210,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_quickest_as_predicted_is_chosen),
         cmocka_unit_test(a_question_has_runs_that_differ_in_the_layout_alone),
+        cmocka_unit_test(an_optimizer_is_part_of_the_question),
         cmocka_unit_test(two_layouts_are_no_choice),
         cmocka_unit_test(memory_decides_too),
         cmocka_unit_test(choices_among_published_runs_are_near_the_best),

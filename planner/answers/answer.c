@@ -204,9 +204,10 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
     bool narrowed = !problem_only_streams(problem) && asked.keys[LAYOUT_OFFLOAD].count == 0;
     if (narrowed)
         layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
-    int64_t per_node = problem->cluster.node.devices, first = problem_fewest_devices(problem) / per_node;
+    int64_t per_node = problem->cluster.node.devices, most = PROBLEM_MAX_DEVICES / per_node;
+    int64_t fewest = problem_fewest_devices(problem) / per_node, first = fewest < most ? fewest : most;
     int64_t nodes = first;
-    for (int tries = 0; tries < MAX_FEWEST_TRIES; tries++) {
+    for (int tries = 0; tries < MAX_FEWEST_TRIES && nodes <= most; tries++) {
         struct search_result result;
         problem_set_devices(problem, nodes * per_node, nodes * per_node);
         /* A count that no layout splits is one to pass by. */
@@ -238,7 +239,8 @@ bool answer_find(struct problem *problem, struct answer *answer, struct error *e
     size_t room = problem->search.top > MAX_COUNTS ? problem->search.top : MAX_COUNTS;
     answer->plans = ARENA_ARRAY(problem->arena, const struct plan *, room + 1);
     answer->range = problem->devices_from != problem->devices_to;
-    if (!problem->devices_from)
+    answer->fewest = problem->devices_from == 0;
+    if (answer->fewest)
         return search_fewest(problem, answer, error);
     return answer->range ? search_range(problem, answer, error) : search_one(problem, answer, error);
 }

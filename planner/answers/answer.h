@@ -13,6 +13,7 @@ struct answer {
     const struct plan **plans; /* best first: the search's ranking, or of a range the fastest of each count */
     size_t plan_count;         /* 0: nothing fits */
     bool range;
+    bool fewest;                 /* no count was asked: the fewest that it fits on */
     struct search_counts looked; /* over all searches */
     struct near_miss nearest;    /* on the largest count, when nothing fits */
     int64_t nearest_devices;

@@ -23,6 +23,17 @@ static void add(const char *flag, const struct plan *plan, struct remedies *reme
         remedies->items[remedies->count++] = (struct remedy){flag, plan};
 }
 
+static const char *devices_flag(int64_t devices, struct arena *arena) {
+    return arena_print(arena, "--devices %" PRId64, devices);
+}
+
+/* `flag`, behind the count that was searched where the question with the flag would be of another. */
+static const char *flag_at(const char *flag, bool is_of_one_count, const struct answer *answer,
+                           struct arena *arena) {
+    return is_of_one_count ? flag
+                           : arena_print(arena, "%s %s", devices_flag(answer->nearest_devices, arena), flag);
+}
+
 /* The best plan; NULL where nothing fits either. */
 static const struct plan *find_plan(struct search_problem search, struct problem *problem,
                                     struct answer *answer) {
@@ -49,20 +60,23 @@ static int64_t next_count(int64_t devices, int64_t per_node) {
 
 static void try_devices(struct problem *problem, struct answer *answer, struct remedies *remedies) {
     int64_t per_node = problem->cluster.node.devices;
-    int64_t all = problem->cluster.nodes > 0 ? problem->cluster.nodes * per_node : INT64_MAX;
+    int64_t all = problem->cluster.nodes > 0 ? problem->cluster.nodes * per_node : PROBLEM_MAX_DEVICES;
     int64_t devices = answer->nearest_devices;
     const struct plan *plan = NULL;
     for (int tries = 0; tries < MOST_COUNTS && plan == NULL; tries++) {
-        devices = next_count(devices, per_node);
-        if (devices > all)
+        /* Without a count nothing was moved out of the devices. */
+        if (tries > 0 || !answer->fewest)
+            devices = next_count(devices, per_node);
+        if (devices > all || devices > PROBLEM_MAX_DEVICES)
             return;
         problem_set_devices(problem, devices, devices);
         plan = find_plan(problem->search, problem, answer);
     }
-    add(arena_print(problem->arena, "--devices %" PRId64, devices), plan, remedies);
+    add(devices_flag(devices, problem->arena), plan, remedies);
 }
 
-static void try_settings(struct problem *problem, struct answer *answer, struct remedies *remedies) {
+static void try_settings(struct problem *problem, bool is_of_one_count, struct answer *answer,
+                         struct remedies *remedies) {
     size_t before = remedies->count;
     for (size_t i = 0; i < SETTINGS; i++) {
         struct search_problem search = problem->search;
@@ -73,29 +87,34 @@ static void try_settings(struct problem *problem, struct answer *answer, struct 
             search.training.gradients = GRADIENTS_HALF;
         if (settings[i].moments)
             search.training.optimizer.moments = MOMENTS_HALF;
-        add(settings[i].flag, find_plan(search, problem, answer), remedies);
+        add(flag_at(settings[i].flag, is_of_one_count, answer, problem->arena),
+            find_plan(search, problem, answer), remedies);
     }
 }
 
-/* Without what --layout asks. */
-static void try_layout(struct problem *problem, struct answer *answer, struct remedies *remedies) {
+/* Without what --layout asks, which may be the devices too. */
+static void try_layout(struct problem *problem, bool is_of_one_count, struct answer *answer,
+                       struct remedies *remedies) {
     struct search_problem search = problem->search;
+    bool gives_count = problem_layout_devices(&search.request) > 0;
     bool asked = false;
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++)
         asked = asked || search.request.keys[key].count > 0;
     search.request = (struct layout_request){.keys = {{.count = 0}}};
     if (asked)
-        add("no --layout", find_plan(search, problem, answer), remedies);
+        add(flag_at("no --layout", is_of_one_count && !gives_count, answer, problem->arena),
+            find_plan(search, problem, answer), remedies);
 }
 
 void remedies_find(struct problem *problem, struct answer *answer) {
     const struct search_problem search = problem->search;
     int64_t from = problem->devices_from, to = problem->devices_to;
+    bool is_of_one_count = !answer->range && !answer->fewest;
     struct remedies *remedies = ARENA_NEW(problem->arena, struct remedies);
     try_devices(problem, answer, remedies);
     problem_set_devices(problem, answer->nearest_devices, answer->nearest_devices);
-    try_settings(problem, answer, remedies);
-    try_layout(problem, answer, remedies);
+    try_settings(problem, is_of_one_count, answer, remedies);
+    try_layout(problem, is_of_one_count, answer, remedies);
     problem->search = search;
     problem->devices_from = from;
     problem->devices_to = to;

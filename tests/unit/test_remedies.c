@@ -62,6 +62,36 @@ static void settings_that_do_are_named(void **state) {
     assert_null(remedy_of(remedies, "gradients: 16-bit, optimizer")); /* one is enough */
 }
 
+/* With a setting or without a layout the question would be of other devices: those that were searched are
+ * named with them. */
+static void the_devices_searched_are_named(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    const struct problem_flags range = {
+        .model = "llama-3-70b", .cluster = "dgx-h100", .devices = "8..16", .layout = "offload=none"};
+    const struct remedies *remedies = find(*state, &range, &problem, &answer);
+    assert_non_null(remedy_of(remedies, "--devices 16 --training \"optimizer: {moments: 16-bit}\""));
+    assert_non_null(remedy_of(remedies, "--devices 16 no --layout"));
+    const struct problem_flags layout = {
+        .model = "llama-3-70b", .cluster = "dgx-h100", .layout = "tp=1 pp=1 cp=1 dp=16 zero=1"};
+    assert_non_null(remedy_of(find(*state, &layout, &problem, &answer), "--devices 16 no --layout"));
+}
+
+/* On Dojo a model may need more than anyone may ask for. */
+static void no_more_than_may_be_asked_are_named(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    const struct problem_flags flags = {
+        .model = "gpt-4-100t", .cluster = "tesla-dojo", .layout = "tp=64 pp=256 micro_batch=2"};
+    const struct remedies *remedies = find(*state, &flags, &problem, &answer);
+    assert_true(answer.nearest_devices <= PROBLEM_MAX_DEVICES);
+    assert_non_null(remedies);
+    for (size_t i = 0; i < remedies->count; i++) {
+        assert_true(remedies->items[i].plan->devices <= PROBLEM_MAX_DEVICES);
+        assert_ptr_equal(strstr(remedies->items[i].flag, "--devices 1"), remedies->items[i].flag);
+    }
+}
+
 /* A part of a node grows to the whole; and no more than the cluster has. */
 static void nothing_is_named_that_is_not_there(void **state) {
     struct problem problem = {0};
@@ -82,6 +112,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_fewest_devices_are_named, create, destroy),
         cmocka_unit_test_setup_teardown(settings_that_do_are_named, create, destroy),
+        cmocka_unit_test_setup_teardown(the_devices_searched_are_named, create, destroy),
+        cmocka_unit_test_setup_teardown(no_more_than_may_be_asked_are_named, create, destroy),
         cmocka_unit_test_setup_teardown(nothing_is_named_that_is_not_there, create, destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,14 @@ static bool is_option(const struct scan *scan, const char *argument) {
            find_name(scan->options, argument + 2, strcspn(argument + 2, "=")) != NULL;
 }
 
+/* What is shown in quotes is a list. */
+static bool given_twice(const struct scan *scan, const struct option_entry *option) {
+    error_set(scan->error, "--%s is given twice", option->name);
+    return option->argument[0] == '"'
+               ? error_hint(scan->error, "one takes all: --%s %s", option->name, option->argument)
+               : false;
+}
+
 /* Takes `option`, whose value is `attached` or, when that is NULL, the next argument. */
 static bool take_option(struct scan *scan, const struct option_entry *option, const char *attached) {
     if (option->argument == NULL) {
@@ -71,7 +79,7 @@ static bool take_option(struct scan *scan, const struct option_entry *option, co
     if (attached[0] == '\0')
         return error_set(scan->error, "the argument of --%s is empty", option->name);
     if (*option->value != NULL)
-        return error_set(scan->error, "--%s is given twice", option->name);
+        return given_twice(scan, option);
     *option->value = attached;
     return true;
 }

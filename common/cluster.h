@@ -56,9 +56,10 @@ struct cluster_store {
 /* How a cluster can be split: in every way, or by data alone. */
 enum cluster_parallelism { PARALLELISM_ANY, PARALLELISM_DATA };
 
-/* What fp8 operands share a scale by where nobody says otherwise: each tensor its own, which its largest
- * element gives, or each 32 elements (MXFP8, of Blackwell: Transformer Engine, get_default_fp8_recipe). */
-enum fp8_scaling { FP8_SCALING_TENSOR, FP8_SCALING_BLOCK };
+/* What fp8 operands share a scale by where a recipe doesn't say: each tensor its own, which its largest
+ * element gives, or each 32 elements (MXFP8). By default as the device's chip has it (chip.h), else each
+ * tensor. */
+enum fp8_scaling { FP8_SCALING_DEFAULT, FP8_SCALING_TENSOR, FP8_SCALING_BLOCK };
 
 struct cluster_device {
     const char *name;

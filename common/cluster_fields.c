@@ -44,7 +44,7 @@ static const char *const source_kinds[] = {
     [SOURCE_DATASHEET] = "datasheet", [SOURCE_MEASURED] = "measured", NULL};
 static const char *const parallelisms[] = {[PARALLELISM_ANY] = "any", [PARALLELISM_DATA] = "data", NULL};
 static const char *const fp8_scalings[] = {
-    [FP8_SCALING_TENSOR] = "tensor", [FP8_SCALING_BLOCK] = "block", NULL};
+    [FP8_SCALING_DEFAULT] = "default", [FP8_SCALING_TENSOR] = "tensor", [FP8_SCALING_BLOCK] = "block", NULL};
 static const char *const matmul_forms[] = {[MATMUL_TILED] = "tiled", [MATMUL_SMOOTH] = "smooth", NULL};
 
 const struct field cluster_fields[] = {

@@ -127,7 +127,7 @@ enum fp8_scaling training_fp8_scaling(const struct training *training, const str
     case SCALING_DEFAULT:
         break;
     }
-    return device->fp8_scaling;
+    return device->fp8_scaling == FP8_SCALING_BLOCK ? FP8_SCALING_BLOCK : FP8_SCALING_TENSOR;
 }
 
 enum loss_kernel training_loss(const struct training *training) {

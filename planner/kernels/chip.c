@@ -33,6 +33,12 @@ const struct chip *chip_of(const char *device_name) {
     return NULL;
 }
 
+enum fp8_scaling chip_fp8_scaling(const char *device_name) {
+    const struct chip *chip = chip_of(device_name);
+
+    return chip != NULL && chip->generation == CHIP_B200 ? FP8_SCALING_BLOCK : FP8_SCALING_TENSOR;
+}
+
 /* What a device of that chip with other peaks and another memory would have. `peak_ratio` is of one number
  * format. */
 static struct kernel_constants scaled(const struct cluster_device *shipped, double peak_ratio,
@@ -90,6 +96,8 @@ void chip_complete_kernels(struct cluster_device *device, struct arena *arena) {
     struct error ignored;
     const char *path;
 
+    if (device->fp8_scaling == FP8_SCALING_DEFAULT)
+        device->fp8_scaling = chip_fp8_scaling(device->name);
     if (chip == NULL || is_complete(device))
         return;
     path = catalogue_find(CATALOGUE_TOPOLOGY, chip->topology, arena, &ignored);

@@ -18,11 +18,15 @@ struct chip {
 /* NULL where the name names none whose kernels were measured. */
 const struct chip *chip_of(const char *device_name);
 
-/* Gives a device the kernel constants that its cluster file leaves out, from the shipped device with the same
- * chip: rates go with the peak of each number format, traffic with the memory bandwidth, as in
- * device_scale.h. The file's own stay. kernels.chip_device then names the shipped device; where its chip is
- * unknown, the file leaves out nothing or the catalogue is missing, nothing changes, and what is still left
- * out is the reference device's. Texts belong to the arena. */
+/* What fp8 operands share a scale by on devices of that name: Transformer Engine takes MXFP8 from Blackwell
+ * on (pytorch/quantization.py, get_default_fp8_recipe), scales of whole tensors before. */
+enum fp8_scaling chip_fp8_scaling(const char *device_name);
+
+/* Gives a device the fp8_scaling and the kernel constants that its cluster file leaves out, the latter from
+ * the shipped device with the same chip: rates go with the peak of each number format, traffic with the
+ * memory bandwidth, as in device_scale.h. The file's own stay. kernels.chip_device then names the shipped
+ * device; where its chip is unknown, the file leaves out nothing or the catalogue is missing, nothing
+ * changes, and what is still left out is the reference device's. Texts belong to the arena. */
 void chip_complete_kernels(struct cluster_device *device, struct arena *arena);
 
 /* Reads a cluster file to plan on: cluster_read, then chip_complete_kernels and matmul_adopt_measured. */

@@ -137,11 +137,38 @@ static void what_a_file_gives_stays(void **state) {
     assert_false(matmul_is_fitted(&unknown, PRECISION_BF16));
 }
 
+/* Blackwell's trainings in fp8 are in MXFP8, unless the file says otherwise. */
+static void scales_of_fp8_are_the_chips(void **state) {
+    static const struct {
+        const char *device;
+        enum fp8_scaling said, taken;
+    } cases[] = {{"H100-SXM5-80GB", FP8_SCALING_DEFAULT, FP8_SCALING_TENSOR},
+                 {"B200", FP8_SCALING_DEFAULT, FP8_SCALING_BLOCK},
+                 {"NVIDIA GB300", FP8_SCALING_DEFAULT, FP8_SCALING_BLOCK},
+                 {"B200", FP8_SCALING_TENSOR, FP8_SCALING_TENSOR},
+                 {"MI300X", FP8_SCALING_DEFAULT, FP8_SCALING_TENSOR},
+                 {"unknown", FP8_SCALING_DEFAULT, FP8_SCALING_TENSOR},
+                 {"unknown", FP8_SCALING_BLOCK, FP8_SCALING_BLOCK}};
+    struct cluster_device b200 = shipped("dgx-b200");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cluster_device device = bare(cases[i].device, &b200, 1);
+
+        device.fp8_scaling = cases[i].said;
+        chip_complete_kernels(&device, arena);
+        assert_int_equal(device.fp8_scaling, cases[i].taken);
+    }
+    b200.fp8_scaling = FP8_SCALING_DEFAULT; /* whose kernels are all there */
+    chip_complete_kernels(&b200, arena);
+    assert_int_equal(b200.fp8_scaling, FP8_SCALING_BLOCK);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_says_the_chip),    cmocka_unit_test(kernels_are_the_chips),
         cmocka_unit_test(rates_go_with_the_peak),  cmocka_unit_test(a_chip_with_a_high_peak_may_be_slow),
-        cmocka_unit_test(what_a_file_gives_stays),
+        cmocka_unit_test(what_a_file_gives_stays), cmocka_unit_test(scales_of_fp8_are_the_chips),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -53,7 +53,8 @@ struct kernel_constants {
     /* The shipped device with the same chip that constants were taken from where the file gives none, set by
      * the planner; NULL: none were. Not in the file. */
     const char *chip_device;
-    const char *from; /* where fitted, or "scaled from H100"; NULL: no constants given */
+    double chip_watts; /* the device's power limit, where that slows the chip's kernels; else 0 */
+    const char *from;  /* where fitted, or "scaled from H100"; NULL: no constants given */
 };
 
 #endif

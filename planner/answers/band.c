@@ -82,6 +82,8 @@ static const char *unseen(const struct band_kind *kind, const struct cluster *cl
                           const struct training *training, const struct layout *layout, struct arena *arena) {
     if (kind->generation == CHIP_GENERATIONS)
         return arena_print(arena, "no measured run on %s", cluster->device.name);
+    if (cluster->device.kernels.chip_watts > 0)
+        return arena_print(arena, "no measured run of a power limit like %s's", cluster->device.name);
     if (training->precision == PRECISION_TF32)
         return "hardly a measured run in tf32";
     if (!band_schedule_measured(layout->schedule))

@@ -141,6 +141,11 @@ static void note_kernels(struct problem *problem) {
             "no kernel of %s was measured in %s: extrapolated from the %s by peak, of which its large "
             "bf16 products reach %.0f %%",
             device->name, precision, reference_device.name, 100 * share);
+    } else if (device->kernels.chip_watts > 0) {
+        problem_note(problem,
+                     "kernels of %s: those of the %s, which has the same chip, by peak or, where that leaves "
+                     "less, by its %.0f W to the 0.456, as A100-PCIe was measured",
+                     device->name, device->kernels.chip_device, device->kernels.chip_watts);
     } else if (device->kernels.chip_device && strcmp(device->kernels.chip_device, device->name) != 0) {
         problem_note(problem, "kernels of %s: those of the %s, which has the same chip, by peak",
                      device->name, device->kernels.chip_device);

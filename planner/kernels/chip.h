@@ -23,7 +23,8 @@ const struct chip *chip_of(const char *device_name);
 enum fp8_scaling chip_fp8_scaling(const char *device_name);
 
 /* Gives a device the fp8_scaling and the kernel constants that its cluster file leaves out, the latter from
- * the shipped device with the same chip: rates go with the peak of each number format, traffic with the
+ * the shipped device with the same chip: rates go with the peak of each number format, or with the power
+ * limit where that leaves less (the device's power, or what is known of cards of that name), traffic with the
  * memory bandwidth, as in device_scale.h. The file's own stay. kernels.chip_device then names the shipped
  * device; where its chip is unknown, the file leaves out nothing or the catalogue is missing, nothing
  * changes, and what is still left out is the reference device's. Texts belong to the arena. */

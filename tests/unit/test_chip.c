@@ -112,6 +112,47 @@ static void rates_go_with_the_peak(void **state) {
     assert_near(scores(&device, true) / scores(&known, true), 2, 0.06);
 }
 
+/* A100-PCIe of 300 W: 61 products 1.14 times as slow as on the SXM of 400 W (SimuMax). A name may say it, or
+ * the file; who has power to spare isn't quicker. */
+static void rates_go_with_the_power_limit(void **state) {
+    static const struct {
+        const char *name;
+        double watts, slower;
+    } cases[] = {{"NVIDIA A100 80GB PCIe", 0, 1.14}, {"A100", 300, 1.14},
+                 {"A100-SXM4-80GB", 500, 1},         {"NVIDIA A100-PCIE-40GB", 0, 1.239},
+                 {"A100-PCIE-40GB", 300, 1.14},      {"A100-SXM4-80GB", 0, 1}};
+    const struct cluster_device known = shipped("dgx-a100-80g");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cluster_device device = bare(cases[i].name, &known, 1);
+
+        device.power_watts = cases[i].watts;
+        chip_complete_kernels(&device, arena);
+        assert_near(product(&device, PRECISION_BF16) / product(&known, PRECISION_BF16), cases[i].slower,
+                    0.01);
+        assert_near(scores(&device, true) / scores(&known, true), cases[i].slower, 0.01);
+        assert_true((device.kernels.chip_watts > 0) == (cases[i].slower > 1));
+    }
+}
+
+/* A peak that is lower than what the power leaves is what counts: of two limits the narrower. */
+static void a_lower_peak_needs_less_power(void **state) {
+    const struct cluster_device known = shipped("dgx-h100");
+    struct cluster_device narrow = bare("H100", &known, 0.5), card = bare("H100 PCIe", &known, 756.0 / 989.4),
+                          wide = bare("H100", &known, 2);
+
+    (void)state;
+    narrow.power_watts = 350;
+    chip_complete_kernels(&narrow, arena);
+    assert_near(product(&narrow, PRECISION_BF16) / product(&known, PRECISION_BF16), 2, 0.06);
+    chip_complete_kernels(&card, arena);
+    assert_near(product(&card, PRECISION_BF16) / product(&known, PRECISION_BF16), 1 / 0.729, 0.03);
+    wide.power_watts = known.power_watts; /* as much power binds nothing */
+    chip_complete_kernels(&wide, arena);
+    assert_near(product(&wide, PRECISION_BF16) / product(&known, PRECISION_BF16), 0.5, 0.06);
+}
+
 /* As large products were measured (stas00/ml-engineering): 668 TFLOP/s, of what H100's long ones do about
  * 710. */
 static void a_chip_with_a_high_peak_may_be_slow(void **state) {
@@ -166,9 +207,14 @@ static void scales_of_fp8_are_the_chips(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_name_says_the_chip),    cmocka_unit_test(kernels_are_the_chips),
-        cmocka_unit_test(rates_go_with_the_peak),  cmocka_unit_test(a_chip_with_a_high_peak_may_be_slow),
-        cmocka_unit_test(what_a_file_gives_stays), cmocka_unit_test(scales_of_fp8_are_the_chips),
+        cmocka_unit_test(a_name_says_the_chip),
+        cmocka_unit_test(kernels_are_the_chips),
+        cmocka_unit_test(rates_go_with_the_peak),
+        cmocka_unit_test(a_chip_with_a_high_peak_may_be_slow),
+        cmocka_unit_test(what_a_file_gives_stays),
+        cmocka_unit_test(scales_of_fp8_are_the_chips),
+        cmocka_unit_test(rates_go_with_the_power_limit),
+        cmocka_unit_test(a_lower_peak_needs_less_power),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -61,7 +61,7 @@ bool what_if_search(struct search_problem *search, struct answer *answer, struct
     gain->kept_seconds = fits ? kept->step.seconds : 0;
     gain->plan = fits && kept->step.seconds <= today->step.seconds ? kept : today;
     if (result.plan_count > 0 && result.plans[0].step.seconds < gain->plan->step.seconds)
-        gain->plan = &result.plans[0];
+        gain->plan = result.plans;
     gain->saved = 1 - gain->plan->step.seconds / today->step.seconds;
     return true;
 }

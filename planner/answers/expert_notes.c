@@ -6,10 +6,6 @@ static const double UNEVEN = 1.5;
 /* A hidden exchange is worth a word where it saves this share of a step. */
 static const double WORTH_TELLING = 0.05;
 
-static bool exchanges_tokens(const struct plan *plan) {
-    return plan->model->experts.count > 0 && plan->layout.ep > 1;
-}
-
 /* The same layout with tokens routed otherwise. */
 static struct plan routed(struct problem *problem, const struct plan *plan, const struct routing *routing) {
     struct search_problem search = problem->search;
@@ -52,7 +48,7 @@ static void note_exchange(struct problem *problem, const struct plan *plan) {
 }
 
 void expert_notes_add(struct problem *problem, const struct plan *plan) {
-    if (!exchanges_tokens(plan))
+    if (!layout_exchanges_tokens(&plan->layout, plan->model))
         return;
     note_load(problem, plan);
     note_exchange(problem, plan);

@@ -9,10 +9,6 @@ static const double WORTH_SHOWING = 0.001;
 /* Changes the training; false where it is so already, or where it makes no sense for the plan. */
 typedef bool set_training(const struct plan *today, struct training *training);
 
-static bool exchanges_tokens(const struct plan *today) {
-    return today->model->experts.count > 0 && today->layout.ep > 1;
-}
-
 static bool set_fp8(const struct plan *today, struct training *training) {
     struct error ignored = {0};
     bool half = training->precision == PRECISION_BF16 || training->precision == PRECISION_FP16;
@@ -46,7 +42,7 @@ static bool set_flash(const struct plan *today, struct training *training) {
 }
 
 static bool set_overlap(const struct plan *today, struct training *training) {
-    if (!exchanges_tokens(today) || training->routing.overlap)
+    if (!layout_exchanges_tokens(&today->layout, today->model) || training->routing.overlap)
         return false;
     training->routing.overlap = true;
     return true;
@@ -54,7 +50,7 @@ static bool set_overlap(const struct plan *today, struct training *training) {
 
 /* DeepEP takes neither experts padded to a capacity nor devices before Hopper. */
 static bool set_deepep(const struct plan *today, struct training *training) {
-    if (!exchanges_tokens(today) || today->model->experts.capacity_factor > 0 ||
+    if (!layout_exchanges_tokens(&today->layout, today->model) || today->model->experts.capacity_factor > 0 ||
         !cluster_device_is_recent(&today->cluster->device) ||
         training_dispatcher(training, today->model, today->cluster, &today->layout) == DISPATCHER_DEEPEP)
         return false;

@@ -192,6 +192,10 @@ int64_t layout_micro_batch_group(int64_t pp, int64_t micro_batches) {
     return 0;
 }
 
+bool layout_exchanges_tokens(const struct layout *layout, const struct model *model) {
+    return model->experts.count > 0 && layout->ep > 1;
+}
+
 bool layout_has_own_ends(const struct layout *layout) {
     return layout->first_stage_layers > 0 || layout->last_stage_layers > 0;
 }

@@ -159,6 +159,9 @@ bool layout_valid(const struct layout *layout, const struct model *model, int64_
 bool layout_schedule_valid(const struct layout *layout, const struct model *model, int64_t global_batch);
 bool layout_sequence_parallel_valid(const struct layout *layout, int64_t sequence);
 
+/* Whether tokens are sent to routed experts on other devices. */
+bool layout_exchanges_tokens(const struct layout *layout, const struct model *model);
+
 /* True when the ends of the pipeline have layers of their own number. */
 bool layout_has_own_ends(const struct layout *layout);
 

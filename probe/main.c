@@ -181,17 +181,35 @@ static const char *mpi_version(struct arena *arena) {
     return arena_copy_string(arena, text);
 }
 
-/* Which ranks on which hosts of which program: figures of other ones must not be mixed. */
-static const char *identify(const struct placement *placement, struct arena *arena) {
-    const char *line =
-        arena_print(arena, "clusterprobe " CLUSTERPLAN_VERSION ", %d ranks:", placement->ranks);
+static const char *list_hosts(const struct placement *placement, struct arena *arena) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (stream == NULL)
+        arena_out_of_memory();
+    fprintf(stream, "clusterprobe " CLUSTERPLAN_VERSION ", %d ranks:", (int)placement->ranks);
     for (size_t i = 0; i < placement->host_count; i++) {
         const struct placement_host *host = &placement->hosts[i];
-        line = arena_print(arena, "%s %s", line, host->name);
+        fprintf(stream, " %s", host->name);
         for (int32_t r = 0; r < host->rank_count; r++)
-            line = arena_print(arena, "%s%c%d", line, r == 0 ? ':' : ',', host->ranks[r]);
+            fprintf(stream, "%c%d", r == 0 ? ':' : ',', (int)host->ranks[r]);
     }
-    return line;
+    if (fclose(stream) != 0)
+        arena_out_of_memory();
+    const char *list = arena_copy_string(arena, text);
+    free(text);
+    return list;
+}
+
+static void identify(const struct placement *placement, struct arena *arena, struct identity *identity) {
+    char mpi[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    size_t ranks = (size_t)placement->ranks;
+    MPI_Get_library_version(mpi, &length);
+    identity->parts[IDENTITY_RANKS] = list_hosts(placement, arena);
+    identity->parts[IDENTITY_MPI] = identity_one_line(mpi, arena);
+    identity->parts[IDENTITY_BINDING] = identity_list_ranks(placement->bindings, ranks, arena);
+    identity->parts[IDENTITY_SETTINGS] = identity_list_ranks(placement->settings, ranks, arena);
 }
 
 /* The topology that fills in what can't be measured: the one asked for, that of the GPU seen, or the default.
@@ -284,9 +302,10 @@ static int lead(const struct placement *placement, const struct arguments *argum
                                    .command = join_command(argc, argv, placement->ranks, arena),
                                    .mpi = mpi_version(arena)};
     const char *journal = arena_print(arena, "%s.partial", arguments->output);
+    struct identity identity;
     source.note = notes_of_placement(placement, arena);
-    if (!records_open(&records, journal, identify(placement, arena), placement->ranks, arguments->resume,
-                      error))
+    identify(placement, arena, &identity);
+    if (!records_open(&records, journal, &identity, placement->ranks, arguments->resume, error))
         return EXIT_USAGE;
     watchdog_last_words(
         arena_print(arena,

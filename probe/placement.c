@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/cluster.h"
+#include "probe/identity.h"
 
 enum {
     VERSION_MAX_BYTES = 32,
@@ -35,6 +36,7 @@ struct card {
     int32_t allowed_cores;          /* that this rank may run on */
     int32_t online_cores;
     struct node_place place;
+    char settings[IDENTITY_SETTINGS_BYTES];
 };
 
 static void read_first_line(const char *path, char *line, size_t size) {
@@ -110,39 +112,75 @@ static void fill_card(const char *host, const struct placement_wish *wish, struc
     cpu_set_t set;
     card->online_cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
     node_locate(&card->place);
+    identity_list_settings((const char *const *)environ, card->settings);
     card->allowed_cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : card->online_cores;
 }
 
-static size_t find_host(const struct placement *placement, const char *name) {
-    size_t host = 0;
-    while (host < placement->host_count && strcmp(placement->hosts[host].name, name) != 0)
-        host++;
-    return host;
+static const char *binding_words(const struct card *card, struct arena *arena) {
+    const struct node_place *place = &card->place;
+    const char *words =
+        arena_print(arena, "%d core%s", (int)card->allowed_cores, card->allowed_cores == 1 ? "" : "s");
+    if (place->package >= 0)
+        words = arena_print(arena, "%s of package %d", words, (int)place->package);
+    if (place->numa >= 0)
+        words = arena_print(arena, "%s, NUMA node %d", words, (int)place->numa);
+    return words;
 }
 
 static void add_rank(struct arena *arena, struct placement *placement, const struct card *card,
                      int32_t rank) {
-    size_t index = find_host(placement, card->host);
-    struct placement_host *host = &placement->hosts[index];
-    if (index == placement->host_count) {
-        placement->host_count++;
+    struct placement_host *host = &placement->hosts[placement->host_of[rank]];
+    if (host->rank_count == 0) {
         host->name = arena_copy_string(arena, card->host);
         host->boot = arena_copy_string(arena, card->boot);
         host->cores = card->online_cores;
-        host->ranks = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
     }
     placement->local_of[rank] = host->rank_count;
     placement->places[rank] = card->place;
+    placement->bindings[rank] = binding_words(card, arena);
+    placement->settings[rank] = arena_copy_string(arena, card->settings);
     host->ranks[host->rank_count++] = rank;
     host->unbound = host->rank_count > 1 && card->allowed_cores >= host->cores;
     host->crowded = host->rank_count > host->cores;
-    placement->host_of[rank] = (int32_t)index;
+}
+
+static int compare_cards(const void *left, const void *right) {
+    const struct card *one = *(const struct card *const *)left, *other = *(const struct card *const *)right;
+    int order = strcmp(one->host, other->host);
+    return order != 0 ? order : (one > other) - (one < other);
+}
+
+/* Numbers the hosts in the order of their first ranks, by sorting: there may be hundreds of thousands of
+ * ranks. Gives each host room for its ranks. */
+static void number_hosts(const struct card *cards, struct arena *arena, struct placement *placement) {
+    size_t ranks = (size_t)placement->ranks;
+    const struct card **sorted = ARENA_ARRAY(arena, const struct card *, ranks);
+    int32_t *first_of = ARENA_ARRAY(arena, int32_t, ranks), *count_of = ARENA_ARRAY(arena, int32_t, ranks);
+    for (size_t i = 0; i < ranks; i++)
+        sorted[i] = &cards[i];
+    qsort(sorted, ranks, sizeof *sorted, compare_cards);
+    for (size_t i = 0, begin = 0; i < ranks; i++) {
+        begin = strcmp(sorted[i]->host, sorted[begin]->host) == 0 ? begin : i;
+        first_of[sorted[i] - cards] = (int32_t)(sorted[begin] - cards);
+        count_of[sorted[begin] - cards]++;
+    }
+    int32_t *room = ARENA_ARRAY(arena, int32_t, ranks);
+    for (size_t rank = 0; rank < ranks; rank++) {
+        bool leads = first_of[rank] == (int32_t)rank;
+        if (leads) {
+            placement->hosts[placement->host_count].ranks = room;
+            room += count_of[rank];
+        }
+        placement->host_of[rank] =
+            leads ? (int32_t)placement->host_count++ : placement->host_of[first_of[rank]];
+    }
 }
 
 /* Ranks with the same host name must share memory and a kernel; else two machines have one name. */
 static bool check_card(const struct placement *placement, const struct card *cards, int32_t rank,
                        struct error *error) {
     const struct card *card = &cards[rank];
+    const struct placement_host *host = &placement->hosts[placement->host_of[rank]];
     if (!cluster_is_host_name(card->host)) {
         error_set(error,
                   "rank %d runs on a host named \"%s\"; blanks, commas, colons, control characters and "
@@ -150,9 +188,8 @@ static bool check_card(const struct placement *placement, const struct card *car
                   rank, card->host);
         return error_hint(error, "hostname sets it; under Slurm the probe takes SLURMD_NODENAME");
     }
-    size_t host = find_host(placement, card->host);
-    if (host < placement->host_count) {
-        const struct card *leader = &cards[placement->hosts[host].ranks[0]];
+    if (host->rank_count > 0) {
+        const struct card *leader = &cards[host->ranks[0]];
         if (strcmp(leader->boot, card->boot) != 0 || leader->shared_leader != card->shared_leader) {
             error_set(error, "two machines have the same name, %s", card->host);
             return error_hint(error, "every host needs a host name of its own");
@@ -207,6 +244,9 @@ static bool arrange(const struct card *cards, struct arena *arena, struct placem
     placement->host_of = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
     placement->local_of = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
     placement->places = ARENA_ARRAY(arena, struct node_place, (size_t)placement->ranks);
+    placement->bindings = ARENA_ARRAY(arena, const char *, (size_t)placement->ranks);
+    placement->settings = ARENA_ARRAY(arena, const char *, (size_t)placement->ranks);
+    number_hosts(cards, arena, placement);
     for (int32_t rank = 0; rank < placement->ranks; rank++) {
         if (!check_card(placement, cards, rank, error))
             return false;

@@ -27,6 +27,8 @@ struct placement {
     int32_t *host_of;          /* of each rank */
     int32_t *local_of;         /* of each rank: its number on its host */
     struct node_place *places; /* of each rank */
+    const char **bindings;     /* of each rank, in words: "1 core of package 0, NUMA node 1" */
+    const char **settings;     /* of each rank: identity_list_settings */
     bool crowded;              /* some host is */
     bool share_machine;        /* several hosts are one machine: containers or namespaces */
 };

@@ -1,5 +1,5 @@
-/* The journal is text: a line of identity, then a line for each figure. A last line cut short by a crash is
- * left out when it is read. */
+/* The journal is text: a line for each part of the identity, then one for each figure. A last line cut short
+ * by a crash is left out when it is read. */
 #include "probe/records.h"
 
 #include <errno.h>
@@ -16,9 +16,10 @@
 #include "probe/task.h"
 
 /* To be raised when lines are written otherwise, and when a line of the same key stands for something else:
- * 3, since the groups of collectives have the order of the job's ranks. */
-enum { FORMAT = 3 };
-enum { FIELDS = 15, HEAD_LINES = 2 };
+ * 3, since the groups of collectives have the order of the job's ranks; 4, since MPI and its settings stand
+ * in the identity. */
+enum { FORMAT = 4 };
+enum { FIELDS = 15, HEAD_LINES = 1 + IDENTITY_PARTS };
 enum {
     LEVEL_LEAST = -2,
     LEVEL_END = 1 << 30
@@ -122,36 +123,64 @@ static FILE *open_earlier(const char *path, const char **why) {
     return file;
 }
 
-static bool check_head(FILE *file, const char *path, const char *identity, struct error *error) {
+static bool reject_identity(const char *path, enum identity_part part, const char *earlier, const char *now,
+                            struct error *error) {
+    enum { WORDS_MAX = 150 };
+    if (part == IDENTITY_RANKS) {
+        error_set(error, "%s is of other hosts, ranks or another program", path);
+    } else {
+        size_t differ = identity_difference(earlier, now);
+        error_set(error, "%s was measured with another %s: %.*s; this run: %.*s", path, identity_names[part],
+                  WORDS_MAX, earlier + differ, WORDS_MAX, now + differ);
+    }
+    return error_hint(error,
+                      "--resume needs the mpirun line of the first run; to begin anew, remove the journal");
+}
+
+/* The lines after the first. */
+static bool check_identity(FILE *file, const char *path, const struct identity *identity,
+                           struct error *error) {
+    char *line = NULL;
+    size_t size = 0;
+    bool same = true;
+    for (int part = 0; part < IDENTITY_PARTS && same; part++) {
+        size_t name = strlen(identity_names[part]);
+        const char *earlier = "nothing";
+        if (getline(&line, &size, file) > 0) {
+            line[strcspn(line, "\n")] = '\0';
+            bool named = strncmp(line, identity_names[part], name) == 0 && strncmp(line + name, ": ", 2) == 0;
+            earlier = named ? line + name + 2 : line;
+        }
+        same = strcmp(earlier, identity->parts[part]) == 0;
+        if (!same)
+            reject_identity(path, (enum identity_part)part, earlier, identity->parts[part], error);
+    }
+    free(line);
+    return same;
+}
+
+static bool check_head(FILE *file, const char *path, const struct identity *identity, struct error *error) {
     char *line = NULL;
     size_t size = 0;
     int format = 0, end = 0;
     bool journal = getline(&line, &size, file) > 0 &&
                    sscanf(line, "clusterprobe journal %9d%n", &format, &end) == 1 && line[end] == '\n';
-    bool same = journal && format == FORMAT && getline(&line, &size, file) > 0;
-    if (same) {
-        line[strcspn(line, "\n")] = '\0';
-        same = strcmp(line, identity) == 0;
-    }
     free(line);
-    if (same)
-        return true;
+    if (journal && format == FORMAT)
+        return check_identity(file, path, identity, error);
     if (!journal) {
         error_set(error, "%s is no journal of clusterprobe", path);
-    } else if (format != FORMAT) {
+    } else {
         error_set(error,
                   "%s is a journal of format %d, of another version of clusterprobe; this one goes on with "
                   "format %d",
                   path, format, FORMAT);
-    } else {
-        error_set(error, "%s is of other hosts, ranks or another program", path);
-        return error_hint(
-            error, "--resume needs the mpirun line of the first run; to begin anew, remove the journal");
     }
     return error_hint(error, "to begin anew, remove it");
 }
 
-static bool take_over(struct records *records, const char *identity, int32_t ranks, struct error *error) {
+static bool take_over(struct records *records, const struct identity *identity, int32_t ranks,
+                      struct error *error) {
     const char *why;
     FILE *file = open_earlier(records->path, &why);
     if (file == NULL) {
@@ -232,9 +261,16 @@ static bool open_fresh(struct records *records, const char *fresh, struct error 
     return ftruncate(file, 0) == 0 || error_set(error, "can't write %s: %s", fresh, strerror(errno));
 }
 
+static bool write_head(FILE *journal, const struct identity *identity) {
+    bool good = fprintf(journal, "clusterprobe journal %d\n", FORMAT) >= 0;
+    for (int part = 0; part < IDENTITY_PARTS; part++)
+        good = good && fprintf(journal, "%s: %s\n", identity_names[part], identity->parts[part]) >= 0;
+    return good && fflush(journal) == 0;
+}
+
 /* Writes what is there under another name first, so that a full disk leaves the earlier journal. */
-bool records_open(struct records *records, const char *path, const char *identity, int32_t ranks, bool resume,
-                  struct error *error) {
+bool records_open(struct records *records, const char *path, const struct identity *identity, int32_t ranks,
+                  bool resume, struct error *error) {
     char fresh[PATH_MAX];
     memset(records, 0, sizeof *records);
     records->path = path;
@@ -246,8 +282,7 @@ bool records_open(struct records *records, const char *path, const char *identit
     }
     bool good = resume ? take_over(records, identity, ranks, error) : check_nothing_is_lost(path, error);
     records->resumed = records->count;
-    if (good && (fprintf(records->journal, "clusterprobe journal %d\n%s\n", FORMAT, identity) < 0 ||
-                 fflush(records->journal) != 0))
+    if (good && !write_head(records->journal, identity))
         good = error_set(error, "can't write %s: %s", fresh, strerror(errno));
     for (size_t i = 0; good && i < records->count; i++)
         good = write_record(records, &records->items[i], error);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/error.h"
+#include "probe/identity.h"
 #include "probe/summary.h"
 
 /* What was asked when a figure was taken. */
@@ -58,13 +59,12 @@ struct records {
     const char *path;     /* of the journal */
 };
 
-/* Opens the journal at `path`. `identity` is one line that says which ranks, hosts and program the figures
- * are of. With `resume`, figures of an earlier journal of the same identity are taken over; it is an
- * error when there is none, it is of another identity or format, or holds what `ranks` ranks can't have
- * written. Without, an earlier one that holds figures is an error. False too where another run has it open.
- */
-bool records_open(struct records *records, const char *path, const char *identity, int32_t ranks, bool resume,
-                  struct error *error);
+/* Opens the journal at `path`. `identity` says what the figures are of. With `resume`, figures of an earlier
+ * journal of the same identity are taken over; it is an error when there is none, it is of another identity
+ * or format, or holds what `ranks` ranks can't have written. Without, an earlier one that holds figures is an
+ * error. False too where another run has it open. */
+bool records_open(struct records *records, const char *path, const struct identity *identity, int32_t ranks,
+                  bool resume, struct error *error);
 
 /* The figure of an earlier run that is being resumed, or NULL. All but the summary of `key` counts. */
 const struct record *records_find(struct records *records, const struct record *key);

@@ -237,7 +237,8 @@ bad_input() {
     one_error "can't write no/such/folder/c.yaml.partial.new: No such file" launch 2 -o no/such/folder/c.yaml
     SLURMD_NODENAME='h 0' one_error 'rank 0 runs on a host named "h 0"; blanks, commas, colons' launch 2 -o c.yaml
     one_error 'nothing to resume' launch 2 -o c.yaml --resume
-    printf 'clusterprobe journal 3\nclusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3\n' >o.yaml.partial
+    printf '%s\n' 'clusterprobe journal 4' 'ranks: clusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3' 'MPI: one' \
+        'binding of ranks to cores: none' 'setting of MPI: none' >o.yaml.partial
     cp o.yaml.partial before
     one_error 'o.yaml.partial is of other hosts' launch 2 -o o.yaml --resume
     cmp -s before o.yaml.partial || fail "the journal of another cluster was overwritten"
@@ -305,7 +306,7 @@ hold_second_rank() {
         kill -0 "$job" 2>/dev/null || return 1
         victim=$(second_rank)
     done
-    until [ -f "$1" ] && [ "$(wc -l <"$1")" -gt 5 ]; do
+    until [ -f "$1" ] && [ "$(wc -l <"$1")" -gt 8 ]; do
         kill -0 "$victim" 2>/dev/null || return 1
     done
     kill -STOP "$victim" 2>/dev/null || return 1
@@ -331,8 +332,8 @@ killed() {
     [ $? -ne 0 ] || fail "a killed rank went unnoticed"
     [ ! -e c.yaml ] || fail "a result was written"
     lines=$(wc -l <c.yaml.partial)
-    [ "$lines" -gt 4 ] || fail "nothing was kept"
-    kept=$(sed -n 4p c.yaml.partial)
+    [ "$lines" -gt 7 ] || fail "nothing was kept"
+    kept=$(sed -n 7p c.yaml.partial)
     expect_status 2 launch 4 -o c.yaml --resume --base dgx-h10
     expect 'did you mean "dgx-h100"' err
     [ -e c.yaml.partial ] || fail "a misspelt base took what was measured"
@@ -341,6 +342,46 @@ killed() {
     # A figure of the first run stands in the result.
     count=$(echo "$kept" | cut -d ' ' -f 9)
     grep -q ",$count," c.pairs.csv || fail "the figures of the first run are lost"
+}
+
+# until_journal FILE LINES: the job has written so many
+until_journal() {
+    for _ in $(seq 400); do
+        [ -f "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ] && return
+        sleep 0.05
+    done
+    fail "no journal of $2 lines"
+}
+
+refuse_resume() { # PATTERN COMMAND...: exit 2, one message, and the journal stays
+    cp c.yaml.partial before
+    pattern=$1
+    shift
+    expect_status 2 "$@"
+    expect "clusterprobe: error: c.yaml.partial was measured with another $pattern" err
+    [ "$(grep -c 'clusterprobe: error' err)" -eq 1 ] || fail "more than one rank complains: $*"
+    cmp -s before c.yaml.partial || fail "the journal was overwritten by: $*"
+    [ ! -e c.yaml ] || fail "a result was written"
+}
+
+# Figures of one MPI, of one card or of ranks that are bound are none of another.
+resumed_otherwise() {
+    mpirun --version 2>&1 | grep -q 'Open MPI' || skip "the options are Open MPI's"
+    start_job
+    kill -KILL "$victim"
+    wait "$job"
+    refuse_resume 'setting of MPI: .*; this run: ranks 0 to 3: OMPI_MCA_btl_tcp_if_include=lo' \
+        env OMPI_MCA_btl_tcp_if_include=lo mpirun --allow-run-as-root --oversubscribe --bind-to none -np 4 "$probe" \
+        -o c.yaml --resume
+    if [ "$(getconf _NPROCESSORS_ONLN)" -ge 2 ]; then
+        refuse_resume 'binding of ranks to cores: ranks 0 to 3: .*; this run: ranks 0 to 3: 1 core' \
+            mpirun --allow-run-as-root --oversubscribe --bind-to none -np 4 taskset -c 0 "$probe" -o c.yaml --resume
+    fi
+    if [ -x "$mpich_probe" ] && command -v mpiexec.mpich >/dev/null; then
+        refuse_resume 'MPI: Open MPI v.*; this run: MPICH Version: ' mpiexec.mpich -np 4 "$mpich_probe" -o c.yaml --resume
+    fi
+    expect_status 0 launch 4 -o c.yaml --resume
+    expect 'mpi: "?Open MPI v[0-9]' c.yaml
 }
 
 # As Ctrl-C does.
@@ -503,7 +544,7 @@ cut_uplink() {
     bed_mpirun "$probe" -o c.yaml --quick >out 2>err &
     job=$!
     for _ in $(seq 400); do
-        [ -f c.yaml.partial ] && [ "$(wc -l <c.yaml.partial)" -gt 12 ] && break
+        [ -f c.yaml.partial ] && [ "$(wc -l <c.yaml.partial)" -gt 15 ] && break
         sleep 0.05
     done
     bed_cut_rack 1
@@ -611,21 +652,28 @@ sockets() {
     [ "$(getconf _NPROCESSORS_ONLN)" -ge 2 ] || skip "one core"
     mpirun --version 2>&1 | grep -q 'Open MPI' || skip "the options are Open MPI's"
     export HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1
+    line=
+    for core in 0 0 1 1; do
+        line="$line${line:+ : }-np 1 taskset -c $core $probe -o c.yaml"
+    done
+    # The head is that of a run of this line.
+    # shellcheck disable=SC2086
+    mpirun --allow-run-as-root --oversubscribe --bind-to none $line >out 2>err &
+    job=$!
+    until_journal c.yaml.partial 5
+    kill $job
+    wait $job
     {
-        echo "clusterprobe journal 3"
-        echo "clusterprobe $("$plan" --version | sed 's/.* //'), 4 ranks: $(hostname):0,1,2,3"
+        head -n 5 c.yaml.partial
         for pair in "0 1" "2 3" "0 2" "0 3" "1 2" "1 3"; do
             case $pair in "0 1" | "2 3") latency=3e-7 rate=12e9 ;; *) latency=7e-7 rate=6e9 ;; esac
             echo "1 5 $pair 0 0 1 0 8 20 $latency $latency $latency $latency $latency"
             echo "1 6 $pair 0 0 1 0 4194304 20 $rate $rate $rate $rate $rate"
         done
-    } >c.yaml.partial
-    line=
-    for core in 0 0 1 1; do
-        line="$line${line:+ : }-np 1 taskset -c $core $probe -o c.yaml --resume"
-    done
+    } >edited
+    mv edited c.yaml.partial
     # shellcheck disable=SC2086
-    expect_status 0 mpirun --allow-run-as-root --oversubscribe --bind-to none $line
+    expect_status 0 mpirun --allow-run-as-root --oversubscribe --bind-to none ${line//c.yaml/c.yaml --resume}
     [ "$(level_value c.yaml socket devices)" = "4 " ] || fail "sockets of $(level_value c.yaml socket devices)"
     [ "$(level_value c.yaml node devices)" = "all " ] || fail "a node of $(level_value c.yaml node devices)"
     expect 'level: socket, what: latency, between: ".*:0 .*:1"' c.yaml
@@ -635,7 +683,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
+sockets | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

@@ -286,6 +286,12 @@ static void test_levels_by_bandwidth(void **state) {
     free_world(&world);
 }
 
+static const struct identity us = {{"us", "an MPI, version 1", "none", "rank 0: A=1; rank 1: A=2"}},
+                             others = {{"others", "an MPI, version 1", "none", "none"}};
+#define HEAD                                                                                                 \
+    "clusterprobe journal 4\nranks: us\nMPI: an MPI, version 1\nbinding of ranks to cores: none\n"           \
+    "setting of MPI: rank 0: A=1; rank 1: A=2\n"
+
 /* One journal has one writer, and is a file. */
 static void test_journal_of_two(void **state) {
     (void)state;
@@ -296,14 +302,14 @@ static void test_journal_of_two(void **state) {
     assert_true(file >= 0);
     close(file);
     snprintf(fresh, sizeof fresh, "%s.new", path);
-    assert_true(records_open(&first, path, "us", 3, false, &error));
-    assert_false(records_open(&second, path, "us", 3, false, &error));
+    assert_true(records_open(&first, path, &us, 3, false, &error));
+    assert_false(records_open(&second, path, &us, 3, false, &error));
     assert_non_null(strstr(error.what, "another clusterprobe writes"));
-    assert_false(records_open(&second, path, "us", 3, true, &error));
+    assert_false(records_open(&second, path, &us, 3, true, &error));
     assert_int_not_equal(access(fresh, F_OK), 0);
     records_close(&first, true);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_false(records_open(&second, path, "us", 3, true, &error));
+    assert_false(records_open(&second, path, &us, 3, true, &error));
     assert_non_null(strstr(error.what, "it is no file"));
     assert_int_not_equal(access(fresh, F_OK), 0);
     unlink(path);
@@ -323,12 +329,12 @@ static void test_journal(void **state) {
                                   .level = -1,
                                   .bytes = 4194304,
                                   .summary = {7, 0.1, 0.2, 1.0 / 3, 0.4, 0.5}};
-    assert_true(records_open(&first, path, "us", 3, false, &error));
+    assert_true(records_open(&first, path, &us, 3, false, &error));
     assert_null(records_find(&first, &record));
     assert_true(records_add(&first, &record, &error));
     fputs("3 3 1 2", first.journal); /* a crash in the middle of a line */
     records_close(&first, false);
-    assert_true(records_open(&second, path, "us", 3, true, &error));
+    assert_true(records_open(&second, path, &us, 3, true, &error));
     const struct record *found = records_find(&second, &record);
     assert_non_null(found);
     assert_memory_equal(found, &record, sizeof record);
@@ -336,9 +342,9 @@ static void test_journal(void **state) {
     other.bytes = 8;
     assert_null(records_find(&second, &other));
     records_close(&second, false);
-    assert_false(records_open(&second, path, "others", 3, true, &error));
+    assert_false(records_open(&second, path, &others, 3, true, &error));
     assert_non_null(strstr(error.what, "is of other hosts"));
-    assert_true(records_open(&second, path, "us", 3, true, &error)); /* and it is still there */
+    assert_true(records_open(&second, path, &us, 3, true, &error)); /* and it is still there */
     assert_int_equal(second.count, 1);
     records_close(&second, false);
     /* An edited line: a rank that isn't there, an operation that is none, no number. */
@@ -349,10 +355,10 @@ static void test_journal(void **state) {
     for (size_t i = 0; i < sizeof edited / sizeof *edited; i++) {
         FILE *file = fopen(path, "w");
         assert_non_null(file);
-        fprintf(file, "clusterprobe journal 3\nus\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n%s\n", edited[i]);
+        fprintf(file, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n%s\n", edited[i]);
         fclose(file);
-        assert_false(records_open(&second, path, "us", 3, true, &error));
-        assert_non_null(strstr(error.what, ": line 4 is no figure"));
+        assert_false(records_open(&second, path, &us, 3, true, &error));
+        assert_non_null(strstr(error.what, ": line 7 is no figure"));
     }
     unlink(path);
 }
@@ -364,6 +370,40 @@ static void write_text(const char *path, const char *text) {
     fclose(file);
 }
 
+/* The same ranks under another MPI, with other cores or settings measure something else. */
+static void test_journal_of_another_mpi(void **state) {
+    (void)state;
+    char path[] = "/tmp/journal-XXXXXX";
+    struct error error;
+    struct records records;
+    assert_true(mkstemp(path) >= 0);
+    static const struct {
+        struct identity now;
+        const char *words;
+    } runs[] = {
+        {{{"us", "MPICH", "none", "rank 0: A=1; rank 1: A=2"}},
+         "was measured with another MPI: an MPI, version 1; this run: MPICH"},
+        {{{"us", "an MPI, version 1", "rank 0: 1 core", "rank 0: A=1; rank 1: A=2"}},
+         "was measured with another binding of ranks to cores: none; this run: rank 0: 1 core"},
+        {{{"us", "an MPI, version 1", "none", "rank 0: A=1; rank 1: A=3"}},
+         "was measured with another setting of MPI: rank 1: A=2; this run: rank 1: A=3"},
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        write_text(path, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n");
+        assert_false(records_open(&records, path, &runs[i].now, 3, true, &error));
+        assert_non_null(strstr(error.what, runs[i].words));
+        assert_non_null(strstr(error.hint, "the mpirun line of the first run"));
+    }
+    assert_true(records_open(&records, path, &us, 3, true, &error)); /* it is still there */
+    assert_int_equal(records.count, 1);
+    records_close(&records, false);
+    /* A head that a crash cut short. */
+    write_text(path, "clusterprobe journal 4\nranks: us\n");
+    assert_false(records_open(&records, path, &us, 3, true, &error));
+    assert_non_null(strstr(error.what, "another MPI: nothing; this run: an MPI"));
+    unlink(path);
+}
+
 /* Figures are only lost on purpose: a journal that holds some is removed by hand. */
 static void test_journal_not_resumed(void **state) {
     (void)state;
@@ -371,15 +411,15 @@ static void test_journal_not_resumed(void **state) {
     struct error error;
     struct records records;
     assert_true(mkstemp(path) >= 0);
-    write_text(path, "clusterprobe journal 3\nus\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n");
-    assert_false(records_open(&records, path, "us", 3, false, &error));
+    write_text(path, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n");
+    assert_false(records_open(&records, path, &us, 3, false, &error));
     assert_non_null(strstr(error.what, "holds what an earlier run measured"));
     assert_non_null(strstr(error.hint, "--resume"));
-    assert_true(records_open(&records, path, "us", 3, true, &error)); /* it is still there */
+    assert_true(records_open(&records, path, &us, 3, true, &error)); /* it is still there */
     assert_int_equal(records.count, 1);
     records_close(&records, false);
-    write_text(path, "clusterprobe journal 3\nus\n"); /* the run ended before it measured */
-    assert_true(records_open(&records, path, "us", 3, false, &error));
+    write_text(path, HEAD); /* the run ended before it measured */
+    assert_true(records_open(&records, path, &us, 3, false, &error));
     records_close(&records, true);
     assert_int_not_equal(access(path, F_OK), 0);
 }
@@ -391,15 +431,15 @@ static void test_journal_of_another_format(void **state) {
     struct records records;
     assert_true(mkstemp(path) >= 0);
     static const char *const texts[][2] = {
-        {"clusterprobe journal 2\nus\n", "is a journal of format 2, of another version of clusterprobe"},
+        {"clusterprobe journal 3\nus\n", "is a journal of format 3, of another version of clusterprobe"},
         {"clusterprobe journal 30\nus\n", "is a journal of format 30"},
-        {"clusterprobe journal 3 4\nus\n", "is no journal of clusterprobe"},
+        {"clusterprobe journal 4 4\nus\n", "is no journal of clusterprobe"},
         {"a letter\nus\n", "is no journal of clusterprobe"},
         {"", "is no journal of clusterprobe"},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         write_text(path, texts[i][0]);
-        assert_false(records_open(&records, path, "us", 3, true, &error));
+        assert_false(records_open(&records, path, &us, 3, true, &error));
         assert_non_null(strstr(error.what, texts[i][1]));
         assert_non_null(strstr(error.hint, "to begin anew, remove it"));
     }
@@ -416,7 +456,7 @@ static void test_looks_at_a_collective(void **state) {
     struct record look = {
         .phase = PHASE_COLLECTIVE, .kind = TASK_COLLECTIVE, .members = 2, .bytes = 1024, .summary = {3}};
     const double seconds[] = {5, 4, 6};
-    assert_true(records_open(&records, path, "us", 3, false, &error));
+    assert_true(records_open(&records, path, &us, 3, false, &error));
     for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
         look.summary.lower_quartile = seconds[i];
         assert_true(records_add(&records, &look, &error));
@@ -424,7 +464,7 @@ static void test_looks_at_a_collective(void **state) {
     look.members = 3;
     assert_true(records_add(&records, &look, &error));
     records_close(&records, false);
-    assert_true(records_open(&records, path, "us", 3, true, &error));
+    assert_true(records_open(&records, path, &us, 3, true, &error));
     assert_int_equal(records.count, 2);
     look.members = 2;
     assert_same_double(records_find(&records, &look)->summary.lower_quartile, 4);
@@ -432,11 +472,11 @@ static void test_looks_at_a_collective(void **state) {
     /* Both looks are lines. */
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, "clusterprobe journal 3\nus\n6 9 0 0 0 0 2 0 1024 3 5 5 5 5 5\n"
-                  "6 9 0 0 0 0 2 0 1024 3 4 4 4 4 4\nnothing\n");
+    fprintf(file, HEAD "6 9 0 0 0 0 2 0 1024 3 5 5 5 5 5\n"
+                       "6 9 0 0 0 0 2 0 1024 3 4 4 4 4 4\nnothing\n");
     fclose(file);
-    assert_false(records_open(&records, path, "us", 3, true, &error));
-    assert_non_null(strstr(error.what, ": line 5 is no figure"));
+    assert_false(records_open(&records, path, &us, 3, true, &error));
+    assert_non_null(strstr(error.what, ": line 8 is no figure"));
     unlink(path);
 }
 
@@ -449,6 +489,7 @@ int main(void) {
         cmocka_unit_test(test_unconfirmed),
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_journal_of_two),
+        cmocka_unit_test(test_journal_of_another_mpi),
         cmocka_unit_test(test_journal),
         cmocka_unit_test(test_journal_not_resumed),
         cmocka_unit_test(test_journal_of_another_format),

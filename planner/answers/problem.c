@@ -84,6 +84,7 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
                                   .stack = asked->stack};
     training->attention =
         asked->attention_given ? asked->attention : training_default_attention(asked->stack);
+    problem->settings = asked->settings;
     problem->asked_batch = asked->global_batch;
     problem->asked_batch_tokens = asked->global_batch_tokens;
     problem->fault = PROBLEM_BATCH;

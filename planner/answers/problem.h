@@ -35,6 +35,7 @@ struct problem_asked {
     bool cuda_graphs;
     struct routing routing;
     struct recipe recipe;
+    const char *settings; /* what was said of the last six, as --training takes it; NULL: nothing */
     struct layout_request layout;
     int64_t devices_from, devices_to;     /* the same twice for one count */
     bool price_given, energy_price_given; /* else the cluster file's */
@@ -51,8 +52,10 @@ enum { PROBLEM_MAX_DEVICES = 16777216 };
 /* A question in which nothing is said: every default. */
 struct problem_asked problem_asked_nothing(void);
 
-/* Reads the flags; false with the error set. The files they name are not read yet. */
-bool problem_flags_read(const struct problem_flags *flags, struct problem_asked *asked, struct error *error);
+/* Reads the flags; false with the error set. The files they name are not read yet. Texts belong to the arena.
+ */
+bool problem_flags_read(const struct problem_flags *flags, struct arena *arena, struct problem_asked *asked,
+                        struct error *error);
 
 /* Reads "64" or "8..512". `what` names the flag in the error: "--devices". So it does in the next three. */
 bool problem_parse_devices(const char *what, const char *text, int64_t *from, int64_t *to,
@@ -95,6 +98,7 @@ struct problem {
     /* Device counts asked: the same twice for one. 0: as few as the model fits on. */
     int64_t devices_from, devices_to;
 
+    const char *settings;      /* that were asked, as --training takes them; NULL: none */
     int64_t asked_batch;       /* sequences; 0: not given */
     double asked_batch_tokens; /* 0: not given in tokens */
 

@@ -6,6 +6,7 @@
 
 #include "common/units.h"
 #include "planner/answers/problem.h"
+#include "planner/answers/settings.h"
 
 enum { MAX_TOP = 1000 };
 
@@ -152,20 +153,7 @@ static bool read_choices(const struct problem_flags *flags, struct problem_asked
     return true;
 }
 
-/* The keys of a session's `training:` that have no flag of their own. */
-static bool read_detail(const char *text, struct problem_asked *asked, struct error *error) {
-    static const struct field fields[] = {TRAINING_DETAIL_FIELDS(struct problem_asked), {.key = NULL}};
-    struct arena *arena = arena_create();
-    struct yaml_document document;
-    const char *mapping = arena_print(arena, "{%s}", text);
-    bool read = yaml_read_text("--training", mapping, arena, &document, error) &&
-                fields_read(&(struct fields_reader){&document, arena, error}, document.root, fields,
-                            "--training", asked);
-    arena_destroy(arena);
-    return read;
-}
-
-static bool read_training(const struct problem_flags *flags, struct problem_asked *asked,
+static bool read_training(const struct problem_flags *flags, struct arena *arena, struct problem_asked *asked,
                           struct error *error) {
     if (flags->sequence &&
         !parse_whole("--sequence", flags->sequence, UNIT_TOKENS, INT32_MAX, &asked->sequence, error))
@@ -177,7 +165,7 @@ static bool read_training(const struct problem_flags *flags, struct problem_aske
                                                     &asked->global_batch, &asked->global_batch_tokens, error))
         return false;
     return (!flags->stack || stack_parse(flags->stack, &asked->stack, error)) &&
-           (!flags->training || read_detail(flags->training, asked, error)) &&
+           (!flags->training || settings_read(flags->training, arena, asked, error)) &&
            read_choices(flags, asked, error);
 }
 
@@ -200,7 +188,8 @@ static bool missing_file(const struct problem_flags *flags, struct error *error)
                                    "shipped ones");
 }
 
-bool problem_flags_read(const struct problem_flags *flags, struct problem_asked *asked, struct error *error) {
+bool problem_flags_read(const struct problem_flags *flags, struct arena *arena, struct problem_asked *asked,
+                        struct error *error) {
     *asked = problem_asked_nothing();
     asked->model = flags->model;
     asked->cluster = flags->cluster;
@@ -211,7 +200,7 @@ bool problem_flags_read(const struct problem_flags *flags, struct problem_asked 
     if (flags->headroom && !problem_parse_number("--headroom", flags->headroom, UNIT_BYTES, 0,
                                                  PROBLEM_MOST_HEADROOM, &asked->headroom_bytes, error))
         return false;
-    if (!read_training(flags, asked, error) || !read_prices(flags, asked, error) ||
+    if (!read_training(flags, arena, asked, error) || !read_prices(flags, asked, error) ||
         (flags->layout && !layout_request_parse(flags->layout, &asked->layout, error)) ||
         (flags->top && !parse_whole("--top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
         (flags->devices && !problem_parse_devices("--devices", flags->devices, &asked->devices_from,
@@ -224,6 +213,6 @@ bool problem_flags_read(const struct problem_flags *flags, struct problem_asked 
 bool problem_read(const struct problem_flags *flags, struct arena *arena, struct problem *problem,
                   struct error *error) {
     struct problem_asked asked;
-    return problem_flags_read(flags, &asked, error) && problem_pose(&asked, arena, problem, error) &&
+    return problem_flags_read(flags, arena, &asked, error) && problem_pose(&asked, arena, problem, error) &&
            problem_keep_free(problem, asked.headroom_bytes, error) && problem_default_devices(problem, error);
 }

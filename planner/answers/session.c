@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/catalogue.h"
+#include "planner/answers/settings.h"
 
 enum { MAX_CLUSTERS = 64 };
 
@@ -127,6 +128,7 @@ static bool read_training(const struct fields_reader *reader, const struct yaml_
     if (!fields_read(reader, node, fields, "training", asked))
         return false;
     asked->attention_given = yaml_get(node, "attention") != NULL;
+    asked->settings = settings_format(node, reader->arena);
     return true;
 }
 

@@ -122,7 +122,7 @@ static bool read_flags(const struct size_flags *flags, struct arena *arena, stru
     struct question *question = *questions = ARENA_NEW(arena, struct question);
     enum wish_key key;
     *count = 1;
-    if (!problem_flags_read(&flags->problem, &asked, error) ||
+    if (!problem_flags_read(&flags->problem, arena, &asked, error) ||
         !wish_flags_read(&flags->wish, &question->wish, error))
         return false;
     question->wish.headroom_bytes = asked.headroom_bytes;

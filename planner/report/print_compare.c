@@ -252,6 +252,8 @@ static void print_question(const struct compared *compared, struct arena *arena,
                                 print_amount(arena, problem->counts.parameters)),
                     stream);
     fprintf(stream, "Training  %ssequences of %s\n", tokens, print_count(arena, training->sequence));
+    if (problem->settings)
+        print_paragraph("Settings  ", problem->settings, stream);
     fprintf(stream, "Wish      %s\n", print_size_wish(&compared->wish, arena));
 }
 

@@ -117,7 +117,7 @@ static json_t *model_data(const struct problem *problem) {
     return data;
 }
 
-static json_t *training_data(const struct plan *plan) {
+static json_t *training_data(const struct problem *problem, const struct plan *plan) {
     const struct training *training = &plan->training;
     const struct training_cost *total = &plan->total;
     bool asked = training->tokens > 0;
@@ -127,6 +127,8 @@ static json_t *training_data(const struct plan *plan) {
     set_text(data, "precision", precision_names[training->precision]);
     set_text(data, "stack", training->stack->name);
     set_text(data, "attention", attention_kernel_names[training->attention]);
+    if (problem->settings)
+        set_text(data, "settings", problem->settings);
     set_known(data, "tokens", asked, training->tokens);
     set_known(data, "steps", asked, total->steps);
     set_known(data, "days", asked, total->days);
@@ -170,7 +172,7 @@ json_t *print_plan_one(const struct problem *problem, const struct plan *plan) {
     set(data, "mfu", plan->mfu);
     set(data, "tokens_per_second",
         (double)training->global_batch * (double)training->sequence / plan->step.seconds);
-    json_object_set_new(data, "training", training_data(plan));
+    json_object_set_new(data, "training", training_data(problem, plan));
     return data;
 }
 

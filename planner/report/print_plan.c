@@ -173,6 +173,8 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
                                print_count(arena, training->global_batch), print_tokens(arena, batch_tokens),
                                precision_names[training->precision], training->stack->name)});
     print_table_print(table, style, 0, stream);
+    if (problem->settings)
+        print_paragraph("Settings  ", problem->settings, stream);
 }
 
 static const char *plan_result(const struct plan *plan, struct arena *arena) {

@@ -103,10 +103,13 @@ static void print_summary(const struct validation *validation, const struct prin
                                                   {"largest", true},    {"bias", true}};
     struct print_table *table = print_table_create(arena, columns, sizeof columns / sizeof *columns);
 
+    if (validation->step.runs + validation->memory.runs == 0)
+        return;
     for (size_t i = 0; i < validation->file_count; i++) {
         const struct validated_file *file = &validation->files[i];
 
-        add_summary(table, file->name, &file->step, &file->memory, style, arena);
+        if (file->step.runs + file->memory.runs > 0)
+            add_summary(table, file->name, &file->step, &file->memory, style, arena);
     }
     if (validation->file_count > 1)
         add_summary(table, "all", &validation->step, &validation->memory, style, arena);

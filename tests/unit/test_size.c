@@ -227,7 +227,7 @@ static void assert_refused(struct arena *arena, const struct problem_flags *flag
     struct problem problem;
     struct error error = {0};
     enum wish_key key;
-    assert_true(problem_flags_read(flags, &asked, &error));
+    assert_true(problem_flags_read(flags, arena, &asked, &error));
     assert_true(problem_pose(&asked, arena, &problem, &error));
     assert_false(wish_apply(wish, &problem, &key, &error));
     assert_int_equal(key, wanted);

@@ -1,0 +1,70 @@
+#include "planner/answers/settings.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct field fields[] = {TRAINING_DETAIL_FIELDS(struct problem_asked), {.key = NULL}};
+
+/* Whether an option is called as the key is: "--global-batch" and "global_batch". */
+static bool is_named(const char *option, const char *key) {
+    for (; *option != '\0' && *key != '\0'; option++, key++)
+        if (*option != *key && !(*option == '-' && *key == '_'))
+            return false;
+    return *option == *key;
+}
+
+/* Keys of a session's `training:` that the command line has elsewhere. */
+static bool check_flags(const struct yaml_document *document, struct error *error) {
+    struct problem_flags ignored;
+    struct option_entry options[PROBLEM_OPTIONS];
+    problem_options(&ignored, options);
+    for (const struct yaml_node *member = document->root->children; member; member = member->next) {
+        const char *value = member->kind == YAML_SCALAR ? member->text : "...";
+        const char *quote = strchr(value, ' ') ? "\"" : "";
+        for (size_t i = 0; member->key && i < PROBLEM_OPTIONS; i++) {
+            if (!is_named(options[i].name, member->key->text) || !options[i].value ||
+                options[i].value == &ignored.training)
+                continue;
+            yaml_error(document, member->key, error, "\"%s\" has a flag of its own", member->key->text);
+            return error_hint(error, "--%s %s%s%s", options[i].name, quote, value, quote);
+        }
+    }
+    return true;
+}
+
+bool settings_read(const char *text, struct arena *arena, struct problem_asked *asked, struct error *error) {
+    struct yaml_document document;
+    const char *mapping = text[strspn(text, " ")] == '{' ? text : arena_print(arena, "{%s}", text);
+    if (!yaml_read_text("--training", mapping, arena, &document, error) || !check_flags(&document, error) ||
+        !fields_read(&(struct fields_reader){&document, arena, error}, document.root, fields, "--training",
+                     asked))
+        return false;
+    asked->settings = settings_format(document.root, arena);
+    return true;
+}
+
+static bool is_setting(const char *key) {
+    for (const struct field *field = fields; field->key != NULL; field++)
+        if (strcmp(field->key, key) == 0)
+            return true;
+    return false;
+}
+
+/* "kind: muon, moments: 16-bit": all members of a mapping, or only settings; "" for none. */
+static const char *format_members(const struct yaml_node *mapping, bool only_settings, struct arena *arena) {
+    const char *line = "";
+    for (const struct yaml_node *member = mapping->children; member; member = member->next) {
+        if (only_settings && !is_setting(member->key->text))
+            continue;
+        const char *value = member->kind == YAML_MAPPING
+                                ? arena_print(arena, "{%s}", format_members(member, false, arena))
+                                : member->text;
+        line = arena_print(arena, "%s%s%s: %s", line, *line ? ", " : "", member->key->text, value);
+    }
+    return line;
+}
+
+const char *settings_format(const struct yaml_node *training, struct arena *arena) {
+    const char *line = format_members(training, true, arena);
+    return *line ? line : NULL;
+}

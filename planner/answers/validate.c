@@ -244,6 +244,7 @@ static void count_fit(const struct validated_run *validated, struct validation *
 
     if (validated->run->measured.out_of_memory) {
         validation->ran_out_but_fit += fits;
+        validation->ran_out_and_refused += predicted && !fits;
         return;
     }
     validation->ran++;

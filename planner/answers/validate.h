@@ -38,9 +38,10 @@ struct validation {
     struct validated_file *files;
     size_t file_count;
     struct error_summary step, memory;
-    size_t ran;             /* all but those that ran out of memory */
-    size_t tight, refused;  /* runs that lack only the margin; that wouldn't fit, though they ran */
-    size_t ran_out_but_fit; /* that ran out of memory, though they are said to fit */
+    size_t ran;                 /* all but those that ran out of memory */
+    size_t tight, refused;      /* runs that lack only the margin; that wouldn't fit, though they ran */
+    size_t ran_out_but_fit;     /* that ran out of memory, though they are said to fit */
+    size_t ran_out_and_refused; /* that ran out of memory, as they are said to */
 };
 
 /* Reads `count` run files and predicts each run: its layout where that is published in full, else the best

@@ -95,7 +95,8 @@ static void add_summary(struct print_table *table, const char *name, const struc
     print_table_add(table, cells);
 }
 
-static void print_summary(const struct validation *validation, const struct print_style *style,
+/* False, with nothing printed, where nothing was measured that has an error. */
+static bool print_summary(const struct validation *validation, const struct print_style *style,
                           struct arena *arena, FILE *stream) {
     static const struct print_column columns[] = {{"errors of", false}, {"steps", true},   {"mean", true},
                                                   {"median", true},     {"largest", true}, {"bias", true},
@@ -104,7 +105,7 @@ static void print_summary(const struct validation *validation, const struct prin
     struct print_table *table = print_table_create(arena, columns, sizeof columns / sizeof *columns);
 
     if (validation->step.runs + validation->memory.runs == 0)
-        return;
+        return false;
     for (size_t i = 0; i < validation->file_count; i++) {
         const struct validated_file *file = &validation->files[i];
 
@@ -114,18 +115,25 @@ static void print_summary(const struct validation *validation, const struct prin
     if (validation->file_count > 1)
         add_summary(table, "all", &validation->step, &validation->memory, style, arena);
     print_table_print(table, style, 0, stream);
+    return true;
 }
 
-/* All of them ran, so these are errors too. */
-static void print_refused(const struct validation *validation, FILE *stream) {
-    if (validation->refused + validation->tight > 0)
+/* What ran and is refused is an error too, and so is what ran out and is not. */
+static void print_refused(const struct validation *validation, bool below_table, FILE *stream) {
+    const size_t ran_out = validation->run_count - validation->ran;
+    const bool ran_is_said = validation->refused + validation->tight > 0;
+
+    if (ran_is_said)
         fprintf(stream,
-                "\nOf %zu runs that ran %zu wouldn't fit by this prediction; %zu more have no room for its "
+                "%sOf %zu run%s that ran %zu wouldn't fit by this prediction; %zu more have no room for its "
                 "margin.\n",
-                validation->ran, validation->refused, validation->tight);
-    if (validation->run_count > validation->ran)
-        fprintf(stream, "\n%zu of %zu runs that ran out of memory would fit by this prediction.\n",
-                validation->ran_out_but_fit, validation->run_count - validation->ran);
+                below_table ? "\n" : "", validation->ran, print_plural((int64_t)validation->ran),
+                validation->refused, validation->tight);
+    if (ran_out > 0)
+        fprintf(stream,
+                "%sOf %zu run%s that ran out of memory %zu wouldn't fit by this prediction; %zu would.\n",
+                below_table || ran_is_said ? "\n" : "", ran_out, print_plural((int64_t)ran_out),
+                validation->ran_out_and_refused, validation->ran_out_but_fit);
 }
 
 static void add_regrets(struct print_table *table, size_t layouts, double regret, double any, double rule,
@@ -186,8 +194,7 @@ void print_validation_table(const struct validation *validation, const struct ch
     for (size_t i = 0; i < validation->file_count; i++)
         print_runs(validation, validation->files[i].name, style, arena, stream);
     print_choices(choices, style, arena, stream);
-    print_summary(validation, style, arena, stream);
-    print_refused(validation, stream);
+    print_refused(validation, print_summary(validation, style, arena, stream), stream);
 }
 
 /* A figure that wasn't measured, or couldn't be predicted, is null. */
@@ -292,6 +299,8 @@ static json_t *summary_of_all(const struct validation *validation, const struct 
     json_object_set_new(summary, "refused", json_integer((json_int_t)validation->refused));
     json_object_set_new(summary, "tight", json_integer((json_int_t)validation->tight));
     json_object_set_new(summary, "ran_out_but_fit", json_integer((json_int_t)validation->ran_out_but_fit));
+    json_object_set_new(summary, "ran_out_and_refused",
+                        json_integer((json_int_t)validation->ran_out_and_refused));
     json_object_set_new(summary, "choice", choice_summary_data(&choices->summary));
     json_object_set_new(summary, "by_file", by_file);
     return summary;

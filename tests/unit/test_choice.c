@@ -152,6 +152,7 @@ static void memory_decides_too(void **state) {
     assert_true(validation.runs[4].fits);
     assert_int_equal(validation.ran, 3);
     assert_int_equal(validation.ran_out_but_fit, 1);
+    assert_int_equal(validation.ran_out_and_refused, 1);
     assert_int_equal(validation.step.runs, 3);
     assert_int_equal(choices.items[0].layouts, 3);
     assert_int_equal(choices.items[0].ran_out, 2);

@@ -188,13 +188,17 @@ static bool search_one(struct problem *problem, struct answer *answer, struct er
     return posed;
 }
 
-/* Small counts are tried one by one; of large ones those that are multiples of a power of two, about one in
- * thirty: near enough to the fewest, and odd multiples split badly anyway. */
-static int64_t fewest_nodes_step(int64_t nodes) {
+/* Between more_nodes and the next. */
+static int64_t more_nodes_step(int64_t nodes, int64_t resolution) {
     int64_t step = 1;
-    while (step * 2 * FEWEST_RESOLUTION <= nodes)
+    while (step * 2 * resolution <= nodes)
         step *= 2;
     return step;
+}
+
+int64_t answer_more_nodes(int64_t nodes, int64_t resolution) {
+    int64_t step = more_nodes_step(nodes, resolution);
+    return (nodes / step + 1) * step;
 }
 
 /* With states on the host a model fits on ever fewer devices, ever more slowly: the fewest are those it fits
@@ -218,11 +222,10 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
             take_plans(answer, &result, problem->search.top);
             recommend_note(problem, result.plans, &answer->looked);
             problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
-                         nodes * per_node, fewest_nodes_step(nodes) > 1 ? ", to a few percent" : "");
+                         nodes * per_node, more_nodes_step(nodes, FEWEST_RESOLUTION) > 1 ? ", to a few percent" : "");
             return true;
         }
-        int64_t step = fewest_nodes_step(nodes);
-        nodes = (nodes / step + 1) * step;
+        nodes = answer_more_nodes(nodes, FEWEST_RESOLUTION);
     }
     problem->search.request = asked;
     problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)",

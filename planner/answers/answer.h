@@ -40,4 +40,9 @@ const struct plan *answer_best(const struct answer *answer);
  * by. */
 int64_t answer_next_count(const struct problem *problem, int64_t devices);
 
+/* More nodes to try where `nodes` are too few: the next, or of large counts the next multiple of a power of
+ * two, so that between one count and its double at least `resolution` are tried. Near enough to the fewest,
+ * and odd multiples split badly anyway. */
+int64_t answer_more_nodes(int64_t nodes, int64_t resolution);
+
 #endif

@@ -4,8 +4,8 @@
 
 #include "planner/answers/recommend.h"
 
-/* Counts of devices that are tried. */
-enum { MOST_COUNTS = 48 };
+/* Counts of devices that are tried, and how many of a doubling. */
+enum { MOST_COUNTS = 48, RESOLUTION = 8 };
 
 /* Settings of the software that save memory; each alone, and both. */
 static const struct {
@@ -50,12 +50,9 @@ static const struct plan *find_plan(struct search_problem search, struct problem
 
 /* In a node twice as many, then ever more whole nodes. */
 static int64_t next_count(int64_t devices, int64_t per_node) {
-    int64_t nodes = devices / per_node, step = 1;
     if (devices < per_node)
         return devices * 2 < per_node ? devices * 2 : per_node;
-    while (step * 16 <= nodes)
-        step *= 2;
-    return (nodes / step + 1) * step * per_node;
+    return answer_more_nodes(devices / per_node, RESOLUTION) * per_node;
 }
 
 static void try_devices(struct problem *problem, struct answer *answer, struct remedies *remedies) {

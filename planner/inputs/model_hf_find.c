@@ -43,18 +43,9 @@ static bool ends_in_one_of(const char *text, const char *const *words) {
 }
 
 const struct yaml_node *hf_get(const struct yaml_node *node, const char *key) {
-    const char *dot = strchr(key, '.');
-    if (dot != NULL) {
-        char first[64];
-        const size_t length = (size_t)(dot - key);
-        if (length >= sizeof first)
-            return NULL;
-        memcpy(first, key, length);
-        first[length] = '\0';
-        return hf_get(yaml_get(node, first), dot + 1);
-    }
-    const struct yaml_node *member = yaml_get(node, key);
-    return member == NULL || yaml_is_null(member) ? NULL : member;
+    bool found;
+    const struct yaml_node *member = model_member(node, key, &found);
+    return found && !yaml_is_null(member) ? member : NULL;
 }
 
 static const char *text_of(const struct yaml_node *node) {

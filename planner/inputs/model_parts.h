@@ -25,6 +25,10 @@ bool model_complete(struct model_reading *reading, struct model_problem *problem
  * from the model and sets the rest. False when there are too few parameters for the vocabulary. */
 bool model_derive(double parameters, struct arena *arena, struct model *model, struct model_problem *problem);
 
+/* The node that a key names, which may be a member of a mapping ("experts.top_k"); where it is missing, the
+ * innermost mapping that lacks it, with `found` false. */
+const struct yaml_node *model_member(const struct yaml_node *node, const char *key, bool *found);
+
 /* Reads a Hugging Face config.json. */
 bool model_read_config(const struct fields_reader *reader, const struct yaml_node *root, struct model *model);
 

@@ -108,21 +108,28 @@ const struct field model_size_fields[] = {
     {MODEL(sequence, 1, MODEL_MAX_SEQUENCE)},
     {.key = NULL}};
 
-/* The node to blame for `key`, which may name a member of a mapping ("experts.top_k"). */
-static const struct yaml_node *blamed(const struct yaml_node *node, const char *key) {
-    const char *dot = strchr(key, '.');
-    if (dot == NULL) {
-        const struct yaml_node *member = yaml_get(node, key);
-        return member != NULL ? member : node;
+const struct yaml_node *model_member(const struct yaml_node *node, const char *key, bool *found) {
+    *found = false;
+    while (!*found) {
+        const size_t length = strcspn(key, ".");
+        const struct yaml_node *member = node->kind == YAML_MAPPING ? node->children : NULL;
+        while (member != NULL && (strncmp(member->key->text, key, length) != 0 || member->key->text[length]))
+            member = member->next;
+        if (member == NULL)
+            return node;
+        node = member;
+        *found = key[length] == '\0';
+        key += length + !*found;
     }
-    char first[64];
-    const size_t length = (size_t)(dot - key);
-    if (length >= sizeof first)
-        return node;
-    memcpy(first, key, length);
-    first[length] = '\0';
-    const struct yaml_node *member = yaml_get(node, first);
-    return member != NULL ? blamed(member, dot + 1) : node;
+    return node;
+}
+
+/* An error about a key, at it or at what lacks it. */
+static bool fail(const struct fields_reader *reader, const struct yaml_node *node,
+                 const struct model_problem *problem) {
+    bool found;
+    return yaml_error(reader->document, model_member(node, problem->key, &found), reader->error, "%s",
+                      problem->why);
 }
 
 static bool read_size(const struct fields_reader *reader, const struct yaml_node *node, struct model *model) {
@@ -146,7 +153,7 @@ static bool read_size(const struct fields_reader *reader, const struct yaml_node
     }
     struct model_problem problem;
     if (!model_derive(reading.parameters, reader->arena, model, &problem))
-        return yaml_error(reader->document, blamed(node, problem.key), reader->error, "%s", problem.why);
+        return fail(reader, node, &problem);
     return true;
 }
 
@@ -157,7 +164,7 @@ static bool read_shape(const struct fields_reader *reader, const struct yaml_nod
     if (!fields_read(reader, node, model_shape_fields, "model", &reading))
         return false;
     if (!model_complete(&reading, &problem))
-        return yaml_error(reader->document, blamed(node, problem.key), reader->error, "%s", problem.why);
+        return fail(reader, node, &problem);
     *model = reading.model;
     return true;
 }

@@ -15,6 +15,11 @@ static const double LEAST_BYTES_PER_PARAMETER_NO_OPTIMIZER = 4;
 
 enum { DEFAULT_TOP = 5 };
 
+/* What pre-training takes where only the longest sequence of a model is known: no more than this. Llama 3
+ * took 8,192 (arXiv 2407.21783), DeepSeek-V3 and Qwen3 4,096 (arXiv 2412.19437, 2505.09388), and more at the
+ * end. */
+enum { USUAL_SEQUENCE = 8192 };
+
 /* Devices come in whole nodes, or are part of one. */
 static bool check_devices(const struct cluster *cluster, int64_t devices, struct error *error) {
     int64_t per_node = cluster->node.devices, there = cluster_devices(cluster);
@@ -70,21 +75,27 @@ bool problem_default_devices(struct problem *problem, struct error *error) {
     return devices == 0 || check_devices(&problem->cluster, devices, error);
 }
 
+static int64_t default_sequence(const struct model *model) {
+    return model->sequence_is_limit && model->sequence > USUAL_SEQUENCE ? USUAL_SEQUENCE : model->sequence;
+}
+
 static bool set_training(const struct problem_asked *asked, struct problem *problem, struct error *error) {
     struct training *training = &problem->search.training;
-    *training = (struct training){.sequence = asked->sequence ? asked->sequence : problem->model.sequence,
-                                  .tokens = asked->tokens,
-                                  .precision = asked->precision,
-                                  .selective = asked->selective,
-                                  .gradients = asked->gradients,
-                                  .optimizer = asked->optimizer,
-                                  .cuda_graphs = asked->cuda_graphs,
-                                  .routing = asked->routing,
-                                  .recipe = asked->recipe,
-                                  .stack = asked->stack};
+    *training =
+        (struct training){.sequence = asked->sequence ? asked->sequence : default_sequence(&problem->model),
+                          .tokens = asked->tokens,
+                          .precision = asked->precision,
+                          .selective = asked->selective,
+                          .gradients = asked->gradients,
+                          .optimizer = asked->optimizer,
+                          .cuda_graphs = asked->cuda_graphs,
+                          .routing = asked->routing,
+                          .recipe = asked->recipe,
+                          .stack = asked->stack};
     training->attention =
         asked->attention_given ? asked->attention : training_default_attention(asked->stack);
     problem->settings = asked->settings;
+    problem->asked_sequence = asked->sequence;
     problem->asked_batch = asked->global_batch;
     problem->asked_batch_tokens = asked->global_batch_tokens;
     problem->fault = PROBLEM_BATCH;

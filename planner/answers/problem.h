@@ -99,6 +99,7 @@ struct problem {
     int64_t devices_from, devices_to;
 
     const char *settings;      /* that were asked, as --training takes them; NULL: none */
+    int64_t asked_sequence;    /* tokens; 0: not given */
     int64_t asked_batch;       /* sequences; 0: not given */
     double asked_batch_tokens; /* 0: not given in tokens */
 

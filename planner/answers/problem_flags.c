@@ -21,7 +21,8 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
          "default: all that the cluster file says there are, or else the fewest "
          "nodes the model fits on",
          &flags->devices, NULL},
-        {"sequence", 's', "N", "tokens of a sequence; default: the model's", &flags->sequence, NULL},
+        {"sequence", 's', "N", "tokens of a sequence; default: the model's, of a config.json 8192 at most",
+         &flags->sequence, NULL},
         {"global-batch", 'b', "N",
          "sequences of a step, or \"60M tokens\"; default: 4M tokens, and on many "
          "devices 2,048 tokens for each",

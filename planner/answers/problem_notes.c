@@ -55,16 +55,30 @@ static void note_tokens(struct problem *problem) {
     }
 }
 
+/* What config.json names is a maximum, not what a model is trained with. */
+static void note_sequence(struct problem *problem) {
+    const struct model *model = &problem->model;
+    int64_t planned = problem->search.training.sequence;
+    if (!model->sequence_is_limit || problem->asked_sequence)
+        return;
+    if (planned < model->sequence) {
+        problem_note(problem,
+                     "sequences of %" PRId64 ", as pre-training has them; the longest that config.json names "
+                     "is %" PRId64 " (--sequence)",
+                     planned, model->sequence);
+    } else {
+        problem_note(problem, "sequences of %" PRId64 ", the longest that config.json names (--sequence)",
+                     planned);
+    }
+}
+
 static void note_model(struct problem *problem) {
     const struct model *model = &problem->model;
     if (model->shape_derived)
         problem_note(problem, "shape derived: %s", model->derivation);
     if (model->vocab_assumed)
         problem_note(problem, "vocabulary of %" PRId64 " assumed: the model file gives none", model->vocab);
-    if (model->sequence_is_limit && problem->search.training.sequence == model->sequence) {
-        problem_note(problem, "sequences of %" PRId64 ", the longest that config.json names (--sequence)",
-                     model->sequence);
-    }
+    note_sequence(problem);
     if (model->window && model->window < problem->search.training.sequence) {
         problem_note(problem,
                      "every layer attends to the whole sequence: windows of %" PRId64

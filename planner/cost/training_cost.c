@@ -8,6 +8,8 @@ static const double CHECKPOINT_WEIGHT_BYTES = 2;
  * processes and their communicators. An assumption; Llama 3 405B's 54 days with 419 unexpected interruptions
  * at over 90 % effective training time (arXiv 2407.21783, section 3.3.4) leave under 20 minutes for each. */
 static const double RESTART_SECONDS = 600;
+/* A training that gets on for less of its time never ends: the formula's exponential gives it ages. */
+static const double LEAST_GOODPUT = 1e-6;
 
 double cost_mfu(const struct model *model, const struct cluster *cluster, const struct training *training,
                 const struct layout *layout, double step_seconds) {
@@ -50,7 +52,8 @@ double cost_goodput(const struct model_counts *counts, const struct cluster *clu
     double rate = link > 0 ? fmin(storage, link) : storage;
     double bytes = CHECKPOINT_WEIGHT_BYTES + optimizer_kept_bytes(training);
     double write = bytes * (counts->parameters + counts->mtp_parameters) / rate;
-    return goodput(mtbf, write, RESTART_SECONDS + write);
+    double share = goodput(mtbf, write, RESTART_SECONDS + write);
+    return share < LEAST_GOODPUT ? 0 : share;
 }
 
 /* Dollars a second for the energy that so many devices draw. */

@@ -59,6 +59,10 @@ static void a_whole_training(void **state) {
         assert_true(cost.goodput < before && cost.goodput >= 0);
         before = cost.goodput;
     }
+    /* Every 28 s one, and 11 minutes to start again: it never ends, rather than in 10^10 years. */
+    cluster.device.mtbf_seconds = 2 * 3600;
+    cost_training(&model, &cluster, &training, &layout, 10, &cost);
+    assert_true(cost.goodput == 0 && isinf(cost.days));
 }
 
 /* Share of the time that makes progress with a checkpoint every `interval`: Daly's equation 20. */

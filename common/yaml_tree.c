@@ -319,8 +319,12 @@ static void hint_parser_error(const yaml_parser_t *parser, const struct yaml_doc
     size_t column = parser->problem_mark.column;
     size_t indent = strspn(error->source_line, " \t");
 
-    if (parser->error != YAML_SCANNER_ERROR)
+    if (parser->error != YAML_SCANNER_ERROR) {
+        if (parser->context != NULL && strstr(parser->context, "block mapping") != NULL)
+            error_hint(error, "keys of one mapping stand below one another; this one's first is in line %zu",
+                       parser->context_mark.line + 1);
         return;
+    }
     if (document->text[strspn(document->text, " \t\r\n")] == '{')
         error_hint(error, "JSON is read as YAML: that allows no \\u escape of a surrogate pair and no key "
                           "over 1024 characters");
@@ -345,6 +349,12 @@ static bool parser_error(const yaml_parser_t *parser, const struct builder *buil
     snprintf(what, sizeof what, "not YAML: %s%s%s", problem, context[0] == '\0' ? "" : ", ", context);
     error_at(document, (unsigned)parser->problem_mark.line + 1, (unsigned)parser->problem_mark.column + 1,
              builder->error, what);
+    if (parser->context != NULL && parser->context_mark.line < parser->problem_mark.line &&
+        (builder->error->source_line[0] == '\0' || strstr(problem, "end of stream") != NULL)) {
+        error_at(document, (unsigned)parser->context_mark.line + 1, (unsigned)parser->context_mark.column + 1,
+                 builder->error, what);
+        return error_hint(builder->error, "what begins here has no end");
+    }
     hint_parser_error(parser, document, builder->error);
     return false;
 }

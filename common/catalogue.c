@@ -12,7 +12,7 @@ static const char *const folders[] = {
 static const char *const kind_names[] = {[CATALOGUE_TOPOLOGY] = "cluster", [CATALOGUE_MODEL] = "model"};
 static const char *const extensions[] = {".yaml", ".yml", ".json", NULL};
 
-enum { MAX_ROOTS = 4 };
+enum { MAX_ROOTS = 4, SHORTEST_WORD = 3 };
 
 /* The extension of a file name that a catalogue holds, or NULL. */
 static const char *known_extension(const char *name) {
@@ -88,24 +88,66 @@ static const char *find_shipped(enum catalogue_kind kind, const char *name, stru
     return NULL;
 }
 
+/* The name behind an owner's: "llama-3-8b" of "meta-llama/llama-3-8b". */
+static const char *last_part(const char *name) {
+    const char *slash = strrchr(name, '/');
+
+    return slash != NULL ? slash + 1 : name;
+}
+
+/* Rather than a name: but for "owner/name" of what ships under about that name. */
+static bool is_path(enum catalogue_kind kind, const char *name, struct arena *arena) {
+    if (known_extension(name) != NULL || is_file(name))
+        return true;
+    return strchr(name, '/') != NULL &&
+           (is_folder(name) || error_nearest(last_part(name), catalogue_names(kind, arena)) == NULL);
+}
+
+/* The shipped names that a word of some letters is a part of, as a list; "" for none. */
+static const char *names_with(enum catalogue_kind kind, const char *word, struct arena *arena) {
+    const char *list = "";
+
+    for (const char *const *name = catalogue_names(kind, arena);
+         strlen(word) >= SHORTEST_WORD && *name != NULL; name++)
+        if (strcasestr(*name, word) != NULL)
+            list = arena_print(arena, "%s%s%s", list, list[0] != '\0' ? ", " : "", *name);
+    return list;
+}
+
+/* What may have been meant by a name that there isn't. */
+static void hint_name(enum catalogue_kind kind, const char *name, struct arena *arena, struct error *error) {
+    enum catalogue_kind other = kind == CATALOGUE_MODEL ? CATALOGUE_TOPOLOGY : CATALOGUE_MODEL;
+    const char *nearest = error_nearest(last_part(name), catalogue_names(kind, arena));
+    const char *names = names_with(kind, name, arena);
+
+    if (is_folder(name))
+        error_hint(error, "\"%s\" is a folder: name a file in it by its path", name);
+    else if (name[0] != '\0' && find_shipped(other, name, arena) != NULL)
+        error_hint(error, "\"%s\" is a %s", name, kind_names[other]);
+    else if (nearest != NULL)
+        error_hint(error, "did you mean \"%s\"?", nearest);
+    else if (names[0] != '\0')
+        error_hint(error, "there %s %s", strchr(names, ',') != NULL ? "are" : "is", names);
+    else
+        error_hint(error, "%s",
+                   kind == CATALOGUE_MODEL
+                       ? "\"clusterplan models\" lists what ships; for any other a file that says "
+                         "\"parameters: 7B\" will do"
+                       : "\"clusterplan topologies\" lists what ships; any other takes a file of a few lines "
+                         "(docs/formats.md)");
+}
+
 const char *catalogue_find(enum catalogue_kind kind, const char *name, struct arena *arena,
                            struct error *error) {
-    const char *path, *nearest;
+    const char *path;
 
-    if (strchr(name, '/') != NULL || known_extension(name) != NULL || is_file(name))
+    if (is_path(kind, name, arena))
         return arena_copy_string(arena, name);
     path = name[0] != '\0' ? find_shipped(kind, name, arena) : NULL;
     if (path != NULL)
         return path;
     error_set(error, "no %s is named \"%s\", and there is no such file", kind_names[kind], name);
-    nearest = error_nearest(name, catalogue_names(kind, arena));
-    if (is_folder(name))
-        error_hint(error, "\"%s\" is a folder: name a file in it by its path", name);
-    else if (nearest != NULL)
-        error_hint(error, "did you mean \"%s\"?", nearest);
-    else
-        error_hint(error, "\"clusterplan %s\" lists what ships",
-                   kind == CATALOGUE_MODEL ? "models" : "topologies");
+    hint_name(kind, name, arena, error);
     return NULL;
 }
 

@@ -34,16 +34,25 @@ static const struct option_entry *find_letter(const struct option_entry *options
     return NULL;
 }
 
-static bool unknown_option(const struct scan *scan, const char *argument) {
+static bool is_guess(const struct option_entry *option) {
+    return option->value == NULL && option->flag == NULL;
+}
+
+static bool unknown_option(const struct scan *scan, const char *argument, const struct option_entry *guess) {
     const char *names[MOST_OPTIONS + 1] = {NULL}, *nearest;
     const char *word = argument + strspn(argument, "-");
     char copy[LONGEST_LABEL];
+    size_t count = 0;
 
-    for (size_t i = 0; i < MOST_OPTIONS && scan->options[i].name != NULL; i++)
-        names[i] = scan->options[i].name;
+    error_set(scan->error, "unknown option \"%.80s\"", argument);
+    if (guess != NULL)
+        return error_hint(scan->error, "%s", guess->help);
+    for (const struct option_entry *option = scan->options; option->name != NULL && count < MOST_OPTIONS;
+         option++)
+        if (!is_guess(option))
+            names[count++] = option->name;
     snprintf(copy, sizeof copy, "%.*s", (int)strcspn(word, "="), word);
     nearest = error_nearest(copy, names);
-    error_set(scan->error, "unknown option \"%.80s\"", argument);
     if (nearest == NULL)
         return error_hint(scan->error, "--help lists the options");
     return error_hint(scan->error, "did you mean --%s?", nearest);
@@ -89,8 +98,8 @@ static bool take_long(struct scan *scan, const char *argument) {
     size_t length = strcspn(name, "=");
     const struct option_entry *option = find_name(scan->options, name, length);
 
-    if (option == NULL)
-        return unknown_option(scan, argument);
+    if (option == NULL || is_guess(option))
+        return unknown_option(scan, argument, option);
     return take_option(scan, option, name[length] == '=' ? name + length + 1 : NULL);
 }
 
@@ -98,7 +107,7 @@ static bool take_short(struct scan *scan, const char *argument) {
     const struct option_entry *option = find_letter(scan->options, argument[1]);
 
     if (option == NULL || (option->argument == NULL && argument[2] != '\0'))
-        return unknown_option(scan, argument);
+        return unknown_option(scan, argument, NULL);
     return take_option(scan, option, argument[2] == '\0' ? NULL : argument + 2);
 }
 
@@ -112,8 +121,10 @@ bool options_parse(int argc, char **argv, const struct option_entry *options, co
         const char *argument = argv[scan.next++];
 
         if (only_operands || argument[0] != '-' || argument[1] == '\0') {
-            if (*operand_count == operand_max)
-                return error_set(error, "unexpected argument \"%.80s\"", argument);
+            if (*operand_count == operand_max) {
+                error_set(error, "unexpected argument \"%.80s\"", argument);
+                return error_hint(error, "--help says how it is called");
+            }
             operands[(*operand_count)++] = argument;
         } else if (strcmp(argument, "--") == 0) {
             only_operands = true;
@@ -141,11 +152,13 @@ void options_help(const struct option_entry *options, FILE *stream) {
     size_t widest = 0;
 
     for (const struct option_entry *option = options; option->name != NULL; option++) {
-        size_t width = format_label(option, label, sizeof label);
+        size_t width = is_guess(option) ? 0 : format_label(option, label, sizeof label);
 
         widest = width > widest ? width : widest;
     }
     for (const struct option_entry *option = options; option->name != NULL; option++) {
+        if (is_guess(option))
+            continue;
         format_label(option, label, sizeof label);
         fprintf(stream, "%-*s", (int)(widest + LABEL_GAP), label);
         terminal_print_wrapped(option->help, widest + LABEL_GAP, stream);

@@ -16,6 +16,7 @@ struct option_entry {
     const char *help;     /* may hold newlines */
     const char **value;   /* of an option with an argument: NULL before, set to it; given twice is an error */
     bool *flag;           /* of a flag: set true */
+    /* Both NULL: a likely guess that is no option. `help` is what to write in its place, a hint. */
 };
 
 /* Options may stand before and after operands. Operands are gathered into `operands` (room for `operand_max`;
@@ -23,7 +24,7 @@ struct option_entry {
 bool options_parse(int argc, char **argv, const struct option_entry *options, const char **operands,
                    size_t operand_max, size_t *operand_count, struct error *error);
 
-/* The table as aligned help text, as wide as common/terminal.h says. */
+/* The table, without guesses, as aligned help text, as wide as common/terminal.h says. */
 void options_help(const struct option_entry *options, FILE *stream);
 
 #endif

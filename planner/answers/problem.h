@@ -15,7 +15,7 @@ struct problem_flags {
     bool exhaustive;
 };
 
-enum { PROBLEM_OPTIONS = 16, PROBLEM_MAX_NOTES = 24 };
+enum { PROBLEM_OPTIONS = 16, PROBLEM_GUESSES = LAYOUT_KEY_COUNT + 6, PROBLEM_MAX_NOTES = 24 };
 
 /* What was asked, by flags or by a session, in base units. What was not said is 0, NULL or as
  * problem_asked_nothing has it. */
@@ -75,6 +75,14 @@ bool problem_parse_choice(const char *what, const char *text, const char *const 
 
 /* Writes PROBLEM_OPTIONS entries that set `flags`; returns the place after them. */
 struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries);
+
+/* The same but --top, for a command that has no use for a list of plans; `devices` is the help of --devices.
+ */
+struct option_entry *problem_options_of_one(struct problem_flags *flags, const char *devices,
+                                            struct option_entry *entries);
+
+/* Writes PROBLEM_GUESSES entries of options that there aren't, such as --tp; returns the place after them. */
+struct option_entry *problem_guesses(struct option_entry *entries);
 
 /* What of the asked an error is about. */
 enum problem_part {

@@ -51,6 +51,34 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
     return entries + PROBLEM_OPTIONS;
 }
 
+struct option_entry *problem_options_of_one(struct problem_flags *flags, const char *devices,
+                                            struct option_entry *entries) {
+    struct option_entry all[PROBLEM_OPTIONS], *end = problem_options(flags, all);
+    for (struct option_entry *entry = all; entry < end; entry++) {
+        if (strcmp(entry->name, "devices") == 0)
+            entry->help = devices;
+        if (strcmp(entry->name, "top") != 0)
+            *entries++ = *entry;
+    }
+    return entries;
+}
+
+struct option_entry *problem_guesses(struct option_entry *entries) {
+    static const char devices[] = "--devices N says how many in all",
+                      precision[] = "--precision fp8";
+    static const struct option_entry others[] = {{"gpus", 0, NULL, devices, NULL, NULL},
+                                                 {"num-gpus", 0, NULL, devices, NULL, NULL},
+                                                 {"nodes", 0, NULL, devices, NULL, NULL},
+                                                 {"fp8", 0, NULL, precision, NULL, NULL},
+                                                 {"seq-length", 0, NULL, "--sequence N", NULL, NULL},
+                                                 {"batch-size", 0, NULL, "--global-batch N", NULL, NULL}};
+    for (int key = 0; key < LAYOUT_KEY_COUNT; key++)
+        *entries++ = (struct option_entry){.name = layout_key_names[key],
+                                           .help = "keys of the layout stand in --layout: \"tp=8 pp=16\""};
+    memcpy(entries, others, sizeof others);
+    return entries + sizeof others / sizeof *others;
+}
+
 /* Whether a bare number of it is in some base unit. */
 static bool is_measure(enum unit unit) {
     return unit != UNIT_NONE && unit != UNIT_COUNT && unit != UNIT_TOKENS;

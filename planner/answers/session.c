@@ -176,8 +176,12 @@ bool session_read(const char *path, struct arena *arena, struct session *session
     const struct fields_reader reader = {.document = document, .arena = arena, .error = error};
     *session = (struct session){.asked = problem_asked_nothing(), .document = document};
     session->asked.top = 1;
-    return yaml_read_file(path, arena, document, error) &&
-           fields_read(&reader, document->root, fields, "a session file", session);
+    if (!yaml_read_file(path, arena, document, error)) {
+        if (access(path, F_OK) != 0)
+            error_hint(error, "a session goes by the path of its file; examples/sessions has some");
+        return false;
+    }
+    return fields_read(&reader, document->root, fields, "a session file", session);
 }
 
 /* The member of `mapping` with that key, else the mapping itself. */

@@ -2,6 +2,7 @@
 
 #include "planner/answers/expert_notes.h"
 #include "planner/answers/slow_hosts.h"
+#include "planner/answers/wish.h"
 #include "planner/report/print_progress.h"
 
 bool ask_find(struct problem *problem,
@@ -23,6 +24,15 @@ void ask_note(struct problem *problem, const struct plan *best) {
         expert_notes_add(problem, best);
     }
     problem_note_assumptions(problem);
+}
+
+/* Wishes are size's. */
+static struct option_entry *wish_guesses(struct option_entry *entries) {
+    struct wish_flags ignored;
+    struct option_entry *end = wish_options(&ignored, entries);
+    for (struct option_entry *entry = entries; entry < end; entry++)
+        *entry = (struct option_entry){.name = entry->name, .help = "clusterplan size takes it"};
+    return end;
 }
 
 /* What is asked, and the flags of the one who asks. */
@@ -52,11 +62,19 @@ static int run(const struct command_call *call, void *data) {
 
 int ask(const struct ask *ask, int argc, char **argv) {
     struct asking asking = {.ask = ask};
-    struct option_entry options[PROBLEM_OPTIONS + ASK_OPTIONS + 1];
-    struct option_entry *rest = problem_options(&asking.flags, options);
+    struct option_entry options[PROBLEM_OPTIONS + ASK_OPTIONS + WISH_OPTIONS + PROBLEM_GUESSES + 1];
+    struct option_entry *rest =
+        ask->one_layout
+            ? problem_options_of_one(
+                  &asking.flags,
+                  "how many (a few may stand idle where that is faster); default: those that --layout "
+                  "fixes, all that the cluster file says there are, or else the fewest nodes the model fits "
+                  "on",
+                  options)
+            : problem_options(&asking.flags, options);
     for (size_t i = 0; i < ASK_OPTIONS && ask->options[i].name; i++)
         *rest++ = ask->options[i];
-    *rest = (struct option_entry){.name = NULL};
+    *problem_guesses(wish_guesses(rest)) = (struct option_entry){.name = NULL};
     const struct command command = {.help = ask->help, .options = options, .run = run, .data = &asking};
     return command_run(&command, argc, argv);
 }

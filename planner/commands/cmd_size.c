@@ -113,7 +113,7 @@ static bool read_session(const char *path, struct arena *arena, struct question 
 struct size_flags {
     struct problem_flags problem;
     struct wish_flags wish;
-    struct option_entry options[PROBLEM_OPTIONS + WISH_OPTIONS + 1];
+    struct option_entry options[PROBLEM_OPTIONS + WISH_OPTIONS + PROBLEM_GUESSES + 1];
 };
 
 static bool read_flags(const struct size_flags *flags, struct arena *arena, struct question **questions,
@@ -134,19 +134,6 @@ static bool read_flags(const struct size_flags *flags, struct arena *arena, stru
            wish_apply(&question->wish, &question->problem, &key, error);
 }
 
-/* plan's flags without those that only a list of plans has a use for. */
-static struct option_entry *problem_options_of_size(struct problem_flags *flags,
-                                                    struct option_entry *entries) {
-    struct option_entry all[PROBLEM_OPTIONS], *end = problem_options(flags, all);
-    for (struct option_entry *entry = all; entry < end; entry++) {
-        if (strcmp(entry->name, "devices") == 0)
-            entry->help = "how many may be asked for: 8..32768 (default: all whole nodes up to 32,768)";
-        if (strcmp(entry->name, "top") != 0)
-            *entries++ = *entry;
-    }
-    return entries;
-}
-
 static int run(const struct command_call *call, void *data) {
     const struct size_flags *flags = data;
     struct question *questions = NULL;
@@ -161,8 +148,10 @@ static int run(const struct command_call *call, void *data) {
 
 int cmd_size(int argc, char **argv) {
     struct size_flags flags = {0};
-    *wish_options(&flags.wish, problem_options_of_size(&flags.problem, flags.options)) =
-        (struct option_entry){.name = NULL};
+    struct option_entry *rest = problem_options_of_one(
+        &flags.problem, "how many may be asked for: 8..32768 (default: all whole nodes up to 32,768)",
+        flags.options);
+    *problem_guesses(wish_options(&flags.wish, rest)) = (struct option_entry){.name = NULL};
     const struct command size = {
         .help =
             {.usage =

@@ -5,7 +5,7 @@
 #include "planner/commands/commands.h"
 
 /* A command's own options, and those that all have. */
-enum { OWN_OPTIONS = 32, COMMON_OPTIONS = 2 };
+enum { OWN_OPTIONS = 60, COMMON_OPTIONS = 2 };
 
 static void add_common_options(const struct command *command, const char **format, bool *help,
                                struct option_entry options[OWN_OPTIONS + COMMON_OPTIONS + 1]) {

@@ -86,6 +86,11 @@ static void unknown_names_name_the_nearest(void **state) {
     assert_non_null(strstr(error.what, "zz-onw"));
     assert_non_null(strstr(error.hint, "zz-own"));
     assert_null(catalogue_find(CATALOGUE_TOPOLOGY, "zz-model", *state, &error)); /* of the other kind */
+    assert_string_equal(error.hint, "\"zz-model\" is a model");
+    assert_null(catalogue_find(CATALOGUE_TOPOLOGY, "somebody/ZZ-Own", *state, &error));
+    assert_string_equal(error.hint, "did you mean \"zz-own\"?");
+    assert_null(catalogue_find(CATALOGUE_TOPOLOGY, "H100", *state, &error)); /* a part of several */
+    assert_non_null(strstr(error.hint, "there are dgx-h100, h100-"));
     assert_null(catalogue_find(CATALOGUE_TOPOLOGY, "", *state, &error));
     error = (struct error){0};
     assert_null(catalogue_find(CATALOGUE_MODEL, "qqqqqqqqqqqqqqqqqq", *state, &error));

@@ -24,6 +24,7 @@ static struct parsed parse(const char *const *arguments) {
         {.name = "devices", .argument = "N", .help = "how many", .value = &parsed.devices},
         {.name = "output", .letter = 'o', .argument = "FILE", .help = "where to", .value = &parsed.output},
         {.name = "exhaustive", .letter = 'x', .help = "all of them", .flag = &parsed.exhaustive},
+        {.name = "nodes", .help = "--devices N"}, /* a guess */
         {.name = NULL},
     };
     char *argv[MOST_ARGUMENTS + 1] = {NULL};
@@ -104,8 +105,10 @@ static void refuses_mistakes(void **state) {
     assert_refused(PARSE("--devices", ""), "the argument of --devices is empty", "");
     assert_refused(PARSE("--devices", "8", "--devices=9"), "--devices is given twice", "");
     assert_refused(PARSE("--exhaustive=yes"), "--exhaustive takes no argument", "");
-    assert_refused(PARSE("a", "b", "c"), "unexpected argument \"c\"", "");
-    assert_refused(PARSE("a", "b", ""), "unexpected argument \"\"", "");
+    assert_refused(PARSE("a", "b", "c"), "unexpected argument \"c\"", "--help says how it is called");
+    assert_refused(PARSE("a", "b", ""), "unexpected argument \"\"", "--help says how it is called");
+    assert_refused(PARSE("--nodes", "2"), "unknown option \"--nodes\"", "--devices N");
+    assert_refused(PARSE("--nodse", "2"), "unknown option \"--nodse\"", "--help lists the options");
 }
 
 static void help_is_aligned_and_wrapped(void **state) {
@@ -121,6 +124,7 @@ static void help_is_aligned_and_wrapped(void **state) {
              "disk leaves what was there",
          .value = &value},
         {.name = "exhaustive", .help = "no bound\nsecond line", .flag = &flag},
+        {.name = "a-longer-name-that-is-a-guess", .help = "--exhaustive"},
         {.name = NULL},
     };
     FILE *stream = fmemopen(text, sizeof text, "w");

@@ -68,9 +68,10 @@ bool problem_default_devices(struct problem *problem, struct error *error) {
         return true;
     int64_t devices = problem_layout_devices(&problem->search.request);
     if (devices)
-        problem_note(problem, "%" PRId64 " devices, as the layout says", devices);
+        problem_note(problem, "%" PRId64 " device%s, as the layout says", devices, devices == 1 ? "" : "s");
     else if ((devices = cluster_devices(&problem->cluster)) != 0)
-        problem_note(problem, "%" PRId64 " devices, all that %s has", devices, problem->cluster.name);
+        problem_note(problem, "%" PRId64 " device%s, all that %s has", devices, devices == 1 ? "" : "s",
+                     problem->cluster.name);
     problem->devices_from = problem->devices_to = devices;
     return devices == 0 || check_devices(&problem->cluster, devices, error);
 }

@@ -163,6 +163,9 @@ void problem_note(struct problem *problem, const char *format, ...) __attribute_
  * problem_set_devices. */
 void problem_note_assumptions(struct problem *problem);
 
+/* Where nothing fits: notes that the cluster file has no memory to offload to, if it hasn't. */
+void problem_note_no_host(struct problem *problem);
+
 /* Notes where the answer's MFU is more than can be, which a file's figures are to blame for. */
 void problem_note_mfu(struct problem *problem, double mfu);
 

@@ -117,6 +117,16 @@ static void note_attention(struct problem *problem) {
     }
 }
 
+void problem_note_no_host(struct problem *problem) {
+    const struct cluster *cluster = &problem->cluster;
+    if (cluster->node.host_memory_bytes <= 0 && cluster->store.name == NULL) {
+        problem_note(problem,
+                     "nothing is offloaded: %s gives no host_memory and host_link (node: {devices: %" PRId64
+                     ", host_memory: 64 GB, host_link: 25 GB/s})",
+                     cluster->name, cluster->node.devices);
+    }
+}
+
 void problem_note_mfu(struct problem *problem, double mfu) {
     if (mfu > 1 && !skips_much(problem)) {
         problem_note(

@@ -22,6 +22,8 @@ void ask_note(struct problem *problem, const struct plan *best) {
     if (best) {
         problem_note_mfu(problem, best->mfu);
         expert_notes_add(problem, best);
+    } else {
+        problem_note_no_host(problem);
     }
     problem_note_assumptions(problem);
 }

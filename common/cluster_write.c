@@ -186,6 +186,8 @@ static void write_mapping(struct writer *writer, const struct field *fields, enu
         case FIELD_BOOL:
             write_flag(writer, field, value);
             break;
+        case FIELD_WORDS: /* of layouts alone */
+            break;
         }
     }
     close_mapping(writer);

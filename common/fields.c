@@ -152,6 +152,28 @@ static bool read_choice(const struct fields_reader *reader, const struct yaml_no
     return false;
 }
 
+static bool read_words(const struct fields_reader *reader, const struct yaml_node *node,
+                       const struct field *field, int64_t *target) {
+    struct yaml_node word = *node;
+    int64_t words = 0;
+    char text[LONGEST_LIST];
+    if ((size_t)snprintf(text, sizeof text, "%s", node->text) >= sizeof text)
+        return value_error(reader, node, field, "words joined by '+' were expected");
+    for (char *at = text; at != NULL;) {
+        char *plus = strchr(at, '+');
+        int choice = 0;
+        if (plus != NULL)
+            *plus = '\0';
+        word.text = at;
+        if (!read_choice(reader, &word, field, &choice))
+            return false;
+        words |= (int64_t)1 << choice;
+        at = plus != NULL ? plus + 1 : NULL;
+    }
+    *target = words;
+    return true;
+}
+
 bool fields_read_value(const struct fields_reader *reader, const struct yaml_node *node,
                        const struct field *field, void *target) {
     double number = 0;
@@ -174,6 +196,8 @@ bool fields_read_value(const struct fields_reader *reader, const struct yaml_nod
         return read_number(reader, node, field, target);
     case FIELD_CHOICE:
         return read_choice(reader, node, field, target);
+    case FIELD_WORDS:
+        return read_words(reader, node, field, target);
     case FIELD_CUSTOM:
         break;
     }

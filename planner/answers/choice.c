@@ -38,8 +38,8 @@ static bool same_optimizer(const struct optimizer *a, const struct optimizer *b)
 
 static bool same_training(const struct training *a, const struct training *b) {
     return a->sequence == b->sequence && a->global_batch == b->global_batch && a->precision == b->precision &&
-           a->attention == b->attention && a->selective == b->selective && a->gradients == b->gradients &&
-           a->cuda_graphs == b->cuda_graphs && a->stack == b->stack && same_recipe(&a->recipe, &b->recipe) &&
+           a->attention == b->attention && a->gradients == b->gradients && a->cuda_graphs == b->cuda_graphs &&
+           a->stack == b->stack && same_recipe(&a->recipe, &b->recipe) &&
            same_optimizer(&a->optimizer, &b->optimizer) && a->routing.dispatcher == b->routing.dispatcher &&
            a->routing.overlap == b->routing.overlap && !(a->routing.imbalance < b->routing.imbalance) &&
            !(a->routing.imbalance > b->routing.imbalance);

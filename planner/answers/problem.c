@@ -86,7 +86,6 @@ static bool set_training(const struct problem_asked *asked, struct problem *prob
         (struct training){.sequence = asked->sequence ? asked->sequence : default_sequence(&problem->model),
                           .tokens = asked->tokens,
                           .precision = asked->precision,
-                          .selective = asked->selective,
                           .gradients = asked->gradients,
                           .optimizer = asked->optimizer,
                           .cuda_graphs = asked->cuda_graphs,

@@ -29,7 +29,6 @@ struct problem_asked {
     const struct stack *stack;
     bool attention_given; /* else what the stack does */
     enum attention_kernel attention;
-    enum selective selective;
     enum gradient_format gradients;
     struct optimizer optimizer;
     bool cuda_graphs;

@@ -40,24 +40,36 @@ static void spare_full_recompute(struct layout_request *request) {
     request->keys[LAYOUT_RECOMPUTE].values[1] = RECOMPUTE_SELECTIVE;
 }
 
+/* Where selective recompute's modules weren't published they are those of the stack's users. */
+static void fix_recompute_modules(const struct run *run, struct layout_request *request) {
+    const struct layout unsaid = {.tp = 1};
+    if (request->keys[LAYOUT_RECOMPUTE_MODULES].count == 0)
+        layout_request_fix(request, LAYOUT_RECOMPUTE_MODULES,
+                           training_recompute_modules(&run->training, &run->model, &unsaid));
+}
+
 /* The run's own layout, completed: the best plan that fits without full recompute. Where there is none: the
  * run did fit, so what it saved memory with and didn't publish is granted before it is said to recompute all,
- * and what it needs is then predicted as for any other. Else what came nearest. */
+ * and then that selective recompute repeats more; what it needs is then predicted as for any other. Else what
+ * came nearest. */
 static bool find_plan(const struct run *run, const struct search_problem *problem, struct arena *arena,
                       struct plan *plan, struct error *error) {
-    struct search_problem usual = *problem, thrifty = *problem;
-    struct search_result result;
+    struct search_problem usual = *problem, thrifty, further = *problem;
+    const struct search_problem *const tried[] = {&usual, &thrifty, &further};
+    struct search_result result = {0};
     const struct layout *layout = NULL;
 
     if (!training_check_precision(run->training.precision, problem->cluster, error))
         return false;
+    further.training.thrifty = true;
+    thrifty = further;
+    fix_recompute_modules(run, &usual.request);
+    fix_recompute_modules(run, &thrifty.request);
     spare_full_recompute(&usual.request);
-    usual.plans_only = true; /* what came nearest is the thrifty one's */
-    thrifty.training.thrifty = true;
-    if (!search_run(&usual, arena, &result, error))
-        return false;
-    if (result.plan_count == 0 && !search_run(&thrifty, arena, &result, error))
-        return false;
+    usual.plans_only = thrifty.plans_only = true; /* what came nearest is the last one's */
+    for (size_t i = 0; i < sizeof tried / sizeof tried[0] && result.plan_count == 0; i++)
+        if (!search_run(tried[i], arena, &result, error))
+            return false;
     if (result.plan_count > 0)
         layout = &result.plans[0].layout;
     else if (result.nearest.found)

@@ -290,23 +290,25 @@ static void add_latent_projections(struct compute_work *work) {
     int64_t heads = at_least_one(model->heads / work->problem->layout->tp);
     int64_t query = heads * model_query_width(model);
     int64_t rows = work->tokens;
-    if (mla->q_lora_rank > 0) {
+    bool low_rank = mla->q_lora_rank > 0;
+    if (low_rank)
         compute_add_product(
             work, "query down",
             &(struct product){.rows = rows, .outputs = mla->q_lora_rank, .inputs = model->hidden});
-        compute_add_product(work, "query up",
-                            &(struct product){.rows = rows, .outputs = query, .inputs = mla->q_lora_rank});
-    } else
-        compute_add_product(work, "query",
-                            &(struct product){.rows = rows, .outputs = query, .inputs = model->hidden});
     compute_add_product(work, "key-value down",
                         &(struct product){.rows = rows,
                                           .outputs = mla->kv_lora_rank + mla->qk_rope_head_dim,
                                           .inputs = model->hidden});
+    double before = work->time->forward;
+    compute_add_product(work, low_rank ? "query up" : "query",
+                        &(struct product){.rows = rows,
+                                          .outputs = query,
+                                          .inputs = low_rank ? mla->q_lora_rank : model->hidden});
     compute_add_product(work, "key-value up",
                         &(struct product){.rows = rows,
                                           .outputs = heads * (mla->qk_nope_head_dim + mla->v_head_dim),
                                           .inputs = mla->kv_lora_rank});
+    work->time->latent_up = work->time->forward - before;
     compute_add_product(
         work, "attention output",
         &(struct product){
@@ -394,13 +396,12 @@ double compute_least_experts(const struct compute_problem *problem) {
 static void add_mlps(struct compute_work *work, bool with_experts) {
     const struct model *model = work->problem->model;
     double before = work->time->forward;
-    if (!with_experts) {
+    if (!with_experts)
         add_mlp(work, "MLP in", "MLP out", model->ffn_hidden);
-    } else if (model->experts.shared > 0) {
+    else if (model->experts.shared > 0)
         add_mlp(work, "shared experts in", "shared experts out",
                 model->experts.shared * model->experts.shared_ffn_hidden);
-        work->time->experts = work->time->forward - before;
-    }
+    work->time->mlp = work->time->forward - before;
 }
 
 /* Attention is the same in all kinds of layers, and products are with and without sequence parallelism. */

@@ -21,12 +21,14 @@ struct compute_time {
     double backward_input;  /* all of the backward pass but: */
     double backward_weight; /* weight gradients and their accumulation */
     double attention;       /* of forward: the attention core */
-    double norms;           /* of forward: the norms' traffic */
+    double norms;           /* of forward: norms that are kernels of their own */
     double traffic;         /* of forward: element-wise work, but routed experts' */
     double products;        /* of forward: matrix products, but routed experts' and attention's */
     double activation;      /* of forward: the routed experts' activation */
-    double last_product;    /* of products: an MLP's second */
-    double experts;         /* of forward: router, routed and shared experts and what moves their tokens */
+    double latent_up;    /* of forward: queries, keys and values of latent attention out of their low ranks */
+    double mlp;          /* of forward: the MLP, or the shared experts */
+    double last_product; /* of products: an MLP's second */
+    double experts;      /* of forward: router, routed experts and what moves their tokens */
     double split_products_forward; /* products that tp collectives can hide behind */
     double split_products_backward;
 };

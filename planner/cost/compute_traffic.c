@@ -180,6 +180,15 @@ void compute_routing_traffic(struct compute_work *work) {
     }
 }
 
+/* Of a layer's two norms those that are kernels of their own. Transformer Engine's are one with the product
+ * behind them, but before latent attention and before routed experts (Megatron-LM, gpt_layer_specs.py). */
+static double own_norms(const struct compute_work *work, bool with_experts) {
+    const struct compute_problem *problem = work->problem;
+    if (!problem->training->stack->transformer_engine)
+        return 2;
+    return (problem->model->mla.kv_lora_rank > 0) + with_experts;
+}
+
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     const struct model *model = work->problem->model;
     const struct passes norms = norms_bytes(work), residual = residual_bytes(work), heads = heads_bytes(work),
@@ -195,7 +204,11 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
         hidden * (norms.backward + residual.backward) + qkv * heads.backward + ffn * activation.backward;
     compute_add_traffic(work, "norms, residuals, activation", forward, backward);
     work->time->traffic += compute_tensor_seconds(work, forward);
-    work->time->norms += compute_tensor_seconds(work, norms.forward * hidden);
+    work->time->norms +=
+        own_norms(work, with_experts) / 2 * compute_tensor_seconds(work, norms.forward * hidden);
+    work->time->mlp += compute_tensor_seconds(work, ffn * activation.forward);
+    if (model->mla.kv_lora_rank > 0)
+        work->time->latent_up += compute_tensor_seconds(work, qkv * heads.forward);
 }
 
 void compute_embedding(const struct compute_problem *problem, struct compute_time *time,

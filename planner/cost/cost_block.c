@@ -97,25 +97,38 @@ static double exposed_exchange(const struct training *training, enum schedule sc
 /* By operation, torchtitan's keeps every second product (torchtitan/distributed/activation_checkpoint.py). */
 static const double RECOMPUTED_PRODUCTS = 0.5;
 
-/* What selective recompute repeats. */
-static void add_selective(const struct block_cost *block, enum selective selective, double exchange,
+/* Adds seconds that a backward pass repeats, and those of them that are sent. */
+static void repeat(double seconds, double sent, double *kind_sent, struct pass_cost *pass) {
+    pass->backward_input += seconds + sent;
+    pass->recompute += seconds;
+    *kind_sent += sent;
+}
+
+static bool has_module(int64_t modules, enum recompute_module module) {
+    return (modules >> module & 1) != 0;
+}
+
+/* What selective recompute repeats. Experts as a whole hold their activation and the shared ones. */
+static void add_selective(const struct block_cost *block, bool with_experts, int64_t modules, double exchange,
                           struct pass_cost *pass) {
     const struct compute_time *compute = &block->compute;
-    double again = compute->attention;
-    if (selective == SELECTIVE_OPERATIONS) {
-        double gathers = block->communication.tp_forward / 2; /* what was scattered is kept */
-        again = RECOMPUTED_PRODUCTS * compute->products + compute->traffic;
-        pass->tp += gathers;
-        pass->backward_input += gathers;
-    } else if (selective == SELECTIVE_ACTIVATIONS)
-        again = compute->norms + compute->activation;
-    else if (selective == SELECTIVE_EXPERTS) {
-        again = compute->norms + compute->experts;
-        pass->ep += exchange;
-        pass->backward_input += exchange;
-    }
-    pass->backward_input += again;
-    pass->recompute = again;
+    const struct communication_time *sent = &block->communication;
+    const double tp_half = sent->tp_forward / 2; /* the other half is attention's */
+    const bool moe = with_experts && has_module(modules, RECOMPUTE_MOE);
+    if (has_module(modules, RECOMPUTE_OPERATIONS)) /* what was scattered is kept */
+        repeat(RECOMPUTED_PRODUCTS * compute->products + compute->traffic, tp_half, &pass->tp, pass);
+    if (has_module(modules, RECOMPUTE_CORE_ATTENTION))
+        repeat(compute->attention, sent->cp_forward, &pass->cp, pass);
+    if (has_module(modules, RECOMPUTE_LAYERNORM))
+        repeat(compute->norms, 0, &pass->tp, pass);
+    if (has_module(modules, RECOMPUTE_MLA_UP_PROJECTION))
+        repeat(compute->latent_up, 0, &pass->tp, pass);
+    if (moe || has_module(modules, with_experts ? RECOMPUTE_SHARED_EXPERTS : RECOMPUTE_MLP))
+        repeat(compute->mlp, compute->mlp > 0 ? tp_half : 0, &pass->tp, pass);
+    if (moe)
+        repeat(compute->experts, exchange, &pass->ep, pass);
+    else if (has_module(modules, RECOMPUTE_MOE_ACTIVATION))
+        repeat(compute->activation, 0, &pass->tp, pass);
 }
 
 /* What the host needs to launch a block. */
@@ -175,6 +188,7 @@ struct pass_cost cost_block_pass(const struct cost_context *context, const struc
         pass.cp += communication->cp_forward;
         pass.ep += ep;
     } else if (recompute == RECOMPUTE_SELECTIVE)
-        add_selective(cost, training_selective(training, context->model), ep, &pass);
+        add_selective(cost, block == BLOCK_EXPERTS,
+                      training_recompute_modules(training, context->model, layout), ep, &pass);
     return pass;
 }

@@ -34,24 +34,24 @@ static void reckon_but_experts(const struct cost_context *context, const struct 
 
 /* From the cache where it is there: DualPipe, which few stacks run, hides nothing of these blocks, but
  * launches weight gradients apart. */
-static void work_but_experts(const struct cost_context *context, const struct layout *layout,
+static void work_but_experts(struct cost_context *context, const struct layout *layout,
                              struct base_part *base, const struct communication_state *sharded,
                              struct pipeline_work *work) {
-    /* No less than without any is needed where some layers are recomputed. */
-    const enum recompute mode = cost_recompute_of_all(layout);
     struct layout other = *layout;
     if (layout->schedule == SCHEDULE_DUALPIPE || sharded != NULL) {
         reckon_but_experts(context, layout, &base->layer, sharded, work);
         return;
     }
-    if (!base->has_but_experts[mode]) {
+    /* No less than without any is needed where some layers are recomputed. */
+    struct recomputed_part *part = cost_recomputed_part(context, base, layout);
+    if (!part->has_but_experts) {
         other.schedule = SCHEDULE_1F1B;
-        other.recompute = mode;
+        other.recompute = part->recompute;
         other.recompute_layers = 0;
-        reckon_but_experts(context, &other, &base->layer, NULL, &base->but_experts[mode]);
-        base->has_but_experts[mode] = true;
+        reckon_but_experts(context, &other, &base->layer, NULL, &part->but_experts);
+        part->has_but_experts = true;
     }
-    *work = base->but_experts[mode];
+    *work = part->but_experts;
 }
 
 static void add_experts(const struct cost_context *context, const struct layout *layout, int64_t ep,
@@ -128,14 +128,14 @@ static void reckon_any_experts(struct cost_context *context, const struct layout
 /* With a micro-batch of so many sequences. */
 static const struct pipeline_work *any_experts(struct cost_context *context, const struct layout *layout,
                                                int64_t micro_batch, struct base_part *base) {
-    enum recompute mode = cost_recompute_of_all(layout);
-    if (!base->has_any_experts[mode]) {
+    struct recomputed_part *part = cost_recomputed_part(context, base, layout);
+    if (!part->has_any_experts) {
         struct layout sized = *layout;
         sized.micro_batch = micro_batch;
-        reckon_any_experts(context, &sized, base, &base->any_experts[mode]);
-        base->has_any_experts[mode] = true;
+        reckon_any_experts(context, &sized, base, &part->any_experts);
+        part->has_any_experts = true;
     }
-    return &base->any_experts[mode];
+    return &part->any_experts;
 }
 
 void cost_least_work_any_experts(struct cost_context *context, const struct layout *layout,

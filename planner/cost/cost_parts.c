@@ -157,6 +157,23 @@ static struct base_part *base_part_of(struct cost_context *context, const struct
     return part;
 }
 
+struct recomputed_part *cost_recomputed_part(struct cost_context *context, struct base_part *base,
+                                             const struct layout *layout) {
+    const enum recompute recompute = cost_recompute_of_all(layout);
+    const int64_t modules = recompute == RECOMPUTE_SELECTIVE
+                                ? training_recompute_modules(&context->training, context->model, layout)
+                                : 0;
+    struct recomputed_part *part = base->recomputed;
+    while (part != NULL && (part->recompute != recompute || part->modules != modules))
+        part = part->next;
+    if (part != NULL)
+        return part;
+    part = ARENA_NEW(context->arena, struct recomputed_part);
+    *part = (struct recomputed_part){.recompute = recompute, .modules = modules, .next = base->recomputed};
+    base->recomputed = part;
+    return part;
+}
+
 /* Keeps the places of powers of two apart. */
 enum { ROW_STEP = 11 };
 

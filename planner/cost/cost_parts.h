@@ -80,18 +80,26 @@ struct routed_tables {
     int64_t spread_by;
 };
 
-/* All blocks without routed experts; their passes by whether the schedule splits the backward pass, and by
- * recompute; and sums of them by recompute under schedules other than DualPipe. Each is reckoned when it is
- * first asked for. */
+/* What one kind of recompute makes of a base part: its blocks' passes by whether the schedule splits the
+ * backward pass, but of those with routed experts; and sums of them under schedules other than DualPipe. Each
+ * is reckoned when it is first asked for. */
+struct recomputed_part {
+    enum recompute recompute;
+    int64_t modules; /* of selective recompute */
+    struct pass_cost *passes[2];
+    struct pipeline_work but_experts; /* all blocks but expert layers */
+    bool has_but_experts;
+    struct pipeline_work any_experts; /* all blocks, at least, whatever ep and etp are */
+    bool has_any_experts;
+    struct recomputed_part *next;
+};
+
+/* All blocks without routed experts. */
 struct base_part {
     struct layer_part layer;
-    struct pass_cost *passes[2][RECOMPUTE_COUNT]; /* by block, but of those with routed experts */
     struct kept_hop hops[ORDER_COUNT];
     struct routed_tables routed;
-    struct pipeline_work but_experts[RECOMPUTE_COUNT]; /* all blocks but expert layers */
-    bool has_but_experts[RECOMPUTE_COUNT];
-    struct pipeline_work any_experts[RECOMPUTE_COUNT]; /* all blocks, at least, whatever ep and etp are */
-    bool has_any_experts[RECOMPUTE_COUNT];
+    struct recomputed_part *recomputed; /* those asked for, the last one first */
 };
 
 /* Base parts of one tp and cp at hand, by micro-batch; 0: cost_least_part. Rows lie in a table by tp and cp,
@@ -206,7 +214,10 @@ void cost_add_streaming(const struct layout *layout, double forward, double back
 bool cost_splits_backward(enum schedule schedule);
 /* The kind of layers that counts, and that further predictions have: with experts, where there are any. */
 enum block cost_main_layer(const struct cost_context *context);
-/* What all layers recompute, where full recompute may be limited to some. */
+/* Of a base part what all layers of a layout recompute, where full recompute may be limited to some. */
+struct recomputed_part *cost_recomputed_part(struct cost_context *context, struct base_part *base,
+                                             const struct layout *layout);
+/* What all layers recompute, likewise. */
 enum recompute cost_recompute_of_all(const struct layout *layout);
 struct launch_time cost_launch_block(const struct cost_context *context, const struct layout *layout,
                                      enum block block);

@@ -15,8 +15,8 @@ static enum pass_kind usual_kind(enum block block) {
 /* Of all blocks that the model has, but of those with routed experts. DualPipe hides nothing of them. */
 static const struct pass_cost *base_passes(struct cost_context *context, const struct layout *layout,
                                            struct base_part *base) {
-    enum recompute mode = cost_recompute_of_all(layout);
-    struct pass_cost **kept = &base->passes[cost_splits_backward(layout->schedule)][mode];
+    struct recomputed_part *part = cost_recomputed_part(context, base, layout);
+    struct pass_cost **kept = &part->passes[cost_splits_backward(layout->schedule)];
     if (*kept != NULL)
         return *kept;
     *kept = ARENA_ARRAY(context->arena, struct pass_cost, BLOCK_COUNT);

@@ -219,10 +219,6 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
                                   int64_t stage, double pass) {
     const struct chunk_layers *layers = &known->layers, *first = &known->first;
     const struct layout *layout = parts->layout;
-    bool whole_layer = (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0) ||
-                       parts->training->stack->fully_sharded ||
-                       (layout->recompute == RECOMPUTE_SELECTIVE &&
-                        training_selective(parts->training, parts->model) != SELECTIVE_ATTENTION);
     double gathered = memory_gather_bytes(parts, layers);
     double hidden = (double)parts->model->hidden;
     struct moment moment = {0, "forward"};
@@ -235,15 +231,14 @@ static struct moment worst_moment(const struct memory_parts *parts, const struct
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++) {
         const struct layer_activations *layer = &parts->activations[kind];
         double again = layer->whole - layer->kept; /* what recompute brings back */
-        double before_attention = whole_layer ? again : 0;
         if (layers->count[kind] == 0)
             continue;
-        worst(&moment, before_attention + layer->mlp_backward + gathered, "backward of the last MLP");
+        worst(&moment, layer->again_in_mlp + layer->mlp_backward + gathered, "backward of the last MLP");
         if (layers->recomputed[kind] > 0)
             worst(&moment, fmax(0, layer->whole - layer->checkpoint - usual) + layer->mlp_backward + gathered,
                   "backward of the last recomputed MLP");
-        worst(&moment, before_attention + layer->combine + gathered, "combination of expert outputs");
-        if (layer->scores_backward > 0)
+        worst(&moment, layer->again_in_mlp + layer->combine + gathered, "combination of expert outputs");
+        if (layer->scores_backward > 0 || again > layer->again_in_mlp)
             worst(&moment, again - layer->mlp + layer->scores_backward + gathered,
                   "backward of the last attention");
     }

@@ -40,7 +40,8 @@ static double eager_norm_bytes(const struct memory_parts *parts) {
 /* Bytes of one token in the attention part of a layer. `scores`: what is kept of the attention matrix. */
 struct attention_bytes {
     double norms, heads, scores, scores_backward;
-    double selective; /* query, value and outputs kept by selective recompute of single operations (FSDP) */
+    double operations; /* query, value and outputs kept by selective recompute of single operations (FSDP) */
+    double latent_up;  /* queries, keys and values out of their low ranks, and what those products take in */
 };
 
 static void attention_of_token(const struct memory_parts *parts, struct attention_bytes *bytes) {
@@ -57,7 +58,8 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
         double query = heads * (double)model->head_dim, key = kv_heads * (double)model->head_dim;
         out = query;
         bytes->heads = parts->element_bytes * (query + 2 * key) + parts->element_bytes * out;
-        bytes->selective = parts->element_bytes * (query + key + out);
+        bytes->operations = parts->element_bytes * (query + key + out);
+        bytes->latent_up = 0;
     } else {
         double qk = (double)model_query_width(model);
         out = heads * (double)mla->v_head_dim;
@@ -65,7 +67,9 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
                        2 * parts->element_bytes * (double)mla->q_lora_rank / share +
                        parts->element_bytes * (double)(mla->kv_lora_rank + mla->qk_rope_head_dim) / share +
                        parts->element_bytes * (double)mla->kv_lora_rank / share + MLA_STATISTICS_BYTES;
-        bytes->selective = parts->element_bytes * (heads * qk + 2 * out);
+        bytes->operations = parts->element_bytes * (heads * qk + 2 * out);
+        bytes->latent_up = parts->element_bytes * (heads * 2 * qk + out) +
+                           parts->element_bytes * (double)(mla->q_lora_rank + mla->kv_lora_rank) / share;
     }
     if (input < parts->element_bytes)
         bytes->heads += input * out; /* the fp8 copy that the output product keeps */
@@ -149,32 +153,64 @@ static double selective_operations(const struct memory_parts *parts, const struc
         ffn = (double)(model->experts.top_k * model->experts.ffn_hidden) / share +
               (double)(model->experts.shared * model->experts.shared_ffn_hidden) / (double)parts->layout->tp;
     return (training_compiled(parts->training, model) ? 1 : 2) * parts->element_bytes * hidden / share +
-           parts->element_bytes * ffn + attention->selective + attention->scores;
+           parts->element_bytes * ffn + attention->operations + attention->scores;
 }
 
-/* What Megatron's selective recompute drops of a token: the scores; the norms' outputs and the activation's
- * in each expert; or the norms' outputs and all that the experts keep but their input (Megatron-LM core,
- * recompute_modules). */
-static double selective_bytes(const struct memory_parts *parts, const struct attention_bytes *attention,
-                              const struct layer_activations *layer, enum layer_kind kind) {
-    const struct model_experts *experts = &parts->model->experts;
-    enum selective selective = training_selective(parts->training, parts->model);
-    double norm = product_input_bytes(parts) * (double)parts->model->hidden / parts->sequence_share;
-    if (selective == SELECTIVE_ATTENTION)
-        return attention->scores;
-    if (kind == LAYER_DENSE)
-        return 2 * norm;
-    if (selective == SELECTIVE_EXPERTS)
-        return norm + layer->mlp -
-               (parts->element_bytes * (double)parts->model->hidden / parts->sequence_share + norm);
-    return 2 * norm + product_input_bytes(parts) * rows_received(parts) * (double)experts->ffn_hidden /
-                          (double)parts->layout->etp;
+/* What Megatron's selective recompute drops of a token, by module (Megatron-LM core, recompute_modules).
+ * `hidden_layers`: of layer->mlp what lies between the norm's result and the sum with the residual. */
+static void find_dropped(const struct memory_parts *parts, const struct attention_bytes *attention,
+                         double hidden_layers, enum layer_kind kind, struct layer_activations *layer) {
+    const struct model *model = parts->model;
+    const struct model_experts *experts = &model->experts;
+    const bool fuses_norms = parts->training->stack->transformer_engine;
+    const double norm = product_input_bytes(parts) * (double)model->hidden / parts->sequence_share;
+    const bool with_experts = kind == LAYER_EXPERTS;
+    double *dropped = layer->dropped;
+    layer->dropped_input_norm = !fuses_norms || model->mla.kv_lora_rank > 0 ? norm : 0;
+    dropped[RECOMPUTE_CORE_ATTENTION] = attention->scores;
+    dropped[RECOMPUTE_MLA_UP_PROJECTION] = attention->latent_up;
+    dropped[RECOMPUTE_LAYERNORM] = layer->dropped_input_norm + (!fuses_norms || with_experts ? norm : 0);
+    if (!with_experts) {
+        dropped[RECOMPUTE_MLP] = hidden_layers + (fuses_norms ? norm : 0);
+        return;
+    }
+    const double shared = (double)(experts->shared * experts->shared_ffn_hidden) / (double)parts->layout->tp;
+    dropped[RECOMPUTE_MOE] = hidden_layers;
+    dropped[RECOMPUTE_SHARED_EXPERTS] = mlp_hidden_bytes(parts, shared);
+    dropped[RECOMPUTE_MOE_ACTIVATION] = product_input_bytes(parts) * rows_received(parts) *
+                                        (double)experts->ffn_hidden / (double)parts->layout->etp;
 }
 
-static double kept_bytes(const struct layout *layout, const struct layer_activations *layer) {
+/* What selective recompute of a set of modules leaves of a layer. Experts as a whole hold their activation
+ * and the shared ones. */
+static void drop_modules(int64_t modules, struct layer_activations *layer) {
+    const int64_t in_attention = RECOMPUTE_BIT(CORE_ATTENTION) | RECOMPUTE_BIT(MLA_UP_PROJECTION);
+    if (modules & RECOMPUTE_BIT(MOE))
+        modules &= ~(RECOMPUTE_BIT(MOE_ACTIVATION) | RECOMPUTE_BIT(SHARED_EXPERTS));
+    for (int module = 0; module < RECOMPUTE_MODULE_COUNT; module++) {
+        const bool is_dropped = (modules >> module & 1) != 0;
+        layer->kept -= is_dropped ? layer->dropped[module] : 0;
+        layer->again_in_mlp += is_dropped && (in_attention >> module & 1) == 0 ? layer->dropped[module] : 0;
+    }
+    if (modules & RECOMPUTE_BIT(LAYERNORM))
+        layer->again_in_mlp -= layer->dropped_input_norm;
+}
+
+static void find_kept(const struct memory_parts *parts, struct layer_activations *layer) {
+    const struct layout *layout = parts->layout;
+    const bool selective = layout->recompute == RECOMPUTE_SELECTIVE;
+    const int64_t modules = selective ? training_recompute_modules(parts->training, parts->model, layout) : 0;
+    layer->kept = layer->whole;
+    layer->again_in_mlp = 0;
+    if (selective && (modules & RECOMPUTE_BIT(OPERATIONS)) == 0) {
+        drop_modules(modules, layer);
+        return;
+    }
     if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers == 0)
-        return layer->checkpoint;
-    return layout->recompute == RECOMPUTE_SELECTIVE ? layer->selective : layer->whole;
+        layer->kept = layer->checkpoint;
+    else if (selective)
+        layer->kept = layer->operations;
+    layer->again_in_mlp = layer->whole - layer->kept;
 }
 
 static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
@@ -188,24 +224,26 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     layer->mlp += eager_norm_bytes(parts);
     if (has_dropout(parts))
         layer->mlp += MASK_BYTES * hidden / share;
+    const double norm = layer->mlp;
     if (kind == LAYER_DENSE)
         dense_mlp(parts, layer);
     else
         expert_mlp(parts, layer);
+    find_dropped(parts, &attention, layer->mlp - norm, kind, layer);
     layer->whole = attention.norms + attention.heads + attention.scores + layer->mlp;
     layer->scores_backward = attention.scores_backward;
     layer->checkpoint = parts->element_bytes * hidden / share;
-    layer->selective = parts->training->stack->fully_sharded
-                           ? selective_operations(parts, &attention, kind)
-                           : layer->whole - selective_bytes(parts, &attention, layer, kind);
-    layer->selective *= tokens;
+    layer->operations = tokens * selective_operations(parts, &attention, kind);
+    for (int module = 0; module < RECOMPUTE_MODULE_COUNT; module++)
+        layer->dropped[module] *= tokens;
+    layer->dropped_input_norm *= tokens;
     layer->checkpoint *= tokens;
     layer->whole *= tokens;
     layer->mlp *= tokens;
     layer->mlp_backward *= tokens;
     layer->scores_backward *= tokens;
     layer->combine *= tokens;
-    layer->kept = kept_bytes(parts->layout, layer);
+    find_kept(parts, layer);
 }
 
 static void activations_init(struct memory_parts *parts) {
@@ -310,7 +348,7 @@ void memory_parts_follow(const struct memory_parts *like, const struct layout *l
         activations_init(parts);
     else /* recompute alone says what is kept of the same */
         for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
-            parts->activations[kind].kept = kept_bytes(layout, &parts->activations[kind]);
+            find_kept(parts, &parts->activations[kind]);
 }
 
 void memory_parts_init(struct memory_parts *parts, const struct model *model, const struct training *training,

@@ -9,9 +9,12 @@ enum layer_kind { LAYER_DENSE, LAYER_EXPERTS, LAYER_KIND_COUNT };
 
 /* Activations of one layer and one micro-batch. */
 struct layer_activations {
-    double kept;            /* from its forward to its backward, under the layout's recompute mode */
-    double checkpoint;      /* the same under full recompute, for layers that it is limited to */
-    double selective;       /* the same under selective recompute */
+    double kept;       /* from its forward to its backward, under the layout's recompute mode */
+    double checkpoint; /* the same under full recompute, for layers that it is limited to */
+    double operations; /* the same where single operations are recomputed (FSDP) */
+    double dropped[RECOMPUTE_MODULE_COUNT]; /* by selective recompute of a module */
+    double dropped_input_norm;              /* of the norms' the one before attention */
+    double again_in_mlp;    /* what the layout's recompute brings back before the MLP's backward pass */
     double whole;           /* the same without recompute: what one layer holds while it is recomputed */
     double mlp;             /* the MLP's share of `whole` */
     double mlp_backward;    /* live besides `whole` in the MLP's backward pass */

@@ -11,6 +11,8 @@
 #include "planner/numbers.h"
 
 const char *const recompute_names[] = {"none", "selective", "full", NULL};
+const char *const recompute_module_names[] = {
+    "core_attn", "layernorm", "moe_act", "mla_up_proj", "shared_experts", "mlp", "moe", "operations", NULL};
 const char *const schedule_names[] = {"1f1b", "interleaved", "gpipe", "zb-1p", "zb-2p", "dualpipe", NULL};
 const char *const rank_order_names[] = {"tp-cp-dp-pp", "tp-cp-pp-dp", NULL};
 const char *const offload_names[] = {
@@ -30,6 +32,7 @@ const char *const layout_key_names[LAYOUT_KEY_COUNT + 1] = {"tp",
                                                             "zero_group",
                                                             "recompute",
                                                             "recompute_layers",
+                                                            "recompute_modules",
                                                             "first_stage_layers",
                                                             "last_stage_layers",
                                                             "schedule",
@@ -111,6 +114,9 @@ static const struct field key_fields[LAYOUT_KEY_COUNT] = {
     [LAYOUT_ZERO_GROUP] = SIZE_OR_NONE(zero_group),
     [LAYOUT_RECOMPUTE] = WORD(recompute, recompute_names),
     [LAYOUT_RECOMPUTE_LAYERS] = SIZE_OR_NONE(recompute_layers),
+    [LAYOUT_RECOMPUTE_MODULES] = {.type = FIELD_WORDS,
+                                  .offset = offsetof(struct layout, recompute_modules),
+                                  .choices = recompute_module_names},
     [LAYOUT_FIRST_STAGE_LAYERS] = SIZE_OR_NONE(first_stage_layers),
     [LAYOUT_LAST_STAGE_LAYERS] = SIZE_OR_NONE(last_stage_layers),
     [LAYOUT_SCHEDULE] = WORD(schedule, schedule_names),
@@ -159,12 +165,23 @@ void layout_set(struct layout *layout, enum layout_key key, int64_t value) {
     }
 }
 
+/* "layernorm+moe_act". */
+static void format_words(const char *const *choices, int64_t words, char *buffer, size_t size) {
+    size_t used = 0;
+    buffer[0] = '\0';
+    for (int i = 0; choices[i] != NULL && used < size; i++)
+        if ((words >> i & 1) != 0)
+            used += (size_t)snprintf(buffer + used, size - used, "%s%s", used > 0 ? "+" : "", choices[i]);
+}
+
 char *layout_format_value(enum layout_key key, int64_t value, char *buffer, size_t size) {
     const struct field *field = &key_fields[key];
     if (field->type == FIELD_INTEGER)
         snprintf(buffer, size, "%lld", (long long)value);
     else if (field->type == FIELD_BOOL)
         snprintf(buffer, size, "%s", value != 0 ? "true" : "false");
+    else if (field->type == FIELD_WORDS)
+        format_words(field->choices, value, buffer, size);
     else
         snprintf(buffer, size, "%s", field->choices[value]);
     return buffer;
@@ -444,9 +461,34 @@ static bool check_ends(const struct layout *layout, const struct model *model, c
                    (long long)middle.layers, (long long)middle.stages, (long long)layout->vpp));
 }
 
+/* Modules that the model has no layer with. */
+static bool check_modules(const struct layout *layout, const struct model *model,
+                          const struct reason *reason) {
+    const struct {
+        enum recompute_module module;
+        bool has;
+        const char *lacks;
+    } needs[] = {{RECOMPUTE_MLA_UP_PROJECTION, model->mla.kv_lora_rank > 0, "latent attention"},
+                 {RECOMPUTE_MOE_ACTIVATION, model->experts.count > 0, "experts"},
+                 {RECOMPUTE_MOE, model->experts.count > 0, "experts"},
+                 {RECOMPUTE_SHARED_EXPERTS, model->experts.shared > 0, "shared experts"},
+                 {RECOMPUTE_MLP, has_dense_mlp(model), "a dense layer"}};
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if ((layout->recompute_modules >> needs[i].module & 1) != 0 && !needs[i].has)
+            return refuse(reason, "recompute_modules %s in a model without %s",
+                          recompute_module_names[needs[i].module], needs[i].lacks);
+    return true;
+}
+
 static bool check_recompute(const struct layout *layout, const struct model *model,
                             const struct reason *reason) {
     const int64_t limited = layout->recompute_layers;
+    if (layout->recompute_modules != 0) {
+        if (layout->recompute != RECOMPUTE_SELECTIVE)
+            return refuse(reason, "recompute_modules needs recompute selective");
+        if (!check_modules(layout, model, reason))
+            return false;
+    }
     if (limited == 0)
         return true;
     if (layout->recompute != RECOMPUTE_FULL)

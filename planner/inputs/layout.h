@@ -12,6 +12,21 @@
 #include "planner/inputs/model.h"
 
 enum recompute { RECOMPUTE_NONE, RECOMPUTE_SELECTIVE, RECOMPUTE_FULL, RECOMPUTE_COUNT };
+/* What selective recompute repeats: Megatron-Core's `--recompute-modules` (transformer_config.py), and what
+ * torchtitan repeats by operation. Sets of them are bits 1 << module. */
+enum recompute_module {
+    RECOMPUTE_CORE_ATTENTION,
+    RECOMPUTE_LAYERNORM,         /* norms that are kernels of their own: before routed experts, and of latent
+                                    attention; others are one with the product behind them */
+    RECOMPUTE_MOE_ACTIVATION,    /* of the routed experts, between their products */
+    RECOMPUTE_MLA_UP_PROJECTION, /* of latent attention: queries, keys and values out of their low ranks */
+    RECOMPUTE_SHARED_EXPERTS,
+    RECOMPUTE_MLP,        /* of layers without experts */
+    RECOMPUTE_MOE,        /* router, exchange, routed and shared experts */
+    RECOMPUTE_OPERATIONS, /* FSDP: every second product, and all that is no product or attention */
+    RECOMPUTE_MODULE_COUNT
+};
+#define RECOMPUTE_BIT(module) ((int64_t)1 << RECOMPUTE_##module)
 enum schedule {
     SCHEDULE_1F1B,
     SCHEDULE_INTERLEAVED,
@@ -39,7 +54,8 @@ enum offload { /* in pairs: without activations and with them */
                OFFLOAD_COUNT
 };
 
-extern const char *const recompute_names[]; /* "none" "selective" "full", NULL */
+extern const char *const recompute_names[];        /* "none" "selective" "full", NULL */
+extern const char *const recompute_module_names[]; /* "core_attn" "layernorm" "moe_act" ..., NULL */
 extern const char *const schedule_names[]; /* "1f1b" "interleaved" "gpipe" "zb-1p" "zb-2p" "dualpipe", NULL */
 extern const char *const rank_order_names[]; /* "tp-cp-dp-pp" "tp-cp-pp-dp", NULL */
 extern const char *const offload_names[];    /* "none" "activations" "optimizer" ..., NULL */
@@ -64,6 +80,7 @@ struct layout {
     /* Full recompute for the first so many layers of a virtual stage alone, none for the rest (Megatron's
      * recompute method "block"); 0: for all. */
     int64_t recompute_layers;
+    int64_t recompute_modules; /* of selective recompute; 0: as training_recompute_modules has it */
     /* Of the first and last pipeline stage, all its chunks together; the other stages share the rest evenly,
      * or those in front have a layer more in each chunk (Megatron's --decoder-first-pipeline-num-layers, or
      * --pipeline-model-parallel-layout). 0: as many as layout_chunk_layers' rule gives. */
@@ -89,6 +106,7 @@ enum layout_key {
     LAYOUT_ZERO_GROUP,
     LAYOUT_RECOMPUTE,
     LAYOUT_RECOMPUTE_LAYERS,
+    LAYOUT_RECOMPUTE_MODULES,
     LAYOUT_FIRST_STAGE_LAYERS,
     LAYOUT_LAST_STAGE_LAYERS,
     LAYOUT_SCHEDULE,
@@ -102,7 +120,7 @@ enum layout_key {
 extern const char
     *const layout_key_names[LAYOUT_KEY_COUNT + 1]; /* "tp" ... "overlap.tp" ...; ends with NULL */
 
-enum { LAYOUT_MAX_CHOICES = 32 };
+enum { LAYOUT_MAX_CHOICES = 32, LAYOUT_MAX_MODULE_SETS = 8 /* of recompute_modules */ };
 
 /* What the user fixed: for each key the allowed values (as integers, enums and bools too), in rising order;
  * count 0: free. */
@@ -130,10 +148,14 @@ void layout_request_fix(struct layout_request *request, enum layout_key key, int
 int64_t layout_get(const struct layout *layout, enum layout_key key);
 void layout_set(struct layout *layout, enum layout_key key, int64_t value);
 
-/* What a key takes: FIELD_INTEGER with its range, FIELD_BOOL, or FIELD_CHOICE with its words. */
+/* What a key takes: FIELD_INTEGER with its range, FIELD_BOOL, or FIELD_CHOICE and FIELD_WORDS with their
+ * words.
+ */
 struct field layout_key_field(enum layout_key key);
 
-/* A value as files have it: "8", "true", "selective". Returns `buffer`. */
+/* A value as files have it: "8", "true", "selective", "layernorm+moe_act". Returns `buffer`; no value is
+ * longer than LAYOUT_VALUE_SIZE. */
+enum { LAYOUT_VALUE_SIZE = 96 };
 char *layout_format_value(enum layout_key key, int64_t value, char *buffer, size_t size);
 
 /* "tp=8 pp=16 ep=16 dp=12 micro_batch=1 ..." with all keys that matter for it. Returns `buffer`. */

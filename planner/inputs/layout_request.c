@@ -42,14 +42,15 @@ static bool read_value(const struct fields_reader *reader, const struct yaml_nod
 static bool add_value(const struct fields_reader *reader, const struct yaml_node *node, enum layout_key key,
                       int64_t value, struct layout_request *request) {
     int64_t *values = request->keys[key].values;
+    const size_t most = key == LAYOUT_RECOMPUTE_MODULES ? LAYOUT_MAX_MODULE_SETS : LAYOUT_MAX_CHOICES;
     size_t count = request->keys[key].count, place = 0;
     while (place < count && values[place] < value)
         place++;
     if (place < count && values[place] == value)
         return true;
-    if (count == LAYOUT_MAX_CHOICES) {
-        return yaml_error(reader->document, node, reader->error, "'%s' has more than %d choices",
-                          layout_key_names[key], LAYOUT_MAX_CHOICES);
+    if (count == most) {
+        return yaml_error(reader->document, node, reader->error, "'%s' has more than %zu choices",
+                          layout_key_names[key], most);
     }
     memmove(values + place + 1, values + place, (count - place) * sizeof values[0]);
     values[place] = value;
@@ -227,6 +228,7 @@ static bool key_matters(const struct layout *layout, enum layout_key key) {
         return layout->tp > 1;
     case LAYOUT_ZERO_GROUP:
     case LAYOUT_RECOMPUTE_LAYERS:
+    case LAYOUT_RECOMPUTE_MODULES:
     case LAYOUT_FIRST_STAGE_LAYERS:
     case LAYOUT_LAST_STAGE_LAYERS:
         return layout_get(layout, key) > 0;
@@ -251,7 +253,7 @@ char *layout_format(const struct layout *layout, char *buffer, size_t size) {
     for (enum layout_key key = LAYOUT_TP; key < LAYOUT_KEY_COUNT && used < size; key++) {
         if (!key_matters(layout, key))
             continue;
-        char value[32];
+        char value[LAYOUT_VALUE_SIZE];
         const int written =
             snprintf(buffer + used, size - used, "%s%s=%s", used > 0 ? " " : "", layout_key_names[key],
                      layout_format_value(key, layout_get(layout, key), value, sizeof value));

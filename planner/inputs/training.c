@@ -6,7 +6,6 @@
 #include <string.h>
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
-const char *const selective_names[] = {"default", "attention", "activations", "experts", "operations", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 /* Of the recipe. */
 static const char *const toggle_names[] = {"default", "on", "off", NULL};
@@ -87,15 +86,16 @@ bool training_graphs_experts(const struct training *training, const struct model
     return training->cuda_graphs && model->experts.capacity_factor > 0;
 }
 
-enum selective training_selective(const struct training *training, const struct model *model) {
-    if (training->selective != SELECTIVE_DEFAULT)
-        return training->selective;
+int64_t training_recompute_modules(const struct training *training, const struct model *model,
+                                   const struct layout *layout) {
+    if (layout->recompute_modules != 0)
+        return layout->recompute_modules;
     if (training->stack->fully_sharded)
-        return SELECTIVE_OPERATIONS;
+        return RECOMPUTE_BIT(OPERATIONS);
     return training->stack->transformer_engine && training->attention == ATTENTION_FLASH &&
                    model->experts.count > 0
-               ? SELECTIVE_ACTIVATIONS
-               : SELECTIVE_ATTENTION;
+               ? RECOMPUTE_BIT(LAYERNORM) | RECOMPUTE_BIT(MOE_ACTIVATION)
+               : RECOMPUTE_BIT(CORE_ATTENTION);
 }
 
 double training_gradient_bytes(const struct training *training) {

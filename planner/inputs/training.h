@@ -19,19 +19,6 @@ extern const char *const attention_kernel_names[]; /* "flash" "unfused", NULL */
 /* What the stack runs where nothing is said. */
 enum attention_kernel training_default_attention(const struct stack *stack);
 
-/* What selective recompute repeats. By default what the stack's users repeat: the attention core where it
- * isn't fused; every second product under FSDP; else, with routed experts, norms and the experts' activation.
- */
-enum selective {
-    SELECTIVE_DEFAULT,
-    SELECTIVE_ATTENTION,   /* the attention core */
-    SELECTIVE_ACTIVATIONS, /* norms and the experts' activation */
-    SELECTIVE_EXPERTS,     /* norms and the whole of the experts: router, exchange, products */
-    SELECTIVE_OPERATIONS   /* every second product, and all that is no product or attention */
-};
-extern const char
-    *const selective_names[]; /* "default" "attention" "activations" "experts" "operations", NULL */
-
 /* What weight gradients are summed over micro-batches and reduced in. By default the stack's. */
 enum gradient_format { GRADIENTS_DEFAULT, GRADIENTS_HALF, GRADIENTS_SINGLE };
 extern const char *const gradient_format_names[]; /* "default" "16-bit" "fp32", NULL */
@@ -71,7 +58,6 @@ struct training {
     double tokens;        /* of the whole training; 0: not asked */
     enum precision precision;
     enum attention_kernel attention;
-    enum selective selective;
     enum gradient_format gradients;
     struct optimizer optimizer;
     bool cuda_graphs; /* the host replays what it can of a layer with experts, instead of launching it */
@@ -118,7 +104,11 @@ double training_fullest_experts(const struct training *training, const struct mo
  * are as many each time (Megatron-Core, transformer_config.py); else its router and what prepares the
  * exchange. */
 bool training_graphs_experts(const struct training *training, const struct model *model);
-enum selective training_selective(const struct training *training, const struct model *model);
+/* What a layout's selective recompute repeats, bits 1 << enum recompute_module. Where it doesn't say, what
+ * the stack's users repeat: every second product under FSDP; with routed experts and fused attention under
+ * Megatron-Core norms and the experts' activation; else the attention core. */
+int64_t training_recompute_modules(const struct training *training, const struct model *model,
+                                   const struct layout *layout);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
 double training_gradient_bytes(const struct training *training);
 /* Bytes of a parameter's gradient as it is sent. What ZeRO-3 sends for each micro-batch goes in the
@@ -152,14 +142,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
 /* The fields by which a file says how a training is run, for a table of `owner`: struct training, or another
  * that has these members under the same names. The detail is what has no flag of its own. */
 #define TRAINING_DETAIL_FIELDS(owner)                                                                        \
-    {.key = "selective",                                                                                     \
+    {.key = "gradients",                                                                                     \
      .type = FIELD_CHOICE,                                                                                   \
-     .offset = offsetof(owner, selective),                                                                   \
-     .choices = selective_names},                                                                            \
-        {.key = "gradients",                                                                                 \
-         .type = FIELD_CHOICE,                                                                               \
-         .offset = offsetof(owner, gradients),                                                               \
-         .choices = gradient_format_names},                                                                  \
+     .offset = offsetof(owner, gradients),                                                                   \
+     .choices = gradient_format_names},                                                                      \
         {.key = "optimizer",                                                                                 \
          .type = FIELD_CUSTOM,                                                                               \
          .offset = offsetof(owner, optimizer),                                                               \

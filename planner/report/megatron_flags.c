@@ -115,26 +115,22 @@ static void add_optimizer(struct writer *writer, const struct training *training
     add_if(writer, moments[optimizer->moments] != NULL, moments[optimizer->moments]);
 }
 
-/* What selective recompute repeats. */
-static const char *modules(const struct model *model, const struct training *training) {
-    switch (training_selective(training, model)) {
-    case SELECTIVE_ACTIVATIONS:
-        return model->experts.count > 0 ? "layernorm moe_act" : "layernorm";
-    case SELECTIVE_EXPERTS:
-        return "layernorm moe";
-    case SELECTIVE_DEFAULT:
-    case SELECTIVE_ATTENTION:
-    case SELECTIVE_OPERATIONS: /* FSDP's alone */
-        break;
-    }
-    return "core_attn";
+/* "layernorm moe_act": what selective recompute repeats. */
+static const char *modules(struct writer *writer, const struct model *model, const struct training *training,
+                           const struct layout *layout) {
+    const int64_t named = training_recompute_modules(training, model, layout);
+    char text[LAYOUT_VALUE_SIZE];
+    layout_format_value(LAYOUT_RECOMPUTE_MODULES, named, text, sizeof text);
+    for (char *plus = strchr(text, '+'); plus != NULL; plus = strchr(plus, '+'))
+        *plus = ' ';
+    return arena_copy_string(writer->arena, text);
 }
 
 static void add_memory(struct writer *writer, const struct model *model, const struct training *training,
                        const struct layout *layout) {
     if (layout->recompute == RECOMPUTE_SELECTIVE)
         add(writer, arena_print(writer->arena, "--recompute-granularity selective --recompute-modules %s",
-                                modules(model, training)));
+                                modules(writer, model, training, layout)));
     if (layout->recompute == RECOMPUTE_FULL && layout->recompute_layers > 0)
         add_number(writer, "--recompute-granularity full --recompute-method block --recompute-num-layers",
                    layout->recompute_layers);

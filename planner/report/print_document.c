@@ -25,7 +25,7 @@ static void set_known(json_t *object, const char *key, bool known, double value)
 }
 
 json_t *print_plan_layout_value(enum layout_key key, int64_t value) {
-    char text[32];
+    char text[LAYOUT_VALUE_SIZE];
     switch (layout_key_field(key).type) {
     case FIELD_BOOL:
         return json_boolean(value != 0);
@@ -45,9 +45,9 @@ json_t *print_plan_layout_data(const struct layout *layout) {
     json_t *data = json_object();
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++) {
         const char *name = layout_key_names[key], *dot = strchr(name, '.');
-        bool is_count = key == LAYOUT_RECOMPUTE_LAYERS || key == LAYOUT_FIRST_STAGE_LAYERS ||
-                        key == LAYOUT_LAST_STAGE_LAYERS;
-        if (is_count && layout_get(layout, (enum layout_key)key) == 0)
+        bool is_left_out = key == LAYOUT_RECOMPUTE_LAYERS || key == LAYOUT_RECOMPUTE_MODULES ||
+                           key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS;
+        if (is_left_out && layout_get(layout, (enum layout_key)key) == 0)
             continue; /* by the rule */
         if (key == LAYOUT_ZERO_GROUP && layout->zero_group == 0) {
             json_object_set_new(data, name, json_integer(layout->dp * layout->cp));

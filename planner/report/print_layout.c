@@ -55,6 +55,12 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
                layout->zero_group ? layout->zero_group : layout->dp * layout->cp);
     }
     append(buffer, size, "; %s recompute", layout->recompute ? recompute_names[layout->recompute] : "no");
+    if (layout->recompute_modules != 0) {
+        char modules[LAYOUT_VALUE_SIZE];
+        append(buffer, size, " of %s",
+               layout_format_value(LAYOUT_RECOMPUTE_MODULES, layout->recompute_modules, modules,
+                                   sizeof modules));
+    }
     if (layout->recompute_layers > 0) {
         char which[32] = "";
         if (layout->recompute_layers > 1)
@@ -87,6 +93,7 @@ static int64_t plain_value(const struct layout *layout, enum layout_key key) {
     case LAYOUT_ZERO:
     case LAYOUT_RECOMPUTE:
     case LAYOUT_RECOMPUTE_LAYERS:
+    case LAYOUT_RECOMPUTE_MODULES:
     case LAYOUT_FIRST_STAGE_LAYERS:
     case LAYOUT_LAST_STAGE_LAYERS:
     case LAYOUT_OFFLOAD:
@@ -102,7 +109,7 @@ static char *keys_unlike(const struct layout *layout, const struct layout *other
     for (int i = 0; i < LAYOUT_KEY_COUNT; i++) {
         enum layout_key key = (enum layout_key)i;
         int64_t value = layout_get(layout, key);
-        char text[32];
+        char text[LAYOUT_VALUE_SIZE];
         if (layout->pp == 1 && (key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS))
             continue; /* the one stage has them all */
         if (value != (other ? layout_get(other, key) : plain_value(layout, key))) {

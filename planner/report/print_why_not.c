@@ -42,7 +42,7 @@ static void print_next(const struct why_not *why_not, const struct print_style *
     struct print_table *table = print_table_create(arena, columns, 4);
     for (size_t i = 0; i < why_not->next_count; i++) {
         const struct why_not_layout *next = &why_not->next[i];
-        char value[32];
+        char value[LAYOUT_VALUE_SIZE];
         print_table_add(
             table,
             (const char *const[]){

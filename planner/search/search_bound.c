@@ -88,6 +88,7 @@ static void set_mode(const struct open_frame *open, const struct search_mode *mo
     layout->overlap = open->modes.overlap;
     layout->sequence_parallel = mode->sequence_parallel;
     layout->recompute = mode->recompute;
+    layout->recompute_modules = mode->modules;
 }
 
 static bool is_hidden(struct cost_context *context, const struct open_frame *open,

@@ -161,14 +161,18 @@ static void make_overlaps(const struct search_problem *problem, struct split_cho
     }
 }
 
-static void add_recompute(const struct search_problem *problem, enum recompute mode, int64_t layers,
-                          struct split_choices *choices) {
+/* Of some layers, or of all. Modules that the model lacks make no layout. */
+static void add_recompute(const struct search_problem *problem, const struct recompute_kinds *kinds, int kind,
+                          int64_t layers, struct split_choices *choices) {
     struct layout layout = choices->base;
-    layout.recompute = mode;
+    layout.recompute = kinds->kinds[kind].mode;
+    layout.recompute_modules = kinds->kinds[kind].modules;
     layout.recompute_layers = layers;
-    if (layers > 1 && !is_valid(problem, &layout)) /* one there is in any model */
+    if ((layers > 1 || layout.recompute_modules != 0) && !is_valid(problem, &layout))
         return;
-    choices->recomputes[choices->recompute_count].mode = mode;
+    choices->recomputes[choices->recompute_count].kind = kind;
+    choices->recomputes[choices->recompute_count].mode = layout.recompute;
+    choices->recomputes[choices->recompute_count].modules = layout.recompute_modules;
     choices->recomputes[choices->recompute_count].layers = layers;
     choices->recomputes[choices->recompute_count].partial = false;
     choices->recompute_count++;
@@ -176,20 +180,22 @@ static void add_recompute(const struct search_problem *problem, enum recompute m
 
 /* In the order of what they repeat. */
 static void make_recomputes(const struct search_problem *problem, struct split_choices *choices) {
+    const struct layout_request *request = &problem->request;
+    struct recompute_kinds kinds;
+    search_recompute_kinds(problem, &kinds);
     choices->recompute_count = 0;
-    for (int mode = 0; mode < RECOMPUTE_COUNT; mode++) {
-        if (mode == RECOMPUTE_FULL && search_has_partials(problem)) {
-            add_recompute(problem, RECOMPUTE_FULL, 1, choices);
+    for (int kind = 0; kind < kinds.count; kind++) {
+        if (kinds.kinds[kind].mode == RECOMPUTE_FULL && search_has_partials(problem)) {
+            add_recompute(problem, &kinds, kind, 1, choices);
             choices->recomputes[choices->recompute_count - 1].partial = true;
         }
-        if (search_allows(problem, LAYOUT_RECOMPUTE, mode) &&
-            search_allows(problem, LAYOUT_RECOMPUTE_LAYERS, 0))
-            add_recompute(problem, (enum recompute)mode, 0, choices);
+        if (search_allows(problem, LAYOUT_RECOMPUTE_LAYERS, 0))
+            add_recompute(problem, &kinds, kind, 0, choices);
     }
-    for (size_t i = 0; i < problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count; i++)
-        if (problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].values[i] > 0 &&
-            search_allows(problem, LAYOUT_RECOMPUTE, RECOMPUTE_FULL))
-            add_recompute(problem, RECOMPUTE_FULL, problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].values[i],
+    for (size_t i = 0; i < request->keys[LAYOUT_RECOMPUTE_LAYERS].count; i++)
+        if (request->keys[LAYOUT_RECOMPUTE_LAYERS].values[i] > 0 && kinds.count > 0 &&
+            kinds.kinds[kinds.count - 1].mode == RECOMPUTE_FULL)
+            add_recompute(problem, &kinds, kinds.count - 1, request->keys[LAYOUT_RECOMPUTE_LAYERS].values[i],
                           choices);
 }
 
@@ -299,6 +305,7 @@ size_t split_variants(const struct split_choices *choices, struct layout *varian
             *variant = choices->base;
             variant->sequence_parallel = choices->sequence_parallel[i];
             variant->recompute = choices->recomputes[j].mode;
+            variant->recompute_modules = choices->recomputes[j].modules;
             variant->recompute_layers = choices->recomputes[j].layers;
             variant->overlap = choices->overlaps[choices->overlap_count - 1];
         }

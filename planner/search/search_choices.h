@@ -7,11 +7,12 @@
 #include <stdint.h>
 
 #include "planner/search/search.h"
+#include "planner/search/search_recompute.h"
 
 enum {
     SEARCH_MAX_SCHEDULES = 64,
     SEARCH_MAX_SHARDINGS = 64,
-    SEARCH_MAX_RECOMPUTES = RECOMPUTE_COUNT + 1 + LAYOUT_MAX_CHOICES
+    SEARCH_MAX_RECOMPUTES = SEARCH_MAX_KINDS + 1 + LAYOUT_MAX_CHOICES
 };
 
 /* What a split leaves open. Every combination is a layout, and a valid one. */
@@ -28,7 +29,9 @@ struct split_choices {
     } shardings[SEARCH_MAX_SHARDINGS];
     size_t sharding_count;
     struct {
+        int kind; /* place among search_recompute_kinds' */
         enum recompute mode;
+        int64_t modules;
         int64_t layers; /* that full recompute is limited to */
         bool partial;   /* to any number of them below a chunk's: as many layouts as the schedule's partials,
                            where activations stay on the device */

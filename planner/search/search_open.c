@@ -137,7 +137,8 @@ static void make_leaves(struct search *search, const struct open_frame *open, si
     for (size_t i = 0; i < count; i++) {
         size_t recompute = i % choices->recompute_count;
         double bound = 0;
-        bool kept = (int)variants[i].recompute >= open->modes.least_recompute[variants[i].sequence_parallel];
+        bool kept =
+            choices->recomputes[recompute].kind >= open->modes.first_kind[variants[i].sequence_parallel];
         if (!kept && !open->modes.moves)
             continue;
         bool slower = !search_has_mode(open, variants[i].sequence_parallel);

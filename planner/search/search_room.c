@@ -36,6 +36,14 @@ static struct layout thriftiest(const struct search_space *space, const struct f
     return layout;
 }
 
+/* With experts loaded evenly: those of the fullest device get more rows with ep, which stands for etp above.
+ */
+static struct training evenly_loaded(const struct training *training) {
+    struct training even = *training;
+    even.routing.imbalance = 1;
+    return even;
+}
+
 /* The least ep x etp of a frame's with room for a ZeRO stage: more ranks hold fewer of the experts' weights
  * each. `all`: the weights of a layout with ep and etp 1. */
 static int32_t least_ranks(const struct search_problem *problem, const struct search_space *space,
@@ -81,21 +89,21 @@ int64_t search_least_zero(const struct frame *frame, const struct expert_split *
     return split->ep * split->etp < frame->whole_ranks ? 3 : 0;
 }
 
-static bool next_mode(const struct search_problem *problem, int *recompute) {
-    while (*recompute < RECOMPUTE_COUNT && !search_allows(problem, LAYOUT_RECOMPUTE, *recompute))
-        (*recompute)++;
-    return *recompute < RECOMPUTE_COUNT;
+/* A layout that recomputes some layers does no less than none. */
+static void add_mode(const struct search_problem *problem, int sequence_parallel, enum recompute recompute,
+                     int64_t modules, double share, double streamed_seconds, struct search_modes *modes) {
+    bool limited = problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count > 0 || share > 0;
+    modes->modes[modes->count++] = (struct search_mode){.sequence_parallel = sequence_parallel != 0,
+                                                        .recompute = limited ? RECOMPUTE_NONE : recompute,
+                                                        .modules = modules,
+                                                        .share = share,
+                                                        .streamed_seconds = streamed_seconds};
 }
 
-/* A layout that recomputes some layers does no less than none. */
-static void add_mode(const struct search_problem *problem, int sequence_parallel, int recompute, double share,
-                     double streamed_seconds, struct search_modes *modes) {
-    bool limited = problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count > 0 || share > 0;
-    modes->modes[modes->count++] =
-        (struct search_mode){.sequence_parallel = sequence_parallel != 0,
-                             .recompute = limited ? RECOMPUTE_NONE : (enum recompute)recompute,
-                             .share = share,
-                             .streamed_seconds = streamed_seconds};
+/* Of a kind and those behind it. */
+static void add_kind(const struct search_problem *problem, int sequence_parallel,
+                     const struct recompute_kind *kind, struct search_modes *modes) {
+    add_mode(problem, sequence_parallel, kind->least_mode, kind->least_modules, 0, 0, modes);
 }
 
 /* Overlap hides: as much of it as is allowed is fastest. */
@@ -111,13 +119,14 @@ bool search_modes_asked(const struct search_problem *problem, bool tensor_parall
     modes->overlap = (struct layout_overlap){most_overlap(problem, LAYOUT_OVERLAP_TP, stack->overlap_tp),
                                              most_overlap(problem, LAYOUT_OVERLAP_DP, stack->overlap_dp),
                                              most_overlap(problem, LAYOUT_OVERLAP_PP, stack->overlap_pp)};
+    struct recompute_kinds kinds;
+    search_recompute_kinds(problem, &kinds);
     for (int value = 0; value < 2; value++) {
-        int *recompute = &modes->least_recompute[value];
         bool possible =
             (value == 0 || tensor_parallel) && search_allows(problem, LAYOUT_SEQUENCE_PARALLEL, value);
-        *recompute = possible ? RECOMPUTE_NONE : RECOMPUTE_COUNT;
-        if (next_mode(problem, recompute))
-            add_mode(problem, value, *recompute, 0, 0, modes);
+        modes->first_kind[value] = possible ? 0 : kinds.count;
+        if (possible && kinds.count > 0)
+            add_kind(problem, value, &kinds.kinds[0], modes);
     }
     return modes->count > 0;
 }
@@ -150,26 +159,28 @@ static double least_share(const struct search_problem *problem, const struct mem
 static void add_modes_with_room(const struct search_problem *problem, const struct cost_context *context,
                                 const struct frame *frame, struct layout *layout, struct memory_parts *parts,
                                 struct search_modes *modes) {
-    int value = layout->sequence_parallel, *recompute = &modes->least_recompute[value];
+    struct recompute_kinds kinds;
+    int value = layout->sequence_parallel, *first = &modes->first_kind[value];
     double share = 0, capacity = problem->cluster->device.memory_bytes;
-    while (next_mode(problem, recompute)) {
-        double bytes;
-        layout->recompute = (enum recompute) * recompute;
+    search_recompute_kinds(problem, &kinds);
+    for (; *first < kinds.count; (*first)++) {
+        const struct recompute_kind *kind = &kinds.kinds[*first];
+        layout->recompute = kind->mode;
+        layout->recompute_modules = kind->modules;
         memory_parts_follow(parts, layout, parts);
-        bytes = memory_parts_least_bytes(parts, problem->cluster, true);
+        const double bytes = memory_parts_least_bytes(parts, problem->cluster, true);
         if (frame->thrift.keeps && bytes <= capacity)
             break;
-        if (*recompute == RECOMPUTE_NONE)
+        if (kind->mode == RECOMPUTE_NONE)
             share = least_share(problem, parts, bytes - capacity);
         if (frame->thrift.moves)
-            add_mode(problem, value, *recompute, 0, cost_least_stream(context, parts), modes);
-        (*recompute)++;
+            add_mode(problem, value, kind->mode, kind->modules, 0, cost_least_stream(context, parts), modes);
     }
-    if (*recompute == RECOMPUTE_COUNT)
+    if (*first == kinds.count)
         return;
-    add_mode(problem, value, *recompute, 0, 0, modes);
-    if (*recompute > RECOMPUTE_NONE && search_has_partials(problem))
-        add_mode(problem, value, RECOMPUTE_NONE, cost_recomputed_share(context, share < 1 ? share : 1), 0,
+    add_kind(problem, value, &kinds.kinds[*first], modes);
+    if (kinds.kinds[*first].mode != RECOMPUTE_NONE && search_has_partials(problem))
+        add_mode(problem, value, RECOMPUTE_NONE, 0, cost_recomputed_share(context, share < 1 ? share : 1), 0,
                  modes);
 }
 
@@ -180,6 +191,7 @@ bool search_modes_with_room(const struct search_problem *problem, const struct c
     const struct search_modes asked = *modes;
     struct stage_parts stages[STAGES_KEPT] = {{.known = false}};
     struct memory_parts parts;
+    const struct training even = evenly_loaded(&problem->training);
     if (!can_tell(problem, frame))
         return true;
     if (split != NULL) {
@@ -190,7 +202,7 @@ bool search_modes_with_room(const struct search_problem *problem, const struct c
         layout.offload = (enum offload)(layout.offload - 1);
     modes->count = 0;
     modes->moves = frame->thrift.moves;
-    memory_parts_init(&parts, problem->model, &problem->training, &layout);
+    memory_parts_init(&parts, problem->model, split != NULL ? &problem->training : &even, &layout);
     parts.stages = stages;
     for (size_t i = 0; i < asked.count; i++) {
         layout.sequence_parallel = asked.modes[i].sequence_parallel;
@@ -203,10 +215,11 @@ double search_frame_least_bytes(const struct search_problem *problem, const stru
                                 const struct frame *frame) {
     struct layout layout = thriftiest(space, frame);
     struct memory_parts parts;
+    const struct training even = evenly_loaded(&problem->training);
     if (frame->thrift.zero < 0)
         return 0;
     layout.sequence_parallel = frame->tp > 1;
     layout.recompute = RECOMPUTE_FULL;
-    memory_parts_init(&parts, problem->model, &problem->training, &layout);
+    memory_parts_init(&parts, problem->model, &even, &layout);
     return memory_parts_least_bytes(&parts, problem->cluster, can_tell(problem, frame));
 }

@@ -2,6 +2,7 @@
 #ifndef CLUSTERPLAN_SEARCH_ROOM_H
 #define CLUSTERPLAN_SEARCH_ROOM_H
 
+#include "planner/search/search_recompute.h"
 #include "planner/search/search_space.h"
 
 /* What all leaves of some modes take at least: recompute of its mode, or none and a share of what all layers'
@@ -9,18 +10,19 @@
 struct search_mode {
     bool sequence_parallel;
     enum recompute recompute;
+    int64_t modules;
     double share, streamed_seconds;
 };
 
 /* The modes of a frame's leaves that are of use; as they are asked for one of a kind of sequence parallelism.
  */
-enum { SEARCH_MAX_MODES = 2 * (1 + RECOMPUTE_COUNT) };
+enum { SEARCH_MAX_MODES = 2 * (1 + SEARCH_MAX_KINDS) };
 struct search_modes {
     struct search_mode modes[SEARCH_MAX_MODES];
     size_t count;
-    /* By sequence parallelism: the recompute mode that repeats least of those with room for activations on
-     * the device (they are in that order); RECOMPUTE_COUNT: none has. */
-    int least_recompute[2];
+    /* By sequence parallelism: the first kind of recompute (search_recompute_kinds) with room for activations
+     * on the device; their count: none has. */
+    int first_kind[2];
     bool moves;                    /* activations may lie elsewhere */
     struct layout_overlap overlap; /* the most there is */
 };

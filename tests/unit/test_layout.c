@@ -75,6 +75,30 @@ static void key_value_heads_split_or_are_copied(void **state) {
     assert_valid(&layout, &model);
 }
 
+static void modules_are_of_the_model(void **state) {
+    static const struct {
+        int64_t modules;
+        const char *why;
+    } rows[] = {
+        {RECOMPUTE_BIT(MLA_UP_PROJECTION),
+         "recompute_modules mla_up_proj in a model without latent attention"},
+        {RECOMPUTE_BIT(MOE_ACTIVATION), "recompute_modules moe_act in a model without experts"},
+        {RECOMPUTE_BIT(MLP) | RECOMPUTE_BIT(MOE), "recompute_modules moe in a model without experts"},
+        {RECOMPUTE_BIT(SHARED_EXPERTS), "recompute_modules shared_experts in a model without shared experts"},
+    };
+    struct layout layout = one_device;
+    (void)state;
+    layout.recompute_modules = RECOMPUTE_BIT(MLP);
+    assert_refused(&layout, &gpt_3, "recompute_modules needs recompute selective");
+    layout.recompute = RECOMPUTE_SELECTIVE;
+    assert_valid(&layout, &gpt_3);
+    assert_refused(&layout, &mixtral_8x22b, "recompute_modules mlp in a model without a dense layer");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        layout.recompute_modules = rows[i].modules;
+        assert_refused(&layout, &gpt_3, rows[i].why);
+    }
+}
+
 struct refusal {
     enum layout_key key;
     int64_t value;
@@ -232,6 +256,7 @@ int main(void) {
         cmocka_unit_test(published_layouts_are_valid),
         cmocka_unit_test(experts_fold),
         cmocka_unit_test(key_value_heads_split_or_are_copied),
+        cmocka_unit_test(modules_are_of_the_model),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(pipelines_need_their_micro_batches),
         cmocka_unit_test(micro_batches_go_in_groups),

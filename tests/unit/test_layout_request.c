@@ -29,6 +29,9 @@ static void keys_have_values_or_choices(void **state) {
     assert_choices(&request, LAYOUT_SEQUENCE_PARALLEL, 1, (int64_t[]){0});
     assert_choices(&request, LAYOUT_ORDER, 1, (int64_t[]){ORDER_TP_CP_PP_DP});
     assert_int_equal(request.keys[LAYOUT_DP].count, 0);
+    assert_true(layout_request_parse("recompute_modules=moe_act+layernorm,mlp", &request, &error));
+    assert_choices(&request, LAYOUT_RECOMPUTE_MODULES, 2,
+                   (int64_t[]){RECOMPUTE_BIT(LAYERNORM) | RECOMPUTE_BIT(MOE_ACTIVATION), RECOMPUTE_BIT(MLP)});
     assert_true(layout_request_allows(&request, LAYOUT_TP, 4));
     assert_false(layout_request_allows(&request, LAYOUT_TP, 1));
     assert_true(layout_request_allows(&request, LAYOUT_DP, 12345));
@@ -54,6 +57,11 @@ static void mistakes_are_pointed_at(void **state) {
         {"tp=nan", 4, ""},
         {"zero=4", 6, ""},
         {"recompute=all", 11, ""},
+        {"recompute_modules=moe+mla_up", 19, "did you mean \"mla_up_proj\"?"},
+        {"recompute_modules=moe+", 19, "it takes: core_attn, layernorm"},
+        {"recompute_modules=mlp,moe,mlp+moe,moe_act,layernorm,core_attn,mla_up_proj,operations,shared_"
+         "experts",
+         86, "more than 8 choices"},
         {"tp=8 sequence_parallel=2", 24, ""},
         {"=", 1, "'' is not a key of a layout"},
         {"vpp=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33", 92,
@@ -124,8 +132,9 @@ static void formatted_layouts_read_back(void **state) {
                                   .sequence_parallel = true,
                                   .zero = 1,
                                   .zero_group = 8,
-                                  .recompute = RECOMPUTE_FULL,
+                                  .recompute = RECOMPUTE_SELECTIVE,
                                   .recompute_layers = 2,
+                                  .recompute_modules = RECOMPUTE_BIT(MLP) | RECOMPUTE_BIT(MOE),
                                   .first_stage_layers = 6,
                                   .last_stage_layers = 4,
                                   .schedule = SCHEDULE_INTERLEAVED,
@@ -138,11 +147,11 @@ static void formatted_layouts_read_back(void **state) {
     (void)state;
     layout_format(&layout, text, sizeof text);
     assert_string_equal(
-        text,
-        "tp=8 pp=16 vpp=2 cp=2 ep=16 etp=1 dp=12 micro_batch=1 sequence_parallel=true "
-        "zero=1 zero_group=8 recompute=full recompute_layers=2 first_stage_layers=6 last_stage_layers=4 "
-        "schedule=interleaved order=tp-cp-pp-dp "
-        "overlap.tp=true overlap.dp=true overlap.pp=false offload=optimizer");
+        text, "tp=8 pp=16 vpp=2 cp=2 ep=16 etp=1 dp=12 micro_batch=1 sequence_parallel=true "
+              "zero=1 zero_group=8 recompute=selective recompute_layers=2 recompute_modules=mlp+moe "
+              "first_stage_layers=6 last_stage_layers=4 "
+              "schedule=interleaved order=tp-cp-pp-dp "
+              "overlap.tp=true overlap.dp=true overlap.pp=false offload=optimizer");
     assert_true(layout_request_parse(text, &request, &error));
     for (enum layout_key key = LAYOUT_TP; key < LAYOUT_KEY_COUNT; key++)
         assert_choices(&request, key, 1, (int64_t[]){layout_get(&layout, key)});

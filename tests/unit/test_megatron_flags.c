@@ -71,10 +71,11 @@ static void test_dense(void **state) {
 
 /* Where the overlap of tensor parallelism has no node to happen in, and nobody shards. */
 static void test_beyond_a_node(void **state) {
-    const char *line =
-        flags_of(*state, "llama-3-70b", NULL, "tp=16 pp=4 cp=1 vpp=1 zero=0 recompute=selective");
+    const char *line = flags_of(*state, "llama-3-70b", NULL,
+                                "tp=16 pp=4 cp=1 vpp=1 zero=0 recompute=selective "
+                                "recompute_modules=core_attn+mlp");
     assert_has(line, "--tensor-model-parallel-size 16 --sequence-parallel --context-parallel-size 1 ");
-    assert_has(line, "--recompute-granularity selective --recompute-modules core_attn");
+    assert_has(line, "--recompute-granularity selective --recompute-modules core_attn mlp ");
     assert_lacks(line, "--use-distributed-optimizer");
     assert_lacks(line, "--overlap-param-gather");
     assert_lacks(line, "--num-virtual-stages");
@@ -93,7 +94,8 @@ static void test_unequal_stages(void **state) {
 static void test_experts(void **state) {
     const char *line =
         flags_of(*state, "mixtral-8x22b", NULL,
-                 "tp=2 pp=4 vpp=14 ep=8 etp=1 zero=1 recompute=selective offload=optimizer+activations");
+                 "tp=2 pp=4 vpp=14 ep=8 etp=1 zero=1 recompute=selective recompute_modules=layernorm+moe_act "
+                 "offload=optimizer+activations");
     assert_has(line, "--expert-model-parallel-size 8 --expert-tensor-parallel-size 1 --moe-grouped-gemm "
                      "--moe-token-dispatcher-type alltoall ");
     assert_has(line, "--recompute-modules layernorm moe_act ");

@@ -293,13 +293,14 @@ static void test_selective(void **state) {
     memory_parts_init(&parts, &model, &training, &layout);
     whole = parts.activations[LAYER_EXPERTS].kept;
     layout.recompute = RECOMPUTE_SELECTIVE;
-    memory_parts_init(&parts, &model, &training, &layout); /* with experts: norms and activations */
-    assert_near(whole - parts.activations[LAYER_EXPERTS].kept, tokens * (2 * 2 * h + 8 * 2 * f), 1e-9);
-    training.selective = SELECTIVE_EXPERTS; /* one norm's output, the router, and what the experts take in */
+    memory_parts_init(&parts, &model, &training, &layout); /* with experts: their norm and activations */
+    assert_near(whole - parts.activations[LAYER_EXPERTS].kept, tokens * (2 * h + 8 * 2 * f), 1e-9);
+    /* One norm's output, the router, and what the experts take in. */
+    layout.recompute_modules = RECOMPUTE_BIT(LAYERNORM) | RECOMPUTE_BIT(MOE);
     memory_parts_init(&parts, &model, &training, &layout);
     assert_near(whole - parts.activations[LAYER_EXPERTS].kept,
                 tokens * (2 * h + 21 * 128 + 8 * (2 * h + 6 * f + 8)), 1e-9);
-    training.selective = SELECTIVE_ATTENTION; /* the logarithms of flash attention */
+    layout.recompute_modules = RECOMPUTE_BIT(CORE_ATTENTION); /* the logarithms of flash attention */
     memory_parts_init(&parts, &model, &training, &layout);
     assert_near(whole - parts.activations[LAYER_EXPERTS].kept, tokens * 4 * 32, 1e-9);
     layout.recompute = RECOMPUTE_NONE;
@@ -309,6 +310,44 @@ static void test_selective(void **state) {
     model.experts.capacity_factor = 1; /* the rest is dropped */
     memory_parts_init(&parts, &model, &training, &layout);
     assert_near(parts.activations[LAYER_EXPERTS].kept, whole, 1e-9);
+}
+
+/* DeepSeek-V3: what each module drops of a token, in both kinds of layers. */
+static void test_recompute_modules(void **state) {
+    static const struct {
+        int64_t modules;
+        double dense, experts; /* bytes */
+    } rows[] = {
+        {RECOMPUTE_BIT(LAYERNORM), 2 * 7168, 2 * 2 * 7168},
+        {RECOMPUTE_BIT(MLA_UP_PROJECTION), 2 * (128 * (2 * 192 + 128) + 1536 + 512),
+         2 * (128 * (2 * 192 + 128) + 1536 + 512)},
+        {RECOMPUTE_BIT(MLP), 6 * 18432 + 2 * 7168, 0},
+        {RECOMPUTE_BIT(SHARED_EXPERTS), 0, 6 * 2048},
+        {RECOMPUTE_BIT(MOE_ACTIVATION), 0, 8 * 2 * 2048},
+        {RECOMPUTE_BIT(MOE_ACTIVATION) | RECOMPUTE_BIT(SHARED_EXPERTS), 0, 8 * 2 * 2048 + 6 * 2048},
+        {RECOMPUTE_BIT(MOE), 0, 21 * 256 + 8 * (2 * 7168 + 6 * 2048 + 8) + 6 * 2048},
+        {RECOMPUTE_BIT(MOE) | RECOMPUTE_BIT(MOE_ACTIVATION), 0,
+         21 * 256 + 8 * (2 * 7168 + 6 * 2048 + 8) + 6 * 2048},
+    };
+    struct model model = DEEPSEEK_V3_4;
+    struct training training = {.stack = stack_find("megatron-core"),
+                                .sequence = 4096,
+                                .global_batch = 64,
+                                .routing = {.imbalance = 1}};
+    struct layout layout = {.ep = 8, .dp = 8, .zero = 1};
+    struct memory_parts whole, parts;
+    (void)state;
+    complete(&model, &layout);
+    memory_parts_init(&whole, &model, &training, &layout);
+    layout.recompute = RECOMPUTE_SELECTIVE;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        layout.recompute_modules = rows[i].modules;
+        memory_parts_init(&parts, &model, &training, &layout);
+        assert_near(whole.activations[LAYER_DENSE].kept - parts.activations[LAYER_DENSE].kept,
+                    4096 * rows[i].dense, 1e-9);
+        assert_near(whole.activations[LAYER_EXPERTS].kept - parts.activations[LAYER_EXPERTS].kept,
+                    4096 * rows[i].experts, 1e-9);
+    }
 }
 
 /* PyTorch's operations one by one keep more of a layer than kernels of their own, and a loss over the logits
@@ -352,6 +391,7 @@ int main(void) {
         cmocka_unit_test(test_expert_layers),
         cmocka_unit_test(test_fp8),
         cmocka_unit_test(test_selective),
+        cmocka_unit_test(test_recompute_modules),
         cmocka_unit_test(test_single_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

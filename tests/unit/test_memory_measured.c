@@ -178,6 +178,47 @@ static struct errors errors_of(const struct question *questions, size_t count, s
 #define ERRORS_OF(questions, figure, unit)                                                                   \
     errors_of(questions, sizeof(questions) / sizeof(questions)[0], offsetof(struct memory_use, figure), unit)
 
+/* What recomputing one module frees. Moonlight on 8 H100 (Megatron-Bridge 067f987df, skills/
+ * nemo-mbridge-perf-activation-recompute): 36.618 GB without, most that was allocated. */
+static void test_modules(void **state) {
+    static const struct {
+        const char *name;
+        int64_t modules;
+        double measured; /* GB freed */
+    } rows[] = {{"core_attn", RECOMPUTE_BIT(CORE_ATTENTION), 0.004},
+                {"mla_up_proj", RECOMPUTE_BIT(MLA_UP_PROJECTION), 0.716},
+                {"moe_act", RECOMPUTE_BIT(MOE_ACTIVATION), 0.677}};
+    struct question question = {.stack = "megatron-core",
+                                .recent_device = true,
+                                .sequence = 4096,
+                                .global_batch = 4,
+                                .loss = LOSS_FUSED,
+                                .layout = {.tp = 2, .ep = 8, .dp = 4, .sequence_parallel = true, .zero = 1},
+                                .model = {.layers = 27,
+                                          .hidden = 2048,
+                                          .heads = 16,
+                                          .ffn_hidden = 11264,
+                                          .gated = true,
+                                          .vocab = 163840,
+                                          .mla = {0, 512, 128, 64, 128},
+                                          .experts = {.count = 64,
+                                                      .top_k = 6,
+                                                      .ffn_hidden = 1408,
+                                                      .shared = 2,
+                                                      .shared_ffn_hidden = 1408,
+                                                      .first_dense_layers = 1}}};
+    const double whole = estimate(question).allocated_bytes;
+    (void)state;
+    question.layout.recompute = RECOMPUTE_SELECTIVE;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        question.layout.recompute_modules = rows[i].modules;
+        const double freed = (whole - estimate(question).allocated_bytes) / 1e9;
+        print_message("    %-12s frees %.3f GB, measured %.3f\n", rows[i].name, freed, rows[i].measured);
+        assert_true(fabs(freed - rows[i].measured) < 0.3);
+        assert_true(rows[i].measured < 0.1 || freed > 0.5);
+    }
+}
+
 static void test_simumax(void **state) {
     struct errors errors = ERRORS_OF(simumax, allocated_bytes, GIB);
     (void)state;
@@ -213,11 +254,9 @@ static void test_never_below_measured(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_simumax),
-        cmocka_unit_test(test_zero_bubble),
-        cmocka_unit_test(test_bloom),
-        cmocka_unit_test(test_torchtitan),
-        cmocka_unit_test(test_never_below_measured),
+        cmocka_unit_test(test_modules),     cmocka_unit_test(test_simumax),
+        cmocka_unit_test(test_zero_bubble), cmocka_unit_test(test_bloom),
+        cmocka_unit_test(test_torchtitan),  cmocka_unit_test(test_never_below_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

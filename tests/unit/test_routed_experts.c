@@ -127,7 +127,7 @@ static void routing_keys_do_what_they_say(void **state) {
     training.routing.imbalance = 1.05; /* what is assumed where nothing is said */
     assert_near(cost_on(&cluster, &model, &training, &layout).seconds, base.seconds, 1e-12);
     /* Norms and activations are the cheapest to repeat; the experts bring their exchange again. */
-    training.selective = SELECTIVE_EXPERTS;
+    layout.recompute_modules = RECOMPUTE_BIT(LAYERNORM) | RECOMPUTE_BIT(MOE);
     cost = cost_on(&cluster, &model, &training, &layout);
     assert_true(base.recompute > 0 && base.recompute < 0.2 * cost.recompute);
     assert_near(cost.ep, 1.5 * base.ep, 0.01);

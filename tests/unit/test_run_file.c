@@ -18,11 +18,12 @@ static const char *const one_run =
     "  devices: 64\n"
     "  model: {name: gpt, layers: 96, hidden: 12288, heads: 96, vocab: 51200}\n"
     "  training: {sequence: 2048, global_batch: 64, precision: fp16, stack: megatron-2022, attention: "
-    "unfused, selective: experts, gradients: fp32, cuda_graphs: true, "
+    "unfused, gradients: fp32, cuda_graphs: true, "
     "optimizer: {kind: muon, master: none, moments: fp8}, routing: {dispatcher: deepep, overlap: "
     "true, imbalance: 1.25},\n"
     "    recipe: {dropout: off, loss: compiled, parameters: fp8, flash: flash-2, compiled: true}}\n"
-    "  layout: {tp: 8, pp: 8, cp: 1, dp: 1, vpp: 3, overlap: {tp: false}}\n"
+    "  layout: {tp: 8, pp: 8, cp: 1, dp: 1, vpp: 3, "
+    "recompute_modules: core_attn+layernorm, overlap: {tp: false}}\n"
     "  measured: {step_time: 13.75 s, peak_memory: 40 GiB, peak_memory_kind: reserved, step_time_note: "
     "derived}\n"
     "  confidence: A-\n"
@@ -59,7 +60,8 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.precision, PRECISION_FP16);
     assert_int_equal(run->training.attention, ATTENTION_UNFUSED);
     assert_ptr_equal(run->training.stack, stack_find("megatron-2022"));
-    assert_int_equal(run->training.selective, SELECTIVE_EXPERTS);
+    assert_int_equal(run->layout.keys[LAYOUT_RECOMPUTE_MODULES].values[0],
+                     RECOMPUTE_BIT(CORE_ATTENTION) | RECOMPUTE_BIT(LAYERNORM));
     assert_int_equal(run->training.gradients, GRADIENTS_SINGLE);
     assert_true(run->training.cuda_graphs);
     assert_int_equal(run->training.optimizer.kind, OPTIMIZER_MUON);
@@ -116,7 +118,9 @@ static void defaults(void **state) {
     assert_ptr_equal(file.runs[0].training.stack, stack_default());
     assert_int_equal(file.runs[0].training.attention, ATTENTION_FLASH);
     assert_same_double(training_imbalance(&file.runs[0].training), 1.05);
-    assert_int_equal(training_selective(&file.runs[0].training, &file.runs[0].model), SELECTIVE_ATTENTION);
+    assert_int_equal(
+        training_recompute_modules(&file.runs[0].training, &file.runs[0].model, &(struct layout){.tp = 1}),
+        RECOMPUTE_BIT(CORE_ATTENTION));
     assert_same_double(file.runs[0].measured.step_seconds, 0);
     assert_int_equal(file.runs[0].measured.memory_kind, MEMORY_ALLOCATED);
     assert_int_equal(file.runs[0].model.vocab, 51200);
@@ -136,7 +140,7 @@ static const struct mistake mistakes[] = {
     {"cluster: dgx-a100-80g", "cluster: dgx-a100-80", 4, "dgx-a100-80g"},
     {"stack: megatron-2022", "stack: megatron-2023", 7, "megatron-202"},
     {"attention: unfused", "attention: fused", 7, "fused"},
-    {"selective: experts", "selective: expert", 7, "experts"},
+    {"core_attn+layernorm", "core_attn+layernorms", 9, "layernorm"},
     {"dispatcher: deepep", "dispatcher: deep-ep", 7, "deepep"},
     {"overlap: true, imb", "overlaps: true, imb", 7, "overlap"},
     {"imbalance: 1.25", "imbalance: 0.9", 7, "imbalance"},

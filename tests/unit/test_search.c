@@ -9,7 +9,7 @@
 #include "planner/search/search_space.h"
 
 enum {
-    RANDOM_PROBLEMS = 240,
+    RANDOM_PROBLEMS = 600,
     OFFLOAD_PROBLEMS = 120,
     MOVED_PROBLEMS = 40,
     UNEQUAL_PROBLEMS = 400,
@@ -76,6 +76,12 @@ static void make_model(struct model *model) {
         model->experts.shared = PICK(0, 1);
         model->experts.shared_ffn_hidden = model->hidden;
     }
+    if (PICK(0, 0, 0, 1) != 0)
+        model->mla = (struct model_mla){.q_lora_rank = PICK(0, 512),
+                                        .kv_lora_rank = 256,
+                                        .qk_nope_head_dim = 128,
+                                        .qk_rope_head_dim = 64,
+                                        .v_head_dim = 128};
 }
 
 static void give(struct layout_request *request, enum layout_key key, int64_t value) {
@@ -92,6 +98,19 @@ static void add_store(struct cluster *cluster) {
                                             .broadcast = PICK(0, 1) != 0};
 }
 
+/* Two sets of modules, of which neither needs to hold the other. */
+static void give_modules(struct layout_request *request) {
+    int64_t sets[2];
+    for (int i = 0; i < 2; i++)
+        sets[i] = PICK(RECOMPUTE_BIT(CORE_ATTENTION), RECOMPUTE_BIT(LAYERNORM), RECOMPUTE_BIT(MLP)) |
+                  PICK(0, RECOMPUTE_BIT(MOE_ACTIVATION), RECOMPUTE_BIT(MOE), RECOMPUTE_BIT(OPERATIONS),
+                       RECOMPUTE_BIT(MLA_UP_PROJECTION));
+    give(request, LAYOUT_RECOMPUTE_MODULES, sets[0] < sets[1] ? sets[0] : sets[1]);
+    if (sets[0] != sets[1])
+        request->keys[LAYOUT_RECOMPUTE_MODULES].values[request->keys[LAYOUT_RECOMPUTE_MODULES].count++] =
+            sets[0] > sets[1] ? sets[0] : sets[1];
+}
+
 static void make_random(struct setting *setting) {
     static const char *const names[] = {"megatron-core", "megatron-2022", "fsdp", "megatron-deepspeed"};
     struct search_problem *problem = &setting->problem;
@@ -103,7 +122,6 @@ static void make_random(struct setting *setting) {
     problem->training = (struct training){.sequence = PICK(512, 1024, 4096),
                                           .global_batch = PICK(4, 8, 12, 24, 48),
                                           .attention = PICK(0, 1) ? ATTENTION_FLASH : ATTENTION_UNFUSED,
-                                          .selective = (enum selective)PICK(0, 1, 2, 3, 4),
                                           .routing = {.dispatcher = (enum dispatcher)PICK(0, 1, 2),
                                                       .overlap = PICK(0, 1) != 0,
                                                       .imbalance = (double)PICK(0, 1, 2)},
@@ -115,6 +133,8 @@ static void make_random(struct setting *setting) {
         problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].values[1] = 4;
         problem->request.keys[LAYOUT_RECOMPUTE_LAYERS].count = 2;
     }
+    if (PICK(0, 0, 0, 1) != 0)
+        give_modules(&problem->request);
     if (PICK(0, 0, 0, 0, 0, 1) != 0)
         give(&problem->request, LAYOUT_FIRST_STAGE_LAYERS, PICK(1, 2, 3));
     if (PICK(0, 0, 0, 1) != 0)
@@ -131,7 +151,11 @@ static void make_random(struct setting *setting) {
 
 static void assert_same_layout(const struct layout *a, const struct layout *b) {
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++)
-        assert_int_equal(layout_get(a, (enum layout_key)key), layout_get(b, (enum layout_key)key));
+        if (layout_get(a, (enum layout_key)key) != layout_get(b, (enum layout_key)key)) {
+            char left[512], right[512];
+            fail_msg("%s and not %s", layout_format(a, left, sizeof left),
+                     layout_format(b, right, sizeof right));
+        }
 }
 
 static void assert_same_result(const struct search_result *pruned, const struct search_result *whole) {
@@ -317,7 +341,7 @@ static void assert_recompute_only_adds(const struct setting *setting, struct cos
     for (int method = PIPELINE_CLOSED_FORM; method <= PIPELINE_SIMULATED; method++) {
         double before;
         layout.recompute = RECOMPUTE_NONE;
-        layout.recompute_layers = 0;
+        layout.recompute_layers = layout.recompute_modules = 0;
         before = seconds_of(context, &layout, OFFLOAD_NONE, (enum pipeline_method)method);
         layout.recompute = RECOMPUTE_FULL;
         for (int64_t layers = 1; layers <= most; layers++) {
@@ -406,7 +430,6 @@ static void test_micro_batches_take_least(void **state) {
                                     .precision = (enum precision)PICK(PRECISION_BF16, PRECISION_FP8),
                                     .attention =
                                         (enum attention_kernel)PICK(ATTENTION_FLASH, ATTENTION_UNFUSED),
-                                    .selective = (enum selective)PICK(0, 1, 2, 3, 4),
                                     .stack = stack_find(stack_names[PICK(0, 1, 2)])};
         const char *model_name = models[PICK(0, 1, 2, 3)], *cluster_name = clusters[PICK(0, 1, 2, 3)];
         assert_true(model_read(arena_print(arena, SOURCE_DIR "/examples/models/%s.yaml", model_name), arena,
@@ -422,6 +445,7 @@ static void test_micro_batches_take_least(void **state) {
                                 .etp = 1,
                                 .dp = 1,
                                 .recompute = (enum recompute)PICK(0, 1, 2),
+                                .recompute_modules = PICK(0, RECOMPUTE_BIT(MOE), RECOMPUTE_BIT(LAYERNORM)),
                                 .overlap = {PICK(0, 1) != 0, true, true}};
         layout.sequence_parallel = layout.tp > 1 && PICK(0, 1) != 0;
         nearest = fmax(nearest, assert_sequences_take_least(context, layout));
@@ -493,6 +517,7 @@ static void for_every_variant(const struct search_problem *problem, const struct
         layout.vpp = rest / 64 % 8 + 1;
         layout.schedule = (enum schedule)(rest / (64 * 8) % SCHEDULE_COUNT);
         layout.recompute = (enum recompute)(rest / (64 * 8 * SCHEDULE_COUNT) % 3);
+        layout.recompute_modules = layout.recompute == RECOMPUTE_SELECTIVE ? RECOMPUTE_BIT(MLP) : 0;
         layout.sequence_parallel = rest / (64 * 8 * SCHEDULE_COUNT * 3) % 2 != 0;
         layout.zero = rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2) % 4;
         layout.order = (enum rank_order)(rest / (64 * 8 * SCHEDULE_COUNT * 3 * 2 * 4));

@@ -86,8 +86,10 @@ static bool read_cluster(const struct fields_reader *reader, const struct yaml_n
 static bool read_clusters(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     struct session *session = target;
     if (node->kind != YAML_SEQUENCE || node->child_count == 0 || node->child_count > MAX_CLUSTERS) {
-        return yaml_error(reader->document, node, reader->error, "clusters must be a list of 1 to %d",
-                          MAX_CLUSTERS);
+        yaml_error(reader->document, node, reader->error, "clusters must be a list of 1 to %d", MAX_CLUSTERS);
+        return node->kind == YAML_SCALAR && !yaml_is_null(node)
+                   ? error_hint(reader->error, "a list of one: clusters: [%s]", node->text)
+                   : false;
     }
     session->clusters = ARENA_ARRAY(reader->arena, struct session_cluster, node->child_count);
     for (const struct yaml_node *item = node->children; item; item = item->next)

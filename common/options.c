@@ -123,7 +123,10 @@ bool options_parse(int argc, char **argv, const struct option_entry *options, co
         if (only_operands || argument[0] != '-' || argument[1] == '\0') {
             if (*operand_count == operand_max) {
                 error_set(error, "unexpected argument \"%.80s\"", argument);
-                return error_hint(error, "--help says how it is called");
+                /* A dash of a text processor's, of two or three bytes. */
+                return error_hint(error, strncmp(argument, "\xe2\x80", 2) == 0
+                                             ? "an option begins with two plain hyphens, \"--\""
+                                             : "--help says how it is called");
             }
             operands[(*operand_count)++] = argument;
         } else if (strcmp(argument, "--") == 0) {

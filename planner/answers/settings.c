@@ -13,15 +13,28 @@ static bool is_named(const char *option, const char *key) {
     return *option == *key;
 }
 
-/* Keys of a session's `training:` that the command line has elsewhere. */
-static bool check_flags(const struct yaml_document *document, struct error *error) {
+/* "gradients=16-bit", or no blank behind the colon: all of it would be a key. */
+static bool check_key(const struct yaml_document *document, const struct yaml_node *key,
+                      struct error *error) {
+    size_t length = strcspn(key->text, "=:");
+    if (key->text[length] == '\0')
+        return true;
+    yaml_error(document, key, error, "'%s' is no key with a value", key->text);
+    return error_hint(error, "a colon and a blank stand between them: \"%.*s: %s\"", (int)length, key->text,
+                      key->text + length + 1);
+}
+
+/* Refuses keys of a session's `training:` that the command line has elsewhere. */
+static bool check_keys(const struct yaml_document *document, struct error *error) {
     struct problem_flags ignored;
     struct option_entry options[PROBLEM_OPTIONS];
     problem_options(&ignored, options);
     for (const struct yaml_node *member = document->root->children; member; member = member->next) {
+        if (!check_key(document, member->key, error))
+            return false;
         const char *value = member->kind == YAML_SCALAR ? member->text : "...";
         const char *quote = strchr(value, ' ') ? "\"" : "";
-        for (size_t i = 0; member->key && i < PROBLEM_OPTIONS; i++) {
+        for (size_t i = 0; i < PROBLEM_OPTIONS; i++) {
             if (!is_named(options[i].name, member->key->text) || !options[i].value ||
                 options[i].value == &ignored.training)
                 continue;
@@ -35,7 +48,7 @@ static bool check_flags(const struct yaml_document *document, struct error *erro
 bool settings_read(const char *text, struct arena *arena, struct problem_asked *asked, struct error *error) {
     struct yaml_document document;
     const char *mapping = text[strspn(text, " ")] == '{' ? text : arena_print(arena, "{%s}", text);
-    if (!yaml_read_text("--training", mapping, arena, &document, error) || !check_flags(&document, error) ||
+    if (!yaml_read_text("--training", mapping, arena, &document, error) || !check_keys(&document, error) ||
         !fields_read(&(struct fields_reader){&document, arena, error}, document.root, fields, "--training",
                      asked))
         return false;

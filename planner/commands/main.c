@@ -46,7 +46,8 @@ static int unknown_verb(const char *name) {
     if (nearest)
         error_hint(&error, "did you mean \"%s\"?", nearest);
     else
-        error_hint(&error, "clusterplan --help lists them");
+        error_hint(&error, *name == '-' ? "a command comes first: clusterplan plan --help"
+                                        : "clusterplan --help lists them");
     return command_fail(&error);
 }
 

@@ -107,6 +107,8 @@ static void refuses_mistakes(void **state) {
     assert_refused(PARSE("--exhaustive=yes"), "--exhaustive takes no argument", "");
     assert_refused(PARSE("a", "b", "c"), "unexpected argument \"c\"", "--help says how it is called");
     assert_refused(PARSE("a", "b", ""), "unexpected argument \"\"", "--help says how it is called");
+    assert_refused(PARSE("a", "b", "\xe2\x80\x94nodes"), "unexpected argument \"\xe2\x80\x94nodes\"",
+                   "an option begins with two plain hyphens, \"--\"");
     assert_refused(PARSE("--nodes", "2"), "unknown option \"--nodes\"", "--devices N");
     assert_refused(PARSE("--nodse", "2"), "unknown option \"--nodse\"", "--help lists the options");
 }

@@ -46,6 +46,7 @@ bool wish_flags_read(const struct wish_flags *flags, struct wish *wish, struct e
         !problem_parse_choice("--objective", flags->objective, objective_names, &objective, error))
         return false;
     wish->objective = (enum objective)objective;
+    wish->objective_given = flags->objective != NULL;
     return true;
 }
 
@@ -97,6 +98,7 @@ bool wish_read(const struct fields_reader *reader, const struct yaml_node *node,
                                    {.key = "objective",
                                     .type = FIELD_CHOICE,
                                     .offset = offsetof(struct wish, objective),
+                                    .present_offset = offsetof(struct wish, objective_given),
                                     .choices = objective_names},
                                    {.key = NULL}};
     return fields_read(reader, node, fields, "want", wish);
@@ -104,7 +106,7 @@ bool wish_read(const struct fields_reader *reader, const struct yaml_node *node,
 
 bool wish_is_some(const struct wish *wish) {
     return wish->deadline_seconds > 0 || wish->budget > 0 || wish->step_seconds > 0 ||
-           wish->headroom_bytes > 0 || wish->objective != OBJECTIVE_DEVICES;
+           wish->headroom_bytes > 0 || wish->objective_given;
 }
 
 static bool check_totals(const struct wish *wish, const struct problem *problem, enum wish_key *key,

@@ -34,6 +34,7 @@ struct wish {
     int64_t devices_from, devices_to;              /* 0: any number */
     int64_t spare_nodes;                           /* paid for, not computing */
     enum objective objective;
+    bool objective_given; /* the default may be a wish too */
 };
 
 /* The flags as they were given; NULL where they were not. */

@@ -61,7 +61,8 @@ const struct band_errors *band_all_memory_errors(enum band_experts experts) {
 }
 
 bool band_schedule_measured(enum schedule schedule) {
-    return schedule == SCHEDULE_1F1B || schedule == SCHEDULE_INTERLEAVED || schedule == SCHEDULE_ZB_1P;
+    return schedule == SCHEDULE_1F1B || schedule == SCHEDULE_INTERLEAVED || schedule == SCHEDULE_ZB_1P ||
+           schedule == SCHEDULE_ZB_2P;
 }
 
 /* What hardly a measured run has of experts whose weights are gathered for each micro-batch. */
@@ -81,7 +82,7 @@ static const char *unseen_gathering(const struct training *training, const struc
 static const char *unseen(const struct band_kind *kind, const struct cluster *cluster,
                           const struct training *training, const struct layout *layout, struct arena *arena) {
     if (kind->generation == CHIP_GENERATIONS)
-        return arena_print(arena, "no measured run on %s", cluster->device.name);
+        return arena_print(arena, "hardly a measured run on %s", cluster->device.name);
     if (cluster->device.kernels.chip_watts > 0)
         return arena_print(arena, "no measured run of a power limit like %s's", cluster->device.name);
     if (training->precision == PRECISION_TF32)
@@ -95,7 +96,7 @@ static const char *unseen(const struct band_kind *kind, const struct cluster *cl
     if (layout->vpp > 1 && layout_micro_batches(layout, training->global_batch) % layout->pp != 0)
         return "no measured run interleaves micro-batches that pp doesn't divide";
     if (layout->offload)
-        return "no measured run with offload";
+        return "hardly a measured run with offload";
     return kind->experts == BAND_DENSE ? NULL : unseen_gathering(training, layout, arena);
 }
 

@@ -1,13 +1,13 @@
 /* Which layout to take: the fastest, but one that moves nothing out of the devices where that is nearly as
- * fast. No run with offload was measured, its streams share the host with all that the model doesn't know,
- * and an operator would not set it up for a percent. */
+ * fast. Hardly a run with offload was measured, its streams share the host with all that the model doesn't
+ * know, and an operator would not set it up for a percent. */
 #ifndef CLUSTERPLAN_RECOMMEND_H
 #define CLUSTERPLAN_RECOMMEND_H
 
 #include "planner/answers/problem.h"
 
 /* Offload that was left free is taken where it saves this share of a step at least, and where nothing fits or
- * is fast enough without it. A guess: no run with offload was measured. */
+ * is fast enough without it. A guess: hardly a run with offload was measured. */
 extern const double RECOMMEND_OFFLOAD_SHARE;
 
 /* search_run, and where the fastest plan moves something out that nobody asked for, a second search of the

@@ -136,9 +136,11 @@ static double pass_seconds(const struct offload_problem *problem, const struct t
                 host_bytes / problem->host_memory);
 }
 
-/* What passes the host's memory in the time that the stack takes for a parameter's update. */
-static double host_update_bytes(const struct cost_context *context) {
-    return optimizer_update_bytes(&context->training) * fmax(1, context->training.stack->host_update_factor);
+/* Seconds a parameter's update takes on the host, of whose memory's bandwidth the device has that share. */
+static double host_update_seconds(const struct cost_context *context, double share) {
+    const struct stack *stack = context->training.stack;
+    double bytes = optimizer_update_bytes(&context->training) * fmax(1, stack->host_update_factor);
+    return bytes / fmin(share, known(stack->host_update_bytes_per_second, INFINITY));
 }
 
 /* Seconds a parameter's update takes of the device's share of the processors at the states. */
@@ -156,7 +158,7 @@ static double update_seconds(const struct offload_problem *problem) {
                (cluster->store.memory_bytes_per_second / (double)memory_devices_of_store(cluster, devices));
     if (in_store && !has_host)
         return fmax(states, compute_traffic_seconds(&cluster->device, bytes));
-    return fmax(states, host_update_bytes(problem->context) / problem->host_memory);
+    return fmax(states, host_update_seconds(problem->context, problem->host_memory));
 }
 
 /* Of hosts with all their devices at work, as jobs of whole nodes have them; fewer devices share more of it
@@ -205,7 +207,7 @@ static double least_update_seconds(const struct cost_context *context, const str
     if (!offload_weights(layout->offload))
         link = parts->element_bytes + (offload_gradients(layout->offload) ? 0 : GRADIENT_LINK_BYTES);
     return (dense + expert) / (double)layout->pp *
-           (host_update_bytes(context) / host_memory_share(cluster, layout) + link / host_link(cluster));
+           (host_update_seconds(context, host_memory_share(cluster, layout)) + link / host_link(cluster));
 }
 
 double cost_least_stream(const struct cost_context *context, const struct memory_parts *parts) {

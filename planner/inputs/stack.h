@@ -77,6 +77,8 @@ struct stack {
     /* An optimizer's update on the host takes so many times what its states take to pass the host's memory;
      * 0: once. */
     double host_update_factor;
+    /* No process gets more through the host's memory in its update, whatever there is; 0: its share. */
+    double host_update_bytes_per_second;
     double step_seconds; /* a step's fixed cost: logging, scalars, data */
 };
 

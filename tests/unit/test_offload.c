@@ -65,14 +65,19 @@ static struct memory_use memory_on(const struct cluster *cluster, const struct l
     return use;
 }
 
-static struct step_cost cost_on(const struct cluster *cluster, const struct layout *layout) {
-    struct training training = plain_training();
+static struct step_cost cost_of(const struct cluster *cluster, const struct training *training,
+                                const struct layout *layout) {
     struct arena *arena = arena_create();
     struct step_cost cost;
-    cost_evaluate(cost_context_create(arena, &plain_model, cluster, &training), layout, PIPELINE_CLOSED_FORM,
+    cost_evaluate(cost_context_create(arena, &plain_model, cluster, training), layout, PIPELINE_CLOSED_FORM,
                   &cost, NULL);
     arena_destroy(arena);
     return cost;
+}
+
+static struct step_cost cost_on(const struct cluster *cluster, const struct layout *layout) {
+    struct training training = plain_training();
+    return cost_of(cluster, &training, layout);
 }
 
 /* Weights and optimizer of the whole model in four shards, in bytes a parameter: 2 and 4, 12. */
@@ -223,8 +228,8 @@ static void a_broadcast_replaces_the_network(void **state) {
     assert_near(shared.optimizer, 40 * parameters / 1e9, 1e-3);
 }
 
-/* Where the states lie says who updates them: the host's processors, which take six
- * times what 40 bytes take its memory, over the link 6 bytes a parameter; a
+/* Where the states lie says who updates them: the host's processors, which pass 40 bytes
+ * through its memory, over the link 6 bytes a parameter; a
  * store that only keeps them sends 12 bytes each way. */
 static void the_update_is_made_where_the_states_are(void **state) {
     const double parameters = (LAYERS * LAYER_PARAMETERS + 2 * TABLE + 2 * HIDDEN) / 4;
@@ -233,7 +238,7 @@ static void the_update_is_made_where_the_states_are(void **state) {
     const double step = stack_default()->step_seconds;
     (void)state;
     cluster.node.host_memory_bytes_per_second = 4e9;
-    double clear = cost_on(&cluster, &layout).optimizer - step - parameters * (6 / 1e9 + 6 * 40 / 1e9);
+    double clear = cost_on(&cluster, &layout).optimizer - step - parameters * (6 / 1e9 + 40 / 1e9);
     double cleared = 4 * 4 * parameters / reference_device.memory_bytes_per_second; /* whole gradients */
     assert_true(clear > cleared && clear < 2 * cleared);
     cluster.node.host_memory_bytes_per_second = 4e15;
@@ -246,6 +251,28 @@ static void the_update_is_made_where_the_states_are(void **state) {
                 1e-3);
     cluster.node.host_memory_bytes = 0; /* the device updates what passes it */
     assert_near(cost_on(&cluster, &layout).optimizer, step + clear + parameters * 12 / 1e9, 1e-3);
+}
+
+/* A process has a thread for its update, however much of the host's memory is its own; PyTorch's unfused Adam
+ * (FSDP) passes the states six times, and DeepSpeed's takes all that there is. */
+static void a_process_updates_at_the_pace_of_a_thread(void **state) {
+    static const struct {
+        const char *stack;
+        double passes, most;
+    } cases[] = {{"megatron-core", 1, 28e9}, {"fsdp", 6, 28e9}, {"megatron-deepspeed", 1, 1e15}};
+    const double parameters = (LAYERS * LAYER_PARAMETERS + 2 * TABLE + 2 * HIDDEN) / 4, share = 1e9;
+    struct cluster slow = plain_cluster(), quick = plain_cluster();
+    struct layout layout = plain_layout(OFFLOAD_WEIGHTS);
+    struct training training = plain_training();
+    (void)state;
+    slow.node.host_memory_bytes_per_second = 4 * share;
+    quick.node.host_memory_bytes_per_second = 4e15;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        training.stack = stack_find(cases[i].stack);
+        assert_near(cost_of(&slow, &training, &layout).optimizer -
+                        cost_of(&quick, &training, &layout).optimizer,
+                    parameters * 40 * cases[i].passes * (1 / share - 1 / cases[i].most), 1e-3);
+    }
 }
 
 static void unions_move_out_all(void **state) {
@@ -309,6 +336,7 @@ int main(void) {
         cmocka_unit_test(activations_go_and_come),
         cmocka_unit_test(a_broadcast_replaces_the_network),
         cmocka_unit_test(the_update_is_made_where_the_states_are),
+        cmocka_unit_test(a_process_updates_at_the_pace_of_a_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

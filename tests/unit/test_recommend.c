@@ -56,7 +56,7 @@ static enum offload hold(struct arena *arena, const char *model, const char *clu
     assert_true(same_layout(&best(arena, &free_flags, 0, true)->layout, &taken->layout));
     /* What is asked for is taken. */
     const struct problem_flags asked =
-        flags_of(model, cluster, FEW_FREE " offload=none,activations,optimizer");
+        flags_of(model, cluster, FEW_FREE " offload=none,activations,optimizer,optimizer+activations");
     assert_true(best(arena, &asked, 0, true)->step.seconds <= fastest->step.seconds * (1 + 1e-9));
     return taken->layout.offload;
 }

@@ -222,7 +222,8 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
             take_plans(answer, &result, problem->search.top);
             recommend_note(problem, result.plans, &answer->looked);
             problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
-                         nodes * per_node, more_nodes_step(nodes, FEWEST_RESOLUTION) > 1 ? ", to a few percent" : "");
+                         nodes * per_node,
+                         more_nodes_step(nodes, FEWEST_RESOLUTION) > 1 ? ", to a few percent" : "");
             return true;
         }
         nodes = answer_more_nodes(nodes, FEWEST_RESOLUTION);

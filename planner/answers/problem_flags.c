@@ -45,7 +45,8 @@ struct option_entry *problem_options(struct problem_flags *flags, struct option_
          "of what the devices draw, beside their price: \"0.10 $/kWh\"; default: the "
          "cluster file's, or none",
          &flags->energy_price, NULL},
-        {"exhaustive", 0, NULL, "cost and simulate every layout that fits", NULL, &flags->exhaustive},
+        {"exhaustive", 0, NULL, "cost and simulate every layout that fits: the same plans, much later", NULL,
+         &flags->exhaustive},
     };
     memcpy(entries, options, sizeof options);
     return entries + PROBLEM_OPTIONS;
@@ -64,8 +65,7 @@ struct option_entry *problem_options_of_one(struct problem_flags *flags, const c
 }
 
 struct option_entry *problem_guesses(struct option_entry *entries) {
-    static const char devices[] = "--devices N says how many in all",
-                      precision[] = "--precision fp8";
+    static const char devices[] = "--devices N says how many in all", precision[] = "--precision fp8";
     static const struct option_entry others[] = {{"gpus", 0, NULL, devices, NULL, NULL},
                                                  {"num-gpus", 0, NULL, devices, NULL, NULL},
                                                  {"nodes", 0, NULL, devices, NULL, NULL},

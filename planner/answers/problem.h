@@ -34,7 +34,7 @@ struct problem_asked {
     bool cuda_graphs;
     struct routing routing;
     struct recipe recipe;
-    const char *settings; /* what was said of the last six, as --training takes it; NULL: nothing */
+    const char *settings; /* what was said of the last five, as --training takes it; NULL: nothing */
     struct layout_request layout;
     int64_t devices_from, devices_to;     /* the same twice for one count */
     bool price_given, energy_price_given; /* else the cluster file's */

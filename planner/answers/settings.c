@@ -24,24 +24,44 @@ static bool check_key(const struct yaml_document *document, const struct yaml_no
                       key->text + length + 1);
 }
 
-/* Refuses keys of a session's `training:` that the command line has elsewhere. */
-static bool check_keys(const struct yaml_document *document, struct error *error) {
+static const char *value_of(const struct yaml_node *member) {
+    return member->kind == YAML_SCALAR ? member->text : "...";
+}
+
+/* A key of a session's `training:` that the command line has a flag for. */
+static bool check_flag(const struct yaml_document *document, const struct yaml_node *member,
+                       struct error *error) {
     struct problem_flags ignored;
     struct option_entry options[PROBLEM_OPTIONS];
+    const char *value = value_of(member), *quote = strchr(value, ' ') ? "\"" : "";
     problem_options(&ignored, options);
-    for (const struct yaml_node *member = document->root->children; member; member = member->next) {
-        if (!check_key(document, member->key, error))
-            return false;
-        const char *value = member->kind == YAML_SCALAR ? member->text : "...";
-        const char *quote = strchr(value, ' ') ? "\"" : "";
-        for (size_t i = 0; i < PROBLEM_OPTIONS; i++) {
-            if (!is_named(options[i].name, member->key->text) || !options[i].value ||
-                options[i].value == &ignored.training)
-                continue;
-            yaml_error(document, member->key, error, "\"%s\" has a flag of its own", member->key->text);
-            return error_hint(error, "--%s %s%s%s", options[i].name, quote, value, quote);
-        }
+    for (size_t i = 0; i < PROBLEM_OPTIONS; i++) {
+        if (!is_named(options[i].name, member->key->text) || !options[i].value ||
+            options[i].value == &ignored.training)
+            continue;
+        yaml_error(document, member->key, error, "\"%s\" has a flag of its own", member->key->text);
+        return error_hint(error, "--%s %s%s%s", options[i].name, quote, value, quote);
     }
+    return true;
+}
+
+static bool check_layout(const struct yaml_document *document, const struct yaml_node *member,
+                         struct error *error) {
+    for (int key = 0; key < LAYOUT_KEY_COUNT; key++) {
+        if (strcmp(layout_key_names[key], member->key->text) != 0)
+            continue;
+        yaml_error(document, member->key, error, "\"%s\" is a key of the layout", member->key->text);
+        return error_hint(error, "--layout \"%s=%s\"", member->key->text, value_of(member));
+    }
+    return true;
+}
+
+/* Refuses, with advice, what is said in another way or elsewhere. */
+static bool check_keys(const struct yaml_document *document, struct error *error) {
+    for (const struct yaml_node *member = document->root->children; member; member = member->next)
+        if (!check_key(document, member->key, error) || !check_flag(document, member, error) ||
+            !check_layout(document, member, error))
+            return false;
     return true;
 }
 

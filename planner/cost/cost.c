@@ -144,15 +144,18 @@ double cost_straggler_factor(struct cost_context *context, const struct layout *
 /* `launch` is 0 for what isn't a layer. */
 static void explain_block(const char *name, const struct pass_cost *pass, const struct launch_time *launch,
                           struct explain *explain) {
-    char host[80] = "";
+    char host[80] = "", again[80] = "";
+    if (pass->recompute > 0)
+        snprintf(again, sizeof again, " (%s of it recompute)",
+                 explain_text(explain, pass->recompute, UNIT_SECONDS));
     if (launch->forward > 0)
         snprintf(host, sizeof host, "; the host launches it in %s and %s",
                  explain_text(explain, launch->forward, UNIT_SECONDS),
                  explain_text(explain, launch->backward, UNIT_SECONDS));
     explain_add(explain, name, pass->forward + pass->backward_input + pass->backward_weight, UNIT_SECONDS,
-                "forward %s, backward with recompute %s, weight gradients %s%s",
+                "forward %s, backward %s%s, weight gradients %s%s",
                 explain_text(explain, pass->forward, UNIT_SECONDS),
-                explain_text(explain, pass->backward_input, UNIT_SECONDS),
+                explain_text(explain, pass->backward_input, UNIT_SECONDS), again,
                 explain_text(explain, pass->backward_weight, UNIT_SECONDS), host);
 }
 

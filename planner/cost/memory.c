@@ -348,6 +348,18 @@ static void explain_state(const struct memory_parts *parts, const struct memory_
                 (int)parts->layout->zero, words, where);
 }
 
+/* Layers that full recompute isn't limited to. */
+static void explain_layers(const struct memory_parts *parts, int kind, int64_t count, int64_t stage,
+                           struct explain *explain) {
+    const struct layer_activations *layer = &parts->activations[kind];
+    char without[80] = "";
+    if (layer->kept < layer->whole)
+        snprintf(without, sizeof without, ", %s without recompute",
+                 explain_text(explain, layer->whole, UNIT_BYTES));
+    explain_add(explain, kind == LAYER_DENSE ? "a dense layer" : "a MoE layer", layer->kept, UNIT_BYTES,
+                "%lld of them on stage %lld%s", (long long)count, (long long)stage + 1, without);
+}
+
 static void explain_memory(const struct memory_parts *parts, const struct memory_use *use,
                            struct explain *explain) {
     const struct layout *layout = parts->layout;
@@ -362,9 +374,7 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
     explain_open(explain, "activations");
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
         if (layers.count[kind] > layers.recomputed[kind])
-            explain_add(explain, kind == LAYER_DENSE ? "a dense layer" : "a MoE layer",
-                        parts->activations[kind].kept, UNIT_BYTES, "%lld of them on stage %lld",
-                        (long long)(layers.count[kind] - layers.recomputed[kind]), (long long)use->stage + 1);
+            explain_layers(parts, kind, layers.count[kind] - layers.recomputed[kind], use->stage, explain);
     for (int kind = 0; kind < LAYER_KIND_COUNT; kind++)
         if (layers.recomputed[kind] > 0)
             explain_add(explain,

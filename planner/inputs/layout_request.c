@@ -109,6 +109,12 @@ static bool read_choices(const struct fields_reader *reader, const struct yaml_n
     return true;
 }
 
+/* Modules alone say that recompute is selective. */
+static void imply_selective(struct layout_request *request) {
+    if (request->keys[LAYOUT_RECOMPUTE_MODULES].count > 0 && request->keys[LAYOUT_RECOMPUTE].count == 0)
+        layout_request_fix(request, LAYOUT_RECOMPUTE, RECOMPUTE_SELECTIVE);
+}
+
 bool layout_request_read(const struct fields_reader *reader, const struct yaml_node *node,
                          struct layout_request *request) {
     if (node->kind != YAML_MAPPING)
@@ -130,6 +136,7 @@ bool layout_request_read(const struct fields_reader *reader, const struct yaml_n
                 return false;
         }
     }
+    imply_selective(request);
     return true;
 }
 
@@ -196,6 +203,7 @@ bool layout_request_parse(const char *text, struct layout_request *request, stru
         offset += length;
         offset += strspn(text + offset, blanks);
     }
+    imply_selective(request);
     return true;
 }
 

@@ -37,6 +37,8 @@ static void keys_have_values_or_choices(void **state) {
     assert_true(layout_request_allows(&request, LAYOUT_DP, 12345));
     memset(&request, 0, sizeof request);
     assert_true(layout_request_parse("", &request, &error));
+    assert_true(layout_request_parse("recompute_modules=mlp", &request, &error));
+    assert_choices(&request, LAYOUT_RECOMPUTE, 1, (int64_t[]){RECOMPUTE_SELECTIVE});
 }
 
 static void mistakes_are_pointed_at(void **state) {

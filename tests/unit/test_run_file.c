@@ -77,7 +77,8 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.recipe.compiled, TOGGLE_ON);
     assert_int_equal(run->layout.keys[LAYOUT_VPP].values[0], 3);
     assert_int_equal(run->layout.keys[LAYOUT_OVERLAP_TP].count, 1);
-    assert_int_equal(run->layout.keys[LAYOUT_RECOMPUTE].count, 0); /* not published: free */
+    assert_int_equal(run->layout.keys[LAYOUT_RECOMPUTE].values[0], RECOMPUTE_SELECTIVE); /* by its modules */
+    assert_int_equal(run->layout.keys[LAYOUT_ZERO].count, 0); /* not published: free */
     assert_same_double(run->measured.step_seconds, 13.75);
     assert_same_double(run->measured.memory_bytes, 40 * 0x1p30);
     assert_int_equal(run->measured.memory_kind, MEMORY_RESERVED);

@@ -1,10 +1,10 @@
 #include "probe/campaign.h"
 
 #include <math.h>
-#include <mpi.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "probe/collectives.h"
 #include "probe/crew.h"
 #include "probe/phases.h"
@@ -31,7 +31,7 @@ void campaign_nic(const struct campaign *campaign, int32_t rank, char nic[RAILS_
 }
 
 double campaign_seconds_left(const struct campaign *campaign) {
-    return campaign->limit_seconds - (MPI_Wtime() - campaign->begin);
+    return campaign->limit_seconds - (clock_seconds() - campaign->begin);
 }
 
 static const char *host_name(const struct campaign *campaign, int32_t rank) {
@@ -287,7 +287,7 @@ static bool open_gpus(struct campaign *campaign, struct error *error) {
 }
 
 bool campaign_describe(struct campaign *campaign, struct error *error) {
-    campaign->begin = MPI_Wtime();
+    campaign->begin = clock_seconds();
     size_t room = (size_t)campaign->placement->ranks;
     campaign->tasks = ARENA_ARRAY(campaign->arena, struct task, room);
     campaign->ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
@@ -310,7 +310,7 @@ bool campaign_describe(struct campaign *campaign, struct error *error) {
 }
 
 bool campaign_run(struct campaign *campaign, struct error *error) {
-    progress_start(&campaign->progress, MPI_Wtime());
+    progress_start(&campaign->progress, clock_seconds());
     bool good = phases_run(campaign, error);
     progress_clear(&campaign->progress);
     return good;

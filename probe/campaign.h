@@ -25,7 +25,7 @@ struct campaign {
     struct arena *arena;
     struct records *records;
     struct progress progress;
-    double begin, limit_seconds; /* MPI_Wtime of the start; --time-limit */
+    double begin, limit_seconds; /* clock_seconds() of the start; --time-limit */
     bool quick;                  /* --quick: what finds slow hosts and links, and no more */
     const struct node_source *node_source;
     struct node_summary *nodes;            /* of each host */

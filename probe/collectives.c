@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/cluster.h"
 #include "probe/escape.h"
 #include "probe/gpu.h"
@@ -128,10 +129,10 @@ static double own_seconds(const struct task *task, const struct buffers *b, int 
     double seconds = HUGE_VAL;
     if (task->transport == TRANSPORT_NCCL)
         return nccl_time(task, b->in, b->out, (size_t)b->part, repeat, &seconds) ? seconds : HUGE_VAL;
-    double begin = MPI_Wtime();
+    double begin = clock_seconds();
     for (int i = 0; i < repeat; i++)
         call(task, b);
-    return (MPI_Wtime() - begin) / repeat;
+    return (clock_seconds() - begin) / repeat;
 }
 
 /* Seconds of one operation: the mean of `repeat` of them, of the slowest member; the same on all. */

@@ -1,7 +1,6 @@
 #include "probe/confirm.h"
 
-#include <mpi.h>
-
+#include "common/clock.h"
 #include "probe/phases.h"
 
 static bool look_again(struct campaign *campaign, const struct confirm *confirm, size_t suspect, size_t turn,
@@ -28,12 +27,12 @@ static bool look_again(struct campaign *campaign, const struct confirm *confirm,
 bool confirm_run(struct campaign *campaign, const struct confirm *confirm, struct error *error) {
     size_t *suspects = ARENA_ARRAY(campaign->arena, size_t, confirm->at_once + 1);
     struct analysis_looks *looks = ARENA_ARRAY(campaign->arena, struct analysis_looks, confirm->count);
-    double end = MPI_Wtime() + confirm->share * campaign->limit_seconds;
+    double end = clock_seconds() + confirm->share * campaign->limit_seconds;
     for (size_t turn = 0; turn < confirm->rounds_max; turn++) {
         size_t count = confirm->list(campaign, confirm->context, suspects);
         bool any_verdict = false; /* which may explain others */
         for (size_t i = 0; i < count && !any_verdict; i++) {
-            if (MPI_Wtime() >= end || phases_time_is_up(campaign))
+            if (clock_seconds() >= end || phases_time_is_up(campaign))
                 return true;
             if (!look_again(campaign, confirm, suspects[i], turn, &looks[suspects[i]], error))
                 return false;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "probe/collectives.h"
 #include "probe/compute_kernel.h"
 #include "probe/gpu_measure.h"
@@ -139,7 +140,7 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
     MPI_Request *requests = need_requests(2 * count);
     const struct task *own = NULL;
     size_t own_index = 0;
-    double limit = 0, begin = MPI_Wtime();
+    double limit = 0, begin = clock_seconds();
     bool all = true;
     if (requests == NULL)
         return false;
@@ -164,7 +165,7 @@ bool crew_run(const struct task *tasks, const int32_t *ranks, size_t count, stru
             MPI_Irecv(&reports[i], (int)sizeof reports[i], MPI_BYTE, ranks[i], TAG_REPORT, MPI_COMM_WORLD,
                       &requests[i]);
     for (size_t i = 0; i < 2 * count; i++) {
-        double left = begin + limit - MPI_Wtime();
+        double left = begin + limit - clock_seconds();
         if (requests[i] != MPI_REQUEST_NULL)
             all = wait_request(&requests[i], left > 0 ? left : 0, WAIT_IDLE, MPI_STATUS_IGNORE) && all;
     }
@@ -215,14 +216,14 @@ bool crew_open_gpus(struct task *tasks, const int32_t *ranks, const int32_t *loc
 
 void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *answers) {
     static const struct task call = {.kind = TASK_ROLL_CALL};
-    double end = MPI_Wtime() + seconds;
+    double end = clock_seconds() + seconds;
     MPI_Request request;
     for (size_t i = 0; i < count; i++)
         if (ranks[i] != 0)
             MPI_Isend(&call, (int)sizeof call, MPI_BYTE, ranks[i], TAG_TASK, MPI_COMM_WORLD, &request);
     for (size_t i = 0; i < count; i++) {
         struct report *report = malloc(sizeof *report); /* may be filled after this returns: not freed then */
-        double left = end - MPI_Wtime();
+        double left = end - clock_seconds();
         answers[i] = ranks[i] == 0;
         if (report == NULL || ranks[i] == 0) {
             free(report);

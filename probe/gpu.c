@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "probe/library.h"
 #include "probe/matrix_product.h"
 #include "probe/nccl.h"
@@ -212,12 +213,12 @@ bool gpu_copy_out(struct gpu_stream *queue, void *to, const void *from, size_t b
 /* Polls for the end of what is on the queue: to wait in the library would be without end. */
 static bool wait_for_end(double limit_seconds) {
     const struct timespec pause = {0, 20000};
-    double deadline = MPI_Wtime() + limit_seconds;
+    double deadline = clock_seconds() + limit_seconds;
     for (;;) {
         cuda_result result = cuda.event_query(end_event);
         if (result != CUDA_ERROR_NOT_READY)
             return good(result, "cuEventQuery");
-        if (MPI_Wtime() > deadline) {
+        if (clock_seconds() > deadline) {
             char why[64];
             snprintf(why, sizeof why, "not done after %.0f s", limit_seconds);
             return gpu_fail("the GPU", why);

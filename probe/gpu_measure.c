@@ -1,8 +1,8 @@
 #include "probe/gpu_measure.h"
 
-#include <mpi.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "probe/gpu.h"
 #include "probe/matrix_product.h"
 #include "probe/watchdog.h"
@@ -35,14 +35,14 @@ static bool repeat(const struct task *task, bool (*enqueue)(struct gpu_stream *,
     for (int warm = 0; warm < WARM_UP; warm++)
         if (!gpu_time(enqueue, context, 1, limit, &seconds))
             return false;
-    end = MPI_Wtime() + task->seconds;
+    end = clock_seconds() + task->seconds;
     do {
         if (!gpu_time(enqueue, context, 1, limit, &values[count]))
             return false;
         count++;
         memcpy(sorted, values, count * sizeof *values);
         summary_make(sorted, count, summary);
-    } while (count < SAMPLES_MAX && (count < SAMPLES_MIN || MPI_Wtime() < end) &&
+    } while (count < SAMPLES_MAX && (count < SAMPLES_MIN || clock_seconds() < end) &&
              !summary_settled(sorted, count, PRECISION));
     return true;
 }

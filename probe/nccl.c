@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/cluster.h"
 #include "probe/gpu.h"
 #include "probe/library.h"
@@ -99,14 +100,14 @@ static bool all_well(MPI_Comm group, bool well, char *why, size_t why_size) {
 /* Polls a communicator that is made in the background. */
 static bool settle(double limit_seconds) {
     const struct timespec pause = {0, 1000000};
-    double deadline = MPI_Wtime() + limit_seconds;
+    double deadline = clock_seconds() + limit_seconds;
     for (;;) {
         nccl_result state = NCCL_SUCCESS;
         if (!good(nccl.async_error(comm, &state), "ncclCommGetAsyncError"))
             return false;
         if (state != NCCL_IN_PROGRESS)
             return good(state, "ncclCommInitRank");
-        if (MPI_Wtime() > deadline) {
+        if (clock_seconds() > deadline) {
             char why[64];
             snprintf(why, sizeof why, "no communicator within %.0f s", limit_seconds);
             return gpu_fail("NCCL", why);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/cluster.h"
 #include "probe/group_sizes.h"
 #include "probe/phases.h"
@@ -46,7 +47,7 @@ struct turn {
     const int32_t *ranks;
     size_t count;
     bool again;   /* those whose time isn't known yet */
-    double until; /* MPI_Wtime */
+    double until; /* clock_seconds() */
 };
 
 /* One operation by rising sizes, each with its `looks`. */
@@ -54,7 +55,7 @@ static bool measure_sizes(struct campaign *campaign, const struct turn *turn, co
                           const int64_t *bytes, size_t sizes, struct looks *looks, struct error *error) {
     const double longest_seconds = 0.1; /* of one operation: the next size is left out where it would pass */
     double took = 0;
-    for (size_t s = 0; s < sizes && !phases_time_is_up(campaign) && MPI_Wtime() < turn->until; s++) {
+    for (size_t s = 0; s < sizes && !phases_time_is_up(campaign) && clock_seconds() < turn->until; s++) {
         bool too_long = s > 0 && took * (double)(bytes[s] / bytes[s - 1]) > longest_seconds;
         if (!turn->again && (too_long || campaign->refused[asked->transport] != NULL))
             break;
@@ -100,13 +101,13 @@ bool phases_measure_group(struct campaign *campaign, const struct phases_operati
     if (!campaign_form(campaign, operations->transport, false, ranks, count, error) ||
         !measure_operations(campaign, &turn, looks, error))
         return false;
-    double begin = MPI_Wtime();
+    double begin = clock_seconds();
     turn.again = true;
     turn.until = begin + *again_seconds;
     for (int looked = 1; looked < LOOKS_MAX; looked++)
         if (!measure_operations(campaign, &turn, looks, error))
             return false;
-    *again_seconds = fmax(0, *again_seconds - (MPI_Wtime() - begin));
+    *again_seconds = fmax(0, *again_seconds - (clock_seconds() - begin));
     return true;
 }
 
@@ -147,7 +148,7 @@ static int32_t *take_members(struct campaign *campaign, const int32_t *ranks, si
 static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count, size_t whole,
                            enum record_group group, struct error *error) {
     struct group_size sizes[GROUP_SIZES_MAX];
-    double fine_until = MPI_Wtime() + FINE_SHARE * campaign->limit_seconds;
+    double fine_until = clock_seconds() + FINE_SHARE * campaign->limit_seconds;
     double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
     if (count < 2)
         return true;
@@ -155,7 +156,7 @@ static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size
                        PART_FITTED | PART_HELD_OUT, &again_seconds, error))
         return false;
     size_t listed = group_sizes_list(count, whole, sizes), other = group_sizes_held_out(count, whole);
-    for (size_t i = 0; i < listed && !(sizes[i].fine && MPI_Wtime() > fine_until); i++)
+    for (size_t i = 0; i < listed && !(sizes[i].fine && clock_seconds() > fine_until); i++)
         if (!measure_group(campaign, take_members(campaign, ranks, sizes[i].members), sizes[i].members, group,
                            PART_FITTED, &again_seconds, error))
             return false;

@@ -1,7 +1,7 @@
 /* Latencies of pairs of hosts that other work left alone, and which hosts are late. */
 #include <math.h>
-#include <mpi.h>
 
+#include "common/clock.h"
 #include "probe/confirm.h"
 #include "probe/phases.h"
 
@@ -60,7 +60,7 @@ static bool look(struct campaign *campaign, size_t from, size_t to, int32_t numb
 
 bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, unsettled = pairs;
-    double end = MPI_Wtime() + PASSES_SHARE * campaign->limit_seconds, seconds;
+    double end = clock_seconds() + PASSES_SHARE * campaign->limit_seconds, seconds;
     if (!(phases_latency_pass_seconds(campaign) > 0))
         return true;
     struct least_looks *looks = ARENA_ARRAY(campaign->arena, struct least_looks, hosts * hosts);
@@ -72,7 +72,7 @@ bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
                 struct least_looks *of_pair = &looks[i * hosts + j];
                 if (is_settled(of_pair))
                     continue;
-                if (MPI_Wtime() > end)
+                if (clock_seconds() > end)
                     return true;
                 if (!look(campaign, i, j, pass, &seconds, error))
                     return false;

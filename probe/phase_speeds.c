@@ -1,7 +1,7 @@
 /* How fast each node computes and copies, alone; one that seems slow is looked at again, in turn with another
  * of its class, as links are (phase_levels.c): other work slows now one, now another. */
-#include <mpi.h>
 
+#include "common/clock.h"
 #include "probe/confirm.h"
 #include "probe/phases.h"
 
@@ -114,7 +114,7 @@ bool phases_run_speeds(struct campaign *campaign, struct error *error) {
         for (int kind = 0; kind < SPEEDS_KINDS; kind++)
             if (!look(campaign, (enum speeds_kind)kind, host, phases_turn_end(campaign, host), 0, error))
                 return false;
-        progress_step(&campaign->progress, (double)host / (double)hosts, MPI_Wtime());
+        progress_step(&campaign->progress, (double)host / (double)hosts, clock_seconds());
     }
     /* Hosts that are one machine compute alike; which of them shares a core with other work tells nothing. */
     return campaign->placement->share_machine || confirm_weak_hosts(campaign, error);

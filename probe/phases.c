@@ -1,10 +1,10 @@
 #include "probe/phases.h"
 
 #include <math.h>
-#include <mpi.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "probe/analysis.h"
 
 /* Seconds given to one measurement. Most end sooner, with their median known. */
@@ -45,7 +45,7 @@ bool phases_time_is_up(const struct campaign *campaign) {
 }
 
 static void step(struct campaign *campaign, double share) {
-    progress_step(&campaign->progress, share, MPI_Wtime());
+    progress_step(&campaign->progress, share, clock_seconds());
 }
 
 size_t phases_turn_end(const struct campaign *campaign, size_t first) {
@@ -410,7 +410,7 @@ bool phases_run(struct campaign *campaign, struct error *error) {
     for (size_t p = 0; p < PHASES; p++) {
         if (expected_seconds(campaign, p) > 0) {
             progress_phase(&campaign->progress, phases[p].what, expected_seconds(campaign, p),
-                           phases_expected_seconds(campaign, p + 1), MPI_Wtime());
+                           phases_expected_seconds(campaign, p + 1), clock_seconds());
         }
         if (!is_left_out(campaign, p) && !phases[p].run(campaign, error))
             return false;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "probe/gpu.h"
 #include "probe/wait.h"
 
@@ -91,12 +92,12 @@ static void sampler_start(struct sampler *sampler, const struct task *task) {
     sampler->check_at = FIRST_CHECK;
     sampler->limit =
         task->samples_max > 0 && task->samples_max < SAMPLES_MAX ? (size_t)task->samples_max : SAMPLES_MAX;
-    sampler->end = MPI_Wtime() + task->seconds;
+    sampler->end = clock_seconds() + task->seconds;
 }
 
 /* Adds a value; true when no more are needed. */
 static bool sampler_add(struct sampler *sampler, double value) {
-    bool spent = MPI_Wtime() > sampler->end;
+    bool spent = clock_seconds() > sampler->end;
     sampler->values[sampler->count++] = value;
     if (sampler->count == sampler->limit || (sampler->count >= SAMPLES_MIN && spent))
         return true;
@@ -122,11 +123,11 @@ static bool send(const void *buffer, int64_t bytes, int tag, const struct task *
 
 /* Round trips of one batch. */
 static bool round_trips(const struct task *task, const char *out, char *in, int trips, double *seconds) {
-    double begin = MPI_Wtime();
+    double begin = clock_seconds();
     for (int i = 0; i < trips; i++)
         if (!send(out, task->bytes, TAG_DATA, task) || !receive(in, task->bytes, TAG_DATA, task))
             return false;
-    *seconds = (MPI_Wtime() - begin) / (2 * trips);
+    *seconds = (clock_seconds() - begin) / (2 * trips);
     return true;
 }
 
@@ -137,8 +138,8 @@ static bool latency_initiator(const struct task *task, const char *out, char *in
      * growing. */
     if (!round_trips(task, out, in, trips, &half))
         return false;
-    double end = MPI_Wtime() + task->seconds; /* a slow link: no time for more */
-    for (int lasted = 0; lasted < WARM_BATCHES && MPI_Wtime() < end;) {
+    double end = clock_seconds() + task->seconds; /* a slow link: no time for more */
+    for (int lasted = 0; lasted < WARM_BATCHES && clock_seconds() < end;) {
         if (!round_trips(task, out, in, trips, &half))
             return false;
         bool lasts = 2 * half * trips >= BATCH_SECONDS || trips == BATCH_MAX;
@@ -238,13 +239,13 @@ static bool stream_sample(const struct task *task, int messages, char *memory, d
     struct flow in;
     char reply;
     expect(task, messages, &in, memory);
-    double begin = MPI_Wtime();
+    double begin = clock_seconds();
     if (!send(&control, sizeof control, TAG_CONTROL, task) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task))
         return false;
-    double ready = MPI_Wtime();
+    double ready = clock_seconds();
     if (!move(task, messages, &in, memory) || !receive(&reply, 1, TAG_ACKNOWLEDGE, task))
         return false;
-    *seconds = MPI_Wtime() - ready;
+    *seconds = clock_seconds() - ready;
     *announced = ready - begin;
     return true;
 }
@@ -289,9 +290,9 @@ static int64_t together_bytes(const struct task *task, double bytes_per_second) 
 static bool send_together(const struct task *task, char *memory, double *bytes_per_second) {
     struct flow flow;
     int message = 0;
-    double end = MPI_Wtime() + TOGETHER_STOP * task->seconds;
+    double end = clock_seconds() + TOGETHER_STOP * task->seconds;
     flow_start(&flow, true, INT_MAX, TOGETHER_WINDOW, memory, task);
-    while (MPI_Wtime() < end || message < TOGETHER_MESSAGES_MIN)
+    while (clock_seconds() < end || message < TOGETHER_MESSAGES_MIN)
         if (!flow_step(&flow, message++, task))
             return false;
     flow.total = flow.next;
@@ -321,7 +322,7 @@ static double bytes_at(const struct arrivals *arrivals, double bytes, double tim
 }
 
 static void arrivals_add(struct arrivals *arrivals, double bytes, double seconds) {
-    double now = MPI_Wtime(), from = TOGETHER_FROM * seconds, until = TOGETHER_UNTIL * seconds;
+    double now = clock_seconds(), from = TOGETHER_FROM * seconds, until = TOGETHER_UNTIL * seconds;
     arrivals->begin = arrivals->begin > 0 ? arrivals->begin : now;
     double time = now - arrivals->begin;
     if (!arrivals->has_first && time >= from) {

@@ -7,12 +7,12 @@
 
 struct progress {
     bool terminal;
-    double begin, phase_begin, drawn; /* MPI_Wtime of the start, of the phase, of the last drawing */
+    double begin, phase_begin, drawn; /* clock_seconds() of the start, of the phase, of the last drawing */
     double expected, later;           /* seconds of this phase, and of those after it, by the plan */
     const char *what;
 };
 
-/* `now`: MPI_Wtime here and below. */
+/* `now`: clock_seconds() here and below. */
 void progress_start(struct progress *progress, double now);
 
 /* A phase begins that will take `expected_seconds`; those after it, `later_seconds`. */

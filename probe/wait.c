@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+
 enum { TESTS_BETWEEN_CLOCKS = 16 }; /* reading the clock at every test would slow small messages */
 static const long IDLE_NANOSECONDS = 100000, IDLE_MOST_NANOSECONDS = 1000000;
 /* A rank that shares its core spins as long as a message takes on a good link, then naps between tests, so
@@ -36,9 +38,9 @@ static void nap(long nanoseconds) {
 /* Open MPI calls this again and again while a call of its own waits, or moves what it sends. */
 static int nap_now_and_then(void) {
     static double awake_since;
-    if (MPI_Wtime() - awake_since > AWAKE_SECONDS) {
+    if (clock_seconds() - awake_since > AWAKE_SECONDS) {
         nap(NAP_NANOSECONDS);
-        awake_since = MPI_Wtime();
+        awake_since = clock_seconds();
     }
     return 0; /* events handled */
 }
@@ -80,8 +82,8 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
         if (done)
             return true;
         if (manner == WAIT_IDLE || !awake || tests % TESTS_BETWEEN_CLOCKS == 0) {
-            begin = begin > 0 ? begin : MPI_Wtime();
-            double waited = MPI_Wtime() - begin;
+            begin = begin > 0 ? begin : clock_seconds();
+            double waited = clock_seconds() - begin;
             if (waited > seconds)
                 return false;
             awake = waited < AWAKE_SECONDS;

@@ -139,6 +139,16 @@ mpich() {
     expect_status 0 launch 4 -o d.yaml --resume
 }
 
+# Someone sets the hosts' time meanwhile, by which MPICH's MPI_Wtime goes.
+clock_set() {
+    [ -x "$mpich_probe" ] || skip "MPICH is not installed: $mpich_probe was not built"
+    command -v mpiexec.mpich >/dev/null || skip "mpiexec.mpich is not installed"
+    expect_status 0 mpiexec.mpich -np 2 -env LD_PRELOAD "$build/tests/mpi/libjumping_clock.so" "$mpich_probe" -o c.yaml
+    refuse 'time limit' c.yaml
+    level_value c.yaml node latency | awk '{ exit !($1 > 0 && ($2 == "us" || $2 == "ns")) }' ||
+        fail "the latency in a node is $(level_value c.yaml node latency)"
+}
+
 # One rank on each of four Slurm nodes; Open MPI would need a PMIx that the four don't share.
 srun_job() {
     slurm_can_run || skip "$slurm_reason"
@@ -683,7 +693,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
+sockets | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

@@ -10,7 +10,8 @@
 #include "probe/phases.h"
 #include "probe/text_list.h"
 
-/* The longest that one message may take: 4 MiB then need 0.4 MB a second. */
+/* The longest that one message may take. Slower links than 0.4 MB a second are sent shorter ones than 4 MiB.
+ */
 static const double STALL_SECONDS = 10;
 static const double ROLL_CALL_SECONDS = 3;
 
@@ -61,6 +62,9 @@ static bool blame(struct campaign *campaign, const struct task *tasks, const str
                   size_t count, struct error *error) {
     char silent[256], stalled[256] = "";
     size_t silent_count = silent_hosts(campaign, silent, sizeof silent);
+    bool streams = tasks[0].kind == TASK_STREAM || tasks[0].kind == TASK_EXCHANGE;
+    const char *advice =
+        streams ? "; where only long messages are lost, cards or switches differ in their MTU" : "";
     campaign->failed = true;
     for (size_t i = 0; i < count; i++) {
         if (reports[i].state == REPORT_DONE)
@@ -78,9 +82,9 @@ static bool blame(struct campaign *campaign, const struct task *tasks, const str
         error_set(error, "%s, where rank 0 runs, can't reach any other host; stalled: %s",
                   campaign->placement->hosts[0].name, stalled);
     } else if (silent_count > 0) {
-        error_set(error, "no answer from %s; stalled: %s", silent, stalled);
+        error_set(error, "no answer from %s; stalled: %s%s", silent, stalled, advice);
     } else {
-        error_set(error, "the hosts answer, but this measurement stalled: %s", stalled);
+        error_set(error, "the hosts answer, but this measurement stalled: %s%s", stalled, advice);
     }
     return false;
 }
@@ -123,6 +127,7 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
         record.to = tasks[i].peer;
         record.members = (int32_t)count;
         record.summary = reports[i].summary;
+        record.sent_bytes = reports[i].sent_bytes;
         good = records_add(campaign->records, &record, error);
     }
     return good;

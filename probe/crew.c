@@ -41,7 +41,7 @@ static void run_task(const struct task *task, struct report *report) {
     case TASK_LATENCY:
     case TASK_STREAM:
     case TASK_EXCHANGE:
-        done = pingpong_run(task, &report->summary);
+        done = pingpong_run(task, &report->summary, &report->sent_bytes);
         break;
     case TASK_GROUP:
         report->state = collectives_form(task, report->why);

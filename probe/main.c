@@ -272,8 +272,9 @@ static int measure(struct campaign *campaign, const struct arguments *arguments,
             campaign->records->path);
     if (!campaign_run(campaign, error))
         return campaign->failed ? EXIT_FAILURE : EXIT_USAGE;
-    source->note = notes_of_refusals(
-        campaign, notes_of_fit(campaign, notes_of_noise(campaign, notes_of_plan(campaign, source->note))));
+    source->note = notes_of_slow_links(campaign, notes_of_plan(campaign, source->note));
+    source->note = notes_of_fit(campaign, notes_of_noise(campaign, source->note));
+    source->note = notes_of_refusals(campaign, source->note);
     result_make(campaign, &base, source, &cluster);
     const char *matrix = matrix_path(arguments->output, arena);
     cluster.matrix_file = base_name_of(matrix);
@@ -359,7 +360,9 @@ static int run(const struct arguments *arguments, struct placement_wish *wish,
     const char *leader;
     const struct node_source node_source = {arguments->hwloc_xml, arguments->host_only};
     int rank, status = EXIT_SUCCESS;
-    watchdog_arm(START_SECONDS, "starting the ranks");
+    watchdog_arm(START_SECONDS,
+                 "starting the ranks (all hosts have to reach each other, with messages of several kB: do "
+                 "cards and switches differ in their MTU?)");
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     bool sound = placement_gather(arena, wish, &placement, &crowded, &leader, &error);

@@ -180,6 +180,30 @@ const char *notes_of_noise(const struct campaign *campaign, const char *notes) {
                                  noisy, all));
 }
 
+const char *notes_of_slow_links(const struct campaign *campaign, const char *notes) {
+    size_t shorter = 0, all = 0;
+    int64_t least = CAMPAIGN_STREAM_BYTES;
+    char usual[48], shortest[48];
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->kind != TASK_STREAM)
+            continue;
+        all++;
+        shorter += record->sent_bytes < record->bytes ? 1 : 0;
+        least = record->sent_bytes < least ? record->sent_bytes : least;
+    }
+    if (shorter == 0)
+        return notes;
+    units_format(CAMPAIGN_STREAM_BYTES, UNIT_BYTES, usual, sizeof usual);
+    units_format((double)least, UNIT_BYTES, shortest, sizeof shortest);
+    return notes_add(
+        campaign->arena, notes,
+        arena_print(campaign->arena,
+                    "%zu of %zu bandwidths are of messages shorter than %s, down to %s, as links are "
+                    "slow",
+                    shorter, all, usual, shortest));
+}
+
 /* Levels that could not be loaded, as too few of the hosts are sound: the file then says 1. */
 static const char *note_unloaded(const struct campaign *campaign, const char *notes) {
     const size_t hosts_min = 4; /* of two pairs */

@@ -22,6 +22,9 @@ const char *notes_of_gpus(const struct campaign *campaign, const char *notes);
 /* Pairs that were left out, or measured at once. */
 const char *notes_of_plan(const struct campaign *campaign, const char *notes);
 
+/* Bandwidths of messages that had to be shorter than usual. */
+const char *notes_of_slow_links(const struct campaign *campaign, const char *notes);
+
 /* Figures that jump about: the machine or the network does other work. */
 const char *notes_of_noise(const struct campaign *campaign, const char *notes);
 

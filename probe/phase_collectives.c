@@ -14,17 +14,23 @@ static const double WARM_UP_SECONDS = 0.03;
 enum {
     COLLECTIVE_SIZES = 8,
     HELD_OUT_SIZES = 3,
+    FINE_SIZES = 3,
     LOOKS_MAX = 3,
     COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE
 };
 static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1 << 10,   4 << 10, 16 << 10, 64 << 10,
                                                            256 << 10, 1 << 20, 4 << 20,  16 << 20};
-static const int64_t held_out_bytes[HELD_OUT_SIZES] = {8 << 10, 128 << 10, 2 << 20};
+static const int64_t held_out_bytes[HELD_OUT_SIZES] = {11 << 10, 88 << 10, 2 << 20};
+/* Where MPI changes algorithms, and how it sends a message (Open MPI over TCP at 64 KiB:
+ * btl_tcp_eager_limit), times step between sizes: interpolation over a factor of four is off by 5 to 9 % in
+ * the median there, and over two by half of that (simulated without noise: docs/probing.md). */
+static const int64_t fine_bytes[FINE_SIZES] = {8 << 10, 32 << 10, 128 << 10};
 static const double FINE_SHARE =
     0.1; /* of the time limit: after that, fine group sizes are left out at a level */
-/* Of the time limit at each level: looks at times that other work seems to have lengthened, the largest
- * group's first. Samples of a look, or two looks, agree where they differ by less than the second. */
-static const double AGAIN_SHARE = 0.01, STEADY_SHARE = 0.05;
+/* Of the time limit at each level: looks at times that other work seems to have lengthened, and the fine
+ * sizes, the largest group's first. Samples of a look, or two looks, agree where they differ by less than the
+ * second. */
+static const double SPARE_SHARE = 0.01, STEADY_SHARE = 0.05;
 
 /* The looks at one operation of one size. */
 struct looks {
@@ -46,6 +52,7 @@ struct turn {
     const struct phases_operations *operations;
     const int32_t *ranks;
     size_t count;
+    bool fine;    /* the sizes between */
     bool again;   /* those whose time isn't known yet */
     double until; /* clock_seconds() */
 };
@@ -54,9 +61,10 @@ struct turn {
 static bool measure_sizes(struct campaign *campaign, const struct turn *turn, const struct record *asked,
                           const int64_t *bytes, size_t sizes, struct looks *looks, struct error *error) {
     const double longest_seconds = 0.1; /* of one operation: the next size is left out where it would pass */
-    double took = 0;
+    struct phases_took before = {0}, last = {0};
+    double least = 0; /* over a long way the smallest may take that long */
     for (size_t s = 0; s < sizes && !phases_time_is_up(campaign) && clock_seconds() < turn->until; s++) {
-        bool too_long = s > 0 && took * (double)(bytes[s] / bytes[s - 1]) > longest_seconds;
+        bool too_long = phases_extrapolate(&before, &last, bytes[s]) > fmax(longest_seconds, 2 * least);
         if (!turn->again && (too_long || campaign->refused[asked->transport] != NULL))
             break;
         if (turn->again && (looks[s].known || !(looks[s].least > 0)))
@@ -66,10 +74,28 @@ static bool measure_sizes(struct campaign *campaign, const struct turn *turn, co
         if (!campaign_collective(campaign, &key, turn->ranks, turn->count, COLLECTIVE_SECONDS, &result,
                                  error))
             return false;
-        took = result.summary.minimum; /* other work must not leave sizes out */
+        before = last;
+        least = s == 0 ? result.summary.minimum : least;
+        last =
+            (struct phases_took){bytes[s], result.summary.minimum}; /* other work must not leave sizes out */
         add_look(&looks[s], &result.summary);
     }
     return true;
+}
+
+static size_t figures_of(const struct phases_operations *operations) {
+    return operations->count + operations->held_out_count + operations->fine_count;
+}
+
+/* How many of the fine sizes lie below the largest that was measured. */
+static size_t count_fine(const struct phases_operations *operations, const struct looks *looks) {
+    size_t measured = 0, fine = 0;
+    while (measured < operations->count && looks[measured].least > 0)
+        measured++;
+    while (measured > 0 && fine < operations->fine_count &&
+           operations->fine_bytes[fine] < operations->bytes[measured - 1])
+        fine++;
+    return fine;
 }
 
 static bool measure_operations(struct campaign *campaign, const struct turn *turn, struct looks *looks,
@@ -83,31 +109,39 @@ static bool measure_operations(struct campaign *campaign, const struct turn *tur
     held_out.phase = PHASE_HELD_OUT;
     for (int operation = operations->first; operation <= operations->last; operation++) {
         key.operation = held_out.operation = operation;
-        if (!measure_sizes(campaign, turn, &key, operations->bytes, operations->count, looks, error) ||
-            !measure_sizes(campaign, turn, &held_out, operations->held_out_bytes, operations->held_out_count,
-                           looks + operations->count, error))
+        struct looks *others = looks + operations->count, *fine = others + operations->held_out_count;
+        if (!turn->fine &&
+            (!measure_sizes(campaign, turn, &key, operations->bytes, operations->count, looks, error) ||
+             !measure_sizes(campaign, turn, &held_out, operations->held_out_bytes, operations->held_out_count,
+                            others, error)))
             return false;
-        looks += operations->count + operations->held_out_count;
+        if (turn->fine && !measure_sizes(campaign, turn, &key, operations->fine_bytes,
+                                         count_fine(operations, looks), fine, error))
+            return false;
+        looks += figures_of(operations);
     }
     return true;
 }
 
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
-                          const int32_t *ranks, size_t count, double *again_seconds, struct error *error) {
-    size_t figures =
-        (size_t)(operations->last - operations->first + 1) * (operations->count + operations->held_out_count);
+                          const int32_t *ranks, size_t count, double *spare_seconds, struct error *error) {
+    size_t figures = (size_t)(operations->last - operations->first + 1) * figures_of(operations);
     struct looks *looks = ARENA_ARRAY(campaign->arena, struct looks, figures);
-    struct turn turn = {operations, ranks, count, false, HUGE_VAL};
+    struct turn turn = {operations, ranks, count, false, false, HUGE_VAL};
     if (!campaign_form(campaign, operations->transport, false, ranks, count, error) ||
         !measure_operations(campaign, &turn, looks, error))
         return false;
     double begin = clock_seconds();
     turn.again = true;
-    turn.until = begin + *again_seconds;
+    turn.until = begin + *spare_seconds;
     for (int looked = 1; looked < LOOKS_MAX; looked++)
         if (!measure_operations(campaign, &turn, looks, error))
             return false;
-    *again_seconds = fmax(0, *again_seconds - (clock_seconds() - begin));
+    turn.again = false;
+    turn.fine = true;
+    if (!measure_operations(campaign, &turn, looks, error))
+        return false;
+    *spare_seconds = fmax(0, *spare_seconds - (clock_seconds() - begin));
     return true;
 }
 
@@ -115,18 +149,20 @@ bool phases_measure_group(struct campaign *campaign, const struct phases_operati
 enum part { PART_FITTED = 1, PART_HELD_OUT = 2 };
 
 static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
-                          enum record_group group, int parts, double *again_seconds, struct error *error) {
+                          enum record_group group, int parts, double *spare_seconds, struct error *error) {
     const struct phases_operations operations = {.transport = TRANSPORT_HOST,
                                                  .group = group,
                                                  .first = COLLECTIVE_ALL_REDUCE,
                                                  .last = COLLECTIVE_ALL_TO_ALL,
                                                  .bytes = collective_bytes,
                                                  .count = (parts & PART_FITTED) != 0 ? COLLECTIVE_SIZES : 0,
+                                                 .fine_bytes = fine_bytes,
+                                                 .fine_count = (parts & PART_FITTED) != 0 ? FINE_SIZES : 0,
                                                  .held_out_bytes = held_out_bytes,
                                                  .held_out_count =
                                                      (parts & PART_HELD_OUT) != 0 ? HELD_OUT_SIZES : 0};
     return phases_time_is_up(campaign) ||
-           phases_measure_group(campaign, &operations, ranks, count, again_seconds, error);
+           phases_measure_group(campaign, &operations, ranks, count, spare_seconds, error);
 }
 
 static int compare_ranks(const void *left, const void *right) {
@@ -149,19 +185,19 @@ static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size
                            enum record_group group, struct error *error) {
     struct group_size sizes[GROUP_SIZES_MAX];
     double fine_until = clock_seconds() + FINE_SHARE * campaign->limit_seconds;
-    double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
+    double spare_seconds = SPARE_SHARE * campaign->limit_seconds;
     if (count < 2)
         return true;
     if (!measure_group(campaign, take_members(campaign, ranks, count), count, group,
-                       PART_FITTED | PART_HELD_OUT, &again_seconds, error))
+                       PART_FITTED | PART_HELD_OUT, &spare_seconds, error))
         return false;
     size_t listed = group_sizes_list(count, whole, sizes), other = group_sizes_held_out(count, whole);
     for (size_t i = 0; i < listed && !(sizes[i].fine && clock_seconds() > fine_until); i++)
         if (!measure_group(campaign, take_members(campaign, ranks, sizes[i].members), sizes[i].members, group,
-                           PART_FITTED, &again_seconds, error))
+                           PART_FITTED, &spare_seconds, error))
             return false;
     return other == 0 || measure_group(campaign, take_members(campaign, ranks, other), other, group,
-                                       PART_HELD_OUT, &again_seconds, error);
+                                       PART_HELD_OUT, &spare_seconds, error);
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
@@ -250,8 +286,8 @@ bool phases_run_collectives(struct campaign *campaign, struct error *error) {
         for (size_t i = 0; i < room; i++)
             if (takes_part(campaign, (size_t)placement->host_of[i]))
                 all[count++] = (int32_t)i;
-        double again_seconds = AGAIN_SHARE * campaign->limit_seconds;
-        return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, &again_seconds, error);
+        double spare_seconds = SPARE_SHARE * campaign->limit_seconds;
+        return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, &spare_seconds, error);
     }
     return true;
 }

@@ -135,13 +135,32 @@ static bool run_pairs(struct campaign *campaign, struct error *error) {
     return true;
 }
 
+double phases_extrapolate(const struct phases_took *before, const struct phases_took *last, int64_t bytes) {
+    if (before->bytes == 0 || last->bytes == 0)
+        return 0;
+    double more = (double)(bytes - last->bytes) / (double)(last->bytes - before->bytes);
+    double line = last->seconds + fmax(0, last->seconds - before->seconds) * more;
+    return fmin(line, last->seconds * (double)bytes / (double)last->bytes);
+}
+
+/* By rising sizes; those that take too long one way, and larger ones, are left out. Over a long way the
+ * smallest may take as long. */
 static bool sweep_sizes(struct campaign *campaign, const struct record *asked, const int64_t *bytes,
                         size_t sizes, const struct campaign_pair *pair, struct error *error) {
+    const double longest_seconds = 0.5; /* four round trips are the least that is measured */
     struct record key = *asked;
+    struct phases_took before = {0}, last = {0};
+    struct summary seen;
+    double least = 0;
     for (size_t s = 0; s < sizes && !phases_time_is_up(campaign); s++) {
+        if (phases_extrapolate(&before, &last, bytes[s]) > fmax(longest_seconds, 2 * least))
+            return true;
         key.bytes = bytes[s];
-        if (!campaign_measure(campaign, &key, pair, 1, SWEEP_SECONDS, false, error))
+        if (!campaign_measure_one(campaign, &key, pair, SWEEP_SECONDS, &seen, error))
             return false;
+        before = last;
+        last = (struct phases_took){bytes[s], seen.minimum};
+        least = s == 0 ? seen.minimum : least;
     }
     return true;
 }
@@ -158,8 +177,10 @@ static bool sweep_pair(struct campaign *campaign, enum transport transport, cons
     exchange.kind = TASK_EXCHANGE;
     return sweep_sizes(campaign, &key, sweep_bytes, SWEEP_SIZES, pair, error) &&
            sweep_sizes(campaign, &held_out, held_out_bytes, first ? HELD_OUT_SIZES : 0, pair, error) &&
-           campaign_measure(campaign, &stream, pair, 1, 2 * STREAM_SECONDS, false, error) &&
-           campaign_measure(campaign, &exchange, pair, 1, STREAM_SECONDS, false, error);
+           (phases_time_is_up(campaign) ||
+            campaign_measure(campaign, &stream, pair, 1, 2 * STREAM_SECONDS, false, error)) &&
+           (phases_time_is_up(campaign) ||
+            campaign_measure(campaign, &exchange, pair, 1, STREAM_SECONDS, false, error));
 }
 
 /* The first rank of the host and the next that is, or isn't, in its socket. False when there is none. */

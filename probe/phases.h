@@ -33,8 +33,8 @@ double phases_expect_sweep(const struct campaign *campaign);
 
 /* Operations first .. last of one group, by the `count` sizes in `bytes`; sizes that take too long, and
  * larger ones, are left out. The same of sizes that are held out: no fit sees them, they show how well it
- * predicts. What looks unsteady is looked at again, up to `again_seconds`, of which what was spent is taken
- * off; the least time counts. */
+ * predicts. What looks unsteady is looked at again, up to `spare_seconds`, and the least time counts; what
+ * then is left goes to the sizes in `fine_bytes`, between the others. What was spent is taken off. */
 struct phases_operations {
     enum transport transport;
     enum record_group group;
@@ -43,9 +43,11 @@ struct phases_operations {
     size_t count;
     const int64_t *held_out_bytes;
     size_t held_out_count;
+    const int64_t *fine_bytes;
+    size_t fine_count;
 };
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
-                          const int32_t *ranks, size_t count, double *again_seconds, struct error *error);
+                          const int32_t *ranks, size_t count, double *spare_seconds, struct error *error);
 
 /* Levels and who deviates, out of the pairs; looks again at links that seem slow. */
 bool phases_run_levels(struct campaign *campaign, struct error *error);
@@ -72,6 +74,16 @@ int32_t phases_next_look(const struct campaign *campaign, enum record_phase phas
 /* Up to `most` pairs of hosts that `level` joins, spread over all there are; sound hosts where there are. */
 size_t phases_sample_pairs(const struct campaign *campaign, size_t level, size_t most,
                            struct campaign_pair *pairs);
+
+/* What a message, or an operation, of so many bytes took. */
+struct phases_took {
+    int64_t bytes; /* 0: nothing yet */
+    double seconds;
+};
+
+/* Seconds that a longer one is expected to take after two others: by the line through both, which a latency
+ * doesn't tilt, and no more than as many of the last one. 0 where there aren't two. */
+double phases_extrapolate(const struct phases_took *before, const struct phases_took *last, int64_t bytes);
 
 bool phases_time_is_up(const struct campaign *campaign);
 

@@ -2,7 +2,8 @@
  *
  * Bandwidth: the initiator announces a sample of so many messages, the responder posts its receives and says
  * it is ready, the messages go, the responder acknowledges the last. What the sender's side alone sees would
- * be its socket buffers. The round trip of announcing is taken off.
+ * be its socket buffers. The round trip of announcing is taken off. Messages are as long as was asked for,
+ * but over a slow link, where one would take seconds.
  *
  * Streams at the same time go on without a pause, and what each moved between two moments counts, in which
  * all of them were under way: samples would end sooner in the faster ones, and leave more to the others. */
@@ -20,24 +21,35 @@
 
 enum {
     SAMPLES_MAX = 4096,
-    SAMPLES_MIN = 2,          /* even over budget: one figure alone says nothing of its spread */
-    WINDOW_MAX = 64,          /* messages of a sample, all on the way at once; OSU has as many by default */
-    TOGETHER_WINDOW = 4,      /* the same of streams at the same time, which have to end together */
-    BATCH_MAX = 512,          /* round trips in one sample */
-    CACHE_LINE = 128,         /* bytes; a pair of lines where they have 64 */
-    WARM_BATCHES = 8,         /* that last long enough, before samples are taken */
-    FIRST_CHECK = 16,         /* samples before the first look whether the median is settled; then doubled */
-    TOGETHER_MESSAGES = 64,   /* of each of the streams at the same time, about */
-    TOGETHER_SHARING = 4,     /* that many get less than one alone, which is reckoned with up to here */
-    TOGETHER_MESSAGES_MIN = 8 /* however slow */
+    SAMPLES_MIN = 2,           /* even over budget: one figure alone says nothing of its spread */
+    WINDOW_MAX = 64,           /* messages of a sample, all on the way at once; OSU has as many by default */
+    TOGETHER_WINDOW = 4,       /* the same of streams at the same time, which have to end together */
+    BATCH_MAX = 512,           /* round trips in one sample */
+    CACHE_LINE = 128,          /* bytes; a pair of lines where they have 64 */
+    WARM_BATCHES = 8,          /* that last long enough, before samples are taken */
+    FIRST_CHECK = 16,          /* samples before the first look whether the median is settled; then doubled */
+    TOGETHER_MESSAGES = 64,    /* of each of the streams at the same time, about */
+    TOGETHER_SHARING = 4,      /* that many get less than one alone, which is reckoned with up to here */
+    TOGETHER_MESSAGES_MIN = 8, /* however slow */
+    /* Messages grow by the factor while the next is expected to take no longer than GROW_SECONDS. */
+    GROW_FACTOR = 8,
+    GROW_FROM_BYTES = 8192
 };
-static const int64_t TOGETHER_BYTES_MIN = 65536;
+static const int64_t TOGETHER_BYTES_MIN = 65536; /* but over a link that takes longer than this for them */
+static const double TOGETHER_MIN_SECONDS = 0.1;
 /* Of the time given to streams at the same time: what counts begins and ends then, and when they stop. */
 static const double TOGETHER_FROM = 0.2, TOGETHER_UNTIL = 1, TOGETHER_STOP = 1.25;
 static const double BATCH_SECONDS = 30e-6; /* the clock's own time of about 50 ns is then far below 1 % */
 static const double STREAM_SAMPLE_SECONDS = 10e-3;
 static const double ANNOUNCE_SHARE =
     0.01; /* of a sample; where announcing took longer, a rank had to wait its turn */
+static const double GROW_SECONDS = 1;
+static const double GROW_ROUND_TRIPS =
+    3; /* a message may wait for: of a handshake, and until TCP is up to speed */
+/* A round trip longer than any turn on a core is the link's: samples then last more of them, and the two in
+ * which nothing arrives (MPI's handshake before a long message, and the acknowledgement) are taken off. */
+static const double LONG_ROUND_TRIP_SECONDS = 20e-3, LONG_SAMPLE_ROUND_TRIPS = 10, LONG_SAMPLE_SECONDS = 1;
+static const double LONG_IDLE_ROUND_TRIPS = 2, LONG_IDLE_SHARE = 0.5;
 static const double PRECISION = 0.02; /* of the median */
 
 static char *buffers, *gpu_buffers;
@@ -213,6 +225,8 @@ enum { UNTIL_EMPTY = -1 }; /* messages come until there are TOGETHER_WINDOW empt
 
 struct control {
     int32_t messages; /* of the next sample; 0: no more; UNTIL_EMPTY */
+    int32_t padding;
+    int64_t bytes; /* of each */
 };
 
 /* The messages of one sample, after both sides agreed to begin. */
@@ -235,7 +249,7 @@ static void expect(const struct task *task, int messages, struct flow *in, char 
 /* One sample seen by the initiator: how long the messages took, and how long announcing them did. */
 static bool stream_sample(const struct task *task, int messages, char *memory, double *seconds,
                           double *announced) {
-    const struct control control = {messages};
+    const struct control control = {.messages = messages, .bytes = task->bytes};
     struct flow in;
     char reply;
     expect(task, messages, &in, memory);
@@ -280,8 +294,10 @@ static bool start_together(const struct task *task) {
 static int64_t together_bytes(const struct task *task, double bytes_per_second) {
     int sharing = task->together_count < TOGETHER_SHARING ? task->together_count : TOGETHER_SHARING;
     double wanted = bytes_per_second * task->seconds / (TOGETHER_MESSAGES * sharing);
-    int64_t bytes = task->bytes;
-    while (bytes > TOGETHER_BYTES_MIN && (double)bytes > wanted)
+    int64_t bytes = task->bytes, least = TOGETHER_BYTES_MIN;
+    if ((double)least > TOGETHER_MIN_SECONDS * bytes_per_second)
+        least = GROW_FROM_BYTES;
+    while (bytes > least && (double)bytes > wanted)
         bytes /= 2;
     return bytes;
 }
@@ -369,7 +385,7 @@ static bool receive_together(const struct task *task, char *memory) {
 /* The timed part of a stream among others: one sample, or none where it was held up for too long. */
 static bool stream_together(const struct task *task, char *memory, double alone, struct sampler *sampler) {
     struct task part = *task;
-    const struct control control = {UNTIL_EMPTY};
+    const struct control control = {.messages = UNTIL_EMPTY, .bytes = task->bytes};
     part.bytes = together_bytes(task, alone);
     sampler_start(sampler, task);
     double *rate = &sampler->values[0];
@@ -380,22 +396,68 @@ static bool stream_together(const struct task *task, char *memory, double alone,
     return true;
 }
 
-static bool stream_initiator(const struct task *task, char *memory, struct sampler *sampler) {
+/* The longest messages up to task->bytes that the link moves in time: those of `part`. One that took much
+ * longer than shorter ones let expect is sent once more: a packet may have been lost. */
+static bool find_message_bytes(const struct task *task, char *memory, struct task *part) {
+    double seconds, announced, round_trip = HUGE_VAL, shorter = 0;
+    *part = *task;
+    for (part->bytes = GROW_FROM_BYTES; part->bytes < task->bytes;) {
+        double least = HUGE_VAL;
+        for (int tries = 0; tries < 2 && GROW_FACTOR * least > GROW_SECONDS; tries++) {
+            if (tries > 0 && least <= 2 * GROW_FACTOR * shorter)
+                break;
+            if (!stream_sample(part, 1, memory, &seconds, &announced))
+                return false;
+            round_trip = fmin(round_trip, announced);
+            least = fmin(least, fmax(0, seconds - GROW_ROUND_TRIPS * round_trip));
+        }
+        if (GROW_FACTOR * least > GROW_SECONDS)
+            return true;
+        shorter = least;
+        part->bytes *= GROW_FACTOR;
+    }
+    part->bytes = task->bytes;
+    return true;
+}
+
+/* How long a sample of a stream should last, by the least round trip of an announcement. */
+static double sample_seconds(double round_trip) {
+    if (round_trip < LONG_ROUND_TRIP_SECONDS)
+        return STREAM_SAMPLE_SECONDS;
+    return fmin(LONG_SAMPLE_ROUND_TRIPS * round_trip, LONG_SAMPLE_SECONDS);
+}
+
+/* Of the seconds of a sample, those in which messages arrived. */
+static double moving_seconds(double seconds, double round_trip) {
+    if (round_trip < LONG_ROUND_TRIP_SECONDS)
+        return seconds - fmin(round_trip, ANNOUNCE_SHARE * seconds);
+    return seconds - fmin(LONG_IDLE_ROUND_TRIPS * round_trip, LONG_IDLE_SHARE * seconds);
+}
+
+static bool stream_initiator(const struct task *asked, char *memory, struct sampler *sampler,
+                             int64_t *sent_bytes) {
     int messages = 1;
     double seconds, announced, round_trip = HUGE_VAL;
+    struct task part;
+    const struct task *task = &part;
+    if (!find_message_bytes(asked, memory, &part))
+        return false;
+    *sent_bytes = part.bytes;
     /* Warm-up, until a sample lasts long enough. */
-    for (int warm = 0; warm < 2 || (seconds < STREAM_SAMPLE_SECONDS && messages < WINDOW_MAX); warm++) {
+    for (int warm = 0; warm < 2 || (seconds < sample_seconds(round_trip) && messages < WINDOW_MAX); warm++) {
         if (!stream_sample(task, messages, memory, &seconds, &announced))
             return false;
         round_trip = fmin(round_trip, announced);
-        if (warm > 0 && seconds < STREAM_SAMPLE_SECONDS)
+        if (warm > 0 && seconds < sample_seconds(round_trip))
             messages *= 2;
-        else if (seconds > 2 * STREAM_SAMPLE_SECONDS)
+        else if (seconds > 2 * sample_seconds(round_trip))
             break; /* long enough for a connection to come up to speed */
     }
     const struct control stop = {0};
     if (task->together_count > 1) {
-        return stream_together(task, memory, messages * (double)task->bytes / seconds, sampler) &&
+        return stream_together(asked, memory,
+                               messages * (double)task->bytes / moving_seconds(seconds, round_trip),
+                               sampler) &&
                send(&stop, sizeof stop, TAG_CONTROL, task);
     }
     sampler_start(sampler, task);
@@ -404,8 +466,7 @@ static bool stream_initiator(const struct task *task, char *memory, struct sampl
         if (!stream_sample(task, messages, memory, &seconds, &announced))
             return false;
         round_trip = fmin(round_trip, announced);
-        double moving = seconds - fmin(round_trip, ANNOUNCE_SHARE * seconds);
-        rate = ways * messages * (double)task->bytes / moving;
+        rate = ways * messages * (double)task->bytes / moving_seconds(seconds, round_trip);
     } while (!sampler_add(sampler, rate));
     return send(&stop, sizeof stop, TAG_CONTROL, task);
 }
@@ -422,21 +483,24 @@ static bool stream_responder(const struct task *task, char *memory) {
             return false;
         if (control.messages == 0)
             return true;
+        struct task part = *task;
+        part.bytes = control.bytes;
         if (control.messages == UNTIL_EMPTY) {
             if (!receive_together(&patient, memory + one_way_bytes(task->bytes)))
                 return false;
             continue;
         }
-        expect(task, control.messages, &in, memory);
-        if (!send(&word, 1, TAG_ACKNOWLEDGE, task) || !move(task, control.messages, &in, memory) ||
+        expect(&part, control.messages, &in, memory);
+        if (!send(&word, 1, TAG_ACKNOWLEDGE, task) || !move(&part, control.messages, &in, memory) ||
             !send(&word, 1, TAG_ACKNOWLEDGE, task))
             return false;
     }
 }
 
-bool pingpong_run(const struct task *task, struct summary *summary) {
+bool pingpong_run(const struct task *task, struct summary *summary, int64_t *sent_bytes) {
     static struct sampler sampler;
     memset(summary, 0, sizeof *summary);
+    *sent_bytes = task->bytes;
     char *memory = need_buffers(task->bytes, (enum transport)task->transport);
     if (memory == NULL)
         return false;
@@ -444,7 +508,7 @@ bool pingpong_run(const struct task *task, struct summary *summary) {
     if (task->role == ROLE_RESPONDER)
         return latency ? latency_responder(task, memory) : stream_responder(task, memory);
     done = latency ? latency_initiator(task, memory, memory + one_way_bytes(task->bytes), &sampler)
-                   : stream_initiator(task, memory, &sampler);
+                   : stream_initiator(task, memory, &sampler, sent_bytes);
     if (done)
         summary_make(sampler.values, sampler.count, summary);
     return done;

@@ -10,8 +10,9 @@
 #include "probe/summary.h"
 #include "probe/task.h"
 
-/* Runs TASK_LATENCY, TASK_STREAM or TASK_EXCHANGE in its role. The initiator's summary is filled. */
-bool pingpong_run(const struct task *task, struct summary *summary);
+/* Runs TASK_LATENCY, TASK_STREAM or TASK_EXCHANGE in its role. The initiator's summary is filled, and how
+ * long its messages were: shorter than task->bytes in streams over a link where one would take seconds. */
+bool pingpong_run(const struct task *task, struct summary *summary, int64_t *sent_bytes);
 
 /* Gives back the message buffers. */
 void pingpong_free(void);

@@ -17,9 +17,9 @@
 
 /* To be raised when lines are written otherwise, and when a line of the same key stands for something else:
  * 3, since the groups of collectives have the order of the job's ranks; 4, since MPI and its settings stand
- * in the identity. */
-enum { FORMAT = 4 };
-enum { FIELDS = 15, HEAD_LINES = 1 + IDENTITY_PARTS };
+ * in the identity; 5, since each line ends with the bytes that were sent. */
+enum { FORMAT = 5 };
+enum { FIELDS = 16, HEAD_LINES = 1 + IDENTITY_PARTS };
 enum {
     LEVEL_LEAST = -2,
     LEVEL_END = 1 << 30
@@ -63,15 +63,16 @@ static bool append(struct records *records, const struct record *record, bool *k
 }
 
 static bool parse(const char *line, struct record *record) {
-    long long bytes, count;
+    long long bytes, count, sent;
     int end = 0;
     struct summary *s = &record->summary;
     memset(record, 0, sizeof *record);
-    int fields = sscanf(line, "%d %d %d %d %d %d %d %d %lld %lld %la %la %la %la %la%n", &record->phase,
+    int fields = sscanf(line, "%d %d %d %d %d %d %d %d %lld %lld %la %la %la %la %la %lld%n", &record->phase,
                         &record->kind, &record->from, &record->to, &record->operation, &record->transport,
                         &record->members, &record->level, &bytes, &count, &s->minimum, &s->lower_quartile,
-                        &s->median, &s->upper_quartile, &s->maximum, &end);
+                        &s->median, &s->upper_quartile, &s->maximum, &sent, &end);
     record->bytes = bytes;
+    record->sent_bytes = sent;
     s->count = count;
     return fields == FIELDS && line[end] == '\n';
 }
@@ -93,7 +94,7 @@ static bool is_possible(const struct record *record, int32_t ranks) {
            is_between(record->operation, 0, collective ? COLLECTIVE_COUNT : INT32_MAX) &&
            is_between(record->transport, 0, TRANSPORT_COUNT) && is_between(record->members, 1, ranks + 1) &&
            is_between(record->level, collective ? 0 : LEVEL_LEAST, collective ? GROUP_COUNT : LEVEL_END) &&
-           record->bytes >= 0 && s->count >= 0;
+           record->bytes >= 0 && record->sent_bytes >= 0 && s->count >= 0;
 }
 
 /* Figures up to the end, or to a line that a crash cut short; `lines` counts them. False where the next is
@@ -217,10 +218,10 @@ static bool check_nothing_is_lost(const char *path, struct error *error) {
 
 static bool write_record(struct records *records, const struct record *r, struct error *error) {
     const struct summary *s = &r->summary;
-    int written = fprintf(records->journal, "%d %d %d %d %d %d %d %d %lld %lld %la %la %la %la %la\n",
+    int written = fprintf(records->journal, "%d %d %d %d %d %d %d %d %lld %lld %la %la %la %la %la %lld\n",
                           r->phase, r->kind, r->from, r->to, r->operation, r->transport, r->members, r->level,
                           (long long)r->bytes, (long long)s->count, s->minimum, s->lower_quartile, s->median,
-                          s->upper_quartile, s->maximum);
+                          s->upper_quartile, s->maximum, (long long)r->sent_bytes);
     if (written < 0 || fflush(records->journal) != 0)
         return error_set(error, "can't write %s: %s", records->path, strerror(errno));
     return true;

@@ -37,6 +37,7 @@ struct record {
                           PHASE_RAIL: the network level; of collectives: enum record_group */
     int64_t bytes;     /* of a message, or of a member's buffer */
     struct summary summary;
+    int64_t sent_bytes; /* of a message of a stream, as was sent: less than `bytes` over a slow link */
 };
 
 /* Which ranks a collective joined: one host's; one of each host of an inner group (by NCCL, all of them); one
@@ -66,7 +67,8 @@ struct records {
 bool records_open(struct records *records, const char *path, const struct identity *identity, int32_t ranks,
                   bool resume, struct error *error);
 
-/* The figure of an earlier run that is being resumed, or NULL. All but the summary of `key` counts. */
+/* The figure of an earlier run that is being resumed, or NULL. Of `key` counts what was asked: all above the
+ * summary. */
 const struct record *records_find(struct records *records, const struct record *key);
 
 /* Of several looks at the same collective the quickest, by its lower quartile, is kept. False with the error

@@ -228,19 +228,37 @@ static struct measurement *add_measurement(struct cluster *cluster, const char *
     return out;
 }
 
+static int64_t sent_bytes_of(const struct record *record) {
+    return record->sent_bytes > 0 ? record->sent_bytes : record->bytes;
+}
+
+/* Of the messages of a level's streams: the shortest. */
+static int64_t stream_bytes_of(const struct campaign *campaign, enum record_phase phase, int32_t level) {
+    int64_t least = CAMPAIGN_STREAM_BYTES;
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->phase == (int32_t)phase && record->kind == TASK_STREAM && record->level == level &&
+            sent_bytes_of(record) < least)
+            least = sent_bytes_of(record);
+    }
+    return least;
+}
+
 /* Each level as a whole, from the pairs that it joins. */
 static void add_level_figures(const struct campaign *campaign, struct cluster *cluster) {
     struct summary summary;
     result_summarize(campaign, PHASE_LOCAL, TASK_LATENCY, 0, &summary);
     add_measurement(cluster, "node", "latency", NULL, CAMPAIGN_LATENCY_BYTES, 2, &summary);
     result_summarize(campaign, PHASE_LOCAL, TASK_STREAM, 0, &summary);
-    add_measurement(cluster, "node", "bandwidth", NULL, CAMPAIGN_STREAM_BYTES, 2, &summary);
+    add_measurement(cluster, "node", "bandwidth", NULL, stream_bytes_of(campaign, PHASE_LOCAL, 0), 2,
+                    &summary);
     for (size_t level = 0; level < campaign->levels.count; level++) {
         const char *name = result_level_name(campaign, level);
         result_summarize(campaign, PHASE_SWEEP, TASK_LATENCY, (int32_t)level, &summary);
         add_measurement(cluster, name, "latency", NULL, CAMPAIGN_LATENCY_BYTES, 2, &summary);
         result_summarize(campaign, PHASE_SWEEP, TASK_STREAM, (int32_t)level, &summary);
-        add_measurement(cluster, name, "bandwidth", NULL, CAMPAIGN_STREAM_BYTES, 2, &summary);
+        add_measurement(cluster, name, "bandwidth", NULL,
+                        stream_bytes_of(campaign, PHASE_SWEEP, (int32_t)level), 2, &summary);
     }
 }
 
@@ -277,7 +295,7 @@ void result_add_measurements(const struct campaign *campaign, struct cluster *cl
                                   : 2 * (int64_t)record->members;
             struct measurement *added =
                 add_measurement(cluster, level_of(campaign, record), what_of(campaign, record),
-                                ends_of(campaign, record), record->bytes, members, &record->summary);
+                                ends_of(campaign, record), sent_bytes_of(record), members, &record->summary);
             if (added != NULL && record->transport != TRANSPORT_HOST)
                 added->transport = transport_words[record->transport];
         }
@@ -339,8 +357,8 @@ static bool write_rows(const struct campaign *campaign, FILE *file) {
                 phase_words[record->phase], what_of(campaign, record),
                 placement->hosts[placement->host_of[record->from]].name, record->from,
                 placement->hosts[placement->host_of[record->to]].name, record->to, record->members,
-                (long long)record->bytes, (long long)s->count, s->minimum, s->lower_quartile, s->median,
-                s->upper_quartile, s->maximum, transport_words[record->transport]);
+                (long long)sent_bytes_of(record), (long long)s->count, s->minimum, s->lower_quartile,
+                s->median, s->upper_quartile, s->maximum, transport_words[record->transport]);
     }
     return fflush(file) == 0 && !ferror(file);
 }

@@ -63,6 +63,7 @@ struct report {
     int32_t rank;
     char why[REPORT_TEXT];
     struct summary summary; /* of the initiator; a responder's is empty */
+    int64_t sent_bytes;     /* of a message of a stream: less than task.bytes over a slow link */
 };
 
 enum task_tag {

@@ -6,11 +6,13 @@
 #   bed_mpirun ARGS...      Open MPI over all of them, one rank each (BED_SLOTS more)
 #   bed_rate HOST RATE      sets what a host sends at (tbf's units), bed_rate_in what it receives at
 #   bed_link FROM TO RATE   gives what FROM sends to TO, both of one rack, a cable of its own with this rate
+#   bed_mtu HOST BYTES      the longest frames that the switch takes from a host, and sends to it
 #   bed_cut HOST            takes a host's link down
 #   bed_cut_rack RACK       drops everything on a rack's uplink, silently
 #   bed_down                removes all
 #
-# BED_RAILS (1; 2: a second card, eth1, on every host), BED_RATE (1gbit), BED_UPLINK_MBIT (200), BED_DELAY_US (300 from rack to rack), BED_WIRE (the built wire).
+# BED_RAILS (1; 2: a second card, eth1, on every host), BED_RATE (1gbit), BED_UPLINK_MBIT (200), BED_DELAY_US (300 from rack to rack), BED_LOSS (0; of a hundred packets
+# that leave or enter a rack), BED_WIRE (the built wire).
 # Addresses are of the networks that RFC 5737 keeps for documentation; they exist only in the namespaces.
 
 bed_id=cp$$
@@ -47,7 +49,7 @@ bed_add_rack() { # RACK
     ip -n "$bed_id-fab" link add "rack$1" mtu 9000 type bridge
     ip -n "$bed_id-fab" link set "rack$1" up
     nsenter --net="/run/netns/$bed_id-fab" "$BED_WIRE" "low$1" "high$1" $((${BED_DELAY_US:-300} / 2)) \
-        "${BED_UPLINK_MBIT:-200}" &
+        "${BED_UPLINK_MBIT:-200}" "${BED_LOSS:-0}" &
     bed_wires="$bed_wires $!"
     bed_tries=0
     until ip -n "$bed_id-fab" link show "high$1" >/dev/null 2>&1; do
@@ -164,6 +166,10 @@ bed_link() { # a second cable out of FROM, for the route to TO alone; TO answers
     ip -n "$bed_id-$1" neigh add "$bed_to" lladdr "$bed_mac" dev side0 nud permanent
     ip -n "$bed_id-$1" route add "$bed_to" dev side0 src "192.0.2.$((${1#h} + 1))"
     tc -n "$bed_id-$1" qdisc replace dev side0 root tbf rate "$3" burst 32kb latency 20ms
+}
+
+bed_mtu() {
+    ip -n "$bed_id-fab" link set "port${1#h}" mtu "$2"
 }
 
 bed_cut() {

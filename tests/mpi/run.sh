@@ -247,12 +247,12 @@ bad_input() {
     one_error "can't write no/such/folder/c.yaml.partial.new: No such file" launch 2 -o no/such/folder/c.yaml
     SLURMD_NODENAME='h 0' one_error 'rank 0 runs on a host named "h 0"; blanks, commas, colons' launch 2 -o c.yaml
     one_error 'nothing to resume' launch 2 -o c.yaml --resume
-    printf '%s\n' 'clusterprobe journal 4' 'ranks: clusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3' 'MPI: one' \
+    printf '%s\n' 'clusterprobe journal 5' 'ranks: clusterprobe 0.1.0, 4 ranks: elsewhere:0,1,2,3' 'MPI: one' \
         'binding of ranks to cores: none' 'setting of MPI: none' >o.yaml.partial
     cp o.yaml.partial before
     one_error 'o.yaml.partial is of other hosts' launch 2 -o o.yaml --resume
     cmp -s before o.yaml.partial || fail "the journal of another cluster was overwritten"
-    echo '3 6 0 1 0 0 1 0 8 1 1 1 1 1 1' >>o.yaml.partial
+    echo '3 6 0 1 0 0 1 0 8 1 1 1 1 1 1 0' >>o.yaml.partial
     cp o.yaml.partial before
     one_error 'o.yaml.partial holds what an earlier run measured' launch 2 -o o.yaml
     expect 'with --resume goes on .* to begin anew, remove it' err
@@ -508,6 +508,57 @@ eight_hosts() {
     refuse '^(host|link) ' out
 }
 
+# A network on which 4 MiB take longer than a measurement may.
+slow_network() {
+    need_bed
+    BED_RATE=4mbit
+    bed_up 1 2 || fail "no test bed"
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --time-limit 100
+    # The truth: 500 kB/s; what the shaper's short queue drops has to be sent again.
+    bandwidth_within c.yaml network kB/s 400 520
+    tr -s ' \n' ' ' <c.yaml >flat
+    expect 'bandwidths are of messages shorter than 4.19 MB, down to [0-9.]+ kB, as links are slow' flat
+    expect '^pairs,bandwidth,h0,0,h1,1,1,(65536|524288),' c.pairs.csv
+    expect 'what: all_reduce' c.yaml
+    refuse '^(host|link) ' out
+}
+
+# Two sites, 100 ms apart. TCP moves what its window holds in a round trip, and more than 4 MiB in three.
+far_apart() {
+    need_bed
+    BED_UPLINK_MBIT=400 BED_DELAY_US=100000
+    bed_up 2 1 || fail "no test bed"
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --quick
+    level_value c.yaml network latency | awk '{ exit !($2 == "ms" && $1 > 99 && $1 < 110) }' ||
+        fail "the latency is $(level_value c.yaml network latency), not 100 ms"
+    bandwidth_within c.yaml network MB/s 8 52
+    refuse '^(host|link) ' out
+}
+
+# A switch that carries shorter frames than the hosts send: short messages pass, long ones are lost.
+unlike_mtu() {
+    need_bed
+    bed_up 1 2 || fail "no test bed"
+    bed_mtu h1 5000
+    expect_status 1 bed_mpirun "$probe" -o c.yaml --quick
+    expect 'error: no answer from h1; stalled: h0 .* with h1 .*; where only long messages are lost, .* MTU' err
+    [ ! -e c.yaml ] || fail "a result was written"
+    bed_mtu h1 9000
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --quick --resume
+}
+
+# Two racks, between which one packet in twenty is lost each way.
+lossy() {
+    need_bed
+    BED_UPLINK_MBIT=400 BED_LOSS=5
+    bed_up 2 1 || fail "no test bed"
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --time-limit 60
+    level_value c.yaml network latency | awk '{ exit !($2 == "us" && $1 > 300 && $1 < 450) }' ||
+        fail "the latency is $(level_value c.yaml network latency), not 0.34 ms"
+    expect 'what: all_reduce' c.yaml
+    refuse '^(host|link) ' out
+}
+
 # Waits until the job on the test bed has measured another collective than the $1 that stand in the journal.
 until_collectives() {
     for _ in $(seq 1200); do
@@ -677,8 +728,8 @@ sockets() {
         head -n 5 c.yaml.partial
         for pair in "0 1" "2 3" "0 2" "0 3" "1 2" "1 3"; do
             case $pair in "0 1" | "2 3") latency=3e-7 rate=12e9 ;; *) latency=7e-7 rate=6e9 ;; esac
-            echo "1 5 $pair 0 0 1 0 8 20 $latency $latency $latency $latency $latency"
-            echo "1 6 $pair 0 0 1 0 4194304 20 $rate $rate $rate $rate $rate"
+            echo "1 5 $pair 0 0 1 0 8 20 $latency $latency $latency $latency $latency 8"
+            echo "1 6 $pair 0 0 1 0 4194304 20 $rate $rate $rate $rate $rate 4194304"
         done
     } >edited
     mv edited c.yaml.partial
@@ -693,7 +744,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
+sockets | unlike_mtu | lossy | far_apart | slow_network | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

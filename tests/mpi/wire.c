@@ -1,8 +1,9 @@
 /* A cable between two TAP interfaces for test beds on kernels without netem: wire TAP TAP DELAY_US RATE_MBIT
+ * LOSS
  *
  * Each direction sends one frame after the other at the rate, and delivers it the delay later. When more than
- * 10 ms worth of frames wait, the next is lost, as at a switch. SIGUSR1 cuts the cable silently: everything
- * is lost from then on; a second one mends it. */
+ * 10 ms worth of frames wait, the next is lost, as at a switch; of a hundred others LOSS are. SIGUSR1 cuts
+ * the cable silently: everything is lost from then on; a second one mends it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -41,6 +42,7 @@ struct direction {
 
 static struct frame frames[2][FRAMES]; /* of both directions */
 static volatile sig_atomic_t is_cut;
+static double loss_share;
 
 static void toggle(int signal_number) {
     (void)signal_number;
@@ -79,6 +81,11 @@ static int64_t deliver(struct direction *d) {
     return INT64_MAX;
 }
 
+static bool is_lost(void) {
+    static unsigned short state[3] = {1, 2, 3}; /* the same in each run */
+    return loss_share > 0 && erand48(state) < loss_share;
+}
+
 /* Takes frames in, until there are none or the queue is full. */
 static void take(struct direction *d, int64_t delay_ns, double bytes_per_ns) {
     while (d->head - d->tail < FRAMES) {
@@ -87,7 +94,7 @@ static void take(struct direction *d, int64_t delay_ns, double bytes_per_ns) {
         if (bytes <= 0)
             return;
         int64_t now = now_ns(), start = d->free_at_ns > now ? d->free_at_ns : now;
-        if (is_cut || start - now > queue_ns)
+        if (is_cut || start - now > queue_ns || is_lost())
             continue;
         d->free_at_ns = start + (int64_t)((double)(bytes + wire_overhead_bytes) / bytes_per_ns);
         frame->bytes = (size_t)bytes;
@@ -106,12 +113,13 @@ static void wait_until(int64_t due_ns, const struct direction *directions) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        fputs("usage: wire TAP TAP DELAY_US RATE_MBIT\n", stderr);
+    if (argc != 6) {
+        fputs("usage: wire TAP TAP DELAY_US RATE_MBIT LOSS\n", stderr);
         return 2;
     }
     int64_t delay_ns = strtoll(argv[3], NULL, 10) * 1000;
     double bytes_per_ns = strtod(argv[4], NULL) / 8 * 1e6 / (double)second_ns;
+    loss_share = strtod(argv[5], NULL) / 100;
     int one = open_tap(argv[1]), other = open_tap(argv[2]);
     struct direction directions[2] = {{.from = one, .to = other, .frames = frames[0]},
                                       {.from = other, .to = one, .frames = frames[1]}};

@@ -289,7 +289,7 @@ static void test_levels_by_bandwidth(void **state) {
 static const struct identity us = {{"us", "an MPI, version 1", "none", "rank 0: A=1; rank 1: A=2"}},
                              others = {{"others", "an MPI, version 1", "none", "none"}};
 #define HEAD                                                                                                 \
-    "clusterprobe journal 4\nranks: us\nMPI: an MPI, version 1\nbinding of ranks to cores: none\n"           \
+    "clusterprobe journal 5\nranks: us\nMPI: an MPI, version 1\nbinding of ranks to cores: none\n"           \
     "setting of MPI: rank 0: A=1; rank 1: A=2\n"
 
 /* One journal has one writer, and is a file. */
@@ -328,7 +328,8 @@ static void test_journal(void **state) {
                                   .members = 1,
                                   .level = -1,
                                   .bytes = 4194304,
-                                  .summary = {7, 0.1, 0.2, 1.0 / 3, 0.4, 0.5}};
+                                  .summary = {7, 0.1, 0.2, 1.0 / 3, 0.4, 0.5},
+                                  .sent_bytes = 65536};
     assert_true(records_open(&first, path, &us, 3, false, &error));
     assert_null(records_find(&first, &record));
     assert_true(records_add(&first, &record, &error));
@@ -348,14 +349,14 @@ static void test_journal(void **state) {
     assert_int_equal(second.count, 1);
     records_close(&second, false);
     /* An edited line: a rank that isn't there, an operation that is none, no number. */
-    const char *const edited[] = {"3 6 0 3 0 0 1 0 8 1 1 1 1 1 1", "6 9 0 0 9 0 2 0 8 1 1 1 1 1 1",
-                                  "3 6 0 1 0 0 1 0 8 1 nan nan nan nan nan",
-                                  "2 6 0 1 0 0 1 2147483647 8 1 1 1 1 1 1",
-                                  "nothing\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1"};
+    const char *const edited[] = {"3 6 0 3 0 0 1 0 8 1 1 1 1 1 1 0", "6 9 0 0 9 0 2 0 8 1 1 1 1 1 1 0",
+                                  "3 6 0 1 0 0 1 0 8 1 nan nan nan nan nan 0",
+                                  "2 6 0 1 0 0 1 2147483647 8 1 1 1 1 1 1 0",
+                                  "nothing\n3 6 0 1 0 0 1 0 8 1 1 1 1 1 1 0"};
     for (size_t i = 0; i < sizeof edited / sizeof *edited; i++) {
         FILE *file = fopen(path, "w");
         assert_non_null(file);
-        fprintf(file, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n%s\n", edited[i]);
+        fprintf(file, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1 0\n%s\n", edited[i]);
         fclose(file);
         assert_false(records_open(&second, path, &us, 3, true, &error));
         assert_non_null(strstr(error.what, ": line 7 is no figure"));
@@ -389,7 +390,7 @@ static void test_journal_of_another_mpi(void **state) {
          "was measured with another setting of MPI: rank 1: A=2; this run: rank 1: A=3"},
     };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
-        write_text(path, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n");
+        write_text(path, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1 0\n");
         assert_false(records_open(&records, path, &runs[i].now, 3, true, &error));
         assert_non_null(strstr(error.what, runs[i].words));
         assert_non_null(strstr(error.hint, "the mpirun line of the first run"));
@@ -398,7 +399,7 @@ static void test_journal_of_another_mpi(void **state) {
     assert_int_equal(records.count, 1);
     records_close(&records, false);
     /* A head that a crash cut short. */
-    write_text(path, "clusterprobe journal 4\nranks: us\n");
+    write_text(path, "clusterprobe journal 5\nranks: us\n");
     assert_false(records_open(&records, path, &us, 3, true, &error));
     assert_non_null(strstr(error.what, "another MPI: nothing; this run: an MPI"));
     unlink(path);
@@ -411,7 +412,7 @@ static void test_journal_not_resumed(void **state) {
     struct error error;
     struct records records;
     assert_true(mkstemp(path) >= 0);
-    write_text(path, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1\n");
+    write_text(path, HEAD "3 6 0 1 0 0 1 0 8 1 1 1 1 1 1 0\n");
     assert_false(records_open(&records, path, &us, 3, false, &error));
     assert_non_null(strstr(error.what, "holds what an earlier run measured"));
     assert_non_null(strstr(error.hint, "--resume"));
@@ -431,9 +432,9 @@ static void test_journal_of_another_format(void **state) {
     struct records records;
     assert_true(mkstemp(path) >= 0);
     static const char *const texts[][2] = {
-        {"clusterprobe journal 3\nus\n", "is a journal of format 3, of another version of clusterprobe"},
+        {"clusterprobe journal 4\nus\n", "is a journal of format 4, of another version of clusterprobe"},
         {"clusterprobe journal 30\nus\n", "is a journal of format 30"},
-        {"clusterprobe journal 4 4\nus\n", "is no journal of clusterprobe"},
+        {"clusterprobe journal 5 4\nus\n", "is no journal of clusterprobe"},
         {"a letter\nus\n", "is no journal of clusterprobe"},
         {"", "is no journal of clusterprobe"},
     };
@@ -472,8 +473,8 @@ static void test_looks_at_a_collective(void **state) {
     /* Both looks are lines. */
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, HEAD "6 9 0 0 0 0 2 0 1024 3 5 5 5 5 5\n"
-                       "6 9 0 0 0 0 2 0 1024 3 4 4 4 4 4\nnothing\n");
+    fprintf(file, HEAD "6 9 0 0 0 0 2 0 1024 3 5 5 5 5 5 0\n"
+                       "6 9 0 0 0 0 2 0 1024 3 4 4 4 4 4 0\nnothing\n");
     fclose(file);
     assert_false(records_open(&records, path, &us, 3, true, &error));
     assert_non_null(strstr(error.what, ": line 8 is no figure"));

@@ -67,7 +67,7 @@ static bool blame(struct campaign *campaign, const struct task *tasks, const str
         streams ? "; where only long messages are lost, cards or switches differ in their MTU" : "";
     campaign->failed = true;
     for (size_t i = 0; i < count; i++) {
-        if (reports[i].state == REPORT_DONE)
+        if (reports[i].state == REPORT_DONE || reports[i].state == REPORT_REFUSED)
             continue;
         int32_t rank = reports[i].rank, peer = tasks[i].peer;
         bool is_pair = tasks[i].kind >= TASK_LATENCY && tasks[i].kind <= TASK_EXCHANGE;
@@ -130,7 +130,7 @@ bool campaign_measure(struct campaign *campaign, const struct record *key, const
         record.sent_bytes = reports[i].sent_bytes;
         good = records_add(campaign->records, &record, error);
     }
-    return good;
+    return good && records_flush(campaign->records, error);
 }
 
 bool campaign_measure_one(struct campaign *campaign, const struct record *key,
@@ -190,7 +190,7 @@ bool campaign_alone(struct campaign *campaign, enum task_kind kind, const int32_
         else if (!records_add(campaign->records, &record, error))
             return false;
     }
-    return true;
+    return records_flush(campaign->records, error);
 }
 
 /* The same task for all members of a group. */
@@ -251,7 +251,7 @@ bool campaign_collective(struct campaign *campaign, const struct record *key, co
         refuse(campaign, (enum transport)key->transport, &report);
         return true;
     }
-    return records_add(campaign->records, result, error);
+    return records_add(campaign->records, result, error) && records_flush(campaign->records, error);
 }
 
 /* A GPU that several ranks have measures none of them. */

@@ -121,6 +121,10 @@ static void beat(const struct task *task) {
         MPI_Send(&heartbeat, (int)sizeof heartbeat, MPI_BYTE, ranks - 1, TAG_TASK, MPI_COMM_WORLD);
 }
 
+void crew_pause(double seconds) {
+    beat(&(struct task){.seconds = seconds});
+}
+
 /* Room for the requests of a task and a report a rank. Not given back, since after a failure some of them are
  * still active. NULL: out of memory. */
 static MPI_Request *need_requests(size_t count) {

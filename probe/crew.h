@@ -27,6 +27,10 @@ bool crew_describe(struct task *tasks, const int32_t *ranks, size_t count, const
 bool crew_open_gpus(struct task *tasks, const int32_t *ranks, const int32_t *local, size_t count,
                     struct report *reports, struct gpu_summary *gpus);
 
+/* Rank 0 will be busy with itself for up to so many seconds, which the last rank isn't to take for its end.
+ */
+void crew_pause(double seconds);
+
 /* Which ranks still answer within `seconds`; answers[i] for ranks[i]. */
 void crew_roll_call(const int32_t *ranks, size_t count, double seconds, bool *answers);
 

@@ -31,6 +31,46 @@ static bool same_key(const struct record *one, const struct record *other) {
            one->members == other->members && one->level == other->level && one->bytes == other->bytes;
 }
 
+/* FNV-1a: www.isthe.com/chongo/tech/comp/fnv; by words, whose high bits come down at the end. */
+static uint64_t hash_key(const struct record *key) {
+    const uint64_t words[] = {(uint64_t)(uint32_t)key->phase << 32 | (uint32_t)key->kind,
+                              (uint64_t)(uint32_t)key->from << 32 | (uint32_t)key->to,
+                              (uint64_t)(uint32_t)key->operation << 32 | (uint32_t)key->transport,
+                              (uint64_t)(uint32_t)key->members << 32 | (uint32_t)key->level,
+                              (uint64_t)key->bytes};
+    uint64_t hash = 14695981039346656037U;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        hash = (hash ^ words[i]) * 1099511628211U;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+/* Where the figure of the key stands in the index, or would stand. */
+static size_t *find_slot(const struct records *records, const struct record *key) {
+    size_t slot = (size_t)hash_key(key) & (records->index_end - 1);
+    while (records->index[slot] != 0 && !same_key(&records->items[records->index[slot] - 1], key))
+        slot = (slot + 1) & (records->index_end - 1);
+    return &records->index[slot];
+}
+
+/* Of all figures read so far, at most half full: there may be millions, each asked for once. */
+static bool make_index(struct records *records) {
+    size_t end = 2;
+    while (end < 2 * records->count)
+        end *= 2;
+    records->index = calloc(end, sizeof *records->index);
+    if (records->index == NULL)
+        return false;
+    records->index_end = end;
+    records->resumed = records->count;
+    for (size_t i = 0; i < records->count; i++) {
+        size_t *slot = find_slot(records, &records->items[i]);
+        *slot = *slot == 0 ? i + 1 : *slot;
+    }
+    return true;
+}
+
 /* The figure of the same collective; NULL: none yet. Those of a campaign stand together at the end. */
 static struct record *find_collective(struct records *records, const struct record *key) {
     for (size_t i = records->count; i-- > 0;) {
@@ -191,6 +231,8 @@ static bool take_over(struct records *records, const struct identity *identity, 
     size_t lines = 0;
     bool kept = true, same = check_head(file, records->path, identity, error);
     bool possible = same && read_figures(records, file, ranks, &lines, &kept);
+    kept = kept && make_index(records);
+    possible = possible && kept;
     fclose(file);
     if (!same || possible)
         return same;
@@ -222,7 +264,11 @@ static bool write_record(struct records *records, const struct record *r, struct
                           r->phase, r->kind, r->from, r->to, r->operation, r->transport, r->members, r->level,
                           (long long)r->bytes, (long long)s->count, s->minimum, s->lower_quartile, s->median,
                           s->upper_quartile, s->maximum, (long long)r->sent_bytes);
-    if (written < 0 || fflush(records->journal) != 0)
+    return written >= 0 || error_set(error, "can't write %s: %s", records->path, strerror(errno));
+}
+
+bool records_flush(struct records *records, struct error *error) {
+    if (records->journal != NULL && fflush(records->journal) != 0)
         return error_set(error, "can't write %s: %s", records->path, strerror(errno));
     return true;
 }
@@ -282,11 +328,11 @@ bool records_open(struct records *records, const char *path, const struct identi
         return false;
     }
     bool good = resume ? take_over(records, identity, ranks, error) : check_nothing_is_lost(path, error);
-    records->resumed = records->count;
     if (good && !write_head(records->journal, identity))
         good = error_set(error, "can't write %s: %s", fresh, strerror(errno));
     for (size_t i = 0; good && i < records->count; i++)
         good = write_record(records, &records->items[i], error);
+    good = good && records_flush(records, error);
     if (good && rename(fresh, path) != 0)
         good = error_set(error, "can't rename %s: %s", fresh, strerror(errno));
     if (!good) {
@@ -296,15 +342,9 @@ bool records_open(struct records *records, const char *path, const struct identi
     return good;
 }
 
-const struct record *records_find(struct records *records, const struct record *key) {
-    for (size_t i = 0; i < records->resumed; i++) {
-        size_t at = (records->next + i) % records->resumed;
-        if (same_key(&records->items[at], key)) {
-            records->next = at + 1;
-            return &records->items[at];
-        }
-    }
-    return NULL;
+const struct record *records_find(const struct records *records, const struct record *key) {
+    const size_t *slot = records->index_end > 0 ? find_slot(records, key) : NULL;
+    return slot == NULL || *slot == 0 ? NULL : &records->items[*slot - 1];
 }
 
 bool records_add(struct records *records, const struct record *record, struct error *error) {
@@ -321,5 +361,6 @@ void records_close(struct records *records, bool done) {
             unlink(records->path);
     }
     free(records->items);
+    free(records->index);
     memset(records, 0, sizeof *records);
 }

@@ -55,9 +55,11 @@ enum record_group {
 struct records {
     struct record *items;
     size_t count, capacity;
-    size_t resumed, next; /* the first ones are of an earlier run; where the next asked for likely is */
-    FILE *journal;        /* NULL: none is kept */
-    const char *path;     /* of the journal */
+    size_t resumed;   /* the first ones are of an earlier run */
+    size_t *index;    /* of those, by a hash of what was asked: their numbers from 1 on; 0: free */
+    size_t index_end; /* its size, a power of two; 0: nothing is resumed */
+    FILE *journal;    /* NULL: none is kept */
+    const char *path; /* of the journal */
 };
 
 /* Opens the journal at `path`. `identity` says what the figures are of. With `resume`, figures of an earlier
@@ -69,11 +71,15 @@ bool records_open(struct records *records, const char *path, const struct identi
 
 /* The figure of an earlier run that is being resumed, or NULL. Of `key` counts what was asked: all above the
  * summary. */
-const struct record *records_find(struct records *records, const struct record *key);
+const struct record *records_find(const struct records *records, const struct record *key);
 
 /* Of several looks at the same collective the quickest, by its lower quartile, is kept. False with the error
- * set when the journal can't be written: disk full, or quota. */
+ * set when memory is out or the journal can't be written: disk full, or quota. */
 bool records_add(struct records *records, const struct record *record, struct error *error);
+
+/* Brings what was added to disk, once for all that was measured at a time: file systems that many hosts share
+ * take a while for each write. False as above. */
+bool records_flush(struct records *records, struct error *error);
 
 /* Closes the journal, and removes it when `done`. Frees the figures. */
 void records_close(struct records *records, bool done);

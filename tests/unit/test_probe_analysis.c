@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/arena.h"
+#include "common/clock.h"
 #include "probe/analysis.h"
 #include "probe/records.h"
 #include "probe/task.h"
@@ -447,6 +448,41 @@ static void test_journal_of_another_format(void **state) {
     unlink(path);
 }
 
+/* A thousand hosts' figures are taken over one by one, and as many that aren't there asked for. */
+static void test_journal_of_many(void **state) {
+    (void)state;
+    enum { RANKS = 600 };
+    char path[] = "/tmp/journal-XXXXXX";
+    struct error error;
+    struct records first, second;
+    struct record record = {
+        .phase = PHASE_PAIRS, .kind = TASK_LATENCY, .members = RANKS / 2, .bytes = 8, .summary = {1}};
+    assert_true(mkstemp(path) >= 0);
+    assert_true(records_open(&first, path, &us, RANKS, false, &error));
+    for (record.from = 0; record.from < RANKS; record.from++) {
+        for (record.to = 0; record.to < RANKS; record.to++) {
+            record.summary.median = record.from + record.to;
+            assert_true(records_add(&first, &record, &error));
+        }
+    }
+    records_close(&first, false);
+    double begin = clock_seconds();
+    assert_true(records_open(&second, path, &us, RANKS, true, &error));
+    assert_int_equal(second.count, RANKS * RANKS);
+    for (record.from = 0; record.from < RANKS; record.from++) {
+        for (record.to = 0; record.to < RANKS; record.to++) {
+            record.level = 0;
+            const struct record *found = records_find(&second, &record);
+            assert_non_null(found);
+            assert_same_double(found->summary.median, record.from + record.to);
+            record.level = 1;
+            assert_null(records_find(&second, &record));
+        }
+    }
+    assert_true(clock_seconds() - begin < 20); /* two as a rule; hours by looking through all */
+    records_close(&second, true);
+}
+
 /* Of looks at the same collective the quickest stays, also in the journal. */
 static void test_looks_at_a_collective(void **state) {
     (void)state;
@@ -490,6 +526,7 @@ int main(void) {
         cmocka_unit_test(test_unconfirmed),
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_journal_of_two),
+        cmocka_unit_test(test_journal_of_many),
         cmocka_unit_test(test_journal_of_another_mpi),
         cmocka_unit_test(test_journal),
         cmocka_unit_test(test_journal_not_resumed),

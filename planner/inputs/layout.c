@@ -1,4 +1,4 @@
-/* What a layout comes to, and whether it can be.
+/* What a layout comes to, and whether it can be. Its keys are in layout_keys.c.
  *
  * Layouts may hold any number a user typed: products saturate instead of overflowing. */
 #include "planner/inputs/layout.h"
@@ -6,42 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "planner/numbers.h"
-
-const char *const recompute_names[] = {"none", "selective", "full", NULL};
-const char *const recompute_module_names[] = {
-    "core_attn", "layernorm", "moe_act", "mla_up_proj", "shared_experts", "mlp", "moe", "operations", NULL};
-const char *const schedule_names[] = {"1f1b", "interleaved", "gpipe", "zb-1p", "zb-2p", "dualpipe", NULL};
-const char *const rank_order_names[] = {"tp-cp-dp-pp", "tp-cp-pp-dp", NULL};
-const char *const offload_names[] = {
-    "none",      "activations",           "optimizer", "optimizer+activations",
-    "gradients", "gradients+activations", "weights",   "weights+activations",
-    NULL};
-const char *const layout_key_names[LAYOUT_KEY_COUNT + 1] = {"tp",
-                                                            "pp",
-                                                            "vpp",
-                                                            "cp",
-                                                            "ep",
-                                                            "etp",
-                                                            "dp",
-                                                            "micro_batch",
-                                                            "sequence_parallel",
-                                                            "zero",
-                                                            "zero_group",
-                                                            "recompute",
-                                                            "recompute_layers",
-                                                            "recompute_modules",
-                                                            "first_stage_layers",
-                                                            "last_stage_layers",
-                                                            "schedule",
-                                                            "order",
-                                                            "overlap.tp",
-                                                            "overlap.dp",
-                                                            "overlap.pp",
-                                                            "offload",
-                                                            NULL};
 
 enum {
     /* Context parallelism gives every rank one chunk from the front and one from the back of the sequence, so
@@ -52,139 +18,13 @@ enum {
     DUALPIPE_DIRECTIONS = 2,
     /* Embedding and loss count as a layer each where that makes the stages even; arXiv 2407.21783
        section 3.3.2. */
-    END_LAYERS = 2,
-    MAX_ZERO = 3,
-    /* Of what a file or flag gives: beyond any machine, and far from overflow. */
-    LARGEST_SIZE = 1 << 30
+    END_LAYERS = 2
 };
 
 /* The product of positive numbers, or INT64_MAX where that is less. */
 static int64_t product(int64_t a, int64_t b) {
     int64_t result;
     return __builtin_mul_overflow(a, b, &result) ? INT64_MAX : result;
-}
-
-bool offload_activations(enum offload offload) {
-    return offload == OFFLOAD_ACTIVATIONS || offload == OFFLOAD_OPTIMIZER_ACTIVATIONS ||
-           offload == OFFLOAD_GRADIENTS_ACTIVATIONS || offload == OFFLOAD_WEIGHTS_ACTIVATIONS;
-}
-
-bool offload_optimizer(enum offload offload) {
-    return offload >= OFFLOAD_OPTIMIZER;
-}
-
-bool offload_gradients(enum offload offload) {
-    return offload >= OFFLOAD_GRADIENTS;
-}
-
-bool offload_weights(enum offload offload) {
-    return offload >= OFFLOAD_WEIGHTS;
-}
-
-enum offload offload_union(enum offload a, enum offload b) {
-    enum offload more = a > b ? a : b;
-    bool lacks_activations = !offload_activations(more) && (offload_activations(a) || offload_activations(b));
-    return lacks_activations ? (enum offload)(more + 1) : more;
-}
-
-/* How each key is written, and where struct layout holds it; the name is layout_key_names'. */
-#define SIZE(member)                                                                                         \
-    {                                                                                                        \
-        .type = FIELD_INTEGER, .offset = offsetof(struct layout, member), .minimum = 1,                      \
-        .maximum = LARGEST_SIZE                                                                              \
-    }
-#define SIZE_OR_NONE(member)                                                                                 \
-    { .type = FIELD_INTEGER, .offset = offsetof(struct layout, member), .maximum = LARGEST_SIZE }
-#define FLAG(member)                                                                                         \
-    { .type = FIELD_BOOL, .offset = offsetof(struct layout, member) }
-#define WORD(member, words)                                                                                  \
-    { .type = FIELD_CHOICE, .offset = offsetof(struct layout, member), .choices = words }
-
-static const struct field key_fields[LAYOUT_KEY_COUNT] = {
-    [LAYOUT_TP] = SIZE(tp),
-    [LAYOUT_PP] = SIZE(pp),
-    [LAYOUT_VPP] = SIZE(vpp),
-    [LAYOUT_CP] = SIZE(cp),
-    [LAYOUT_EP] = SIZE(ep),
-    [LAYOUT_ETP] = SIZE(etp),
-    [LAYOUT_DP] = SIZE(dp),
-    [LAYOUT_MICRO_BATCH] = SIZE(micro_batch),
-    [LAYOUT_SEQUENCE_PARALLEL] = FLAG(sequence_parallel),
-    [LAYOUT_ZERO] = {.type = FIELD_INTEGER, .offset = offsetof(struct layout, zero), .maximum = MAX_ZERO},
-    [LAYOUT_ZERO_GROUP] = SIZE_OR_NONE(zero_group),
-    [LAYOUT_RECOMPUTE] = WORD(recompute, recompute_names),
-    [LAYOUT_RECOMPUTE_LAYERS] = SIZE_OR_NONE(recompute_layers),
-    [LAYOUT_RECOMPUTE_MODULES] = {.type = FIELD_WORDS,
-                                  .offset = offsetof(struct layout, recompute_modules),
-                                  .choices = recompute_module_names},
-    [LAYOUT_FIRST_STAGE_LAYERS] = SIZE_OR_NONE(first_stage_layers),
-    [LAYOUT_LAST_STAGE_LAYERS] = SIZE_OR_NONE(last_stage_layers),
-    [LAYOUT_SCHEDULE] = WORD(schedule, schedule_names),
-    [LAYOUT_ORDER] = WORD(order, rank_order_names),
-    [LAYOUT_OVERLAP_TP] = FLAG(overlap.tp),
-    [LAYOUT_OVERLAP_DP] = FLAG(overlap.dp),
-    [LAYOUT_OVERLAP_PP] = FLAG(overlap.pp),
-    [LAYOUT_OFFLOAD] = WORD(offload, offload_names),
-};
-
-struct field layout_key_field(enum layout_key key) {
-    struct field field = key_fields[key];
-    field.key = layout_key_names[key];
-    return field;
-}
-
-int64_t layout_get(const struct layout *layout, enum layout_key key) {
-    const char *member = (const char *)layout + key_fields[key].offset;
-    int64_t number;
-    int choice;
-    switch (key_fields[key].type) {
-    case FIELD_BOOL:
-        return *(const bool *)member;
-    case FIELD_CHOICE:
-        memcpy(&choice, member, sizeof choice);
-        return choice;
-    default:
-        memcpy(&number, member, sizeof number);
-        return number;
-    }
-}
-
-void layout_set(struct layout *layout, enum layout_key key, int64_t value) {
-    char *member = (char *)layout + key_fields[key].offset;
-    const int choice = (int)value;
-    switch (key_fields[key].type) {
-    case FIELD_BOOL:
-        *(bool *)member = value != 0;
-        break;
-    case FIELD_CHOICE:
-        memcpy(member, &choice, sizeof choice);
-        break;
-    default:
-        memcpy(member, &value, sizeof value);
-        break;
-    }
-}
-
-/* "layernorm+moe_act". */
-static void format_words(const char *const *choices, int64_t words, char *buffer, size_t size) {
-    size_t used = 0;
-    buffer[0] = '\0';
-    for (int i = 0; choices[i] != NULL && used < size; i++)
-        if ((words >> i & 1) != 0)
-            used += (size_t)snprintf(buffer + used, size - used, "%s%s", used > 0 ? "+" : "", choices[i]);
-}
-
-char *layout_format_value(enum layout_key key, int64_t value, char *buffer, size_t size) {
-    const struct field *field = &key_fields[key];
-    if (field->type == FIELD_INTEGER)
-        snprintf(buffer, size, "%lld", (long long)value);
-    else if (field->type == FIELD_BOOL)
-        snprintf(buffer, size, "%s", value != 0 ? "true" : "false");
-    else if (field->type == FIELD_WORDS)
-        format_words(field->choices, value, buffer, size);
-    else
-        snprintf(buffer, size, "%s", field->choices[value]);
-    return buffer;
 }
 
 int64_t layout_devices(const struct layout *layout) {
@@ -354,7 +194,7 @@ static bool check_range(const struct layout *layout, const struct reason *reason
         if (value < 1)
             return refuse(reason, "%s %lld is not positive", layout_key_names[positive[i]], (long long)value);
     }
-    if (layout->zero < 0 || layout->zero > MAX_ZERO)
+    if (layout->zero < 0 || layout->zero > LAYOUT_MAX_ZERO)
         return refuse(reason, "zero %lld is not a stage from 0 to 3", (long long)layout->zero);
     if (layout->recompute_layers < 0 || layout->first_stage_layers < 0 || layout->last_stage_layers < 0)
         return refuse(reason, "a number of layers is negative");

@@ -74,7 +74,7 @@ struct layout {
     int64_t tp, pp, vpp, cp, ep, etp, dp;
     int64_t micro_batch; /* sequences */
     bool sequence_parallel;
-    int64_t zero;       /* stage 0..3 */
+    int64_t zero;       /* stage 0..LAYOUT_MAX_ZERO */
     int64_t zero_group; /* devices that share one shard; 0: all of dp x cp */
     enum recompute recompute;
     /* Full recompute for the first so many layers of a virtual stage alone, none for the rest (Megatron's
@@ -120,6 +120,7 @@ enum layout_key {
 extern const char
     *const layout_key_names[LAYOUT_KEY_COUNT + 1]; /* "tp" ... "overlap.tp" ...; ends with NULL */
 
+enum { LAYOUT_MAX_ZERO = 3 };
 enum { LAYOUT_MAX_CHOICES = 32, LAYOUT_MAX_MODULE_SETS = 8 /* of recompute_modules */ };
 
 /* What the user fixed: for each key the allowed values (as integers, enums and bools too), in rising order;

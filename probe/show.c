@@ -66,8 +66,9 @@ static void show_deviations(const struct cluster *cluster, FILE *stream) {
 }
 
 void show_cluster(const struct cluster *cluster, FILE *stream) {
-    fprintf(stream, "%s: %lld node%s, %lld devices (%s) a node\n", cluster->name, (long long)cluster->nodes,
-            cluster->nodes == 1 ? "" : "s", (long long)cluster->node.devices, cluster->device.name);
+    fprintf(stream, "%s: %lld node%s, %lld device%s (%s) a node\n", cluster->name, (long long)cluster->nodes,
+            cluster->nodes == 1 ? "" : "s", (long long)cluster->node.devices,
+            cluster->node.devices == 1 ? "" : "s", cluster->device.name);
     if (cluster->source.note != NULL) {
         fputs("note: ", stream);
         terminal_print_wrapped(cluster->source.note, strlen("note: "), stream);

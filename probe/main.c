@@ -182,12 +182,17 @@ static const char *mpi_version(struct arena *arena) {
     return arena_copy_string(arena, text);
 }
 
+static FILE *open_text(char **text, size_t *size) {
+    FILE *stream = open_memstream(text, size);
+    if (stream == NULL)
+        arena_out_of_memory();
+    return stream;
+}
+
 static const char *list_hosts(const struct placement *placement, struct arena *arena) {
     char *text = NULL;
     size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    if (stream == NULL)
-        arena_out_of_memory();
+    FILE *stream = open_text(&text, &size);
     fprintf(stream, "clusterprobe " CLUSTERPLAN_VERSION ", %d ranks:", (int)placement->ranks);
     for (size_t i = 0; i < placement->host_count; i++) {
         const struct placement_host *host = &placement->hosts[i];

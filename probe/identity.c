@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text_stream.h"
+
 const char *const identity_names[IDENTITY_PARTS] = {[IDENTITY_RANKS] = "ranks",
                                                     [IDENTITY_MPI] = "MPI",
                                                     [IDENTITY_BINDING] = "binding of ranks to cores",
@@ -76,30 +78,23 @@ void identity_list_settings(const char *const *variables, char settings[IDENTITY
 }
 
 const char *identity_list_ranks(const char *const *words, size_t count, struct arena *arena) {
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    if (stream == NULL)
-        arena_out_of_memory();
+    struct text_stream text;
+    text_stream_open(&text);
     bool any = false;
     for (size_t begin = 0, end; begin < count; begin = end) {
         for (end = begin + 1; end < count && strcmp(words[end], words[begin]) == 0; end++) {
         }
         if (words[begin][0] == '\0')
             continue;
-        fputs(any ? between_items : "", stream);
+        fputs(any ? between_items : "", text.stream);
         any = true;
         if (end - begin == 1)
-            fprintf(stream, "rank %zu: %s", begin, words[begin]);
+            fprintf(text.stream, "rank %zu: %s", begin, words[begin]);
         else
-            fprintf(stream, "ranks %zu to %zu: %s", begin, end - 1, words[begin]);
+            fprintf(text.stream, "ranks %zu to %zu: %s", begin, end - 1, words[begin]);
     }
-    fputs(any ? "" : "none", stream);
-    if (fclose(stream) != 0)
-        arena_out_of_memory();
-    const char *list = arena_copy_string(arena, text);
-    free(text);
-    return list;
+    fputs(any ? "" : "none", text.stream);
+    return text_stream_take(&text, arena);
 }
 
 const char *identity_one_line(const char *text, struct arena *arena) {

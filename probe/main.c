@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "common/options.h"
 #include "common/standard_output.h"
+#include "common/text_stream.h"
 #include "common/units.h"
 #include "probe/campaign.h"
 #include "probe/crew.h"
@@ -182,29 +183,17 @@ static const char *mpi_version(struct arena *arena) {
     return arena_copy_string(arena, text);
 }
 
-static FILE *open_text(char **text, size_t *size) {
-    FILE *stream = open_memstream(text, size);
-    if (stream == NULL)
-        arena_out_of_memory();
-    return stream;
-}
-
 static const char *list_hosts(const struct placement *placement, struct arena *arena) {
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_text(&text, &size);
-    fprintf(stream, "clusterprobe " CLUSTERPLAN_VERSION ", %d ranks:", (int)placement->ranks);
+    struct text_stream text;
+    text_stream_open(&text);
+    fprintf(text.stream, "clusterprobe " CLUSTERPLAN_VERSION ", %d ranks:", (int)placement->ranks);
     for (size_t i = 0; i < placement->host_count; i++) {
         const struct placement_host *host = &placement->hosts[i];
-        fprintf(stream, " %s", host->name);
+        fprintf(text.stream, " %s", host->name);
         for (int32_t r = 0; r < host->rank_count; r++)
-            fprintf(stream, "%c%d", r == 0 ? ':' : ',', (int)host->ranks[r]);
+            fprintf(text.stream, "%c%d", r == 0 ? ':' : ',', (int)host->ranks[r]);
     }
-    if (fclose(stream) != 0)
-        arena_out_of_memory();
-    const char *list = arena_copy_string(arena, text);
-    free(text);
-    return list;
+    return text_stream_take(&text, arena);
 }
 
 static void identify(const struct placement *placement, struct arena *arena, struct identity *identity) {

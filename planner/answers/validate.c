@@ -42,10 +42,9 @@ static void spare_full_recompute(struct layout_request *request) {
 
 /* Where selective recompute's modules weren't published they are those of the stack's users. */
 static void fix_recompute_modules(const struct run *run, struct layout_request *request) {
-    const struct layout unsaid = {.tp = 1};
     if (request->keys[LAYOUT_RECOMPUTE_MODULES].count == 0)
         layout_request_fix(request, LAYOUT_RECOMPUTE_MODULES,
-                           training_recompute_modules(&run->training, &run->model, &unsaid));
+                           training_usual_modules(&run->training, &run->model));
 }
 
 /* The run's own layout, completed: the best plan that fits without full recompute. Where there is none: the

@@ -180,13 +180,11 @@ void compute_routing_traffic(struct compute_work *work) {
     }
 }
 
-/* Of a layer's two norms those that are kernels of their own. Transformer Engine's are one with the product
- * behind them, but before latent attention and before routed experts (Megatron-LM, gpt_layer_specs.py). */
+/* Of a layer's two norms those that are kernels of their own. */
 static double own_norms(const struct compute_work *work, bool with_experts) {
     const struct compute_problem *problem = work->problem;
-    if (!problem->training->stack->transformer_engine)
-        return 2;
-    return (problem->model->mla.kv_lora_rank > 0) + with_experts;
+    return training_attention_norm_is_own(problem->training, problem->model) +
+           training_mlp_norm_is_own(problem->training, with_experts);
 }
 
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {

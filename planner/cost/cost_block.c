@@ -104,30 +104,26 @@ static void repeat(double seconds, double sent, double *kind_sent, struct pass_c
     *kind_sent += sent;
 }
 
-static bool has_module(int64_t modules, enum recompute_module module) {
-    return (modules >> module & 1) != 0;
-}
-
-/* What selective recompute repeats. Experts as a whole hold their activation and the shared ones. */
+/* What selective recompute repeats. */
 static void add_selective(const struct block_cost *block, bool with_experts, int64_t modules, double exchange,
                           struct pass_cost *pass) {
     const struct compute_time *compute = &block->compute;
     const struct communication_time *sent = &block->communication;
     const double tp_half = sent->tp_forward / 2; /* the other half is attention's */
-    const bool moe = with_experts && has_module(modules, RECOMPUTE_MOE);
-    if (has_module(modules, RECOMPUTE_OPERATIONS)) /* what was scattered is kept */
+    const bool moe = with_experts && recompute_has(modules, RECOMPUTE_MOE);
+    if (recompute_has(modules, RECOMPUTE_OPERATIONS)) /* what was scattered is kept */
         repeat(RECOMPUTED_PRODUCTS * compute->products + compute->traffic, tp_half, &pass->tp, pass);
-    if (has_module(modules, RECOMPUTE_CORE_ATTENTION))
+    if (recompute_has(modules, RECOMPUTE_CORE_ATTENTION))
         repeat(compute->attention, sent->cp_forward, &pass->cp, pass);
-    if (has_module(modules, RECOMPUTE_LAYERNORM))
+    if (recompute_has(modules, RECOMPUTE_LAYERNORM))
         repeat(compute->norms, 0, &pass->tp, pass);
-    if (has_module(modules, RECOMPUTE_MLA_UP_PROJECTION))
+    if (recompute_has(modules, RECOMPUTE_MLA_UP_PROJECTION))
         repeat(compute->latent_up, 0, &pass->tp, pass);
-    if (moe || has_module(modules, with_experts ? RECOMPUTE_SHARED_EXPERTS : RECOMPUTE_MLP))
+    if (moe || recompute_has(modules, with_experts ? RECOMPUTE_SHARED_EXPERTS : RECOMPUTE_MLP))
         repeat(compute->mlp, compute->mlp > 0 ? tp_half : 0, &pass->tp, pass);
     if (moe)
         repeat(compute->experts, exchange, &pass->ep, pass);
-    else if (has_module(modules, RECOMPUTE_MOE_ACTIVATION))
+    else if (recompute_has(modules, RECOMPUTE_MOE_ACTIVATION))
         repeat(compute->activation, 0, &pass->tp, pass);
 }
 

@@ -162,16 +162,16 @@ static void find_dropped(const struct memory_parts *parts, const struct attentio
                          double hidden_layers, enum layer_kind kind, struct layer_activations *layer) {
     const struct model *model = parts->model;
     const struct model_experts *experts = &model->experts;
-    const bool fuses_norms = parts->training->stack->transformer_engine;
     const double norm = product_input_bytes(parts) * (double)model->hidden / parts->sequence_share;
     const bool with_experts = kind == LAYER_EXPERTS;
+    const bool own = training_mlp_norm_is_own(parts->training, with_experts);
     double *dropped = layer->dropped;
-    layer->dropped_input_norm = !fuses_norms || model->mla.kv_lora_rank > 0 ? norm : 0;
+    layer->dropped_input_norm = training_attention_norm_is_own(parts->training, model) ? norm : 0;
     dropped[RECOMPUTE_CORE_ATTENTION] = attention->scores;
     dropped[RECOMPUTE_MLA_UP_PROJECTION] = attention->latent_up;
-    dropped[RECOMPUTE_LAYERNORM] = layer->dropped_input_norm + (!fuses_norms || with_experts ? norm : 0);
+    dropped[RECOMPUTE_LAYERNORM] = layer->dropped_input_norm + (own ? norm : 0);
     if (!with_experts) {
-        dropped[RECOMPUTE_MLP] = hidden_layers + (fuses_norms ? norm : 0);
+        dropped[RECOMPUTE_MLP] = hidden_layers + (own ? 0 : norm);
         return;
     }
     const double shared = (double)(experts->shared * experts->shared_ffn_hidden) / (double)parts->layout->tp;
@@ -181,18 +181,18 @@ static void find_dropped(const struct memory_parts *parts, const struct attentio
                                         (double)experts->ffn_hidden / (double)parts->layout->etp;
 }
 
-/* What selective recompute of a set of modules leaves of a layer. Experts as a whole hold their activation
- * and the shared ones. */
+/* What selective recompute of a set of modules leaves of a layer. */
 static void drop_modules(int64_t modules, struct layer_activations *layer) {
     const int64_t in_attention = RECOMPUTE_BIT(CORE_ATTENTION) | RECOMPUTE_BIT(MLA_UP_PROJECTION);
-    if (modules & RECOMPUTE_BIT(MOE))
-        modules &= ~(RECOMPUTE_BIT(MOE_ACTIVATION) | RECOMPUTE_BIT(SHARED_EXPERTS));
+    if (recompute_has(modules, RECOMPUTE_MOE))
+        modules &= ~RECOMPUTE_WITHIN_MOE;
     for (int module = 0; module < RECOMPUTE_MODULE_COUNT; module++) {
-        const bool is_dropped = (modules >> module & 1) != 0;
-        layer->kept -= is_dropped ? layer->dropped[module] : 0;
-        layer->again_in_mlp += is_dropped && (in_attention >> module & 1) == 0 ? layer->dropped[module] : 0;
+        const double dropped =
+            recompute_has(modules, (enum recompute_module)module) ? layer->dropped[module] : 0;
+        layer->kept -= dropped;
+        layer->again_in_mlp += recompute_has(in_attention, (enum recompute_module)module) ? 0 : dropped;
     }
-    if (modules & RECOMPUTE_BIT(LAYERNORM))
+    if (recompute_has(modules, RECOMPUTE_LAYERNORM))
         layer->again_in_mlp -= layer->dropped_input_norm;
 }
 
@@ -202,7 +202,7 @@ static void find_kept(const struct memory_parts *parts, struct layer_activations
     const int64_t modules = selective ? training_recompute_modules(parts->training, parts->model, layout) : 0;
     layer->kept = layer->whole;
     layer->again_in_mlp = 0;
-    if (selective && (modules & RECOMPUTE_BIT(OPERATIONS)) == 0) {
+    if (selective && !recompute_has(modules, RECOMPUTE_OPERATIONS)) {
         drop_modules(modules, layer);
         return;
     }

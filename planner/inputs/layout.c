@@ -302,8 +302,7 @@ static bool check_ends(const struct layout *layout, const struct model *model, c
 }
 
 /* Modules that the model has no layer with. */
-static bool check_modules(const struct layout *layout, const struct model *model,
-                          const struct reason *reason) {
+static bool check_modules(int64_t modules, const struct model *model, const struct reason *reason) {
     const struct {
         enum recompute_module module;
         bool has;
@@ -314,7 +313,7 @@ static bool check_modules(const struct layout *layout, const struct model *model
                  {RECOMPUTE_SHARED_EXPERTS, model->experts.shared > 0, "shared experts"},
                  {RECOMPUTE_MLP, has_dense_mlp(model), "a dense layer"}};
     for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
-        if ((layout->recompute_modules >> needs[i].module & 1) != 0 && !needs[i].has)
+        if (recompute_has(modules, needs[i].module) && !needs[i].has)
             return refuse(reason, "recompute_modules %s in a model without %s",
                           recompute_module_names[needs[i].module], needs[i].lacks);
     return true;
@@ -326,7 +325,7 @@ static bool check_recompute(const struct layout *layout, const struct model *mod
     if (layout->recompute_modules != 0) {
         if (layout->recompute != RECOMPUTE_SELECTIVE)
             return refuse(reason, "recompute_modules needs recompute selective");
-        if (!check_modules(layout, model, reason))
+        if (!check_modules(layout->recompute_modules, model, reason))
             return false;
     }
     if (limited == 0)
@@ -373,4 +372,8 @@ bool layout_schedule_valid(const struct layout *layout, const struct model *mode
 
 bool layout_sequence_parallel_valid(const struct layout *layout, int64_t sequence) {
     return layout->tp > 1 && sequence / layout->cp % layout->tp == 0;
+}
+
+bool layout_modules_valid(int64_t modules, const struct model *model) {
+    return check_modules(modules, model, &(struct reason){NULL, 0});
 }

@@ -27,6 +27,13 @@ enum recompute_module {
     RECOMPUTE_MODULE_COUNT
 };
 #define RECOMPUTE_BIT(module) ((int64_t)1 << RECOMPUTE_##module)
+/* Experts as a whole hold these. */
+#define RECOMPUTE_WITHIN_MOE (RECOMPUTE_BIT(MOE_ACTIVATION) | RECOMPUTE_BIT(SHARED_EXPERTS))
+
+static inline bool recompute_has(int64_t modules, enum recompute_module module) {
+    return (modules >> module & 1) != 0;
+}
+
 enum schedule {
     SCHEDULE_1F1B,
     SCHEDULE_INTERLEAVED,
@@ -149,9 +156,7 @@ void layout_request_fix(struct layout_request *request, enum layout_key key, int
 int64_t layout_get(const struct layout *layout, enum layout_key key);
 void layout_set(struct layout *layout, enum layout_key key, int64_t value);
 
-/* What a key takes: FIELD_INTEGER with its range, FIELD_BOOL, or FIELD_CHOICE and FIELD_WORDS with their
- * words.
- */
+/* What a key takes: FIELD_INTEGER with its range, FIELD_BOOL, or its words as FIELD_CHOICE or FIELD_WORDS. */
 struct field layout_key_field(enum layout_key key);
 
 /* A value as files have it: "8", "true", "selective", "layernorm+moe_act". Returns `buffer`; no value is
@@ -181,6 +186,9 @@ bool layout_valid(const struct layout *layout, const struct model *model, int64_
 /* The same of a layout that is known to be valid under 1F1B, and without sequence parallelism. */
 bool layout_schedule_valid(const struct layout *layout, const struct model *model, int64_t global_batch);
 bool layout_sequence_parallel_valid(const struct layout *layout, int64_t sequence);
+
+/* Whether the model has all of a set of modules that selective recompute repeats. */
+bool layout_modules_valid(int64_t modules, const struct model *model);
 
 /* Whether tokens are sent to routed experts on other devices. */
 bool layout_exchanges_tokens(const struct layout *layout, const struct model *model);

@@ -86,16 +86,27 @@ bool training_graphs_experts(const struct training *training, const struct model
     return training->cuda_graphs && model->experts.capacity_factor > 0;
 }
 
-int64_t training_recompute_modules(const struct training *training, const struct model *model,
-                                   const struct layout *layout) {
-    if (layout->recompute_modules != 0)
-        return layout->recompute_modules;
+int64_t training_usual_modules(const struct training *training, const struct model *model) {
     if (training->stack->fully_sharded)
         return RECOMPUTE_BIT(OPERATIONS);
     return training->stack->transformer_engine && training->attention == ATTENTION_FLASH &&
                    model->experts.count > 0
                ? RECOMPUTE_BIT(LAYERNORM) | RECOMPUTE_BIT(MOE_ACTIVATION)
                : RECOMPUTE_BIT(CORE_ATTENTION);
+}
+
+int64_t training_recompute_modules(const struct training *training, const struct model *model,
+                                   const struct layout *layout) {
+    return layout->recompute_modules != 0 ? layout->recompute_modules
+                                          : training_usual_modules(training, model);
+}
+
+bool training_attention_norm_is_own(const struct training *training, const struct model *model) {
+    return !training->stack->transformer_engine || model->mla.kv_lora_rank > 0;
+}
+
+bool training_mlp_norm_is_own(const struct training *training, bool with_experts) {
+    return !training->stack->transformer_engine || with_experts;
 }
 
 double training_gradient_bytes(const struct training *training) {

@@ -104,9 +104,10 @@ double training_fullest_experts(const struct training *training, const struct mo
  * are as many each time (Megatron-Core, transformer_config.py); else its router and what prepares the
  * exchange. */
 bool training_graphs_experts(const struct training *training, const struct model *model);
-/* What a layout's selective recompute repeats, bits 1 << enum recompute_module. Where it doesn't say, what
- * the stack's users repeat: every second product under FSDP; with routed experts and fused attention under
- * Megatron-Core norms and the experts' activation; else the attention core. */
+/* What the stack's users repeat by selective recompute, bits 1 << enum recompute_module: every second product
+ * under FSDP; with routed experts and fused attention under Megatron-Core norms and the experts' activation;
+ * else the attention core. And what a layout's repeats, which is that where it doesn't say. */
+int64_t training_usual_modules(const struct training *training, const struct model *model);
 int64_t training_recompute_modules(const struct training *training, const struct model *model,
                                    const struct layout *layout);
 /* Bytes of a parameter's gradient, as it is summed over micro-batches and reduced. */
@@ -134,6 +135,12 @@ bool training_compiled(const struct training *training, const struct model *mode
  * alone and nothing compiles others. */
 bool training_gate_is_eager(const struct training *training, const struct model *model);
 bool training_norms_are_eager(const struct training *training, const struct model *model);
+
+/* Whether the norm before attention, and the one before an MLP or experts, is a kernel of its own.
+ * Transformer Engine's are one with the product behind them, but before latent attention and before routed
+ * experts (Megatron-LM, gpt_layer_specs.py). */
+bool training_attention_norm_is_own(const struct training *training, const struct model *model);
+bool training_mlp_norm_is_own(const struct training *training, bool with_experts);
 
 /* Readers of a field: of struct routing, of struct recipe. */
 bool routing_read(const struct fields_reader *reader, const struct yaml_node *node, void *target);

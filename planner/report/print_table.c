@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/terminal.h"
+#include "common/text_stream.h"
 
 enum { GAP = 2, BELOW_INDENT = 8 };
 
@@ -155,22 +156,18 @@ const char *print_bar(const struct print_style *style, enum print_colour colour,
         begin -= begin == width;
         end = begin + 1;
     }
-    char *bar = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&bar, &size);
-    fputs(print_colour(style, DIM), stream);
+    struct text_stream bar;
+    text_stream_open(&bar);
+    fputs(print_colour(style, DIM), bar.stream);
     for (size_t i = 0; i < width; i++) {
         if (i == begin && end > begin)
-            fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, colour));
+            fprintf(bar.stream, "%s%s", print_colour(style, PLAIN), print_colour(style, colour));
         if (i == end && end > begin)
-            fprintf(stream, "%s%s", print_colour(style, PLAIN), print_colour(style, DIM));
-        fputs(i >= begin && i < end ? block : rest, stream);
+            fprintf(bar.stream, "%s%s", print_colour(style, PLAIN), print_colour(style, DIM));
+        fputs(i >= begin && i < end ? block : rest, bar.stream);
     }
-    fputs(print_colour(style, PLAIN), stream);
-    fclose(stream);
-    const char *copy = arena_copy_string(arena, bar);
-    free(bar);
-    return copy;
+    fputs(print_colour(style, PLAIN), bar.stream);
+    return text_stream_take(&bar, arena);
 }
 
 void print_heading(const char *title, const struct print_style *style, FILE *stream) {

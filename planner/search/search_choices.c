@@ -161,14 +161,14 @@ static void make_overlaps(const struct search_problem *problem, struct split_cho
     }
 }
 
-/* Of some layers, or of all. Modules that the model lacks make no layout. */
+/* Of some layers, or of all. */
 static void add_recompute(const struct search_problem *problem, const struct recompute_kinds *kinds, int kind,
                           int64_t layers, struct split_choices *choices) {
     struct layout layout = choices->base;
     layout.recompute = kinds->kinds[kind].mode;
     layout.recompute_modules = kinds->kinds[kind].modules;
     layout.recompute_layers = layers;
-    if ((layers > 1 || layout.recompute_modules != 0) && !is_valid(problem, &layout))
+    if (layers > 1 && !is_valid(problem, &layout)) /* one there is in any model */
         return;
     choices->recomputes[choices->recompute_count].kind = kind;
     choices->recomputes[choices->recompute_count].mode = layout.recompute;

@@ -4,8 +4,7 @@
 
 /* With all that lies within its modules. */
 static int64_t with_inner(int64_t modules) {
-    const int64_t inner = RECOMPUTE_BIT(MOE_ACTIVATION) | RECOMPUTE_BIT(SHARED_EXPERTS);
-    return modules | ((modules & RECOMPUTE_BIT(MOE)) != 0 ? inner : 0);
+    return modules | (recompute_has(modules, RECOMPUTE_MOE) ? RECOMPUTE_WITHIN_MOE : 0);
 }
 
 /* In the order of what a byte that they free costs: norms and activations are read once more; the products of
@@ -38,7 +37,7 @@ static int usual_sets_of_experts(const struct search_problem *problem, int64_t *
 static int usual_sets(const struct search_problem *problem, int64_t *sets) {
     const struct training *training = &problem->training;
     if (!training->stack->transformer_engine || training->attention != ATTENTION_FLASH) {
-        sets[0] = training_recompute_modules(training, problem->model, &(struct layout){.tp = 1});
+        sets[0] = training_usual_modules(training, problem->model);
         return 1;
     }
     if (problem->model->experts.count > 0)
@@ -64,7 +63,8 @@ void search_recompute_kinds(const struct search_problem *problem, struct recompu
     if (search_allows(problem, LAYOUT_RECOMPUTE, RECOMPUTE_NONE))
         add(kinds, RECOMPUTE_NONE, 0);
     for (int i = 0; i < count && search_allows(problem, LAYOUT_RECOMPUTE, RECOMPUTE_SELECTIVE); i++)
-        add(kinds, RECOMPUTE_SELECTIVE, sets[i]);
+        if (layout_modules_valid(sets[i], problem->model))
+            add(kinds, RECOMPUTE_SELECTIVE, sets[i]);
     if (search_allows(problem, LAYOUT_RECOMPUTE, RECOMPUTE_FULL))
         add(kinds, RECOMPUTE_FULL, 0);
     for (int i = kinds->count - 1; i >= 0; i--) {

@@ -17,8 +17,8 @@ struct recompute_kinds {
     int count;
 };
 
-/* What the request allows. Where it leaves modules open, each kind repeats what the one before does and more,
- * and keeps less. */
+/* What the request allows, of modules that the model has. Where it leaves modules open, each kind repeats
+ * what the one before does and more, and keeps less. */
 void search_recompute_kinds(const struct search_problem *problem, struct recompute_kinds *kinds);
 
 #endif

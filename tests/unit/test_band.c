@@ -1,12 +1,11 @@
 /* Bands: the table against the published runs, and what counts as extrapolated. */
-#include <glob.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "planner/answers/band.h"
-#include "planner/answers/validate.h"
+#include "published_runs.h"
 
 /* The table is of predictions with and without the recipes that some runs name. With them so many lie within
  * it of a kind that has a band, or more. */
@@ -14,9 +13,6 @@ static const double fewest_within = 0.9;
 
 /* The table has four decimals, and small changes of the model need no new table. */
 static const double tolerance = 0.005;
-
-static struct arena *arena;
-static struct validation published;
 
 /* Of a kind, or of all devices. */
 struct group {
@@ -313,26 +309,6 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     layout.dp++;
     found = bands("A100-SXM4-80GB", 0, PRECISION_BF16, &layout);
     check_extrapolated(&found, "at most");
-}
-
-static int setup(void **state) {
-    struct error error = {0};
-    glob_t found;
-
-    (void)state;
-    arena = arena_create();
-    if (glob(SOURCE_DIR "/tests/measured/*.yaml", 0, NULL, &found) != 0 ||
-        glob(SOURCE_DIR "/tests/held_out/*.yaml", GLOB_APPEND, NULL, &found) != 0 ||
-        !validate_files((const char *const *)found.gl_pathv, found.gl_pathc, NULL, arena, &published, &error))
-        return -1;
-    globfree(&found);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_destroy(arena);
-    return 0;
 }
 
 int main(void) {

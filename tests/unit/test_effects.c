@@ -1,15 +1,11 @@
 /* Runs that differ in one thing (tests/effects.tsv): what it does to a step, predicted against measured. */
-#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
-#include "planner/answers/validate.h"
-
-static struct arena *arena;
-static struct validation published;
+#include "published_runs.h"
 
 /* A line of the table: what, the file or files, ids before and after, and by how much the factor may be off.
  */
@@ -62,26 +58,6 @@ static void effects_are_predicted(void **state) {
     }
     assert_int_equal(fclose(table), 0);
     assert_int_equal(effects, 19);
-}
-
-static int setup(void **state) {
-    struct error error = {0};
-    glob_t found;
-
-    (void)state;
-    arena = arena_create();
-    if (glob(SOURCE_DIR "/tests/measured/*.yaml", 0, NULL, &found) != 0 ||
-        glob(SOURCE_DIR "/tests/held_out/*.yaml", GLOB_APPEND, NULL, &found) != 0 ||
-        !validate_files((const char *const *)found.gl_pathv, found.gl_pathc, NULL, arena, &published, &error))
-        return -1;
-    globfree(&found);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_destroy(arena);
-    return 0;
 }
 
 int main(void) {

@@ -119,9 +119,8 @@ static void defaults(void **state) {
     assert_ptr_equal(file.runs[0].training.stack, stack_default());
     assert_int_equal(file.runs[0].training.attention, ATTENTION_FLASH);
     assert_same_double(training_imbalance(&file.runs[0].training), 1.05);
-    assert_int_equal(
-        training_recompute_modules(&file.runs[0].training, &file.runs[0].model, &(struct layout){.tp = 1}),
-        RECOMPUTE_BIT(CORE_ATTENTION));
+    assert_int_equal(training_usual_modules(&file.runs[0].training, &file.runs[0].model),
+                     RECOMPUTE_BIT(CORE_ATTENTION));
     assert_same_double(file.runs[0].measured.step_seconds, 0);
     assert_int_equal(file.runs[0].measured.memory_kind, MEMORY_ALLOCATED);
     assert_int_equal(file.runs[0].model.vocab, 51200);

@@ -5,13 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <yaml.h>
+
+#include "common/yaml_error.h"
 
 enum {
     MOST_BYTES = 64 * 1024 * 1024,
@@ -26,11 +27,6 @@ struct anchor {
     bool closed;     /* false while its collection is still open: an alias inside would have no end */
     size_t nodes;    /* with all below it, aliases expanded */
     unsigned height; /* collections in one another, itself included */
-};
-
-enum {
-    COLUMNS_BEFORE = 80, /* of a long line, in front of the column to blame */
-    UTF8_LONGEST = 4     /* bytes of a character */
 };
 
 /* A collection that is still open. */
@@ -53,70 +49,6 @@ struct builder {
     size_t anchor_count;
     size_t nodes; /* aliases expanded */
 };
-
-/* Bytes of the line break at `p`, by YAML 1.1 as libyaml counts lines; 0 where there is none. */
-static size_t break_length(const char *p, const char *end) {
-    size_t left = (size_t)(end - p);
-
-    if (*p == '\n')
-        return 1;
-    if (*p == '\r')
-        return left > 1 && p[1] == '\n' ? 2 : 1;
-    if (left > 1 && memcmp(p, "\xc2\x85", 2) == 0) /* next line */
-        return 2;
-    if (left > 2 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0)) /* separators */
-        return 3;
-    return 0;
-}
-
-static void copy_source_line(const struct yaml_document *document, unsigned line, struct error *error) {
-    const char *p = document->text, *end = document->text + document->size;
-    size_t length = 0;
-
-    while (line > 1 && p < end) {
-        size_t size = break_length(p, end);
-
-        p += size > 0 ? size : 1;
-        line -= size > 0;
-    }
-    while (p + length < end && break_length(p + length, end) == 0)
-        length++;
-    /* Of a line that there is no room for, such as JSON without line ends, a piece around the column. */
-    while (error->column > error->source_first + COLUMNS_BEFORE + 1 &&
-           length > sizeof error->source_line / UTF8_LONGEST) {
-        size_t size = 1;
-
-        while (size < length && ((unsigned char)p[size] & 0xc0) == 0x80)
-            size++;
-        p += size;
-        length -= size;
-        error->source_first++;
-    }
-    snprintf(error->source_line, sizeof error->source_line, "%.*s",
-             (int)(length < sizeof error->source_line ? length : sizeof error->source_line - 1), p);
-}
-
-static bool error_at(const struct yaml_document *document, unsigned line, unsigned column,
-                     struct error *error, const char *what) {
-    error_set(error, "%s", what);
-    snprintf(error->file, sizeof error->file, "%s", document->file);
-    error->line = line;
-    error->column = column;
-    if (line > 0 && document->text != NULL)
-        copy_source_line(document, line, error);
-    return false;
-}
-
-bool yaml_error(const struct yaml_document *document, const struct yaml_node *node, struct error *error,
-                const char *format, ...) {
-    char what[sizeof error->what];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
-    va_end(arguments);
-    return error_at(document, node == NULL ? 0 : node->line, node == NULL ? 0 : node->column, error, what);
-}
 
 static struct yaml_node *node_create(struct builder *builder, enum yaml_kind kind, const yaml_mark_t *mark) {
     struct yaml_node *node = ARENA_NEW(builder->arena, struct yaml_node);
@@ -299,66 +231,6 @@ static bool take_alias(struct builder *builder, const yaml_event_t *event) {
     return take_node(builder, node, anchor->nodes);
 }
 
-/* The line that the byte at `offset` stands in. */
-static unsigned line_of_byte(const struct yaml_document *document, size_t offset) {
-    const char *p = document->text, *end = p + document->size;
-    unsigned line = 1;
-
-    while (p < end && p < document->text + offset) {
-        size_t size = break_length(p, end);
-
-        p += size > 0 ? size : 1;
-        line += size > 0;
-    }
-    return line;
-}
-
-/* Advice on what libyaml says in words of its own. */
-static void hint_parser_error(const yaml_parser_t *parser, const struct yaml_document *document,
-                              struct error *error) {
-    size_t column = parser->problem_mark.column;
-    size_t indent = strspn(error->source_line, " \t");
-
-    if (parser->error != YAML_SCANNER_ERROR) {
-        if (parser->context != NULL && strstr(parser->context, "block mapping") != NULL)
-            error_hint(error, "keys of one mapping stand below one another; this one's first is in line %zu",
-                       parser->context_mark.line + 1);
-        return;
-    }
-    if (document->text[strspn(document->text, " \t\r\n")] == '{')
-        error_hint(error, "JSON is read as YAML: that allows no \\u escape of a surrogate pair and no key "
-                          "over 1024 characters");
-    else if (column < indent && error->source_line[column] == '\t')
-        error_hint(error, "YAML is indented with blanks, not with tabs");
-    else if (parser->problem != NULL && strstr(parser->problem, "mapping values") != NULL)
-        error_hint(error, "a text that holds \": \" needs quotes");
-}
-
-static bool parser_error(const yaml_parser_t *parser, const struct builder *builder) {
-    const struct yaml_document *document = builder->document;
-    const char *problem = parser->problem == NULL ? "libyaml gives no reason" : parser->problem;
-    const char *context = parser->context == NULL ? "" : parser->context;
-    char what[256];
-
-    if (parser->error == YAML_MEMORY_ERROR)
-        return error_at(document, 0, 0, builder->error, "not enough memory to read it");
-    if (parser->error == YAML_READER_ERROR) { /* it knows the byte only */
-        snprintf(what, sizeof what, "not UTF-8 text: %s", problem);
-        return error_at(document, line_of_byte(document, parser->problem_offset), 0, builder->error, what);
-    }
-    snprintf(what, sizeof what, "not YAML: %s%s%s", problem, context[0] == '\0' ? "" : ", ", context);
-    error_at(document, (unsigned)parser->problem_mark.line + 1, (unsigned)parser->problem_mark.column + 1,
-             builder->error, what);
-    if (parser->context != NULL && parser->context_mark.line < parser->problem_mark.line &&
-        (builder->error->source_line[0] == '\0' || strstr(problem, "end of stream") != NULL)) {
-        error_at(document, (unsigned)parser->context_mark.line + 1, (unsigned)parser->context_mark.column + 1,
-                 builder->error, what);
-        return error_hint(builder->error, "what begins here has no end");
-    }
-    hint_parser_error(parser, document, builder->error);
-    return false;
-}
-
 /* True with `done` set after the only document's end. */
 static bool take_event(struct builder *builder, const yaml_event_t *event, bool *done) {
     struct yaml_node here = {.line = (unsigned)event->start_mark.line + 1,
@@ -397,14 +269,14 @@ static bool build_tree(struct builder *builder) {
     bool good = true, done = false;
 
     if (!yaml_parser_initialize(&parser))
-        return error_at(document, 0, 0, builder->error, "not enough memory to read it");
+        return yaml_error_at(document, 0, 0, builder->error, "not enough memory to read it");
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const yaml_char_t *)document->text, document->size);
     while (good && !done) {
         yaml_event_t event;
 
         if (!yaml_parser_parse(&parser, &event)) {
-            good = parser_error(&parser, builder);
+            good = yaml_error_of_parser(document, &parser, builder->error);
         } else {
             good = take_event(builder, &event, &done);
             yaml_event_delete(&event);
@@ -412,7 +284,8 @@ static bool build_tree(struct builder *builder) {
     }
     yaml_parser_delete(&parser);
     if (good && document->root == NULL)
-        return error_at(document, 0, 0, builder->error, "the file holds nothing but comments and blanks");
+        return yaml_error_at(document, 0, 0, builder->error,
+                             "the file holds nothing but comments and blanks");
     return good;
 }
 
@@ -432,13 +305,13 @@ static bool read_document(struct arena *arena, struct yaml_document *document, s
     struct builder *builder;
 
     if (document->size > MOST_BYTES)
-        return error_at(document, 0, 0, error, "the file is larger than 64 MiB, the most that is read");
+        return yaml_error_at(document, 0, 0, error, "the file is larger than 64 MiB, the most that is read");
     skip_byte_order_mark(document);
     if (document->size == 0)
-        return error_at(document, 0, 0, error, "the file is empty");
+        return yaml_error_at(document, 0, 0, error, "the file is empty");
     if (memchr(document->text, '\0', document->size) != NULL) {
         document->text = NULL; /* no line of it is worth showing */
-        return error_at(document, 0, 0, error, "the file is binary: text was expected");
+        return yaml_error_at(document, 0, 0, error, "the file is binary: text was expected");
     }
     builder = ARENA_NEW(arena, struct builder);
     builder->document = document;

@@ -1,7 +1,7 @@
 /* Two ranks measure the link between them: ping-pong for latency, acknowledged streams for bandwidth.
  *
- * Repetition goes on until the median is known within 2 % at 95 % confidence, or the budget is spent. Every
- * wait has a deadline; after one that passed, false is returned and MPI is only good for aborting. */
+ * Samples are taken until their median is known (sampler.h). Every wait has a deadline; after one that
+ * passed, false is returned and MPI is only good for aborting. */
 #ifndef CLUSTERPLAN_PROBE_PINGPONG_H
 #define CLUSTERPLAN_PROBE_PINGPONG_H
 

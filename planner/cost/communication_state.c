@@ -28,9 +28,9 @@ static double bucketed(const struct communication_problem *problem, enum collect
 /* The ranks that share one shard's states, and those that hold copies of the same shard. */
 static void split_group(const struct layout *layout, struct rank_group group, struct rank_group *shard,
                         struct rank_group *copies) {
-    int64_t size = group.size;
-    if (layout->zero_group > 0 && layout->zero_group < size && size % layout->zero_group == 0)
-        size = layout->zero_group;
+    int64_t size = group.size, given = layout_zero_group(layout);
+    if (given > 0 && given < size && size % given == 0)
+        size = given;
     *shard = (struct rank_group){size, group.stride};
     *copies = (struct rank_group){group.size / size, group.stride * size};
 }

@@ -84,7 +84,9 @@ static struct parameter_bytes sharded_bytes(const struct memory_parts *parts, do
 
 double memory_shards(const struct layout *layout, bool expert) {
     int64_t replicas = expert ? layout_expert_dp(layout) : layout->dp * layout->cp;
-    int64_t group = layout->zero_group > 0 && layout->zero_group < replicas ? layout->zero_group : replicas;
+    int64_t group = layout_zero_group(layout);
+    if (group == 0 || group > replicas)
+        group = replicas;
     /* DualPipe's mirrored stages hold the same parameters and share their states too. */
     if (layout->schedule == SCHEDULE_DUALPIPE && layout->pp > 1)
         group *= 2;

@@ -35,6 +35,10 @@ int64_t layout_expert_dp(const struct layout *layout) {
     return product(product(layout->tp, layout->cp), layout->dp) / product(layout->ep, layout->etp);
 }
 
+int64_t layout_zero_group(const struct layout *layout) {
+    return layout->zero_group < product(layout->dp, layout->cp) ? layout->zero_group : 0;
+}
+
 int64_t layout_micro_batches(const struct layout *layout, int64_t global_batch) {
     return global_batch / product(layout->dp, layout->micro_batch);
 }

@@ -169,6 +169,9 @@ char *layout_format(const struct layout *layout, char *buffer, size_t size);
 
 int64_t layout_devices(const struct layout *layout);
 int64_t layout_expert_dp(const struct layout *layout); /* tp cp dp / (ep etp) */
+/* Devices that share one shard; 0 where all that hold the same parameters do, which for experts may be more
+ * than dp x cp. */
+int64_t layout_zero_group(const struct layout *layout);
 int64_t layout_micro_batches(const struct layout *layout,
                              int64_t global_batch); /* a pipeline passes in a step */
 

@@ -49,7 +49,7 @@ json_t *print_plan_layout_data(const struct layout *layout) {
                            key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS;
         if (is_left_out && layout_get(layout, (enum layout_key)key) == 0)
             continue; /* by the rule */
-        if (key == LAYOUT_ZERO_GROUP && layout->zero_group == 0) {
+        if (key == LAYOUT_ZERO_GROUP && layout->zero_group == 0 && layout->zero > 0) {
             json_object_set_new(data, name, json_integer(layout->dp * layout->cp));
         } else if (!dot) {
             json_object_set_new(data, name, layout_value(layout, (enum layout_key)key));

@@ -222,6 +222,22 @@ static void zero_three_pays_by_micro_batch(void **state) {
     assert_near(cost_on(&cluster, &model, &training, &layout).dp, 4 * coarse, 0.01);
 }
 
+/* Plans give dp x cp where all share a shard, which of experts may be more: 16 here. */
+static void a_group_of_all_is_no_group(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = mixtral_8x22b;
+    struct training training = training_of(4096, 64);
+    struct layout layout = {
+        .tp = 2, .pp = 1, .vpp = 1, .cp = 1, .ep = 1, .etp = 1, .dp = 8, .micro_batch = 1, .zero = 3};
+    struct step_cost all = cost_on(&cluster, &model, &training, &layout), group;
+    layout.zero_group = 8;
+    group = cost_on(&cluster, &model, &training, &layout);
+    assert_true(group.seconds == all.seconds);
+    layout.zero_group = 4;
+    assert_true(cost_on(&cluster, &model, &training, &layout).seconds != all.seconds);
+}
+
 /* Of one layer's product the FLOPs are known: the time can't beat the peak. */
 static void no_faster_than_the_peak(void **state) {
     (void)state;
@@ -263,6 +279,7 @@ int main(void) {
         cmocka_unit_test(interleaving_hides_no_more_than_it_computes),
         cmocka_unit_test(keys_do_what_they_say),
         cmocka_unit_test(zero_three_pays_by_micro_batch),
+        cmocka_unit_test(a_group_of_all_is_no_group),
         cmocka_unit_test(no_faster_than_the_peak),
         cmocka_unit_test(no_kernels_are_the_references),
     };

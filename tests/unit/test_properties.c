@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/yaml_tree.h"
+#include "planner/report/print_plan.h"
 #include "planner/search/search.h"
 #include "random_pick.h"
 
@@ -226,15 +228,13 @@ static void test_memory_holds_the_parameters(void **state) {
     for_every_problem(1, hold_weights);
 }
 
-/* The layout, written as a report writes it and read as --layout reads it. That leaves out the ends' own
- * numbers of layers where they have none, and a search of one split looks closer at those than one of all. */
-static void hold_again(const struct setting *setting, const struct plan *plan, struct arena *arena) {
+/* A request of the plan's layout alone finds the same plan. The report leaves out the ends' own numbers of
+ * layers where they have none, and a search of one split looks closer at those than one of all. */
+static void assert_found_again(const struct setting *setting, const struct layout_request *request,
+                               const struct plan *plan, const char *text, struct arena *arena) {
     struct setting fixed = *setting;
-    struct error error = {0};
     struct plan again = {0};
-    char text[512];
-    layout_format(&plan->layout, text, sizeof text);
-    assert_true(layout_request_parse(text, &fixed.problem.request, &error));
+    fixed.problem.request = *request;
     layout_request_fix(&fixed.problem.request, LAYOUT_FIRST_STAGE_LAYERS, plan->layout.first_stage_layers);
     layout_request_fix(&fixed.problem.request, LAYOUT_LAST_STAGE_LAYERS, plan->layout.last_stage_layers);
     if (!best_plan(&fixed, arena, &again))
@@ -242,6 +242,26 @@ static void hold_again(const struct setting *setting, const struct plan *plan, s
     assert_same_double(again.step.seconds, plan->step.seconds);
     assert_same_double(again.memory.per_device_bytes, plan->memory.per_device_bytes);
     assert_same_double(again.total.days, plan->total.days);
+}
+
+/* Written as a report writes it and read as --layout reads it; and as a document has it. */
+static void hold_again(const struct setting *setting, const struct plan *plan, struct arena *arena) {
+    struct layout_request request = {0}, from_document = {0};
+    struct error error = {0};
+    struct yaml_document document;
+    char text[512];
+    layout_format(&plan->layout, text, sizeof text);
+    assert_true(layout_request_parse(text, &request, &error));
+    assert_found_again(setting, &request, plan, text, arena);
+
+    json_t *data = print_plan_layout_data(&plan->layout);
+    char *json = json_dumps(data, 0);
+    json_decref(data);
+    assert_true(yaml_read_text("layout.json", json, arena, &document, &error));
+    const struct fields_reader reader = {&document, arena, &error};
+    assert_true(layout_request_read(&reader, document.root, &from_document));
+    assert_found_again(setting, &from_document, plan, json, arena);
+    free(json);
 }
 
 static void test_the_layout_given_again(void **state) {

@@ -23,6 +23,10 @@ static void show_levels(const struct cluster *cluster, FILE *stream) {
     }
 }
 
+static const char *plural(int64_t count) {
+    return count == 1 ? "" : "s";
+}
+
 static void show_classes(const struct cluster *cluster, FILE *stream) {
     char memory[WORD];
     for (size_t i = 0; i < cluster->class_count; i++) {
@@ -32,10 +36,11 @@ static void show_classes(const struct cluster *cluster, FILE *stream) {
             gpus += strcmp(class->parts[p].kind, "gpu") == 0 ? 1 : 0;
             nics += strcmp(class->parts[p].kind, "nic") == 0 ? 1 : 0;
         }
-        fprintf(stream, "%s: %lld node%s, %s, %lld cores, %s memory, %zu GPUs, %zu NICs\n", class->name,
-                (long long)class->nodes, class->nodes == 1 ? "" : "s",
+        fprintf(stream, "%s: %lld node%s, %s, %lld core%s, %s memory, %zu GPU%s, %zu NIC%s\n", class->name,
+                (long long)class->nodes, plural(class->nodes),
                 class->cpu != NULL ? class->cpu : "unnamed processor", (long long)class->cores,
-                units_format(class->memory_bytes, UNIT_BYTES, memory, sizeof memory), gpus, nics);
+                plural(class->cores), units_format(class->memory_bytes, UNIT_BYTES, memory, sizeof memory),
+                gpus, plural((int64_t)gpus), nics, plural((int64_t)nics));
     }
 }
 
@@ -66,9 +71,13 @@ static void show_deviations(const struct cluster *cluster, FILE *stream) {
 }
 
 void show_cluster(const struct cluster *cluster, FILE *stream) {
-    fprintf(stream, "%s: %lld node%s, %lld device%s (%s) a node\n", cluster->name, (long long)cluster->nodes,
-            cluster->nodes == 1 ? "" : "s", (long long)cluster->node.devices,
-            cluster->node.devices == 1 ? "" : "s", cluster->device.name);
+    fprintf(stream, "%s: ", cluster->name);
+    if (cluster->nodes > 0)
+        fprintf(stream, "%lld node%s, ", (long long)cluster->nodes, plural(cluster->nodes));
+    else
+        fputs("as many nodes as asked, ", stream);
+    fprintf(stream, "%lld device%s (%s) a node\n", (long long)cluster->node.devices,
+            plural(cluster->node.devices), cluster->device.name);
     if (cluster->source.note != NULL) {
         fputs("note: ", stream);
         terminal_print_wrapped(cluster->source.note, strlen("note: "), stream);

@@ -191,10 +191,25 @@ static void note_peak(struct problem *problem) {
     }
 }
 
+/* The probe saw no GPU, so what it found in a node are messages from a core to another. */
+static void note_host_links(struct problem *problem) {
+    const struct cluster *cluster = &problem->cluster;
+    const struct network_level *level = &cluster->levels[0];
+    bool inside = level->devices == 0 ? cluster->nodes == 1 : level->devices <= cluster->node.devices;
+    if (inside && cluster->node.devices > 1 && level->from && strcmp(level->from, "measured") == 0)
+        problem_note(
+            problem,
+            "links in a node (%s) as measured between host memories, where the probe saw no GPU; those "
+            "of %s may be far faster",
+            level->name, cluster->device.name);
+}
+
 static void note_device(struct problem *problem) {
     const struct cluster_device *device = &problem->cluster.device;
-    if (device->from && strcmp(device->from, "base") == 0)
+    if (device->from && strcmp(device->from, "base") == 0) {
         problem_note(problem, "the device is not measured: it is the base's %s", device->name);
+        note_host_links(problem);
+    }
     if (device->from && strstr(device->from, "measured:"))
         problem_note(problem, "figures of the device %s: %s", device->name, device->from);
     if (device->kernels.measured_share > 0) {

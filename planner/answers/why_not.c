@@ -4,7 +4,8 @@
 #include "planner/answers/recommend.h"
 #include "planner/search/search_why.h"
 
-const char *const why_not_names[WHY_NOT_REASON_COUNT + 1] = {"memory", "divisibility", "slower", NULL};
+const char *const why_not_names[WHY_NOT_REASON_COUNT + 1] = {"memory", "divisibility", "slower", "unasked",
+                                                             NULL};
 
 /* Devices of so many times the memory: a little more, the next generations, and one that everything fits on.
  */
@@ -74,10 +75,13 @@ static void judge(struct problem *problem, struct answer *answer, const struct s
         next->plan = cost(problem, &result.nearest.layout);
         return;
     }
-    next->reason = WHY_NOT_SLOWER;
     next->plan = result.plans;
     double slower = next->plan->step.seconds / base->step.seconds - 1;
-    next->why = slower > 0 ? arena_print(problem->arena, "%.1f %% slower", 100 * slower) : "as fast";
+    next->reason = slower < 0 ? WHY_NOT_UNASKED : WHY_NOT_SLOWER;
+    if (slower < 0)
+        next->why = arena_print(problem->arena, "%.1f %% faster; tried only where asked for", -100 * slower);
+    else
+        next->why = slower > 0 ? arena_print(problem->arena, "%.1f %% slower", 100 * slower) : "as fast";
 }
 
 /* Chunks of unequal layers are costed by the search when they are asked for, but seldom run. */

@@ -5,8 +5,15 @@
 
 #include "planner/answers/answer.h"
 
-enum why_not_reason { WHY_NOT_MEMORY, WHY_NOT_DIVISIBILITY, WHY_NOT_SLOWER, WHY_NOT_REASON_COUNT };
-/* "memory" "divisibility" "slower"; ends with NULL */
+/* Unasked: it would be faster, but is what the search leaves out unless its key is given. */
+enum why_not_reason {
+    WHY_NOT_MEMORY,
+    WHY_NOT_DIVISIBILITY,
+    WHY_NOT_SLOWER,
+    WHY_NOT_UNASKED,
+    WHY_NOT_REASON_COUNT
+};
+/* "memory" "divisibility" "slower" "unasked"; ends with NULL */
 extern const char *const why_not_names[WHY_NOT_REASON_COUNT + 1];
 
 struct why_not_layout {

@@ -381,9 +381,9 @@ static void explain_memory(const struct memory_parts *parts, const struct memory
                         kind == LAYER_DENSE ? "a dense layer, recomputed" : "a MoE layer, recomputed",
                         parts->activations[kind].checkpoint, UNIT_BYTES, "%lld of them on stage %lld",
                         (long long)layers.recomputed[kind], (long long)use->stage + 1);
-    explain_close(explain, use->activations_bytes, UNIT_BYTES, "%lld passes in flight, recompute %s",
-                  (long long)memory_in_flight(layout, parts->micro_batches, use->stage),
-                  recompute_names[layout->recompute]);
+    int64_t passes = memory_in_flight(layout, parts->micro_batches, use->stage);
+    explain_close(explain, use->activations_bytes, UNIT_BYTES, "%lld pass%s in flight, recompute %s",
+                  (long long)passes, passes == 1 ? "" : "es", recompute_names[layout->recompute]);
     explain_add(explain, "buffers", use->buffers_bytes, UNIT_BYTES, "at the %s", use->moment);
     explain_open(explain, "reserved");
     explain_add(explain, "allocator", use->allocator_bytes - use->allocated_bytes, UNIT_BYTES,

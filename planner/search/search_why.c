@@ -30,8 +30,9 @@ void search_why_not_split(const struct search_problem *problem, char *why) {
     if (layout.vpp > 1 && request->keys[LAYOUT_SCHEDULE].count == 0)
         layout.schedule = SCHEDULE_INTERLEAVED;
     if (used <= 0 || problem->devices % used != 0)
-        snprintf(why, SEARCH_WHY_SIZE, "tp x pp x cp%s = %lld does not divide them",
-                 request->keys[LAYOUT_DP].count > 0 ? " x dp" : "", (long long)used);
+        snprintf(why, SEARCH_WHY_SIZE, "tp x pp x cp%s = %lld does not divide %lld",
+                 request->keys[LAYOUT_DP].count > 0 ? " x dp" : "", (long long)used,
+                 (long long)problem->devices);
     else if (layout_valid(&layout, problem->model, problem->training.sequence, problem->training.global_batch,
                           why, SEARCH_WHY_SIZE))
         snprintf(why, SEARCH_WHY_SIZE, "no choice of the free keys goes with the given ones");

@@ -160,8 +160,8 @@ static void test_no_layout_at_all(void **state) {
         const char *layout;
         const char *why;
     } cases[] = {{"tp=16", "heads 8 not divisible by tp 16"},
-                 {"tp=3", "tp x pp x cp = 3 does not divide them"},
-                 {"dp=32", "tp x pp x cp x dp = 32 does not divide them"},
+                 {"tp=3", "tp x pp x cp = 3 does not divide 16"},
+                 {"dp=32", "tp x pp x cp x dp = 32 does not divide 16"},
                  {"ep=2", "ep 2 in a model without experts"},
                  {"micro_batch=5", "global_batch 32 not divisible by dp x micro_batch 80"}};
     (void)state;

@@ -13,6 +13,7 @@ static const struct remedies *find(struct arena *arena, const struct problem_fla
     must(answer_find(problem, answer, &error), &error);
     assert_int_equal(answer->plan_count, 0);
     remedies_find(problem, answer);
+    assert_int_equal(answer->looked.feasible, 0); /* nothing fits: nothing of what is counted does */
     return answer->remedies;
 }
 

@@ -32,6 +32,13 @@ static const double LAUNCH_SECONDS = 25e-6;
  * took 14.5 s so: a layer at most 4.7 ms (Megatron-Bridge, performance summaries of 25.11 and 25.09). */
 static const double PADDED_FLOOR = 0.5;
 
+/* An exchange of tokens beside another micro-batch takes a schedule that cuts each layer's pass into four
+ * nodes: attention, dispatch, experts, combination. For each the host waits for an event and records one,
+ * changes streams twice, detaches what goes in and wraps what comes out, or starts autograd anew: some ten
+ * calls of PyTorch (Megatron-Core, pipeline_parallel/utils.py, models/gpt/fine_grained_callables.py). They
+ * are taken for as long as four launches; graphs spare none. */
+enum { NODES_OF_A_PASS = 4, LAUNCHES_OF_A_NODE = 4 };
+
 /* A stage's pass over a chunk of its layers costs the host so much besides: the schedule and the transfers to
  * its neighbours. As fitted to the stacks that wait for it (`hop_seconds` of Megatron-LM before Core). */
 static const double PASS_SECONDS = 0.55e-3;
@@ -46,12 +53,17 @@ static double pass_share(const struct model *model, const struct layout *layout)
     return layout->pp > 1 ? PASS_SECONDS * passes / (double)model->layers : 0;
 }
 
+/* Of a pass whose exchange runs beside another micro-batch. */
+static double node_seconds(const struct training *training) {
+    return training->routing.overlap ? NODES_OF_A_PASS * LAUNCHES_OF_A_NODE * LAUNCH_SECONDS : 0;
+}
+
 struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
                                        const struct training *training, const struct layout *layout) {
     const struct stack *stack = training->stack;
     double experts = (double)model->experts.count / (double)layout->ep;
     double floor = stack->expert_floor_seconds * (training->cuda_graphs ? GRAPHED_FLOOR : 1);
-    double forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
+    double nodes = node_seconds(training), forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
     if (training_graphs_experts(training, model))
         return (struct launch_time){0};
     if (training->precision == PRECISION_FP8) {
@@ -66,7 +78,8 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
     }
     floor += pass_share(model, layout);
     if (model->experts.capacity_factor > 0)
-        return (struct launch_time){PADDED_FLOOR * floor, BACKWARD_FLOOR * PADDED_FLOOR * floor};
-    return (struct launch_time){floor + experts * forward * LAUNCH_SECONDS,
-                                BACKWARD_FLOOR * floor + experts * backward * LAUNCH_SECONDS};
+        return (struct launch_time){PADDED_FLOOR * floor + nodes,
+                                    BACKWARD_FLOOR * PADDED_FLOOR * floor + nodes};
+    return (struct launch_time){floor + experts * forward * LAUNCH_SECONDS + nodes,
+                                BACKWARD_FLOOR * floor + experts * backward * LAUNCH_SECONDS + nodes};
 }

@@ -18,7 +18,8 @@ struct launch_time {
 struct launch_time launch_dense_layer(const struct stack *stack);
 
 /* The least time of a layer with routed experts. Of the layout only ep counts, which says how many experts a
- * device holds, and pp and vpp, which say how many layers share the cost of a stage's pass. */
+ * device holds, and pp and vpp, which say how many layers share the cost of a stage's pass. More where the
+ * exchange of tokens runs beside another micro-batch (training.routing.overlap). */
 struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
                                        const struct training *training, const struct layout *layout);
 

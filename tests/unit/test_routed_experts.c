@@ -215,6 +215,17 @@ static void experts_of_a_device_take_launches(void **state) {
     device.fp8_scaling = FP8_SCALING_TENSOR;
     training.recipe.fp8_scaling = SCALING_BLOCK;
     assert_near(launch_expert_layer(&model, &device, &training, &layout).forward, blocks.forward, 1e-12);
+    /* Beside another micro-batch each pass is four nodes, each as long as four launches, which capacities
+     * don't spare. */
+    training.routing.overlap = true;
+    struct launch_time nodes = launch_expert_layer(&model, &device, &training, &layout);
+    assert_near(nodes.forward - blocks.forward, 4 * 4 * launch, 1e-9);
+    assert_near(nodes.backward - blocks.backward, 4 * 4 * launch, 1e-9);
+    model.experts.capacity_factor = 1;
+    struct launch_time filled = launch_expert_layer(&model, &device, &training, &layout);
+    training.routing.overlap = false;
+    assert_near(filled.forward - launch_expert_layer(&model, &device, &training, &layout).forward,
+                4 * 4 * launch, 1e-9);
 }
 
 /* In fp8 rows are copied to have room for whole 16: out and back, 8 bytes an element in each pass, but where

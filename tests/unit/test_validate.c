@@ -195,7 +195,7 @@ static const struct limit {
     size_t runs;
     double step, memory;
 } limits[] = {
-    {"bloom-a100", 39, 5.3, 4.3},       {"bridge-h100", 12, 3.0, 0},    {"dgxc-h100", 38, 2.5, 0},
+    {"bloom-a100", 39, 5.3, 4.3},       {"bridge-h100", 12, 2.2, 0},    {"dgxc-h100", 38, 2.5, 0},
     {"folding-h100-moe", 18, 4.4, 0},   {"internevo-a100", 24, 4.3, 0}, {"moe-zoo-h100", 13, 9.5, 0},
     {"mosaicml", 105, 3.6, 0},          {"nemo-h100-fp8", 15, 2.8, 0},  {"sc21-a100", 10, 1.8, 0},
     {"seqsel-a100", 10, 2.4, 0},        {"simumax-b200", 16, 4.8, 0.3}, {"vtrain-a100", 59, 8.1, 0},

@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "planner/answers/recommend.h"
 #include "planner/numbers.h"
+#include "planner/search/search_choices.h"
 
 const double SIZE_PAYING = 0.5;
 
@@ -353,6 +354,20 @@ bool size_splits_well(int64_t nodes) {
     return nodes == 1;
 }
 
+static bool memory_binds(const struct wish *wish, const struct size_result *result) {
+    if (!result->best)
+        return result->point_count == 0;
+    return wish->objective == OBJECTIVE_DEVICES && !result->fewer && result->binding != WISH_DEVICES;
+}
+
+/* Unlike a plan, which tries it where nothing else fits. */
+static void note_offload(struct problem *problem) {
+    problem_note(problem,
+                 "offload that %s lacks is left out (--layout offload=... tries it): with it fewer devices "
+                 "may do",
+                 problem->search.training.stack->name);
+}
+
 bool size_find(struct problem *problem, const struct wish *wish, const struct progress *progress,
                struct size_result *result, struct error *error) {
     struct walk walk = {problem, wish, result, progress, 0, 0, 0.2};
@@ -361,7 +376,9 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct pr
     result->points = ARENA_ARRAY(problem->arena, struct size_point, MOST_POINTS);
     problem->search.top = 1;
     problem_share_costs(problem);
-    if (!problem_only_streams(problem))
+    bool streams = problem_only_streams(problem);
+    bool leaves_out = !streams && search_further_offloads(&problem->search) != 0;
+    if (!streams)
         search_keep_offloads(&problem->search, OFFLOAD_NONE);
     set_range(&walk);
     if ((result->devices_to - result->devices_from) / problem->cluster.node.devices > FEW_COUNTS)
@@ -377,6 +394,8 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct pr
     if (result->point_count == 0 && !result->best && !find_nearest(&walk, error))
         return false;
     finish_points(&walk);
+    if (leaves_out && memory_binds(wish, result))
+        note_offload(problem);
     const struct plan *shown = result->best ? result->best : result->closest;
     if (shown) {
         problem_set_devices(problem, shown->devices, shown->devices);

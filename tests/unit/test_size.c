@@ -2,6 +2,7 @@
 #include "posed.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "planner/answers/size.h"
 
@@ -157,6 +158,30 @@ static void test_what_binds(void **state) {
     assert_true(result.fewer->step.seconds > 1.5);
 }
 
+/* A plan of these devices moves out optimizer and activations, which FSDP can't by itself; size takes only
+ * what the stack does, and says so. */
+static void test_offload_that_is_left_out_is_said(void **state) {
+    const struct problem_flags flags = {.model = "llama-3-405b",
+                                        .cluster = "mi250x-frontier",
+                                        .sequence = "4096",
+                                        .global_batch = "512",
+                                        .stack = "fsdp",
+                                        .devices = "64"};
+    const struct wish wish = {.step_seconds = 1e6};
+    struct problem problem;
+    struct size_result result;
+    struct search_result found;
+    struct error error = {0};
+    pose_wish(*state, &flags, &wish, &problem);
+    problem_set_devices(&problem, 64, 64);
+    must(search_run(&problem.search, *state, &found, &error), &error);
+    assert_true(found.plan_count > 0);
+    pose_wish(*state, &flags, &wish, &problem);
+    must(size_find(&problem, &wish, NULL, &result, &error), &error);
+    assert_null(result.best);
+    assert_non_null(strstr(problem.notes[problem.note_count - 1], "offload that fsdp lacks is left out"));
+}
+
 static void test_no_answer(void **state) {
     const struct wish wish = {.deadline_seconds = 600};
     struct problem problem;
@@ -250,6 +275,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_other_objectives, create, destroy),
         cmocka_unit_test_setup_teardown(test_deadline_is_a_limit, create, destroy),
         cmocka_unit_test_setup_teardown(test_what_binds, create, destroy),
+        cmocka_unit_test_setup_teardown(test_offload_that_is_left_out_is_said, create, destroy),
         cmocka_unit_test_setup_teardown(test_no_answer, create, destroy),
         cmocka_unit_test_setup_teardown(test_frontier, create, destroy),
         cmocka_unit_test_setup_teardown(test_least_work, create, destroy),

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "planner/search/search_choices.h"
+
 const double RECOMMEND_OFFLOAD_SHARE = 0.05;
 
 /* The same problem for plans that move nothing out. */
@@ -52,6 +54,17 @@ static double percent_saved(const struct plan *moving, const struct plan *plain)
     return 100 * (1 - moving->step.seconds / plain->step.seconds);
 }
 
+/* What the stack lacks is tried where nothing else fits, and would have to be added to it; a machine that
+ * streams weights brings software of its own. */
+static void note_needed(struct problem *problem, enum offload offload) {
+    const char *stack = problem->search.training.stack->name;
+    if (search_usual_offloads(&problem->search) & 1U << offload || problem_only_streams(problem))
+        problem_note(problem, "nothing fits without offload");
+    else
+        problem_note(problem, "nothing fits with what %s can move out: it lacks offload=%s", stack,
+                     offload_names[offload]);
+}
+
 void recommend_note(struct problem *problem, const struct plan *best, struct search_counts *sums) {
     struct search_problem second = without_offload(&problem->search);
     struct search_result plain;
@@ -74,6 +87,6 @@ void recommend_note(struct problem *problem, const struct plan *best, struct sea
                          "offload takes %.3g %% less time than the best without (--layout offload=none)",
                          percent_saved(best, plain.plans));
         else
-            problem_note(problem, "nothing fits without offload");
+            note_needed(problem, best->layout.offload);
     }
 }

@@ -1,6 +1,8 @@
 /* The plan to take against the fastest one: offload only where it is worth it. */
 #include "posed.h"
 
+#include <string.h>
+
 #include "planner/answers/recommend.h"
 
 static bool same_layout(const struct layout *a, const struct layout *b) {
@@ -86,10 +88,35 @@ static void test_a_limit_that_needs_offload(void **state) {
     assert_null(limited->rival);
 }
 
+/* The note on the best plan of one device. */
+static const char *note_on_one(struct arena *arena, const char *model, const char *cluster) {
+    const struct problem_flags flags = {.model = model, .cluster = cluster, .devices = "1"};
+    struct problem *problem = ARENA_NEW(arena, struct problem);
+    struct search_result result;
+    struct search_counts counts = {0};
+    struct error error = {0};
+    pose(arena, &flags, problem);
+    problem_set_devices(problem, 1, 1);
+    must(recommend_run(&problem->search, arena, &result, &error), &error);
+    assert_true(result.plan_count > 0);
+    problem->note_count = 0;
+    recommend_note(problem, &result.plans[0], &counts);
+    assert_int_equal(problem->note_count, 1);
+    return problem->notes[0];
+}
+
+/* Megatron-Core moves out optimizer and activations, not gradients and weights. */
+static void test_what_the_stack_lacks_is_said(void **state) {
+    assert_string_equal(note_on_one(*state, "llama-3-8b", "dgx-h100"), "nothing fits without offload");
+    assert_non_null(strstr(note_on_one(*state, "llama-3-8b", "dgx-a100-40g"),
+                           "nothing fits with what megatron-core can move out: it lacks offload="));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offload_is_taken_where_it_is_worth_it),
         cmocka_unit_test(test_a_limit_that_needs_offload),
+        cmocka_unit_test(test_what_the_stack_lacks_is_said),
     };
     return cmocka_run_group_tests(tests, create, destroy);
 }

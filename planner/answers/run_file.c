@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/catalogue.h"
 #include "common/fields.h"
+#include "common/named_file.h"
 #include "planner/answers/problem.h"
 
 static const char *const memory_kind_names[] = {
@@ -12,27 +12,13 @@ static const char *const memory_kind_names[] = {
 static const char *const confidence_names[] = {
     [CONFIDENCE_A] = "A", [CONFIDENCE_A_MINUS] = "A-", [CONFIDENCE_B] = "B", NULL};
 
-/* The path of what a node names; NULL with the error set. */
-static const char *find_named(const struct fields_reader *reader, const struct yaml_node *node,
-                              enum catalogue_kind kind) {
-    struct error why = {0};
-    const char *path = catalogue_find(kind, node->text, reader->arena, &why);
-
-    if (path != NULL)
-        return path;
-    yaml_error(reader->document, node, reader->error, "%s", why.what);
-    error_hint(reader->error, "%s", why.hint);
-    return NULL;
-}
-
 static bool read_cluster(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
     struct run *run = target;
 
-    if (node->kind != YAML_SCALAR)
-        return yaml_error(reader->document, node, reader->error, "cluster takes a name or a path");
+    if (!named_file_find(reader, node, CATALOGUE_TOPOLOGY, &run->cluster_path))
+        return false;
     run->cluster = arena_copy_string(reader->arena, node->text);
-    run->cluster_path = find_named(reader, node, CATALOGUE_TOPOLOGY);
-    return run->cluster_path != NULL;
+    return true;
 }
 
 static bool read_model(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
@@ -40,8 +26,8 @@ static bool read_model(const struct fields_reader *reader, const struct yaml_nod
 
     if (node->kind != YAML_SCALAR || yaml_is_null(node))
         return model_read_node(reader, node, target);
-    path = find_named(reader, node, CATALOGUE_MODEL);
-    return path != NULL && model_read(path, reader->arena, target, reader->error);
+    return named_file_find(reader, node, CATALOGUE_MODEL, &path) &&
+           model_read(path, reader->arena, target, reader->error);
 }
 
 static bool read_layout(const struct fields_reader *reader, const struct yaml_node *node, void *target) {

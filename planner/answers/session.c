@@ -6,39 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/catalogue.h"
+#include "common/named_file.h"
 #include "planner/answers/settings.h"
 
 enum { MAX_CLUSTERS = 64 };
 
-/* The path of a file that the session names: beside the session where it is there, else as on the command
- * line. */
-static bool find_file(const struct fields_reader *reader, const struct yaml_node *node,
-                      enum catalogue_kind kind, const char **path) {
-    const char *file = reader->document->file, *slash = strrchr(file, '/');
-    struct error why = {0};
-    if (node->kind != YAML_SCALAR || yaml_is_null(node))
-        return yaml_error(reader->document, node, reader->error, "a name or a path was expected");
-    if (slash && node->text[0] != '/') {
-        *path = arena_print(reader->arena, "%.*s/%s", (int)(slash - file), file, node->text);
-        if (access(*path, F_OK) == 0)
-            return true;
-    }
-    *path = catalogue_find(kind, node->text, reader->arena, &why);
-    if (*path && access(*path, F_OK) == 0)
-        return true;
-    yaml_error(reader->document, node, reader->error, "%s",
-               *path ? "there is no such file, beside the session or from here" : why.what);
-    return *why.hint ? error_hint(reader->error, "%s", why.hint) : false;
-}
-
 static bool read_model(const struct fields_reader *reader, const struct yaml_node *node, void *target) {
-    return find_file(reader, node, CATALOGUE_MODEL, target);
+    return named_file_find(reader, node, CATALOGUE_MODEL, target);
 }
 
 static bool read_cluster_path(const struct fields_reader *reader, const struct yaml_node *node,
                               void *target) {
-    return find_file(reader, node, CATALOGUE_TOPOLOGY, target);
+    return named_file_find(reader, node, CATALOGUE_TOPOLOGY, target);
 }
 
 static bool read_cluster_devices(const struct fields_reader *reader, const struct yaml_node *node,
@@ -80,7 +59,7 @@ static bool read_cluster(const struct fields_reader *reader, const struct yaml_n
         {.key = NULL}};
     cluster->node = node;
     return node->kind == YAML_MAPPING ? fields_read(reader, node, fields, "a cluster", cluster)
-                                      : find_file(reader, node, CATALOGUE_TOPOLOGY, &cluster->path);
+                                      : named_file_find(reader, node, CATALOGUE_TOPOLOGY, &cluster->path);
 }
 
 static bool read_clusters(const struct fields_reader *reader, const struct yaml_node *node, void *target) {

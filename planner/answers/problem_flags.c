@@ -217,6 +217,16 @@ static bool missing_file(const struct problem_flags *flags, struct error *error)
                                    "shipped ones");
 }
 
+/* "tp=8 pp=16", or a mapping, as in files: "{tp: 8, pp: 16}". */
+static bool read_layout(const char *text, struct arena *arena, struct layout_request *request,
+                        struct error *error) {
+    struct yaml_document document;
+    if (text[strspn(text, " ")] != '{')
+        return layout_request_parse(text, request, error);
+    return yaml_read_text("--layout", text, arena, &document, error) &&
+           layout_request_read(&(struct fields_reader){&document, arena, error}, document.root, request);
+}
+
 bool problem_flags_read(const struct problem_flags *flags, struct arena *arena, struct problem_asked *asked,
                         struct error *error) {
     *asked = problem_asked_nothing();
@@ -230,7 +240,7 @@ bool problem_flags_read(const struct problem_flags *flags, struct arena *arena, 
                                                  PROBLEM_MOST_HEADROOM, &asked->headroom_bytes, error))
         return false;
     if (!read_training(flags, arena, asked, error) || !read_prices(flags, asked, error) ||
-        (flags->layout && !layout_request_parse(flags->layout, &asked->layout, error)) ||
+        (flags->layout && !read_layout(flags->layout, arena, &asked->layout, error)) ||
         (flags->top && !parse_whole("--top", flags->top, UNIT_COUNT, MAX_TOP, &top, error)) ||
         (flags->devices && !problem_parse_devices("--devices", flags->devices, &asked->devices_from,
                                                   &asked->devices_to, error)))

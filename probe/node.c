@@ -207,7 +207,8 @@ void node_describe(const struct node_source *source, struct node_summary *summar
     if (hwloc_xml != NULL && hwloc_topology_set_xml(topology, hwloc_xml) != 0) {
         snprintf(summary->error, sizeof summary->error, "hwloc can't read %.200s", hwloc_xml);
     } else if (hwloc_topology_load(topology) != 0) {
-        copy_text(summary->error, sizeof summary->error, "hwloc can't load the topology");
+        snprintf(summary->error, sizeof summary->error, "hwloc can't load the topology%s%.200s",
+                 hwloc_xml != NULL ? " in " : "", hwloc_xml != NULL ? hwloc_xml : "");
     } else if (hwloc_xml != NULL && hwloc_topology_is_thissystem(topology)) {
         /* hwloc falls back to the live machine when the XML is of no use */
         snprintf(summary->error, sizeof summary->error, "%.200s is not an hwloc XML file", hwloc_xml);

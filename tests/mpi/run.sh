@@ -227,6 +227,8 @@ bad_input() {
     one_error "can't read none.xml" launch 2 -o c.yaml --hwloc-xml none.xml
     : >empty.xml
     one_error 'host .*: .*empty.xml' launch 2 -o c.yaml --hwloc-xml empty.xml
+    echo '<?xml version="1.0"?><topology version="2.0"></topology>' >nothing.xml
+    one_error 'host .*: .*nothing.xml' launch 2 -o c.yaml --hwloc-xml nothing.xml
     one_error 'rank 1 on host .*: unknown option "--wrong"' launch_two "-o c.yaml" "-o c.yaml --wrong"
     one_error 'unknown option "--wrong"' launch_two "-o c.yaml --wrong" "-o c.yaml"
     # Ranks that measure don't wait for one that was asked something else.

@@ -4,28 +4,21 @@
 
 #include <glob.h>
 
+#include "arena_fixture.h"
 #include "planner/answers/validate.h"
 
-static struct arena *arena;
 static struct validation published;
 
-static int setup(void **state) {
+static int setup_published(void **state) {
     struct error error = {0};
     glob_t found;
 
-    (void)state;
-    arena = arena_create();
+    setup(state);
     if (glob(SOURCE_DIR "/tests/measured/*.yaml", 0, NULL, &found) != 0 ||
         glob(SOURCE_DIR "/tests/held_out/*.yaml", GLOB_APPEND, NULL, &found) != 0 ||
         !validate_files((const char *const *)found.gl_pathv, found.gl_pathc, NULL, arena, &published, &error))
         return -1;
     globfree(&found);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_destroy(arena);
     return 0;
 }
 

@@ -322,5 +322,5 @@ int main(void) {
         cmocka_unit_test(what_no_run_is_near_is_extrapolated),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup_published, teardown);
 }

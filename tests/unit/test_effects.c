@@ -63,5 +63,5 @@ static void effects_are_predicted(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(effects_are_predicted)};
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup_published, teardown);
 }

@@ -1,7 +1,7 @@
 #include "common/units.h"
 
+#include <ctype.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +109,11 @@ static const double LEAST_SHOWN = 1e-3;
 /* Seconds stay seconds up to two of the next unit: 95 s, 119 min, 47 h. */
 static const double MINUTES_FROM_SECONDS = 120, HOURS_FROM_SECONDS = 7200, DAYS_FROM_SECONDS = 172800;
 
+enum {
+    QUOTED = 40,     /* characters of the user's text in a message */
+    MOST_DIGITS = 15 /* of another base than ten, for their decimal value to be told */
+};
+
 static const char *skip_blanks(const char *text) {
     return text + strspn(text, " \t");
 }
@@ -174,8 +179,41 @@ bool units_is_bare(const char *text, enum unit unit) {
     return measure && end != start && *skip_blanks(end) == '\0';
 }
 
+/* Whether the digits of `text`, from `start` to `end`, mean another number to other readers of YAML or to
+ * people: "010" is 8 in YAML 1.1 and 10 in YAML 1.2. Then `why` says what to write. */
+static bool is_ambiguous(const char *text, const char *start, const char *end, char *why, size_t why_size) {
+    static const struct {
+        const char *prefixes, *digits;
+        int base;
+    } others[] = {{"xX", "0123456789abcdefABCDEF", 16}, {"oO", "01234567", 8}, {"bB", "01", 2}};
+    const char *digits = start + strspn(start, "+-"), *rest = skip_blanks(end);
+
+    for (size_t i = 0; digits[0] == '0' && i < sizeof others / sizeof others[0]; i++) {
+        size_t length = digits[1] == '\0' ? 0 : strspn(digits + 2, others[i].digits);
+
+        if (length == 0 || length > MOST_DIGITS || strchr(others[i].prefixes, digits[1]) == NULL)
+            continue;
+        snprintf(why, why_size, "\"%.*s\" isn't decimal: write %lld", QUOTED, text,
+                 strtoll(digits + 2, NULL, others[i].base));
+        return true;
+    }
+    if (digits[0] == '0' && isdigit((unsigned char)digits[1])) {
+        const char *first = digits + strspn(digits, "0");
+
+        snprintf(why, why_size, "\"%.*s\" begins with 0, which some readers take for octal: write %s%.*s",
+                 QUOTED, text, *start == '-' ? "-" : "", QUOTED,
+                 isdigit((unsigned char)*first) ? first : first - 1);
+        return true;
+    }
+    if (isdigit((unsigned char)rest[strspn(rest, "_,'")])) {
+        snprintf(why, why_size, "\"%.*s\": digits stand together, such as 1000, with a point before decimals",
+                 QUOTED, text);
+        return true;
+    }
+    return false;
+}
+
 bool units_parse(const char *text, enum unit unit, double *value, char *why, size_t why_size) {
-    enum { QUOTED = 40 }; /* characters of the user's text in a message */
     const struct kind *kind = &kinds[unit];
     const char *start = skip_blanks(text), *end = number_end(start), *rest = skip_blanks(end);
     char suffix[QUOTED + 1];
@@ -187,6 +225,8 @@ bool units_parse(const char *text, enum unit unit, double *value, char *why, siz
         snprintf(why, why_size, "\"%.*s\" isn't a number; it takes %s", QUOTED, text, kind->takes);
         return false;
     }
+    if (is_ambiguous(text, start, end, why, why_size))
+        return false;
     number = strtod(start, &parsed_to);
     length = strlen(rest);
     while (length > 0 && (rest[length - 1] == ' ' || rest[length - 1] == '\t'))
@@ -274,7 +314,7 @@ static bool write_with(const struct suffix *suffix, double value, enum unit unit
 }
 
 char *units_write(double value, enum unit unit, char *buffer, size_t size) {
-    enum { MOST_DIGITS = 17 }; /* they name every double */
+    enum { NAME_EVERY_DOUBLE = 17 };
     const struct suffix *smallest = kinds[unit].shown, *suffix = shown_suffix(fabs(value), unit);
 
     /* Where 2.039 TB/s isn't exactly the value, 2039 GB/s may be. */
@@ -284,7 +324,7 @@ char *units_write(double value, enum unit unit, char *buffer, size_t size) {
         if (suffix == smallest)
             break;
     }
-    for (int digits = 1; digits <= MOST_DIGITS; digits++) {
+    for (int digits = 1; digits <= NAME_EVERY_DOUBLE; digits++) {
         snprintf(buffer, size, "%.*g", digits, value);
         if (reads_back(buffer, unit, value))
             break;

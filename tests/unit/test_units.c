@@ -16,6 +16,11 @@ static void reads_what_people_write(void **state) {
         {"0.85", UNIT_NONE, 0.85},
         {"1e-3", UNIT_NONE, 1e-3},
         {"-2", UNIT_NONE, -2},
+        {"0", UNIT_COUNT, 0},
+        {"0e3", UNIT_COUNT, 0},
+        {"0B", UNIT_BYTES, 0},
+        {"0b/s", UNIT_BYTES_PER_SECOND, 0},
+        {"0.05", UNIT_NONE, 0.05},
         {"+.5", UNIT_NONE, 0.5},
         {"5.", UNIT_NONE, 5},
         {"32768", UNIT_COUNT, 32768},
@@ -109,6 +114,15 @@ static void refuses_what_is_no_quantity(void **state) {
         {"0x10", UNIT_COUNT},
         {"1_000", UNIT_COUNT},
         {"1,000", UNIT_COUNT},
+        {"1 000", UNIT_COUNT},
+        {"1'000", UNIT_COUNT},
+        {"010", UNIT_COUNT},
+        {"-010", UNIT_NONE},
+        {"00", UNIT_COUNT},
+        {"00.5", UNIT_NONE},
+        {"080 GB", UNIT_BYTES},
+        {"0o10", UNIT_COUNT},
+        {"0b11", UNIT_COUNT},
         {"1 2", UNIT_COUNT},
         {"1..2", UNIT_NONE},
         {"--1", UNIT_NONE},
@@ -165,6 +179,33 @@ static void says_which_units_fit(void **state) {
     assert_string_equal(why, "\"soon\" isn't a number; it takes ns, us, ms, s, min, h, d, weeks or years");
     assert_false(units_parse("1e400", UNIT_NONE, &value, why, sizeof why));
     assert_string_equal(why, "\"1e400\" is too large");
+}
+
+/* YAML 1.1 takes 010 for eight, YAML 1.2 for ten. */
+static void says_what_to_write_for_a_number_that_readers_take_differently(void **state) {
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"010", "\"010\" begins with 0, which some readers take for octal: write 10"},
+        {"-007 GB", "\"-007 GB\" begins with 0, which some readers take for octal: write -7 GB"},
+        {"00.5 GB", "\"00.5 GB\" begins with 0, which some readers take for octal: write 0.5 GB"},
+        {"0x1F", "\"0x1F\" isn't decimal: write 31"},
+        {"0o17", "\"0o17\" isn't decimal: write 15"},
+        {"0b101 GB", "\"0b101 GB\" isn't decimal: write 5"},
+        {"1_000", "\"1_000\": digits stand together, such as 1000, with a point before decimals"},
+        {"1,5 GB", "\"1,5 GB\": digits stand together, such as 1000, with a point before decimals"},
+        {"1 000", "\"1 000\": digits stand together, such as 1000, with a point before decimals"},
+        {"0xfffffffffffffffff",
+         "the unit \"xfffffffffffffffff\" doesn't fit; it takes B, kB, MB, GB, TB, or KiB, MiB, GiB, TiB"},
+    };
+    double value;
+    char why[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_false(units_parse(cases[i].text, UNIT_BYTES, &value, why, sizeof why));
+        assert_string_equal(why, cases[i].why);
+    }
 }
 
 static void a_huge_text_is_no_danger(void **state) {
@@ -329,6 +370,7 @@ int main(void) {
         cmocka_unit_test(reads_what_people_write),
         cmocka_unit_test(refuses_what_is_no_quantity),
         cmocka_unit_test(says_which_units_fit),
+        cmocka_unit_test(says_what_to_write_for_a_number_that_readers_take_differently),
         cmocka_unit_test(a_huge_text_is_no_danger),
         cmocka_unit_test(formats_for_people),
         cmocka_unit_test(writes_what_people_would),

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/terminal.h"
+
 enum {
     SHOWN_COLUMNS = 96,    /* of a source line; with what goes before it fits a terminal of 100 */
     COLUMNS_BEFORE = 60,   /* kept in front of the caret when the line has to be cut */
@@ -55,38 +57,51 @@ static size_t printable_length(const char *text) {
     return first == 0xc2 && (unsigned char)text[1] < 0xa0 ? 0 : length;
 }
 
-/* Bytes of the character at `text`, which isn't the end; at least 1. */
-static size_t character_length(const char *text) {
+/* Bytes of the character at `text`, which isn't the end; at least 1. `columns`: of what is shown for it. */
+static size_t shown_character(const char *text, size_t *columns) {
     size_t length = printable_length(text);
 
+    *columns = 1;
+    if (length > 0)
+        terminal_character(text, columns);
     return length == 0 ? 1 : length;
 }
 
-static void print_clean(const char *text, size_t characters, FILE *stream) {
-    for (; *text != '\0' && characters > 0; characters--) {
-        size_t length = printable_length(text);
+static void print_clean(const char *text, size_t columns, FILE *stream) {
+    size_t length, wide;
 
-        if (length == 0)
+    for (; *text != '\0'; text += length, columns -= wide) {
+        length = shown_character(text, &wide);
+        if (wide > columns)
+            return;
+        if (printable_length(text) == 0)
             fputc(*text == '\t' ? ' ' : '?', stream);
         else
             fwrite(text, 1, length, stream);
-        text += character_length(text);
     }
+}
+
+static size_t columns_of(const char *text, unsigned characters) {
+    size_t columns = 0, wide;
+
+    for (; characters > 0 && *text != '\0'; characters--, columns += wide)
+        text += shown_character(text, &wide);
+    return columns;
 }
 
 static void print_source_line(const struct error *error, FILE *stream) {
     const char *text = error->source_line;
-    unsigned caret = error->column > error->source_first ? error->column - error->source_first : 0;
+    unsigned before = error->column > error->source_first ? error->column - error->source_first - 1 : 0;
+    size_t columns = columns_of(text, before), wide;
 
     if (text[0] == '\0')
         return;
-    if (caret > COLUMNS_BEFORE + 1)
-        for (unsigned skip = caret - COLUMNS_BEFORE - 1; skip > 0 && *text != '\0'; skip--, caret--)
-            text += character_length(text);
+    for (; columns > COLUMNS_BEFORE; columns -= wide)
+        text += shown_character(text, &wide);
     fputs("  ", stream);
     print_clean(text, SHOWN_COLUMNS, stream);
-    if (caret > 0)
-        fprintf(stream, "\n  %*s^", (int)caret - 1, "");
+    if (error->column > error->source_first)
+        fprintf(stream, "\n  %*s^", (int)columns, "");
     fputc('\n', stream);
 }
 

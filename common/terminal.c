@@ -1,11 +1,13 @@
 #include "common/terminal.h"
 
 #include <ctype.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 enum { FEWEST_WRAPPED = 20 }; /* columns of a paragraph, however deep it is indented */
 
@@ -27,17 +29,42 @@ size_t terminal_columns(FILE *stream) {
     return columns < TERMINAL_FEWEST_COLUMNS ? TERMINAL_FEWEST_COLUMNS : (size_t)columns;
 }
 
-size_t terminal_text_columns(const char *text) {
-    size_t columns = 0;
-    for (const char *c = text; *c; c++) {
-        if (*c == '\x1b') {
-            c += strcspn(c, "m");
-            if (!*c)
-                break;
-        } else if ((*c & '\xc0') != '\x80') { /* not a UTF-8 byte that continues a character */
-            columns++;
-        }
+/* By the C library's table for UTF-8, whatever locale is set; 1 where it has none. */
+static size_t wide_columns(const char *text, size_t bytes) {
+    static locale_t utf8; /* loaded once: tables ask for each of their characters */
+    mbstate_t shift = {0};
+    wchar_t character;
+    int columns = -1;
+    if (utf8 == (locale_t)0)
+        utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (utf8 != (locale_t)0) {
+        locale_t before = uselocale(utf8);
+        if (mbrtowc(&character, text, bytes, &shift) == bytes)
+            columns = wcwidth(character);
+        uselocale(before);
     }
+    return columns < 0 ? 1 : (size_t)columns;
+}
+
+size_t terminal_character(const char *text, size_t *columns) {
+    size_t bytes = 1;
+    *columns = 1;
+    if (*text == '\x1b') {
+        *columns = 0;
+        bytes = strcspn(text, "m");
+        return text[bytes] ? bytes + 1 : bytes;
+    }
+    while ((text[bytes] & '\xc0') == '\x80') /* a byte that continues a character of UTF-8 */
+        bytes++;
+    if (bytes > 1)
+        *columns = wide_columns(text, bytes);
+    return bytes;
+}
+
+size_t terminal_text_columns(const char *text) {
+    size_t columns = 0, wide;
+    for (; *text; columns += wide)
+        text += terminal_character(text, &wide);
     return columns;
 }
 
@@ -51,23 +78,16 @@ static bool is_before_unit(const char *text, size_t space) {
 
 /* Bytes of `text` that fit into `width` columns, whole words if at all possible, of one line. */
 static size_t fitting_bytes(const char *text, size_t width) {
-    size_t columns = 0, last_space = 0, i = 0;
-    for (; text[i] && text[i] != '\n'; i++) {
-        if (text[i] == '\x1b') {
-            i += strcspn(text + i, "m");
-            if (!text[i])
-                break;
-            continue;
-        }
-        if ((text[i] & '\xc0') == '\x80')
-            continue;
+    size_t columns = 0, last_space = 0, bytes, wide;
+    for (size_t i = 0;; i += bytes, columns += wide) {
+        if (!text[i] || text[i] == '\n')
+            return i;
+        bytes = terminal_character(text + i, &wide);
         if (text[i] == ' ' && !is_before_unit(text, i))
             last_space = i;
-        if (columns == width)
+        if (columns + wide > width)
             return last_space == 0 ? i : last_space;
-        columns++;
     }
-    return i;
 }
 
 void terminal_print_wrapped(const char *text, size_t indent, FILE *stream) {

@@ -14,7 +14,12 @@ enum {
 /* What the environment's COLUMNS says, else the terminal that `stream` goes to; between the two limits. */
 size_t terminal_columns(FILE *stream);
 
-/* Columns that UTF-8 text takes, escape sequences not counted. */
+/* Bytes of the UTF-8 character or the escape sequence that `text`, which isn't empty, begins with. `columns`:
+ * that it takes, 0 of an escape sequence or a mark that joins the character before it, 2 of a wide one such
+ * as the ideographs of East Asia. */
+size_t terminal_character(const char *text, size_t *columns);
+
+/* Columns that UTF-8 text takes. */
 size_t terminal_text_columns(const char *text);
 
 /* Prints `text` and a line end, from column `indent`, where the cursor stands. Further lines start there too.

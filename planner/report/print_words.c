@@ -76,19 +76,19 @@ const char *print_tokens(struct arena *arena, double tokens) {
     return arena_print(arena, "%s token%s", print_amount(arena, tokens), tokens == 1 ? "" : "s");
 }
 
-/* Where the character `index` of UTF-8 text begins. */
-static const char *character_at(const char *text, size_t index) {
-    for (; *text; text++)
-        if ((*text & '\xc0') != '\x80' && index-- == 0)
-            break;
-    return text;
-}
-
 const char *print_shortened(struct arena *arena, const char *text, size_t columns) {
     static const char dots[] = "...";
-    size_t characters = terminal_text_columns(text), kept = columns + 1 - sizeof dots;
-    if (characters <= columns)
+    size_t kept = columns + 1 - sizeof dots, ahead = (kept + 1) / 2, wide;
+    const char *head = text, *tail = text;
+    if (terminal_text_columns(text) <= columns)
         return text;
-    return arena_print(arena, "%.*s%s%s", (int)(character_at(text, (kept + 1) / 2) - text), text, dots,
-                       character_at(text, characters - kept / 2));
+    for (;; ahead -= wide) {
+        size_t bytes = terminal_character(head, &wide);
+        if (wide > ahead)
+            break;
+        head += bytes;
+    }
+    while (terminal_text_columns(tail) > kept / 2)
+        tail += terminal_character(tail, &wide);
+    return arena_print(arena, "%.*s%s%s", (int)(head - text), text, dots, tail);
 }

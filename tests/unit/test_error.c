@@ -66,6 +66,28 @@ static void a_column_counts_characters_not_bytes(void **state) {
     assert_string_equal(printed(&error), "a.yaml:1:4: error: bad\n  \xc2\xb5\xe2\x82\xac x\n     ^\n");
 }
 
+/* The number counts characters, as editors do; the caret stands where the terminal shows the column. */
+static void the_caret_stands_below_the_column_that_is_shown(void **state) {
+    struct error error;
+
+    (void)state;
+    error_set(&error, "bad");
+    strcpy(error.file, "a.yaml");
+    strcpy(error.source_line, "{\u6a21\u578b: 1, o\u0308: x}");
+    error.line = 1;
+    error.column = 13; /* x */
+    assert_string_equal(printed(&error), "a.yaml:1:13: error: bad\n"
+                                         "  {\u6a21\u578b: 1, o\u0308: x}\n"
+                                         "               ^\n");
+    error.source_line[0] = '\0';
+    for (int i = 0; i < 120; i++)
+        strcat(error.source_line, "\u6a21");
+    error.column = 91; /* 60 columns of 30 characters are kept before it */
+    const char *caret = strchr(printed(&error), '^');
+    assert_int_equal(caret - strchr(printed(&error), '\n') - 1,
+                     strlen("  ") + 3 * (96 / 2) + strlen("\n  ") + 60);
+}
+
 static void a_long_line_is_cut_around_the_caret(void **state) {
     struct error error;
     const char *text;
@@ -164,6 +186,7 @@ int main(void) {
         cmocka_unit_test(a_second_error_leaves_nothing_of_the_first),
         cmocka_unit_test(points_at_the_column),
         cmocka_unit_test(a_column_counts_characters_not_bytes),
+        cmocka_unit_test(the_caret_stands_below_the_column_that_is_shown),
         cmocka_unit_test(a_long_line_is_cut_around_the_caret),
         cmocka_unit_test(control_characters_never_reach_the_terminal),
         cmocka_unit_test(texts_longer_than_the_fields_are_cut),

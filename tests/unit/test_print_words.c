@@ -60,6 +60,8 @@ static void long_names_lose_their_middle(void **state) {
     assert_string_equal(print_shortened(arena, "abcdefghij", 9), "abc...hij");
     assert_string_equal(print_shortened(arena, "abcdefghij", 8), "abc...ij");
     assert_string_equal(print_shortened(arena, "\u00e4\u00f6\u00fc\u00e4\u00f6\u00fc", 5), "\u00e4...\u00fc");
+    assert_string_equal(print_shortened(arena, "\u6a21\u578b\u6a21\u578b", 8), "\u6a21\u578b\u6a21\u578b");
+    assert_string_equal(print_shortened(arena, "\u6a21\u578b\u6a21\u578b", 7), "\u6a21...\u578b");
 }
 
 int main(void) {

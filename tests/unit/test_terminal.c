@@ -56,23 +56,31 @@ static void paragraphs_fit(void **state) {
                         "twenty columns are\n                                       left\n");
     assert_string_equal(wrapped("what takes more than it has, 12 GB", 7),
                         "what takes more than it has,\n       12 GB\n");
+    assert_string_equal(
+        wrapped("\u6a21\u578b\u6a21\u578b \u6a21\u578b\u6a21\u578b \u6a21\u578b", 20),
+        "\u6a21\u578b\u6a21\u578b \u6a21\u578b\u6a21\u578b\n                    \u6a21\u578b\n");
     assert_string_equal(wrapped("one\ntwo", 2), "one\n  two\n");
     assert_string_equal(wrapped("0123456789012345678901234567890123456789012", 0),
                         "0123456789012345678901234567890123456789\n012\n");
 }
 
-static void columns_of_text_are_characters(void **state) {
+static void columns_of_text_are_those_that_a_terminal_shows(void **state) {
     (void)state;
     assert_int_equal(terminal_text_columns("plain"), 5);
     assert_int_equal(terminal_text_columns("M\u00f6bius"), 6);
     assert_int_equal(terminal_text_columns("\x1b[1mbold\x1b[0m"), 4);
+    assert_int_equal(terminal_text_columns("\u2588\u2591"), 2); /* the bars of the report */
+    assert_int_equal(terminal_text_columns("\u6a21\u578b"), 4);
+    assert_int_equal(terminal_text_columns("o\u0308"), 1);   /* o, and two dots for it */
+    assert_int_equal(terminal_text_columns("\xff\x80x"), 2); /* no UTF-8 */
+    assert_int_equal(terminal_text_columns("\x1b[1"), 0);    /* cut off */
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_those_of_the_environment),
         cmocka_unit_test(paragraphs_fit),
-        cmocka_unit_test(columns_of_text_are_characters),
+        cmocka_unit_test(columns_of_text_are_those_that_a_terminal_shows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

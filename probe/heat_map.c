@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/terminal.h"
 #include "common/units.h"
@@ -159,6 +160,11 @@ bool heat_map_print(const struct cluster *cluster, const char *matrix_path, stru
     char rate[WORD];
     if (matrix_path == NULL || hosts < 2)
         return true;
+    if (access(matrix_path, F_OK) != 0 && errno == ENOENT) { /* cluster files are handed on without it */
+        terminal_print_wrapped(arena_print(arena, "no map of pairs: there is no file %s", matrix_path), 0,
+                               stream);
+        return true;
+    }
     if (!read_map(&map, matrix_path, arena, error))
         return false;
     for (size_t i = 0; i < hosts * hosts; i++)

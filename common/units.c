@@ -291,6 +291,10 @@ char *units_format(double value, enum unit unit, char *buffer, size_t size) {
     return buffer;
 }
 
+const char *units_plural(int64_t count) {
+    return count == 1 ? "" : "s";
+}
+
 static bool reads_back(const char *text, enum unit unit, double value) {
     char why[8];
     double back;

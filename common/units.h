@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum unit {
     UNIT_NONE,             /* a plain number: 0.85, 1e-3 */
@@ -38,6 +39,9 @@ bool units_is_bare(const char *text, enum unit unit);
 /* For people: three to four significant digits and the fitting prefix, "74.5 GB", "1.42 s", "25 GB/s".
  * Returns `buffer`. */
 char *units_format(double value, enum unit unit, char *buffer, size_t size);
+
+/* The end of a noun after so many: "s", or "" after one. */
+const char *units_plural(int64_t count);
 
 /* For files: reads back as exactly the same double, and with a unit wherever one fits. Returns `buffer`. */
 char *units_write(double value, enum unit unit, char *buffer, size_t size);

@@ -142,13 +142,14 @@ const char *notes_of_fit(const struct campaign *campaign, const char *notes) {
     struct result_held_out held_out;
     result_held_out(campaign, &held_out);
     if (held_out.sizes > 0) {
-        notes = notes_add(
-            campaign->arena, notes,
-            arena_print(campaign->arena,
-                        "%zu time%s of collectives at sizes that no fit saw %s predicted within "
-                        "%.0f %% in the median, nine in ten within %.0f %%",
-                        held_out.sizes, held_out.sizes == 1 ? "" : "s", held_out.sizes == 1 ? "is" : "are",
-                        100 * held_out.sizes_error, 100 * held_out.sizes_nine_in_ten));
+        notes =
+            notes_add(campaign->arena, notes,
+                      arena_print(campaign->arena,
+                                  "%zu time%s of collectives at sizes that no fit saw %s predicted within "
+                                  "%.0f %% in the median, nine in ten within %.0f %%",
+                                  held_out.sizes, units_plural((int64_t)held_out.sizes),
+                                  held_out.sizes == 1 ? "is" : "are", 100 * held_out.sizes_error,
+                                  100 * held_out.sizes_nine_in_ten));
     }
     if (held_out.groups > 0) {
         notes = notes_add(campaign->arena, notes,
@@ -242,7 +243,7 @@ const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
                       arena_print(arena,
                                   "%zu direction%s of pairs looked slow, but other work on the machine or "
                                   "the network, or the time limit, left it unclear",
-                                  campaign->unclear_links, campaign->unclear_links == 1 ? "" : "s"));
+                                  campaign->unclear_links, units_plural((int64_t)campaign->unclear_links)));
     }
     if (campaign->quick)
         notes = notes_add(arena, notes, "--quick: no messages by size, no load, no collectives");

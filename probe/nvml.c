@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "probe/watchdog.h"
 
 /* Declared here is what is used of nvml.h, API version 13 as github.com/NVIDIA/go-nvml carries it
@@ -170,6 +171,6 @@ enum library_state nvml_describe(struct node_summary *node, char *words, size_t 
         snprintf(words, words_size, "NVML: %s", nvml.error_string(status));
         return LIBRARY_UNFIT;
     }
-    snprintf(words, words_size, "NVML: driver %s, %u GPU%s", version, described, described == 1 ? "" : "s");
+    snprintf(words, words_size, "NVML: driver %s, %u GPU%s", version, described, units_plural(described));
     return LIBRARY_READY;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/cluster.h"
+#include "common/units.h"
 #include "probe/identity.h"
 
 enum {
@@ -119,7 +120,7 @@ static void fill_card(const char *host, const struct placement_wish *wish, struc
 static const char *binding_words(const struct card *card, struct arena *arena) {
     const struct node_place *place = &card->place;
     const char *words =
-        arena_print(arena, "%d core%s", (int)card->allowed_cores, card->allowed_cores == 1 ? "" : "s");
+        arena_print(arena, "%d core%s", (int)card->allowed_cores, units_plural(card->allowed_cores));
     if (place->package >= 0)
         words = arena_print(arena, "%s of package %d", words, (int)place->package);
     if (place->numa >= 0)

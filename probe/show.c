@@ -23,10 +23,6 @@ static void show_levels(const struct cluster *cluster, FILE *stream) {
     }
 }
 
-static const char *plural(int64_t count) {
-    return count == 1 ? "" : "s";
-}
-
 static void show_classes(const struct cluster *cluster, FILE *stream) {
     char memory[WORD];
     for (size_t i = 0; i < cluster->class_count; i++) {
@@ -37,10 +33,11 @@ static void show_classes(const struct cluster *cluster, FILE *stream) {
             nics += strcmp(class->parts[p].kind, "nic") == 0 ? 1 : 0;
         }
         fprintf(stream, "%s: %lld node%s, %s, %lld core%s, %s memory, %zu GPU%s, %zu NIC%s\n", class->name,
-                (long long)class->nodes, plural(class->nodes),
+                (long long)class->nodes, units_plural(class->nodes),
                 class->cpu != NULL ? class->cpu : "unnamed processor", (long long)class->cores,
-                plural(class->cores), units_format(class->memory_bytes, UNIT_BYTES, memory, sizeof memory),
-                gpus, plural((int64_t)gpus), nics, plural((int64_t)nics));
+                units_plural(class->cores),
+                units_format(class->memory_bytes, UNIT_BYTES, memory, sizeof memory), gpus,
+                units_plural((int64_t)gpus), nics, units_plural((int64_t)nics));
     }
 }
 
@@ -73,11 +70,11 @@ static void show_deviations(const struct cluster *cluster, FILE *stream) {
 void show_cluster(const struct cluster *cluster, FILE *stream) {
     fprintf(stream, "%s: ", cluster->name);
     if (cluster->nodes > 0)
-        fprintf(stream, "%lld node%s, ", (long long)cluster->nodes, plural(cluster->nodes));
+        fprintf(stream, "%lld node%s, ", (long long)cluster->nodes, units_plural(cluster->nodes));
     else
         fputs("as many nodes as asked, ", stream);
     fprintf(stream, "%lld device%s (%s) a node\n", (long long)cluster->node.devices,
-            plural(cluster->node.devices), cluster->device.name);
+            units_plural(cluster->node.devices), cluster->device.name);
     if (cluster->source.note != NULL) {
         fputs("note: ", stream);
         terminal_print_wrapped(cluster->source.note, strlen("note: "), stream);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "planner/answers/band_table.h"
 
 /* Of a layer, in a model of the kind BAND_FEW_EXPERTS. */
@@ -114,9 +115,8 @@ static struct band band_of(const struct band_errors *errors, const struct band_e
                 ? arena_print(arena, "none of this kind (%s) was measured", kind_name)
                 : arena_print(arena, "only %" PRId64 " of this kind (%s) measured", errors->runs, kind_name);
     if (band.extrapolated == NULL && errors->publications < BAND_FEWEST_PUBLICATIONS)
-        band.extrapolated =
-            arena_print(arena, "those of this kind (%s) are of %" PRId64 " publication%s", kind_name,
-                        errors->publications, errors->publications == 1 ? "" : "s");
+        band.extrapolated = arena_print(arena, "those of this kind (%s) are of %" PRId64 " publication%s",
+                                        kind_name, errors->publications, units_plural(errors->publications));
     if (band.extrapolated == NULL && device_count > NEAR_FACTOR * errors->most_devices)
         band.extrapolated =
             arena_print(arena, "those of this kind (%s) were measured on at most %" PRId64 " devices",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/catalogue.h"
+#include "common/units.h"
 #include "planner/answers/problem_batch.h"
 #include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
@@ -68,9 +69,9 @@ bool problem_default_devices(struct problem *problem, struct error *error) {
         return true;
     int64_t devices = problem_layout_devices(&problem->search.request);
     if (devices)
-        problem_note(problem, "%" PRId64 " device%s, as the layout says", devices, devices == 1 ? "" : "s");
+        problem_note(problem, "%" PRId64 " device%s, as the layout says", devices, units_plural(devices));
     else if ((devices = cluster_devices(&problem->cluster)) != 0)
-        problem_note(problem, "%" PRId64 " device%s, all that %s has", devices, devices == 1 ? "" : "s",
+        problem_note(problem, "%" PRId64 " device%s, all that %s has", devices, units_plural(devices),
                      problem->cluster.name);
     problem->devices_from = problem->devices_to = devices;
     return devices == 0 || check_devices(&problem->cluster, devices, error);

@@ -26,7 +26,7 @@ void problem_note(struct problem *problem, const char *format, ...) {
 
 static void note_batch(struct problem *problem) {
     const struct training *training = &problem->search.training;
-    const char *plural = training->global_batch == 1 ? "" : "s";
+    const char *plural = units_plural(training->global_batch);
     char text[32];
     units_format((double)training->global_batch * (double)training->sequence, UNIT_TOKENS, text, sizeof text);
     if (problem->asked_batch_tokens > 0) {

@@ -215,7 +215,7 @@ static const char *reason(const struct compared *compared, struct arena *arena) 
                                    : print_size_miss(&compared->wish, result, arena);
     if (!result->best && !why) {
         why = arena_print(arena, "nothing fits on %s device%s: %s.",
-                          print_count(arena, result->nearest_devices), print_plural(result->nearest_devices),
+                          print_count(arena, result->nearest_devices), units_plural(result->nearest_devices),
                           result->nearest.found ? result->nearest.why : "no layout splits the model");
     }
     const char *risk = result->best ? print_size_risk(&compared->wish, result->best, arena) : NULL;

@@ -22,7 +22,7 @@ static void append_split(char *buffer, size_t size, int64_t ways, const char *wh
 
 static void append_end(char *buffer, size_t size, int64_t layers, const char *which) {
     if (layers > 0)
-        append(buffer, size, "; %" PRId64 " layer%s on the %s stage", layers, layers == 1 ? "" : "s", which);
+        append(buffer, size, "; %" PRId64 " layer%s on the %s stage", layers, units_plural(layers), which);
 }
 
 char *print_layout_words(const struct layout *layout, int64_t global_batch, char *buffer, size_t size) {
@@ -39,7 +39,7 @@ char *print_layout_words(const struct layout *layout, int64_t global_batch, char
     }
     int64_t micro_batches = layout_micro_batches(layout, global_batch);
     append(buffer, size, "; %" PRId64 " micro-batch%s of %" PRId64 " sequence%s", micro_batches,
-           micro_batches == 1 ? "" : "es", layout->micro_batch, layout->micro_batch == 1 ? "" : "s");
+           micro_batches == 1 ? "" : "es", layout->micro_batch, units_plural(layout->micro_batch));
     if (layout->pp > 1)
         append(buffer, size, " through the pipeline (%s)", schedule_names[layout->schedule]);
     if (layout->vpp > 1) {

@@ -164,7 +164,7 @@ void print_plan_question(const struct problem *problem, int64_t devices, const s
     print_table_add(
         table, (const char *const[]){"Cluster", arena_print(arena, "%s: %s %s in %s node%s", cluster->name,
                                                             print_count(arena, devices), cluster->device.name,
-                                                            print_count(arena, nodes), print_plural(nodes))});
+                                                            print_count(arena, nodes), units_plural(nodes))});
     print_table_add(
         table, (const char *const[]){
                    "Training",
@@ -196,7 +196,7 @@ static const char *plan_total(const struct plan *plan, struct arena *arena) {
     int64_t steps = (int64_t)ceil(total->steps);
     return arena_print(arena, "%s%s, %s step%s, %s device hours",
                        print_duration(arena, total->days * SECONDS_A_DAY), goodput, print_count(arena, steps),
-                       print_plural(steps), print_amount(arena, total->device_hours));
+                       units_plural(steps), print_amount(arena, total->device_hours));
 }
 
 /* "41.7 M$ = 20.1M device hours x 2 $/h + 14.1 GWh x 0.1 $/kWh" */

@@ -42,7 +42,8 @@ const char *print_shapes_sentence(const struct problem *problem, struct arena *a
         arena, "The shape is not known: over %zu plausible ones, %s device%s, a step of %s, %s a device%s%s.",
         shapes->count,
         between(arena, print_count(arena, (int64_t)devices.least), print_count(arena, (int64_t)devices.most)),
-        devices.most == 1 ? "" : "s", quantities(arena, shapes_range_of(shapes, shapes_step), UNIT_SECONDS),
+        units_plural((int64_t)devices.most),
+        quantities(arena, shapes_range_of(shapes, shapes_step), UNIT_SECONDS),
         quantities(arena, shapes_range_of(shapes, shapes_memory), UNIT_BYTES), time, missing);
 }
 

@@ -104,7 +104,7 @@ static void print_best(const struct problem *problem, const struct wish *wish,
     const char *slow = print_size_risk(wish, plan, arena);
     const char *title =
         arena_print(arena, "%s device%s in %s node%s", print_count(arena, plan->devices),
-                    print_plural(plan->devices), print_count(arena, plan->nodes), print_plural(plan->nodes));
+                    units_plural(plan->devices), print_count(arena, plan->nodes), units_plural(plan->nodes));
     print_plan_layout(title, &plan->layout, &plan->training, style, stream);
     print_plan_details(plan, style, arena, stream);
     print_slow_hosts(problem, arena, stream);
@@ -121,7 +121,7 @@ static void print_none(const struct problem *problem, const struct wish *wish,
     const char *to = print_count(arena, result->devices_to);
     const char *range =
         result->devices_from == result->devices_to
-            ? arena_print(arena, "%s device%s: that does not do it.", to, print_plural(result->devices_to))
+            ? arena_print(arena, "%s device%s: that does not do it.", to, units_plural(result->devices_to))
             : arena_print(arena, "No number of devices from %s to %s does it.",
                           print_count(arena, result->devices_from), to);
     print_heading(range, style, stream);
@@ -154,7 +154,7 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
     print_shapes_table(problem, style, arena, stream);
     const char *searched =
         arena_print(arena, "Searched %s count%s from %s to %s devices: %s layouts in %s",
-                    print_count(arena, result->searches), print_plural((int64_t)result->searches),
+                    print_count(arena, result->searches), units_plural((int64_t)result->searches),
                     print_count(arena, result->devices_from), print_count(arena, result->devices_to),
                     print_amount(arena, (double)result->looked.layouts),
                     print_quantity(arena, result->looked.seconds, UNIT_SECONDS));

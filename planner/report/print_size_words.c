@@ -37,7 +37,7 @@ const char *print_size_wish(const struct wish *wish, struct arena *arena) {
     if (wish->spare_nodes > 0) {
         words = join(arena, words,
                      arena_print(arena, "%" PRId64 " spare node%s", wish->spare_nodes,
-                                 wish->spare_nodes == 1 ? "" : "s"));
+                                 units_plural(wish->spare_nodes)));
     }
     static const char *const objectives[] = {"the fewest devices", "the shortest time", "the least cost"};
     return join(arena, words, objectives[wish->objective]);
@@ -67,7 +67,7 @@ static const char *wished(const struct wish *wish, enum wish_key key, struct are
 }
 
 static const char *devices_words(const struct plan *plan, struct arena *arena) {
-    return arena_print(arena, "%s device%s", print_count(arena, plan->devices), print_plural(plan->devices));
+    return arena_print(arena, "%s device%s", print_count(arena, plan->devices), units_plural(plan->devices));
 }
 
 static const char *key_words(enum wish_key key) {
@@ -178,7 +178,7 @@ const char *print_size_miss(const struct wish *wish, const struct size_result *r
 
 void print_size_no(const struct problem *problem, const struct wish *wish, const struct size_result *result,
                    struct arena *arena, enum wish_key *key, struct error *error) {
-    const char *to = print_count(arena, result->devices_to), *plural = print_plural(result->devices_to);
+    const char *to = print_count(arena, result->devices_to), *plural = units_plural(result->devices_to);
     if (!result->closest) {
         *key = WISH_DEVICES;
         error_set(error, "%s: nothing fits on %s device%s", problem->cluster.name, to, plural);

@@ -127,12 +127,12 @@ static void print_refused(const struct validation *validation, bool below_table,
         fprintf(stream,
                 "%sOf %zu run%s that ran %zu wouldn't fit by this prediction; %zu more have no room for its "
                 "margin.\n",
-                below_table ? "\n" : "", validation->ran, print_plural((int64_t)validation->ran),
+                below_table ? "\n" : "", validation->ran, units_plural((int64_t)validation->ran),
                 validation->refused, validation->tight);
     if (ran_out > 0)
         fprintf(stream,
                 "%sOf %zu run%s that ran out of memory %zu wouldn't fit by this prediction; %zu would.\n",
-                below_table || ran_is_said ? "\n" : "", ran_out, print_plural((int64_t)ran_out),
+                below_table || ran_is_said ? "\n" : "", ran_out, units_plural((int64_t)ran_out),
                 validation->ran_out_and_refused, validation->ran_out_but_fit);
 }
 

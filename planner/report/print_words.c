@@ -44,10 +44,6 @@ const char *print_amount(struct arena *arena, double number) {
     return number < MILLION ? print_count(arena, llround(number)) : print_quantity(arena, number, UNIT_COUNT);
 }
 
-const char *print_plural(int64_t number) {
-    return number == 1 ? "" : "s";
-}
-
 const char *print_days(struct arena *arena, double days) {
     if (!isfinite(days))
         return "never";

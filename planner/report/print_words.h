@@ -11,7 +11,6 @@ const char *print_quantity(struct arena *arena, double value, enum unit unit); /
 const char *print_percent(struct arena *arena, double share);                  /* 0.875 as "87.5 %" */
 const char *print_count(struct arena *arena, int64_t number);                  /* 24576 as "24,576" */
 const char *print_amount(struct arena *arena, double number); /* a count in full as long as that is short */
-const char *print_plural(int64_t number);                     /* "s", or "" for one */
 const char *print_days(struct arena *arena, double days);     /* "96.1", "2,281", "never" */
 const char *print_duration(struct arena *arena, double seconds); /* "90 s", "12 h", "96.1 days" */
 const char *print_excess(struct arena *arena, double excess);    /* 0.12 as "12.0 %", 4 as "a factor of 5" */

@@ -269,6 +269,13 @@ static void formats_for_people(void **state) {
     }
 }
 
+static void one_is_not_several(void **state) {
+    (void)state;
+    assert_string_equal(units_plural(1), "");
+    assert_string_equal(units_plural(0), "s");
+    assert_string_equal(units_plural(2), "s");
+}
+
 static void writes_what_people_would(void **state) {
     char buffer[64];
 
@@ -373,6 +380,7 @@ int main(void) {
         cmocka_unit_test(says_what_to_write_for_a_number_that_readers_take_differently),
         cmocka_unit_test(a_huge_text_is_no_danger),
         cmocka_unit_test(formats_for_people),
+        cmocka_unit_test(one_is_not_several),
         cmocka_unit_test(writes_what_people_would),
         cmocka_unit_test(what_is_rounded_is_written_short),
         cmocka_unit_test(every_rounded_figure_has_a_unit),

@@ -300,9 +300,12 @@ static void set_up(struct simulation *simulation, const struct pipeline *pipelin
     }
 }
 
-/* Seconds, and those of them that the busiest device waits for transfers. */
-static double play_lists(const struct pipeline *pipeline, struct pipeline_room *room, int64_t busiest,
-                         double *hop_seconds) {
+/* What lists came to. */
+struct played {
+    double seconds, hop_seconds; /* from start to end, and those that one device waits for transfers */
+};
+
+static struct played play_lists(const struct pipeline *pipeline, struct pipeline_room *room, int64_t device) {
     struct simulation simulation = {0};
     set_up(&simulation, pipeline, room);
     bool complete = play(&simulation);
@@ -310,12 +313,36 @@ static double play_lists(const struct pipeline *pipeline, struct pipeline_room *
     (void)complete;
     double seconds = 0;
     for (int64_t i = 0; i < pipeline->stages; i++) {
-        const struct device *device = &simulation.devices[i];
-        double start = pipeline->schedule == SCHEDULE_ZB_2P ? device->first_start : 0;
-        seconds = fmax(seconds, device->free_at - start);
+        const struct device *played = &simulation.devices[i];
+        double start = pipeline->schedule == SCHEDULE_ZB_2P ? played->first_start : 0;
+        seconds = fmax(seconds, played->free_at - start);
     }
-    *hop_seconds = simulation.devices[busiest].hops;
-    return seconds;
+    return (struct played){seconds, simulation.devices[device].hops};
+}
+
+/* Micro-batches are played one by one while there are fewer cells than this, of a stage and a micro-batch
+ * each. Of more, as many as that are played, but some for each stage, and half of them: as long as the second
+ * half took, as long take all that follow, and no less than the busiest device works. */
+enum { CELLS_PLAYED = 1 << 18, PLAYED_A_STAGE = 8 };
+
+static struct played play_any_number(const struct pipeline *pipeline, struct pipeline_room *room,
+                                     const struct pipeline_time *closed) {
+    int64_t stages = pipeline->stages, half = CELLS_PLAYED / stages / 2;
+    if (half < stages * PLAYED_A_STAGE / 2)
+        half = stages * PLAYED_A_STAGE / 2;
+    half += half % 2; /* DualPipe's are even */
+    if (pipeline->micro_batches <= 2 * half)
+        return play_lists(pipeline, room, closed->stage);
+    struct pipeline part = *pipeline;
+    part.micro_batches = half;
+    struct played first = play_lists(&part, room, closed->stage);
+    part.micro_batches = 2 * half;
+    struct played both = play_lists(&part, room, closed->stage);
+    double halves = (double)pipeline->micro_batches / (double)half;
+    double hops = both.hop_seconds - first.hop_seconds;
+    double least = closed->busy_seconds / halves + hops;
+    return (struct played){both.seconds + (halves - 2) * fmax(both.seconds - first.seconds, least),
+                           both.hop_seconds + (halves - 2) * hops};
 }
 
 void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
@@ -332,7 +359,10 @@ void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *ro
         time->seconds = pipeline_flow_seconds(pipeline, times);
         time->hop_seconds = (double)pipeline->micro_batches * pipeline_received(pipeline, time->stage);
     } else {
-        time->seconds = play_lists(pipeline, room, time->stage, &time->hop_seconds);
+        struct played played = play_any_number(pipeline, room, time);
+        time->seconds = played.seconds;
+        time->hop_seconds = played.hop_seconds;
     }
-    time->bubble_seconds = time->seconds - time->busy_seconds - time->hop_seconds;
+    /* Of a step of ages, rounding is worth more than a bubble. */
+    time->bubble_seconds = fmax(0, time->seconds - time->busy_seconds - time->hop_seconds);
 }

@@ -7,9 +7,9 @@
 
 #include "planner/numbers.h"
 
-/* Two norms (read 2, write 2 bytes an element) and two residual additions (read two tensors, write one), with
+/* A norm (reads 2, writes 2 bytes an element) and two residual additions (read two tensors, write one), with
  * dropout a mask each. */
-static const double NORM_BYTES = 2 * 4, RESIDUAL_BYTES = 2 * 6, DROPOUT_BYTES = 2;
+static const double NORM_BYTES = 4, RESIDUAL_BYTES = 2 * 6, DROPOUT_BYTES = 2;
 /* Activation: reads one (gated: two) and writes one. */
 static const double ACTIVATION_BYTES = 4, GATED_ACTIVATION_BYTES = 6;
 /* Rotary embedding or the split into heads: reads and writes query, key and value. */
@@ -22,6 +22,8 @@ static const double HEAD_BYTES = 4;
 static const double EAGER_NORM_BYTES = 34, EAGER_NORM_BACKWARD_BYTES = 76;
 static const double EAGER_GATE_BYTES = 10, EAGER_GATE_BACKWARD_BYTES = 18;
 static const double EAGER_ROTARY_BYTES = 20, EAGER_ROTARY_BACKWARD_BYTES = 20;
+/* A further gradient of a product's input is added to the sum: reads both and writes it. */
+static const double GRADIENT_SUM_BYTES = 6;
 /* Embedding: reads a row of the table, writes it, adds positions, drops out. */
 static const double EMBEDDING_BYTES = 8, EMBEDDING_BACKWARD_BYTES = 8;
 /* Loss on a logit. Fused: the product's write is read for maximum and sum, and read and overwritten by the
@@ -61,9 +63,9 @@ static struct passes fused(const struct compute_work *work, double bytes) {
     return (struct passes){factor * bytes, factor * BACKWARD_TRAFFIC * bytes};
 }
 
-static struct passes norms_bytes(const struct compute_work *work) {
+static struct passes norm_bytes(const struct compute_work *work) {
     if (training_norms_are_eager(work->problem->training, work->problem->model))
-        return (struct passes){2 * EAGER_NORM_BYTES, 2 * EAGER_NORM_BACKWARD_BYTES};
+        return (struct passes){EAGER_NORM_BYTES, EAGER_NORM_BACKWARD_BYTES};
     return fused(work, NORM_BYTES);
 }
 
@@ -76,6 +78,44 @@ static struct passes heads_bytes(const struct compute_work *work) {
     if (training_gate_is_eager(work->problem->training, work->problem->model))
         return (struct passes){EAGER_ROTARY_BYTES, EAGER_ROTARY_BACKWARD_BYTES};
     return fused(work, HEAD_BYTES);
+}
+
+/* Elements of a token that norms within attention read, on one device: queries and keys, or the low ranks
+ * they come from. */
+static double normed_in_attention(const struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    if (model->mla.kv_lora_rank > 0)
+        return (double)(model->mla.q_lora_rank + model->mla.kv_lora_rank) / work->share;
+    if (!model->qk_norm && !model->qk_norm_wide)
+        return 0;
+    return (double)((model->heads + model->kv_heads) * model->head_dim) / (double)work->problem->layout->tp;
+}
+
+/* Norms of the hidden state in a layer. */
+static double hidden_norms(const struct model *model) {
+    return (model->shared_norm ? 1 : 2) + (model->post_norms ? 2 : 0);
+}
+
+/* Keys and values copied for each head of queries that shares them, a token and device; backward the sums
+ * over these heads. torch.compile writes the copies where it would have written keys and values. */
+static double repeated_bytes(const struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    if (!training_projects_apart(work->problem->training, model) || model->heads == model->kv_heads ||
+        model->mla.kv_lora_rank > 0)
+        return 0;
+    int64_t heads = training_compiled(work->problem->training, model) ? model->heads - model->kv_heads
+                                                                      : model->heads + model->kv_heads;
+    return 4 * (double)(heads * model->head_dim) / (double)work->problem->layout->tp;
+}
+
+/* Backward, a token's element: of the products that share attention's input, and the MLP's. */
+static double gradient_sums_bytes(const struct compute_work *work) {
+    const struct training *training = work->problem->training;
+    const struct model *model = work->problem->model;
+    double attention = model->mla.kv_lora_rank > 0 ? 1 : 2, gate = 1;
+    if (!training_projects_apart(training, model) || training_compiled(training, model))
+        return 0;
+    return (attention + gate) * GRADIENT_SUM_BYTES;
 }
 
 static struct passes activation_bytes(const struct compute_work *work) {
@@ -180,7 +220,7 @@ void compute_routing_traffic(struct compute_work *work) {
     }
 }
 
-/* Of a layer's two norms those that are kernels of their own. */
+/* Of the norms before attention and MLP those that are kernels of their own. */
 static double own_norms(const struct compute_work *work, bool with_experts) {
     const struct compute_problem *problem = work->problem;
     return training_attention_norm_is_own(problem->training, problem->model) +
@@ -189,21 +229,22 @@ static double own_norms(const struct compute_work *work, bool with_experts) {
 
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     const struct model *model = work->problem->model;
-    const struct passes norms = norms_bytes(work), residual = residual_bytes(work), heads = heads_bytes(work),
+    const struct passes norm = norm_bytes(work), residual = residual_bytes(work), heads = heads_bytes(work),
                         activation = activation_bytes(work);
     double tokens = (double)work->tokens, tp = (double)work->problem->layout->tp;
     double hidden = tokens * (double)model->hidden / work->share, qkv = tokens * query_key_value(work);
     double units = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
                                 : (double)model->ffn_hidden;
-    double ffn = tokens * units / tp;
-    double forward =
-        hidden * (norms.forward + residual.forward) + qkv * heads.forward + ffn * activation.forward;
-    double backward =
-        hidden * (norms.backward + residual.backward) + qkv * heads.backward + ffn * activation.backward;
+    double ffn = tokens * units / tp, repeated = tokens * repeated_bytes(work);
+    double summed = tokens * (double)model->hidden * gradient_sums_bytes(work);
+    double normed = hidden * hidden_norms(model) + tokens * normed_in_attention(work);
+    double forward = normed * norm.forward + hidden * residual.forward + qkv * heads.forward + repeated +
+                     ffn * activation.forward;
+    double backward = normed * norm.backward + hidden * residual.backward + qkv * heads.backward + repeated +
+                      ffn * activation.backward + summed;
     compute_add_traffic(work, "norms, residuals, activation", forward, backward);
     work->time->traffic += compute_tensor_seconds(work, forward);
-    work->time->norms +=
-        own_norms(work, with_experts) / 2 * compute_tensor_seconds(work, norms.forward * hidden);
+    work->time->norms += own_norms(work, with_experts) * compute_tensor_seconds(work, norm.forward * hidden);
     work->time->mlp += compute_tensor_seconds(work, ffn * activation.forward);
     if (model->mla.kv_lora_rank > 0)
         work->time->latent_up += compute_tensor_seconds(work, qkv * heads.forward);

@@ -31,10 +31,30 @@ static double product_input_bytes(const struct memory_parts *parts) {
     return fp8 ? FP8_BYTES : parts->element_bytes;
 }
 
-/* What a norm of single operations keeps besides its input and output. */
-static double eager_norm_bytes(const struct memory_parts *parts) {
-    bool eager = training_norms_are_eager(parts->training, parts->model);
-    return eager ? EAGER_NORM_BYTES * (double)parts->model->hidden / parts->sequence_share : 0;
+/* What a norm of so many elements keeps besides its input and output, if of single operations. */
+static double eager_norm_bytes(const struct memory_parts *parts, double elements) {
+    return training_norms_are_eager(parts->training, parts->model) ? EAGER_NORM_BYTES * elements : 0;
+}
+
+/* What the norm before attention or MLP keeps, with its output for the product behind it; and the one behind
+ * attention or MLP, where there is one, its input. */
+static double norms_bytes(const struct memory_parts *parts) {
+    const struct model *model = parts->model;
+    double hidden = (double)model->hidden / parts->sequence_share;
+    double behind = parts->element_bytes * hidden + eager_norm_bytes(parts, hidden);
+    return (parts->element_bytes + product_input_bytes(parts)) * hidden + eager_norm_bytes(parts, hidden) +
+           (model->post_norms ? behind : 0);
+}
+
+/* What norms of queries and keys keep: their input, and a figure a head; one norm of all heads has one figure
+ * alone, which is too little to count. */
+static double head_norms_bytes(const struct memory_parts *parts, double query_heads, double key_heads) {
+    const struct model *model = parts->model;
+    double heads = query_heads + key_heads, elements = heads * (double)model->head_dim;
+    if (!model->qk_norm && !model->qk_norm_wide)
+        return 0;
+    return parts->element_bytes * elements + eager_norm_bytes(parts, elements) +
+           (model->qk_norm_wide ? 0 : SINGLE_BYTES * heads);
 }
 
 /* Bytes of one token in the attention part of a layer. `scores`: what is kept of the attention matrix. */
@@ -52,12 +72,13 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
     double heads = (double)model->heads / tp, input = product_input_bytes(parts);
     double out;
 
-    bytes->norms = (parts->element_bytes + input) * hidden / share + eager_norm_bytes(parts);
+    bytes->norms = norms_bytes(parts);
     if (mla->kv_lora_rank == 0) {
         double kv_heads = model->kv_heads > layout->tp ? (double)model->kv_heads / tp : 1;
         double query = heads * (double)model->head_dim, key = kv_heads * (double)model->head_dim;
         out = query;
-        bytes->heads = parts->element_bytes * (query + 2 * key) + parts->element_bytes * out;
+        bytes->heads = parts->element_bytes * (query + 2 * key) + parts->element_bytes * out +
+                       head_norms_bytes(parts, heads, kv_heads);
         bytes->operations = parts->element_bytes * (query + key + out);
         bytes->latent_up = 0;
     } else {
@@ -66,7 +87,8 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
         bytes->heads = parts->element_bytes * (heads * 2 * qk + out) + parts->element_bytes * out +
                        2 * parts->element_bytes * (double)mla->q_lora_rank / share +
                        parts->element_bytes * (double)(mla->kv_lora_rank + mla->qk_rope_head_dim) / share +
-                       parts->element_bytes * (double)mla->kv_lora_rank / share + MLA_STATISTICS_BYTES;
+                       parts->element_bytes * (double)mla->kv_lora_rank / share + MLA_STATISTICS_BYTES +
+                       eager_norm_bytes(parts, (double)(mla->q_lora_rank + mla->kv_lora_rank) / share);
         bytes->operations = parts->element_bytes * (heads * qk + 2 * out);
         bytes->latent_up = parts->element_bytes * (heads * 2 * qk + out) +
                            parts->element_bytes * (double)(mla->q_lora_rank + mla->kv_lora_rank) / share;
@@ -220,8 +242,7 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
 
     *layer = (struct layer_activations){0};
     attention_of_token(parts, &attention);
-    layer->mlp = (parts->element_bytes + product_input_bytes(parts)) * hidden / share;
-    layer->mlp += eager_norm_bytes(parts);
+    layer->mlp = norms_bytes(parts);
     if (has_dropout(parts))
         layer->mlp += MASK_BYTES * hidden / share;
     const double norm = layer->mlp;

@@ -186,6 +186,10 @@ bool training_norms_are_eager(const struct training *training, const struct mode
     return training->stack->fully_sharded && training_gate_is_eager(training, model);
 }
 
+bool training_projects_apart(const struct training *training, const struct model *model) {
+    return training->stack->fully_sharded && model->gated && model->experts.count == 0;
+}
+
 double training_traffic_factor(const struct training *training, const struct model *model) {
     static const double AS_COUNTED = 1;
     if (training_gate_is_eager(training, model) || training_compiled(training, model))

@@ -136,6 +136,10 @@ bool training_compiled(const struct training *training, const struct model *mode
 bool training_gate_is_eager(const struct training *training, const struct model *model);
 bool training_norms_are_eager(const struct training *training, const struct model *model);
 
+/* Whether queries, keys, values and gates are products of their own, and keys and values are repeated for all
+ * heads of queries: in Llama-like models written for FSDP (torchtitan, Hugging Face's). */
+bool training_projects_apart(const struct training *training, const struct model *model);
+
 /* Whether the norm before attention, and the one before an MLP or experts, is a kernel of its own.
  * Transformer Engine's are one with the product behind them, but before latent attention and before routed
  * experts (Megatron-LM, gpt_layer_specs.py). */

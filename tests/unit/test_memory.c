@@ -378,6 +378,33 @@ static void test_single_operations(void **state) {
     assert_near(memory_logits_bytes(&parts), gathered, 1e-2);
 }
 
+/* A norm of queries and keys keeps its input and a figure a head, one behind attention or MLP its input; of
+ * single operations each keeps more. */
+static void test_further_norms(void **state) {
+    struct model model = LLAMA_8B;
+    struct training training = {.stack = stack_find("megatron-core"), .sequence = 4096, .global_batch = 64};
+    struct layout layout = {.tp = 4, .dp = 8, .zero = 1, .sequence_parallel = true};
+    struct memory_parts parts;
+    double tokens = 4096, heads = (32 + 8) / 4.0, elements = heads * 128, hidden = 4096 / 4.0;
+    (void)state;
+    complete(&model, &layout);
+    memory_parts_init(&parts, &model, &training, &layout);
+    double plain = parts.activations[LAYER_DENSE].kept;
+    model.qk_norm = true;
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(parts.activations[LAYER_DENSE].kept - plain, tokens * (2 * elements + 4 * heads), 1e-9);
+    model.post_norms = true;
+    model.qk_norm = false;
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(parts.activations[LAYER_DENSE].kept - plain, tokens * 2 * 2 * hidden, 1e-9);
+    training.recipe.norms = NORMS_EAGER;
+    memory_parts_init(&parts, &model, &training, &layout);
+    plain = parts.activations[LAYER_DENSE].kept;
+    model.qk_norm_wide = true;
+    memory_parts_init(&parts, &model, &training, &layout);
+    assert_near(parts.activations[LAYER_DENSE].kept - plain, tokens * (2 + 6) * elements, 1e-9);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layer_of_paper),
@@ -393,6 +420,7 @@ int main(void) {
         cmocka_unit_test(test_selective),
         cmocka_unit_test(test_recompute_modules),
         cmocka_unit_test(test_single_operations),
+        cmocka_unit_test(test_further_norms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,7 +237,7 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     fused.fully_sharded = false;
     model.gated = true; /* GPT-like models have another flash attention under FSDP */
     training.recipe = (struct recipe){.compiled = TOGGLE_OFF, .norms = NORMS_FUSED};
-    model.kv_heads = 8;
+    model.kv_heads = 8; /* repeated under FSDP, and the inputs' gradients of products apart are summed */
     layout.cp = 4;
     training.stack = &fused;
     compute_layer(&problem, false, &by_fused, NULL);
@@ -246,10 +246,12 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     compute_layer(&problem, false, &by_ring, NULL);
     communication_layer(&communication, false, &by_fused, &ring_sends, NULL);
     double elements = 32768.0 / 4 * (double)(model.heads * model.head_dim) / (double)layout.tp;
+    double repeated = 4 * (1 + (double)model.kv_heads / (double)model.heads);
+    double summed = 18 * (double)layout.tp; /* of the whole hidden state on each device */
     assert_near(by_ring.forward - by_fused.forward,
-                compute_traffic_seconds(&cluster.device, (3 * 40 + 12) * elements), 1e-9);
+                compute_traffic_seconds(&cluster.device, (3 * 40 + 12 + repeated) * elements), 1e-9);
     assert_near(by_ring.backward_input - by_fused.backward_input,
-                compute_traffic_seconds(&cluster.device, (3 * 72 + 12) * elements), 1e-9);
+                compute_traffic_seconds(&cluster.device, (3 * 72 + 12 + repeated + summed) * elements), 1e-9);
     assert_true(ring_sends.cp_forward > fused_sends.cp_forward);
     assert_true(ring_sends.cp_backward > fused_sends.cp_backward);
 }
@@ -282,6 +284,47 @@ static void tensor_parallelism_of_pytorch_copies(void **state) {
     assert_true(fsdp_fp8.tp_forward < fsdp.tp_forward && fsdp_fp8.tp_forward > 0.5 * fsdp.tp_forward);
 }
 
+static double layer_bytes(const struct compute_problem *problem, double *backward) {
+    struct compute_time time;
+    compute_layer(problem, false, &time, NULL);
+    double second = compute_traffic_seconds(&problem->cluster->device, 1);
+    *backward = time.backward_input / second;
+    return time.forward / second;
+}
+
+/* Norms within attention and behind it take what the two of each layer take, of their elements. */
+static void each_norm_is_counted(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = llama_like();
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    double tokens = 2048 * (double)layout.micro_batch, hidden = tokens * (double)model.hidden;
+    double heads = tokens * (double)((model.heads + model.kv_heads) * model.head_dim) / (double)layout.tp;
+    double backward, plain_backward, bytes = 4 * training_traffic_factor(&training, &model);
+    layout.sequence_parallel = false;
+    double plain = layer_bytes(&problem, &plain_backward);
+    model.qk_norm = true;
+    assert_near(layer_bytes(&problem, &backward) - plain, bytes * heads, 1e-6);
+    assert_near(backward - plain_backward, 1.7 * bytes * heads, 1e-6);
+    model.qk_norm = false;
+    model.qk_norm_wide = true;
+    assert_near(layer_bytes(&problem, &backward) - plain, bytes * heads, 1e-6);
+    model.qk_norm_wide = false;
+    model.post_norms = true;
+    assert_near(layer_bytes(&problem, &backward) - plain, 2 * bytes * hidden, 1e-6);
+    model.post_norms = false;
+    model.shared_norm = true;
+    assert_near(plain - layer_bytes(&problem, &backward), bytes * hidden, 1e-6);
+    model.shared_norm = false;
+    training.recipe.norms = NORMS_EAGER; /* 34 and 76 bytes an element, whatever the factor */
+    plain = layer_bytes(&problem, &plain_backward);
+    model.qk_norm = true;
+    assert_near(layer_bytes(&problem, &backward) - plain, 34 * heads, 1e-6);
+    assert_near(backward - plain_backward, 76 * heads, 1e-6);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
@@ -294,6 +337,7 @@ int main(void) {
         cmocka_unit_test(fully_sharded_stacks_cast_and_overlap_their_way),
         cmocka_unit_test(context_parallelism_of_pytorch_merges_its_pieces),
         cmocka_unit_test(tensor_parallelism_of_pytorch_copies),
+        cmocka_unit_test(each_norm_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

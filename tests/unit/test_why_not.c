@@ -103,8 +103,8 @@ static void test_what_is_faster_but_left_out_is_said(void **state) {
                                  .cluster = "dgx-h200",
                                  .devices = "96",
                                  .sequence = "4096",
-                                 .global_batch = "512",
-                                 .layout = "tp=1 pp=3 cp=1 ep=4 micro_batch=4 recompute=none,selective"},
+                                 .global_batch = "256",
+                                 .layout = "tp=1 pp=3 cp=1 ep=4 micro_batch=2 recompute=none,selective"},
          &problem, &answer);
     const struct why_not_layout *next = next_of(answer.why_not, LAYOUT_VPP, 2);
     assert_non_null(next);

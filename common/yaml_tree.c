@@ -3,15 +3,12 @@
  * stays small, and what a reader would walk through is counted as if it had been copied. */
 #include "common/yaml_tree.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml.h>
 
+#include "common/text_file.h"
 #include "common/yaml_error.h"
 
 enum {
@@ -289,24 +286,12 @@ static bool build_tree(struct builder *builder) {
     return good;
 }
 
-/* Windows' editors write one; libyaml would count it as a column. */
-static void skip_byte_order_mark(struct yaml_document *document) {
-    static const char mark[] = "\xef\xbb\xbf";
-    size_t size = sizeof mark - 1;
-
-    if (document->size < size || memcmp(document->text, mark, size) != 0)
-        return;
-    document->text += size;
-    document->size -= size;
-}
-
 /* Reads the document whose file, text and size are set. */
 static bool read_document(struct arena *arena, struct yaml_document *document, struct error *error) {
     struct builder *builder;
 
     if (document->size > MOST_BYTES)
         return yaml_error_at(document, 0, 0, error, "the file is larger than 64 MiB, the most that is read");
-    skip_byte_order_mark(document);
     if (document->size == 0)
         return yaml_error_at(document, 0, 0, error, "the file is empty");
     if (memchr(document->text, '\0', document->size) != NULL) {
@@ -320,54 +305,16 @@ static bool read_document(struct arena *arena, struct yaml_document *document, s
     return build_tree(builder);
 }
 
-/* Reads what is left of the open file, up to `size` bytes and a NUL. */
-static bool read_bytes(int descriptor, size_t size, struct arena *arena, struct yaml_document *document,
-                       struct error *error) {
-    char *text = arena_allocate(arena, size + 1, 1);
-
-    while (document->size < size) {
-        ssize_t count = read(descriptor, text + document->size, size - document->size);
-
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return yaml_error(document, NULL, error, "can't be read: %s", strerror(errno));
-        if (count == 0)
-            break;
-        document->size += (size_t)count;
-    }
-    document->text = text;
-    return true;
-}
-
-static bool read_open_file(int descriptor, struct arena *arena, struct yaml_document *document,
-                           struct error *error) {
-    struct stat status;
-
-    if (fstat(descriptor, &status) != 0)
-        return yaml_error(document, NULL, error, "can't be read: %s", strerror(errno));
-    if (S_ISDIR(status.st_mode))
-        return yaml_error(document, NULL, error, "a directory, where a file was expected");
-    if (!S_ISREG(status.st_mode))
-        return yaml_error(document, NULL, error, "a pipe or device, where a file was expected");
-    if (status.st_size > MOST_BYTES)
-        return yaml_error(document, NULL, error, "the file is larger than 64 MiB, the most that is read");
-    return read_bytes(descriptor, (size_t)status.st_size, arena, document, error);
-}
-
 bool yaml_read_file(const char *path, struct arena *arena, struct yaml_document *document,
                     struct error *error) {
-    bool good;
-    int descriptor;
+    struct text_file file;
 
     *document = (struct yaml_document){.file = arena_copy_string(arena, path)};
-    /* Without O_NONBLOCK a pipe nobody writes to would hold us here. */
-    descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (descriptor < 0)
-        return yaml_error(document, NULL, error, "can't be opened: %s", strerror(errno));
-    good = read_open_file(descriptor, arena, document, error);
-    close(descriptor);
-    return good && read_document(arena, document, error);
+    if (!text_file_read(path, MOST_BYTES, arena, &file, error))
+        return false;
+    document->text = file.text;
+    document->size = file.size;
+    return read_document(arena, document, error);
 }
 
 bool yaml_read_text(const char *name, const char *text, struct arena *arena, struct yaml_document *document,

@@ -1,12 +1,12 @@
 #include "planner/calibration/timings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "common/text_file.h"
 
 const char *const timing_kind_names[TIMING_KIND_COUNT + 1] = {"products", "attention", "experts",
                                                               "collectives", NULL};
@@ -374,37 +374,17 @@ static bool read_all(struct reader *reader) {
     return true;
 }
 
-/* As spreadsheets write it. */
-static void skip_byte_order_mark(FILE *stream) {
-    static const char mark[] = {'\xef', '\xbb', '\xbf'};
-    char first[sizeof mark];
-    if (fread(first, 1, sizeof first, stream) != sizeof first || memcmp(first, mark, sizeof mark) != 0)
-        rewind(stream);
-}
-
 bool timings_read(const char *path, struct arena *arena, struct timings *timings, struct error *error) {
     struct reader reader = {.path = path, .arena = arena, .error = error, .timings = timings};
-    struct stat status;
+    struct text_file file;
     *timings = (struct timings){0};
     *error = (struct error){0};
-    /* Not to wait for somebody who writes into a named pipe. */
-    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    reader.stream = file >= 0 ? fdopen(file, "r") : NULL;
-    if (!reader.stream) {
-        error_set(error, "can't be opened: %s", strerror(errno));
-        return fail_at(&reader, 0);
-    }
-    bool read = false;
-    if (fstat(fileno(reader.stream), &status) != 0 || !S_ISREG(status.st_mode)) {
-        error_set(error, "not a regular file");
-        fail_at(&reader, 0);
-    } else if (status.st_size > MAX_BYTES) {
-        error_set(error, "larger than %d MiB", MAX_BYTES >> 20);
-        fail_at(&reader, 0);
-    } else {
-        skip_byte_order_mark(reader.stream);
-        read = read_all(&reader);
-    }
+    if (!text_file_read(path, MAX_BYTES, arena, &file, error))
+        return false;
+    reader.stream = fmemopen(file.text, file.size, "r");
+    if (!reader.stream)
+        arena_out_of_memory();
+    bool read = read_all(&reader);
     free(reader.line);
     fclose(reader.stream);
     return read;

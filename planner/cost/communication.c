@@ -97,6 +97,13 @@ bool communication_overlaps_products(const struct cluster *cluster, const struct
     return layout->overlap.tp && (innermost == 0 || tp <= innermost || tp <= cluster->node.devices);
 }
 
+/* A gate that is a product of its own sums its input's gradient over tp apart. Under FSDP PyTorch sums both
+ * first, and so does what gathers a norm's output along the sequence. */
+static bool reduces_gate_apart(const struct communication_problem *problem) {
+    return !problem->training->stack->fully_sharded &&
+           training_gate_is_apart(problem->training, problem->model);
+}
+
 /* Blocks split over tp begin with the whole input and end with a sum: an all-reduce at each end, or an
  * all-gather and a reduce-scatter under sequence parallelism (arXiv 2205.05198, section 4.2.2). That gathers
  * its input once more in the backward pass, behind the data gradient; PyTorch keeps it. */
@@ -108,12 +115,14 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     communication_groups_of(layout, &groups);
     struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
     bool overlapped = communication_overlaps_products(problem->cluster, layout);
-    double forward, again = 0;
-    if (!layout->sequence_parallel)
+    /* Routed experts take their tokens by the ep exchange instead. */
+    double blocks = with_experts && problem->model->experts.shared == 0 ? 1 : 2;
+    double forward, again = 0, further = 0;
+    if (!layout->sequence_parallel) {
         forward = add_collective(problem, explain, "tp, each pass", 2, &collective);
-    else {
-        /* Routed experts take their tokens by the ep exchange instead. */
-        double blocks = with_experts && problem->model->experts.shared == 0 ? 1 : 2;
+        if (blocks > 1 && reduces_gate_apart(problem))
+            further = add_collective(problem, explain, "tp, backward, of the gate", 1, &collective);
+    } else {
         collective.operation = COLLECTIVE_ALL_GATHER;
         collective.bytes = gathered_bytes(problem);
         if (!problem->training->stack->fully_sharded)
@@ -125,7 +134,7 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
         if (!overlapped)
             forward += add_reordering(problem, explain, blocks);
     }
-    double backward = forward;
+    double backward = forward + further;
     if (overlapped) {
         double share = fmax(problem->training->stack->tp_exposed, COMMUNICATION_INTERFERENCE);
         forward = communication_exposed(forward, compute->split_products_forward, share);

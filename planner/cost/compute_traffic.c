@@ -112,10 +112,10 @@ static double repeated_bytes(const struct compute_work *work) {
 static double gradient_sums_bytes(const struct compute_work *work) {
     const struct training *training = work->problem->training;
     const struct model *model = work->problem->model;
-    double attention = model->mla.kv_lora_rank > 0 ? 1 : 2, gate = 1;
-    if (!training_projects_apart(training, model) || training_compiled(training, model))
-        return 0;
-    return (attention + gate) * GRADIENT_SUM_BYTES;
+    double further = training_gate_is_apart(training, model);
+    if (training_projects_apart(training, model))
+        further += model->mla.kv_lora_rank > 0 ? 1 : 2;
+    return training_compiled(training, model) ? 0 : further * GRADIENT_SUM_BYTES;
 }
 
 static struct passes activation_bytes(const struct compute_work *work) {

@@ -142,6 +142,7 @@ const struct stack stacks[] = {
         .flash = FLASH_2,
         .overlap_dp = true,
         .fully_sharded = true,
+        .gate_apart = true,
         .loss = LOSS_FUSED, /* llm-foundry's default, and what torch.compile makes of it */
         .own_chunks = true, /* torchtitan's module_fqns_per_model_part */
         .own_ends = true, /* torchtitan's pipeline_parallel_first_stage_less_layers, last_stage_less_layers */
@@ -173,6 +174,7 @@ const struct stack stacks[] = {
         /* internlm/solver/optimizer/hybrid_zero_optim.py, broadcast_params, which waits for each */
         .broadcasts_parameters = true,
         .gradient_copy_bytes = 12, /* the same file, _reduce_and_copy: flattened, divided, copied back */
+        .gate_apart = true,        /* internlm/model/modules/mlp.py: w1 and w3 */
         .schedules = RUNS_1F1B | RUNS_INTERLEAVED | RUNS_ZB_1P,
         .offloads = MOVES_OPTIMIZER, /* hybrid_zero_optimizer.cpu_offload */
         .fused_attention = true,

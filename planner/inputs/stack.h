@@ -63,6 +63,7 @@ struct stack {
     /* The stack's fused kernels are GPT's alone (bias with GELU, bias with dropout and residual, LayerNorm):
      * RMSNorm, rotary embedding and SwiGLU run as PyTorch's operations one by one. */
     bool eager_llama;
+    bool gate_apart;   /* a gate is a product of its own, unless the training says */
     bool gathers_fp8;  /* under fp8, parameters are gathered in it, unless the training says */
     double tp_exposed; /* share that shows of what tp sends beside products; 0: COMMUNICATION_INTERFERENCE */
     double gradient_bytes_fp16, gradient_bytes_bf16, gradient_bytes_fp8; /* of a parameter, as it is summed */

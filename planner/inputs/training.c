@@ -12,6 +12,7 @@ static const char *const toggle_names[] = {"default", "on", "off", NULL};
 static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
 static const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
 static const char *const norm_kernel_names[] = {"default", "fused", "eager", NULL};
+static const char *const gate_product_names[] = {"default", "fused", "apart", NULL};
 static const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
@@ -190,6 +191,12 @@ bool training_projects_apart(const struct training *training, const struct model
     return training->stack->fully_sharded && model->gated && model->experts.count == 0;
 }
 
+bool training_gate_is_apart(const struct training *training, const struct model *model) {
+    if (!model->gated || training->recipe.gate != GATE_DEFAULT)
+        return model->gated && training->recipe.gate == GATE_APART;
+    return training->stack->gate_apart && !sharded_experts(training, model);
+}
+
 double training_traffic_factor(const struct training *training, const struct model *model) {
     static const double AS_COUNTED = 1;
     if (training_gate_is_eager(training, model) || training_compiled(training, model))
@@ -227,6 +234,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, norms),
                                            .choices = norm_kernel_names},
+                                          {.key = "gate",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, gate),
+                                           .choices = gate_product_names},
                                           {.key = "parameters",
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, parameters),

@@ -39,11 +39,13 @@ enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
 enum recipe_scaling { SCALING_DEFAULT, SCALING_TENSOR, SCALING_BLOCK };
 
 enum norm_kernel { NORMS_DEFAULT, NORMS_FUSED, NORMS_EAGER };
+enum gate_products { GATE_DEFAULT, GATE_FUSED, GATE_APART };
 
 struct recipe {
     enum toggle dropout;
     enum loss_kernel loss;
     enum norm_kernel norms;           /* a kernel of their own, or PyTorch's operations one by one */
+    enum gate_products gate;          /* a gate's product is one with the other of its input, or its own */
     enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
     enum flash_kernel flash;          /* where attention is flash */
     enum toggle compiled;             /* element-wise kernels fused by torch.compile */
@@ -136,9 +138,12 @@ bool training_compiled(const struct training *training, const struct model *mode
 bool training_gate_is_eager(const struct training *training, const struct model *model);
 bool training_norms_are_eager(const struct training *training, const struct model *model);
 
-/* Whether queries, keys, values and gates are products of their own, and keys and values are repeated for all
- * heads of queries: in Llama-like models written for FSDP (torchtitan, Hugging Face's). */
+/* Whether queries, keys and values are products of their own, and keys and values are repeated for all heads
+ * of queries: in Llama-like models written for FSDP (torchtitan, Hugging Face's). */
 bool training_projects_apart(const struct training *training, const struct model *model);
+/* Whether the gate of a dense MLP, or of shared experts, is: there, in InternEvo, or where the recipe says.
+ */
+bool training_gate_is_apart(const struct training *training, const struct model *model);
 
 /* Whether the norm before attention, and the one before an MLP or experts, is a kernel of its own.
  * Transformer Engine's are one with the product behind them, but before latent attention and before routed

@@ -247,7 +247,8 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     communication_layer(&communication, false, &by_fused, &ring_sends, NULL);
     double elements = 32768.0 / 4 * (double)(model.heads * model.head_dim) / (double)layout.tp;
     double repeated = 4 * (1 + (double)model.kv_heads / (double)model.heads);
-    double summed = 18 * (double)layout.tp; /* of the whole hidden state on each device */
+    double summed =
+        12 * (double)layout.tp; /* of the whole hidden state on each device; the gate is in both */
     assert_near(by_ring.forward - by_fused.forward,
                 compute_traffic_seconds(&cluster.device, (3 * 40 + 12 + repeated) * elements), 1e-9);
     assert_near(by_ring.backward_input - by_fused.backward_input,
@@ -325,6 +326,40 @@ static void each_norm_is_counted(void **state) {
     assert_near(backward - plain_backward, 76 * heads, 1e-6);
 }
 
+/* A gate apart has an input's gradient of its own, which tp sums unless sequence parallelism or FSDP does. */
+static void a_gate_apart_sums_its_gradient(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = llama_like(), gpt = gpt_3;
+    struct training training = training_of(2048, 256);
+    struct layout layout = dense_layout();
+    struct compute_problem problem = {&model, &cluster, &training, &layout, NULL, NULL, false};
+    struct communication_problem communication = {&model, &cluster, &training, &layout, NULL, false, NULL, 0};
+    struct communication_time sent, sent_apart;
+    struct compute_time compute;
+    double backward, fused_backward, hidden = 2048 * (double)layout.micro_batch * (double)model.hidden;
+    layout.sequence_parallel = layout.overlap.tp = false;
+    training.stack = stack_find("megatron-2022");
+    double forward = layer_bytes(&problem, &fused_backward);
+    compute_layer(&problem, false, &compute, NULL);
+    communication_layer(&communication, false, &compute, &sent, NULL);
+    training.recipe.gate = GATE_APART;
+    assert_true(training_gate_is_apart(&training, &model) && !training_gate_is_apart(&training, &gpt));
+    assert_near(layer_bytes(&problem, &backward), forward, 1e-9);
+    assert_near(backward - fused_backward, 6 * hidden, 1e-6);
+    communication_layer(&communication, false, &compute, &sent_apart, NULL);
+    assert_near(sent_apart.tp_forward, sent.tp_forward, 1e-9);
+    assert_near(sent_apart.tp_backward, 1.5 * sent.tp_backward, 1e-9);
+    layout.sequence_parallel = true;
+    communication_layer(&communication, false, &compute, &sent_apart, NULL);
+    training.recipe.gate = GATE_FUSED;
+    communication_layer(&communication, false, &compute, &sent, NULL);
+    assert_near(sent_apart.tp_backward, sent.tp_backward, 1e-9);
+    training.recipe.gate = GATE_DEFAULT;
+    training.stack = stack_find("internevo");
+    assert_true(training_gate_is_apart(&training, &model));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_take_the_bytes_they_are_said_to),
@@ -338,6 +373,7 @@ int main(void) {
         cmocka_unit_test(context_parallelism_of_pytorch_merges_its_pieces),
         cmocka_unit_test(tensor_parallelism_of_pytorch_copies),
         cmocka_unit_test(each_norm_is_counted),
+        cmocka_unit_test(a_gate_apart_sums_its_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

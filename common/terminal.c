@@ -76,8 +76,7 @@ static bool is_before_unit(const char *text, size_t space) {
            !isdigit((unsigned char)text[space + 1]);
 }
 
-/* Bytes of `text` that fit into `width` columns, whole words if at all possible, of one line. */
-static size_t fitting_bytes(const char *text, size_t width) {
+size_t terminal_fitting_bytes(const char *text, size_t width) {
     size_t columns = 0, last_space = 0, bytes, wide;
     for (size_t i = 0;; i += bytes, columns += wide) {
         if (!text[i] || text[i] == '\n')
@@ -94,7 +93,7 @@ void terminal_print_wrapped(const char *text, size_t indent, FILE *stream) {
     size_t columns = terminal_columns(stream);
     size_t width = indent + FEWEST_WRAPPED < columns ? columns - indent : FEWEST_WRAPPED;
     for (;;) {
-        size_t bytes = fitting_bytes(text, width), shown = bytes;
+        size_t bytes = terminal_fitting_bytes(text, width), shown = bytes;
         while (shown > 0 && text[shown - 1] == ' ')
             shown--;
         fprintf(stream, "%.*s\n", (int)shown, text);

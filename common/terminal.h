@@ -22,6 +22,9 @@ size_t terminal_character(const char *text, size_t *columns);
 /* Columns that UTF-8 text takes. */
 size_t terminal_text_columns(const char *text);
 
+/* Bytes of `text`, up to its line end, that fit into `width` columns: whole words if at all possible. */
+size_t terminal_fitting_bytes(const char *text, size_t width);
+
 /* Prints `text` and a line end, from column `indent`, where the cursor stands. Further lines start there too.
  * Words stay whole where they fit, and a number beside its unit; a line end in the text is kept. */
 void terminal_print_wrapped(const char *text, size_t indent, FILE *stream);

@@ -151,8 +151,9 @@ static void note_groups(struct problem *problem, const struct plan *best, struct
     if (faster) {
         problem_note(problem,
                      "interleaving micro-batches that pp doesn't divide, in groups, takes %.3g %% less time "
-                     "(--layout schedule=interleaved); no measured run does it",
-                     100 * (1 - size_time(faster) / size_time(best)));
+                     "(%s); no measured run does it",
+                     100 * (1 - size_time(faster) / size_time(best)),
+                     layout_request_flag(&asked, LAYOUT_SCHEDULE, SCHEDULE_INTERLEAVED, problem->arena));
     }
 }
 

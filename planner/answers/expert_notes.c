@@ -1,5 +1,7 @@
 #include "planner/answers/expert_notes.h"
 
+#include "planner/answers/settings.h"
+
 /* Of routers left to themselves, the step times of published runs tell 1 to 2 (docs/accuracy.md, "How evenly
  * experts are loaded"). */
 static const double UNEVEN = 1.5;
@@ -28,9 +30,11 @@ static void note_load(struct problem *problem, const struct plan *plan) {
     const struct plan longer = routed(problem, plan, &uneven);
     problem_note(problem,
                  "experts loaded evenly to %.0f %%; with %.2g times the mean on the fullest device a step "
-                 "takes %.0f %% longer%s (--training \"routing: {imbalance: %.2g}\"; published runs: 1 to 2)",
+                 "takes %.0f %% longer%s (--training \"%s\"; published runs: 1 to 2)",
                  100 * (training_imbalance(&plan->training) - 1), UNEVEN,
-                 100 * (longer.step.seconds / plan->step.seconds - 1), room_words(&longer), UNEVEN);
+                 100 * (longer.step.seconds / plan->step.seconds - 1), room_words(&longer),
+                 settings_with(problem->settings, "routing.imbalance",
+                               arena_print(problem->arena, "%.2g", UNEVEN), problem->arena));
 }
 
 static void note_exchange(struct problem *problem, const struct plan *plan) {
@@ -43,8 +47,9 @@ static void note_exchange(struct problem *problem, const struct plan *plan) {
     if (saved >= WORTH_TELLING)
         problem_note(problem,
                      "tokens are exchanged while no compute runs; beside another micro-batch's a step takes "
-                     "%.0f %% less%s (--training \"routing: {overlap: true}\", where the software can)",
-                     100 * saved, room_words(&shorter));
+                     "%.0f %% less%s (--training \"%s\", where the software can)",
+                     100 * saved, room_words(&shorter),
+                     settings_with(problem->settings, "routing.overlap", "true", problem->arena));
 }
 
 void expert_notes_add(struct problem *problem, const struct plan *plan) {

@@ -65,6 +65,10 @@ static void note_needed(struct problem *problem, enum offload offload) {
                      offload_names[offload]);
 }
 
+static const char *offload_flag(const struct problem *problem, enum offload offload) {
+    return layout_request_flag(&problem->search.request, LAYOUT_OFFLOAD, offload, problem->arena);
+}
+
 void recommend_note(struct problem *problem, const struct plan *best, struct search_counts *sums) {
     struct search_problem second = without_offload(&problem->search);
     struct search_result plain;
@@ -74,18 +78,18 @@ void recommend_note(struct problem *problem, const struct plan *best, struct sea
     if (best->rival) {
         const char *moved = offload_names[best->rival->layout.offload];
         problem_note(problem,
-                     "offload=%s takes %.2g %% less time (--layout offload=%s): by itself offload is taken "
+                     "offload=%s takes %.2g %% less time (%s): by itself offload is taken "
                      "where it saves %.0f %%",
-                     moved, percent_saved(best->rival, best), moved, 100 * RECOMMEND_OFFLOAD_SHARE);
+                     moved, percent_saved(best->rival, best),
+                     offload_flag(problem, best->rival->layout.offload), 100 * RECOMMEND_OFFLOAD_SHARE);
     } else if (best->layout.offload != OFFLOAD_NONE) {
         second.top = 1;
         second.limit_seconds = 0;
         bool posed = search_run(&second, problem->arena, &plain, &ignored);
         search_counts_add(&plain.looked, sums);
         if (posed && plain.plan_count > 0)
-            problem_note(problem,
-                         "offload takes %.3g %% less time than the best without (--layout offload=none)",
-                         percent_saved(best, plain.plans));
+            problem_note(problem, "offload takes %.3g %% less time than the best without (%s)",
+                         percent_saved(best, plain.plans), offload_flag(problem, OFFLOAD_NONE));
         else
             note_needed(problem, best->layout.offload);
     }

@@ -3,19 +3,13 @@
 #include <inttypes.h>
 
 #include "planner/answers/recommend.h"
+#include "planner/answers/settings.h"
 
 /* Counts of devices that are tried, and how many of a doubling. */
 enum { MOST_COUNTS = 48, RESOLUTION = 8 };
 
 /* Settings of the software that save memory; each alone, and both. */
-static const struct {
-    const char *flag;
-    bool gradients, moments;
-} settings[] = {
-    {"--training \"gradients: 16-bit\"", true, false},
-    {"--training \"optimizer: {moments: 16-bit}\"", false, true},
-    {"--training \"gradients: 16-bit, optimizer: {moments: 16-bit}\"", true, true},
-};
+static const struct { bool gradients, moments; } settings[] = {{true, false}, {false, true}, {true, true}};
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
 static void add(const char *flag, const struct plan *plan, struct remedies *remedies) {
@@ -80,12 +74,18 @@ static void try_settings(struct problem *problem, bool is_of_one_count, struct a
         bool both = settings[i].gradients && settings[i].moments;
         if (both && remedies->count > before) /* one is enough */
             continue;
-        if (settings[i].gradients)
+        const char *all = problem->settings;
+        if (settings[i].gradients) {
             search.training.gradients = GRADIENTS_HALF;
-        if (settings[i].moments)
+            all = settings_with(all, "gradients", "16-bit", problem->arena);
+        }
+        if (settings[i].moments) {
             search.training.optimizer.moments = MOMENTS_HALF;
-        add(flag_at(settings[i].flag, is_of_one_count, answer, problem->arena),
-            find_plan(search, problem, answer), remedies);
+            all = settings_with(all, "optimizer.moments", "16-bit", problem->arena);
+        }
+        const char *flag = arena_print(problem->arena, "--training \"%s\"", all);
+        add(flag_at(flag, is_of_one_count, answer, problem->arena), find_plan(search, problem, answer),
+            remedies);
     }
 }
 

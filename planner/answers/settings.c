@@ -83,18 +83,55 @@ static bool is_setting(const char *key) {
     return false;
 }
 
+static const char *format_members(const struct yaml_node *mapping, bool only_settings, struct arena *arena);
+
+/* A value as flow mappings hold it. */
+static const char *format_value(const struct yaml_node *value, struct arena *arena) {
+    return value->kind == YAML_MAPPING ? arena_print(arena, "{%s}", format_members(value, false, arena))
+                                       : value->text;
+}
+
+static const char *add_member(const char *line, int key_length, const char *key, const char *value,
+                              struct arena *arena) {
+    return arena_print(arena, "%s%s%.*s: %s", line, *line ? ", " : "", key_length, key, value);
+}
+
 /* "kind: muon, moments: 16-bit": all members of a mapping, or only settings; "" for none. */
 static const char *format_members(const struct yaml_node *mapping, bool only_settings, struct arena *arena) {
     const char *line = "";
     for (const struct yaml_node *member = mapping->children; member; member = member->next) {
         if (only_settings && !is_setting(member->key->text))
             continue;
-        const char *value = member->kind == YAML_MAPPING
-                                ? arena_print(arena, "{%s}", format_members(member, false, arena))
-                                : member->text;
-        line = arena_print(arena, "%s%s%s: %s", line, *line ? ", " : "", member->key->text, value);
+        line = add_member(line, (int)strlen(member->key->text), member->key->text,
+                          format_value(member, arena), arena);
     }
     return line;
+}
+
+/* The members of `mapping` (NULL: none) with `value` for `key`; a dot leads into a mapping below it. */
+static const char *format_with(const struct yaml_node *mapping, const char *key, const char *value,
+                               struct arena *arena) {
+    const char *line = "", *dot = strchr(key, '.');
+    const struct yaml_node *below = NULL;
+    int length = dot ? (int)(dot - key) : (int)strlen(key);
+    for (const struct yaml_node *member = mapping ? mapping->children : NULL; member; member = member->next) {
+        const char *name = member->key->text;
+        if ((int)strlen(name) == length && strncmp(name, key, (size_t)length) == 0)
+            below = member;
+        else
+            line = add_member(line, (int)strlen(name), name, format_value(member, arena), arena);
+    }
+    if (dot)
+        value = arena_print(arena, "{%s}", format_with(below, dot + 1, value, arena));
+    return add_member(line, length, key, value, arena);
+}
+
+const char *settings_with(const char *settings, const char *key, const char *value, struct arena *arena) {
+    struct yaml_document document = {.root = NULL};
+    struct error ignored;
+    if (settings)
+        yaml_read_text("--training", arena_print(arena, "{%s}", settings), arena, &document, &ignored);
+    return format_with(document.root, key, value, arena);
 }
 
 const char *settings_format(const struct yaml_node *training, struct arena *arena) {

@@ -12,4 +12,8 @@ bool settings_read(const char *text, struct arena *arena, struct problem_asked *
 /* What of the mapping `training` settings_read would take, in one line as it takes it; NULL: none of it. */
 const char *settings_format(const struct yaml_node *training, struct arena *arena);
 
+/* What --training takes to say `settings` (as it takes them; NULL: none) and `value` for `key`, such as
+ * "optimizer.moments". */
+const char *settings_with(const char *settings, const char *key, const char *value, struct arena *arena);
+
 #endif

@@ -36,6 +36,7 @@ struct what_if_change {
 /* A key of a training, or of a layout, as a session file gives it. */
 struct what_if_setting {
     const char *key, *value; /* "routing.overlap" "true" */
+    const char *flag;        /* that asks for it and for all else that was asked with that flag */
     struct what_if_gain gain;
 };
 

@@ -1,6 +1,7 @@
 /* What the software could be told to do otherwise, one setting at a time. */
 #include <string.h>
 
+#include "planner/answers/settings.h"
 #include "planner/answers/what_if.h"
 
 /* What saves less than this share of a step is not shown. */
@@ -81,6 +82,15 @@ enum { TRAINING_SETTINGS = sizeof settings / sizeof *settings };
 
 _Static_assert(TRAINING_SETTINGS + 1 <= WHAT_IF_MAX_SETTINGS, "a place for each, and for the schedule");
 
+/* Precision and attention have flags of their own. */
+static const char *flag_of(size_t setting, const struct problem *problem) {
+    const char *key = settings[setting].key, *value = settings[setting].value;
+    if (strcmp(key, "precision") == 0 || strcmp(key, "attention") == 0)
+        return arena_print(problem->arena, "--%s %s", key, value);
+    return arena_print(problem->arena, "--training \"%s\"",
+                       settings_with(problem->settings, key, value, problem->arena));
+}
+
 /* Most saved first. */
 static void insert(const struct what_if_setting *setting, struct what_if *what_if) {
     size_t place = what_if->setting_count;
@@ -105,7 +115,10 @@ static void add_schedule(struct problem *problem, struct answer *answer, struct 
             search.request.keys[LAYOUT_SCHEDULE].values[(*count)++] = schedule;
     if (*count == 0 || !what_if_search(&search, answer, problem->arena, &setting.gain, &ignored))
         return;
-    setting.value = schedule_names[setting.gain.plan->layout.schedule];
+    enum schedule schedule = setting.gain.plan->layout.schedule;
+    setting.value = schedule_names[schedule];
+    setting.flag =
+        layout_request_flag(&problem->search.request, LAYOUT_SCHEDULE, (int64_t)schedule, problem->arena);
     insert(&setting, what_if);
 }
 
@@ -113,7 +126,8 @@ bool what_if_add_settings(struct problem *problem, struct answer *answer, struct
                           struct error *error) {
     for (size_t i = 0; i < TRAINING_SETTINGS; i++) {
         struct search_problem search = problem->search;
-        struct what_if_setting setting = {.key = settings[i].key, .value = settings[i].value};
+        struct what_if_setting setting = {
+            .key = settings[i].key, .value = settings[i].value, .flag = flag_of(i, problem)};
         if (!settings[i].set(answer->plans[0], &search.training))
             continue;
         if (!what_if_search(&search, answer, problem->arena, &setting.gain, error))

@@ -153,6 +153,10 @@ bool layout_request_allows(const struct layout_request *request, enum layout_key
 /* Leaves one value for `key`. */
 void layout_request_fix(struct layout_request *request, enum layout_key key, int64_t value);
 
+/* The flag that asks for the request with `value` for `key`: --layout "tp=4,8 offload=none". */
+const char *layout_request_flag(const struct layout_request *request, enum layout_key key, int64_t value,
+                                struct arena *arena);
+
 int64_t layout_get(const struct layout *layout, enum layout_key key);
 void layout_set(struct layout *layout, enum layout_key key, int64_t value);
 

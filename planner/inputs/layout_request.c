@@ -212,6 +212,22 @@ void layout_request_fix(struct layout_request *request, enum layout_key key, int
     request->keys[key].values[0] = value;
 }
 
+const char *layout_request_flag(const struct layout_request *request, enum layout_key key, int64_t value,
+                                struct arena *arena) {
+    struct layout_request asked = *request;
+    const char *pairs = "";
+    layout_request_fix(&asked, key, value);
+    for (enum layout_key each = LAYOUT_TP; each < LAYOUT_KEY_COUNT; each++)
+        for (size_t i = 0; i < asked.keys[each].count; i++) {
+            char word[LAYOUT_VALUE_SIZE];
+            layout_format_value(each, asked.keys[each].values[i], word, sizeof word);
+            pairs = i > 0 ? arena_print(arena, "%s,%s", pairs, word)
+                          : arena_print(arena, "%s%s%s=%s", pairs, *pairs ? " " : "", layout_key_names[each],
+                                        word);
+        }
+    return arena_print(arena, strchr(pairs, ' ') ? "--layout \"%s\"" : "--layout %s", pairs);
+}
+
 bool layout_request_allows(const struct layout_request *request, enum layout_key key, int64_t value) {
     if (request->keys[key].count == 0)
         return true;

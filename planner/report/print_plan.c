@@ -377,20 +377,32 @@ void print_plan_nearest(const struct problem *problem, const struct near_miss *n
     }
 }
 
+/* A remedy in several rows where its flags are long. */
+static void add_remedy(struct print_table *table, const struct remedy *remedy, struct arena *arena) {
+    enum { FLAG_COLUMNS = 42 };
+    const struct plan *plan = remedy->plan;
+    const char *rest = remedy->flag;
+    char layout[TEXT];
+    const char *cells[] = {"", print_count(arena, plan->devices),
+                           print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
+                           print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
+                           print_layout_short(&plan->layout, layout, sizeof layout)};
+    while (*rest) {
+        size_t bytes = terminal_fitting_bytes(rest, FLAG_COLUMNS);
+        cells[0] = arena_print(arena, "%.*s", (int)bytes, rest);
+        print_table_add(table, cells);
+        memset(cells, 0, sizeof cells);
+        rest += bytes + strspn(rest + bytes, " ");
+    }
+}
+
 static void print_remedies(const struct remedies *remedies, const struct print_style *style,
                            struct arena *arena, FILE *stream) {
     const struct print_column columns[] = {
         {"with", false}, {"devices", true}, {"step", true}, {"memory", true}, {"layout", false}};
     struct print_table *table = print_table_create(arena, columns, 5);
-    for (size_t i = 0; i < remedies->count; i++) {
-        const struct plan *plan = remedies->items[i].plan;
-        char layout[TEXT];
-        print_table_add(
-            table, (const char *const[]){remedies->items[i].flag, print_count(arena, plan->devices),
-                                         print_quantity(arena, plan->step.seconds, UNIT_SECONDS),
-                                         print_quantity(arena, plan->memory.per_device_bytes, UNIT_BYTES),
-                                         print_layout_short(&plan->layout, layout, sizeof layout)});
-    }
+    for (size_t i = 0; i < remedies->count; i++)
+        add_remedy(table, &remedies->items[i], arena);
     print_heading("What would fit", style, stream);
     print_table_print(table, style, INDENT, stream);
 }

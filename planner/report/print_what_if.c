@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "planner/answers/settings.h"
 #include "planner/report/print_data.h"
 #include "planner/report/print_layout.h"
 #include "planner/report/print_plan.h"
@@ -21,14 +22,6 @@ static const char *change_words(const struct what_if_change *change, struct aren
     if (change->kind < WHAT_IF_BANDWIDTH)
         return arena_print(arena, "%s the %s", times, thing);
     return arena_print(arena, "%s the %s of %s", times, thing, change->level ? change->level : "all levels");
-}
-
-/* "routing: {overlap: true}", as a session's training has it. */
-static const char *setting_words(const struct what_if_setting *setting, struct arena *arena) {
-    const char *dot = strchr(setting->key, '.');
-    return dot ? arena_print(arena, "%.*s: {%s: %s}", (int)(dot - setting->key), setting->key, dot + 1,
-                             setting->value)
-               : arena_print(arena, "%s: %s", setting->key, setting->value);
 }
 
 /* Words for a share; nothing saved is said so, and so is a plan that the simulation ranks a trifle lower. */
@@ -92,15 +85,6 @@ static const char *buy_words(const struct what_if *what_if, struct arena *arena)
     return arena_print(arena, "%s.", words);
 }
 
-/* How to plan with it. */
-static const char *switch_words(const struct what_if_setting *setting, struct arena *arena) {
-    if (strcmp(setting->key, "schedule") == 0)
-        return arena_print(arena, "--layout schedule=%s", setting->value);
-    if (strcmp(setting->key, "precision") == 0 || strcmp(setting->key, "attention") == 0)
-        return arena_print(arena, "--%s %s", setting->key, setting->value);
-    return arena_print(arena, "--training \"%s\"", setting_words(setting, arena));
-}
-
 static void print_settings(const struct what_if *what_if, const struct plan *today,
                            const struct print_style *style, struct arena *arena, FILE *stream) {
     struct print_table *table = gains_table("what if the training had", today, arena);
@@ -109,14 +93,15 @@ static void print_settings(const struct what_if *what_if, const struct plan *tod
         return;
     for (size_t i = 0; i < what_if->setting_count; i++) {
         const struct what_if_setting *setting = &what_if->settings[i];
-        add_gain(table, setting_words(setting, arena), &setting->gain, today, arena);
+        add_gain(table, settings_with(NULL, setting->key, setting->value, arena), &setting->gain, today,
+                 arena);
     }
     fputc('\n', stream);
     print_table_print(table, style, INDENT, stream);
     fputc('\n', stream);
     print_paragraph("  What to switch on first: ",
                     arena_print(arena, "%s (%s), which saves %s of a step where the software can.",
-                                setting_words(first, arena), switch_words(first, arena),
+                                settings_with(NULL, first->key, first->value, arena), first->flag,
                                 print_percent(arena, first->gain.saved)),
                     stream);
 }

@@ -164,6 +164,20 @@ static void formatted_layouts_read_back(void **state) {
     assert_string_equal(layout_format(&layout, small, sizeof small), "tp=8 pp");
 }
 
+/* One --layout takes all. */
+static void a_flag_keeps_what_was_asked(void **state) {
+    struct layout_request request = {0};
+    struct error error = {0};
+    struct arena *arena = arena_create();
+    (void)state;
+    assert_string_equal(layout_request_flag(&request, LAYOUT_OFFLOAD, OFFLOAD_NONE, arena),
+                        "--layout offload=none");
+    assert_true(layout_request_parse("overlap.tp=true tp=8,4 offload=optimizer", &request, &error));
+    assert_string_equal(layout_request_flag(&request, LAYOUT_OFFLOAD, OFFLOAD_NONE, arena),
+                        "--layout \"tp=4,8 overlap.tp=true offload=none\"");
+    arena_destroy(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_have_values_or_choices),
@@ -171,6 +185,7 @@ int main(void) {
         cmocka_unit_test(files_hold_values_lists_and_overlap),
         cmocka_unit_test(mistakes_in_files_are_refused),
         cmocka_unit_test(formatted_layouts_read_back),
+        cmocka_unit_test(a_flag_keeps_what_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

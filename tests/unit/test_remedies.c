@@ -5,6 +5,7 @@
 #include "posed.h"
 
 #include "planner/answers/remedies.h"
+#include "planner/answers/settings.h"
 
 static const struct remedies *find(struct arena *arena, const struct problem_flags *flags,
                                    struct problem *problem, struct answer *answer) {
@@ -63,6 +64,23 @@ static void settings_that_do_are_named(void **state) {
     assert_null(remedy_of(remedies, "gradients: 16-bit, optimizer")); /* one is enough */
 }
 
+/* One --training takes all: what the user gave stands in it too. */
+static void settings_that_were_given_stay(void **state) {
+    const struct problem_flags flags = {.model = "llama-3-70b",
+                                        .cluster = "dgx-h100",
+                                        .devices = "16",
+                                        .layout = "offload=none",
+                                        .training = "optimizer: {kind: adam}, recipe: {compiled: true}"};
+    struct problem problem = {0};
+    struct answer answer = {0};
+    assert_non_null(
+        remedy_of(find(*state, &flags, &problem, &answer),
+                  "--training \"recipe: {compiled: true}, optimizer: {kind: adam, moments: 16-bit}\""));
+    assert_string_equal(settings_with(NULL, "routing.overlap", "true", *state), "routing: {overlap: true}");
+    assert_string_equal(settings_with("gradients: 32-bit", "gradients", "16-bit", *state),
+                        "gradients: 16-bit");
+}
+
 /* With a setting or without a layout the question would be of other devices: those that were searched are
  * named with them. */
 static void the_devices_searched_are_named(void **state) {
@@ -113,6 +131,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_fewest_devices_are_named, create, destroy),
         cmocka_unit_test_setup_teardown(settings_that_do_are_named, create, destroy),
+        cmocka_unit_test_setup_teardown(settings_that_were_given_stay, create, destroy),
         cmocka_unit_test_setup_teardown(the_devices_searched_are_named, create, destroy),
         cmocka_unit_test_setup_teardown(no_more_than_may_be_asked_are_named, create, destroy),
         cmocka_unit_test_setup_teardown(nothing_is_named_that_is_not_there, create, destroy),

@@ -79,12 +79,6 @@ static void note_model(struct problem *problem) {
     if (model->vocab_assumed)
         problem_note(problem, "vocabulary of %" PRId64 " assumed: the model file gives none", model->vocab);
     note_sequence(problem);
-    if (model->window && model->window < problem->search.training.sequence) {
-        problem_note(problem,
-                     "every layer attends to the whole sequence: windows of %" PRId64
-                     " tokens are not modelled",
-                     model->window);
-    }
     if (model->side_by_side)
         problem_note(problem,
                      "attention and MLP stand side by side in this model: modelled one behind the other");

@@ -1,4 +1,4 @@
-/* Products and attention of a layer. The rest, memory traffic, is in compute_traffic.c. */
+/* Products of a layer. Scores and context are in compute_attention.c, memory traffic in compute_traffic.c. */
 #include "planner/cost/compute_parts.h"
 
 #include <math.h>
@@ -191,97 +191,6 @@ void compute_add_idle(struct compute_work *work, const char *label, double secon
                 explain_text(work->explain, seconds, UNIT_SECONDS));
 }
 
-static double attention_pass(const struct compute_work *work, const struct attention *attention) {
-    return work->problem->least ? attention_least_seconds(work->device, attention)
-                                : attention_seconds(work->device, attention);
-}
-
-static void add_flash_attention(struct compute_work *work, struct attention *attention) {
-    const struct training *training = work->problem->training;
-    double rate = flash_kernel_rate(training_flash(training, work->problem->model),
-                                    cluster_device_is_recent(work->device));
-    if (training_has_dropout(training, work->problem->model))
-        rate *= training->stack->attention_dropout;
-    attention->backward = false;
-    double forward = attention_pass(work, attention) / rate, flops = attention_flops(attention);
-    attention->backward = true;
-    double backward = attention_pass(work, attention) / rate, backward_flops = attention_flops(attention);
-    work->time->forward += forward;
-    work->time->attention += forward;
-    work->time->backward_input += backward;
-    explain_add(work->explain, "flash attention", forward + backward, UNIT_SECONDS,
-                "batch %lld heads %lld of %lld: forward %.4g, backward %.4g causal TFLOP/s",
-                (long long)attention->batch, (long long)attention->heads, (long long)attention->qk_head_dim,
-                flops / forward / 1e12, backward_flops / backward / 1e12);
-}
-
-/* Bytes of an element of the queries that PyTorch's ring moves at each turn: it joins keys and values (8),
- * casts a piece's result to fp32 (6) and merges it operation by operation (32); of every other piece half the
- * queries, joined again (8). Backward it casts and adds up gradients in fp32 and joins those of keys and
- * values. At the ends it casts the first piece and the sum (torch/distributed/tensor/experimental,
- * _attention.py). */
-static const double RING_BYTES = 40, RING_BACKWARD_BYTES = 72, RING_ENDS_BYTES = 12;
-
-static void add_ring_merges(struct compute_work *work) {
-    const struct model *model = work->problem->model;
-    const struct layout *layout = work->problem->layout;
-    double elements = (double)work->tokens * (double)(model->heads * model->head_dim) / (double)layout->tp;
-    double turns = (double)(layout->cp - 1);
-    if (layout->cp > 1 && work->problem->training->stack->fully_sharded)
-        compute_add_traffic(work, "pieces of context parallelism merged",
-                            elements * (turns * RING_BYTES + RING_ENDS_BYTES),
-                            elements * (turns * RING_BACKWARD_BYTES + RING_ENDS_BYTES));
-}
-
-/* Scores and context as batched products over the whole square, softmax, mask and dropout as traffic. */
-static void add_unfused_attention(struct compute_work *work, const struct attention *attention) {
-    /* A score of 16 bits, forward: written by the product, read and written by the softmax with its mask,
-     * read and written by dropout with a byte of mask, read by the product. Backward: gradients the same way
-     * back, with the kept results read once more. */
-    static const double FORWARD_BYTES = 13, BACKWARD_BYTES = 17;
-    int64_t rows = attention->sequence / attention->query_split, keys = attention->sequence;
-    int64_t batch = attention->batch * attention->heads;
-    struct matmul scores = {rows, keys, attention->qk_head_dim, batch, work->half, MATMUL_FORWARD};
-    struct matmul context = {rows, attention->v_head_dim, keys, batch, work->half, MATMUL_FORWARD};
-    double square = (double)batch * (double)rows * (double)keys;
-    double products = matmul_seconds(work->device, &scores) + matmul_seconds(work->device, &context);
-    if (work->problem->least)
-        products =
-            matmul_least_seconds(work->device, work->half, 2 * square * (double)attention->qk_head_dim) +
-            matmul_least_seconds(work->device, work->half, 2 * square * (double)attention->v_head_dim);
-    double factor = training_traffic_factor(work->problem->training, work->problem->model);
-    double traffic = compute_tensor_seconds(work, factor * FORWARD_BYTES * square);
-    double traffic_back = compute_tensor_seconds(work, factor * BACKWARD_BYTES * square);
-
-    work->time->forward += products + traffic;
-    work->time->attention += products + traffic;
-    work->time->backward_input += 2 * products + traffic_back;
-    explain_add(work->explain, "unfused attention", 3 * products + traffic + traffic_back, UNIT_SECONDS,
-                "%lld products of %lld x %lld x %lld at %.4g TFLOP/s; softmax, mask, dropout %s",
-                (long long)(2 * batch), (long long)rows, (long long)keys, (long long)attention->qk_head_dim,
-                4 * square * (double)attention->qk_head_dim / products / 1e12,
-                explain_text(work->explain, traffic + traffic_back, UNIT_SECONDS));
-}
-
-static void add_attention_core(struct compute_work *work) {
-    const struct compute_problem *problem = work->problem;
-    const struct model *model = problem->model;
-    const struct layout *layout = problem->layout;
-    struct attention attention = {.precision = work->half,
-                                  .batch = layout->micro_batch,
-                                  .sequence = problem->training->sequence,
-                                  .query_split = layout->cp,
-                                  .heads = at_least_one(model->heads / layout->tp),
-                                  .kv_heads = at_least_one(model_key_value_heads(model) / layout->tp),
-                                  .qk_head_dim = model_query_width(model),
-                                  .v_head_dim = model_value_width(model)};
-    if (problem->training->attention == ATTENTION_FLASH)
-        add_flash_attention(work, &attention);
-    else
-        add_unfused_attention(work, &attention);
-    add_ring_merges(work);
-}
-
 /* Multi-head latent attention: queries, keys and values through low ranks (arXiv 2405.04434). The products
  * into the low ranks aren't split by tp. */
 static void add_latent_projections(struct compute_work *work) {
@@ -332,7 +241,7 @@ static void add_attention(struct compute_work *work) {
             &(struct product){
                 .rows = work->tokens, .outputs = model->hidden, .inputs = query, .split = true});
     }
-    add_attention_core(work);
+    compute_attention_core(work);
 }
 
 static void add_mlp(struct compute_work *work, const char *in, const char *out, int64_t ffn) {

@@ -1,4 +1,4 @@
-/* What compute.c and compute_traffic.c share. Internal to the compute model. */
+/* What compute.c, compute_attention.c and compute_traffic.c share. Internal to the compute model. */
 #ifndef CLUSTERPLAN_COMPUTE_PARTS_H
 #define CLUSTERPLAN_COMPUTE_PARTS_H
 
@@ -38,6 +38,9 @@ void compute_add_traffic(struct compute_work *work, const char *label, double fo
                          double backward_bytes);
 /* Adds seconds in which the device waits to each pass. */
 void compute_add_idle(struct compute_work *work, const char *label, double seconds);
+
+/* Attention of a layer between its projections; the mean of the layers where only some have a window. */
+void compute_attention_core(struct compute_work *work);
 
 /* Everything of a layer but products and attention; what routed experts move apart. */
 void compute_layer_traffic(struct compute_work *work, bool with_experts);

@@ -57,6 +57,8 @@ struct hf_flag {
     bool value, given;
 };
 
+enum { HF_NOT_GIVEN = -1 };
+
 /* The keys that shape a model, of all architectures. */
 struct hf_config {
     const char *path;
@@ -64,7 +66,8 @@ struct hf_config {
     int64_t embedding_width; /* OPT's, where it is projected to another */
     struct hf_flag tied, bias, attention_bias, qkv_bias, output_bias, mlp_bias, qk_norm;
     struct hf_flag parallel, new_decoder, multi_query, windowed;
-    int64_t parallel_norms, window;
+    int64_t parallel_norms, window, attention_chunk, window_pattern;
+    int64_t max_window_layers; /* HF_NOT_GIVEN: the file leaves it out */
     int64_t experts, top_k, expert_ffn_hidden, shared, shared_ffn_hidden, first_dense, every;
     int64_t layer_interval, last_expert_layer, groups, group_top_k, mtp_layers;
     struct model_mla mla;
@@ -90,6 +93,11 @@ struct hf_part {
 /* Finds both. False with the error set: no such architecture is known, or not all its layers are attention.
  */
 bool hf_find(const struct fields_reader *reader, const struct yaml_node *root, struct hf_part *part);
+
+/* Sets the model's window or chunk and how many layers have it. False with the error set: a list of layers is
+ * none. */
+bool hf_read_windows(const struct fields_reader *reader, const struct hf_part *part,
+                     const struct hf_config *config, struct model *model);
 
 /* The node under a key, which may name a member of a mapping; NULL where it is missing or null. */
 const struct yaml_node *hf_get(const struct yaml_node *node, const char *key);

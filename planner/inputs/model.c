@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "planner/causal_pairs.h"
+
 enum {
     NORMS_A_LAYER = 2,
     POST_NORMS_A_LAYER = 2,
@@ -172,6 +174,19 @@ static double layer_total(const struct layer_parameters *layer, double experts) 
            layer->router + experts * layer->expert;
 }
 
+double model_windowed_share(const struct model *model, int64_t sequence) {
+    const int64_t reach = model->window + model->attention_chunk; /* one of them is 0 */
+    return reach > 0 && reach < sequence ? (double)model->windowed_layers / (double)model->layers : 0;
+}
+
+/* Keys that a query attends to, mean over the layers, as if there were no causal mask: twice those that there
+ * are. */
+static double attended_keys(const struct model *model, int64_t sequence) {
+    const double windowed = model_windowed_share(model, sequence), keys = (double)sequence;
+    const double pairs = causal_pairs(sequence, model->window, model->attention_chunk);
+    return windowed > 0 ? (1 - windowed) * keys + windowed * 2 * pairs / keys : keys;
+}
+
 static void count_flops(const struct model *model, int64_t sequence, struct model_counts *counts) {
     const double expert_layers = (double)model_expert_layers(model);
     const double dense_layers = (double)model->layers - expert_layers;
@@ -183,7 +198,8 @@ static void count_flops(const struct model *model, int64_t sequence, struct mode
                            expert_layers * active_weights(model, true) + logits + mtp_layers * mtp;
     /* Queries times keys and scores times values: width x sequence weights each, as it were. */
     const double square = (double)model->heads *
-                          (double)(model_query_width(model) + model_value_width(model)) * (double)sequence;
+                          (double)(model_query_width(model) + model_value_width(model)) *
+                          attended_keys(model, sequence);
     counts->attention_flops_per_token = FLOPS_PER_WEIGHT * ((double)model->layers + mtp_layers) * square;
     counts->flops_per_token = FLOPS_PER_WEIGHT * weights + counts->attention_flops_per_token;
 }

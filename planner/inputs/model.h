@@ -58,13 +58,16 @@ struct model {
     struct model_experts experts;
     struct model_mla mla;
     int64_t mtp_layers; /* extra next-token layers (DeepSeek-V3) */
-    int64_t window;     /* tokens that attention reaches back in some layers, which is not modelled; 0: all */
-    bool side_by_side;  /* attention and MLP take the same input, which is not modelled */
-    bool text_alone;    /* the file has a vision part too, which is left out */
-    bool sequence_is_limit; /* `sequence` is the longest there may be, not what is trained on */
-    bool shape_derived;     /* from `parameters:` alone */
-    double size;            /* those parameters; 0 unless shape_derived */
-    const char *derivation; /* how, in one sentence; NULL unless shape_derived */
+    /* Of windowed_layers layers, dealt out evenly: tokens that each attends to, itself and those before it,
+     * or tokens of a chunk that it attends within (Llama 4). At most one of them; 0: to all. */
+    int64_t window, attention_chunk;
+    int64_t windowed_layers; /* 0 without either */
+    bool side_by_side;       /* attention and MLP take the same input, which is not modelled */
+    bool text_alone;         /* the file has a vision part too, which is left out */
+    bool sequence_is_limit;  /* `sequence` is the longest there may be, not what is trained on */
+    bool shape_derived;      /* from `parameters:` alone */
+    double size;             /* those parameters; 0 unless shape_derived */
+    const char *derivation;  /* how, in one sentence; NULL unless shape_derived */
 };
 
 /* A derived shape is one of many: others of the same size, each as published models have been, one thing
@@ -95,7 +98,8 @@ struct model_counts {
     double mtp_parameters;       /* of mtp_layers, without the embedding and logits they share */
     double embedding_parameters; /* the table(s): once when tied; learned positions apart */
     double attention_parameters; /* of all layers, biases and qk norms included */
-    /* Forward and backward, attention counted in full, no recompute, mtp_layers included: MFU's numerator. */
+    /* Forward and backward, attention counted in full (where it is windowed twice what the causal mask
+     * leaves), no recompute, mtp_layers included: MFU's numerator. */
     double flops_per_token;
     double attention_flops_per_token; /* the quadratic part of it */
 };
@@ -116,6 +120,9 @@ int64_t model_expert_layers(const struct model *model);
 int64_t model_query_width(const struct model *model);
 int64_t model_value_width(const struct model *model);
 int64_t model_key_value_heads(const struct model *model);
+
+/* Share of the layers that attend to a window or a chunk, where that is shorter than the sequence. */
+double model_windowed_share(const struct model *model, int64_t sequence);
 
 /* Parameters of one layer; parameters and FLOPs of the whole model, at a sequence of so many tokens. */
 void model_layer_parameters(const struct model *model, bool with_experts,

@@ -34,6 +34,13 @@ static void experts_complete(struct model *model) {
     default_to(&experts->every, 1);
 }
 
+static void windows_complete(struct model_reading *reading) {
+    struct model *model = &reading->model;
+    const int64_t every = reading->full_attention_every;
+    if (model->window + model->attention_chunk > 0)
+        default_to(&model->windowed_layers, model->layers - (every > 0 ? model->layers / every : 0));
+}
+
 static void defaults(struct model_reading *reading) {
     struct model *model = &reading->model;
     default_to(&model->kv_heads, model->heads);
@@ -61,6 +68,18 @@ static void defaults(struct model_reading *reading) {
     if (!reading->has_tied_embeddings)
         model->tied_embeddings = !model->gated;
     experts_complete(model);
+    windows_complete(reading);
+}
+
+static bool windows_check(const struct model_reading *reading, struct model_problem *problem) {
+    const struct model *model = &reading->model;
+    if (model->window > 0 && model->attention_chunk > 0)
+        return problem_set(problem, "attention_chunk", "attention_chunk can't stand beside a window");
+    if (reading->full_attention_every > 0 && model->window + model->attention_chunk == 0)
+        return problem_set(problem, "full_attention_every",
+                           "full_attention_every needs a window or an attention_chunk, which the other "
+                           "layers have");
+    return true;
 }
 
 static bool experts_check(const struct model *model, struct model_problem *problem) {
@@ -94,7 +113,8 @@ static bool experts_check(const struct model *model, struct model_problem *probl
     return true;
 }
 
-static bool check(const struct model *model, struct model_problem *problem) {
+static bool check(const struct model_reading *reading, struct model_problem *problem) {
+    const struct model *model = &reading->model;
     if (model->heads % model->kv_heads != 0) {
         return problem_set(problem, "kv_heads", "kv_heads %lld does not divide heads %lld",
                            (long long)model->kv_heads, (long long)model->heads);
@@ -104,7 +124,7 @@ static bool check(const struct model *model, struct model_problem *problem) {
                            "learned_positions %lld are fewer than sequence %lld",
                            (long long)model->learned_positions, (long long)model->sequence);
     }
-    return experts_check(model, problem);
+    return windows_check(reading, problem) && experts_check(model, problem);
 }
 
 bool model_complete(struct model_reading *reading, struct model_problem *problem) {
@@ -115,5 +135,5 @@ bool model_complete(struct model_reading *reading, struct model_problem *problem
                            (long long)model->heads, (long long)model->hidden);
     }
     defaults(reading);
-    return check(model, problem);
+    return check(reading, problem);
 }

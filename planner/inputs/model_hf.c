@@ -249,7 +249,6 @@ static void set_attention(const struct hf_part *part, const struct hf_config *co
     const bool multi_query = flag_or(config->multi_query, has(part, HF_MULTI_QUERY));
     model->heads = config->heads;
     model->kv_heads = multi_query && !config->new_decoder.value ? 1 : config->kv_heads;
-    model->window = flag_or(config->windowed, true) ? config->window : 0;
     model->attention_sinks = has(part, HF_SINKS);
     if (has(part, HF_MLA))
         model->mla = config->mla; /* head_dim in such files is that of the rotary part */
@@ -302,7 +301,7 @@ static const char *name_of(const struct fields_reader *reader, const struct hf_p
 bool model_read_config(const struct fields_reader *reader, const struct yaml_node *root,
                        struct model *model) {
     struct hf_part part;
-    struct hf_config config = {0};
+    struct hf_config config = {.max_window_layers = HF_NOT_GIVEN};
     if (!hf_find(reader, root, &part))
         return false;
     take_defaults(&part, &config);
@@ -313,6 +312,8 @@ bool model_read_config(const struct fields_reader *reader, const struct yaml_nod
     struct model_reading reading = {0};
     struct model_problem problem;
     set_reading(&part, &config, &reading);
+    if (!hf_read_windows(reader, &part, &config, &reading.model))
+        return false;
     if (!model_complete(&reading, &problem))
         return yaml_error(reader->document, blamed(part.text, problem.key), reader->error, "%s", problem.why);
     if (!check_expert_list(reader, &part, &reading.model) || !check_mlp_types(reader, &part, &reading.model))

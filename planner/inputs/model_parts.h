@@ -6,9 +6,10 @@
 
 /* A model as read, with what its source said of the members whose 0 or false is a value too. */
 struct model_reading {
-    struct model model; /* numbers that were not given are 0 */
-    int norm;           /* enum model_norm */
-    double parameters;  /* where the size alone is known */
+    struct model model;           /* numbers that were not given are 0 */
+    int norm;                     /* enum model_norm */
+    int64_t full_attention_every; /* of each so many layers, the last has no window; 0: none */
+    double parameters;            /* where the size alone is known */
     bool has_norm, has_linear_bias, has_qkv_bias, has_output_bias, has_tied_embeddings;
 };
 

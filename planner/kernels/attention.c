@@ -2,10 +2,14 @@
 
 #include <math.h>
 
+#include "planner/causal_pairs.h"
 #include "planner/kernels/reference_device.h"
+#include "planner/numbers.h"
 
-/* A tile of queries walks its row of keys on one multiprocessor. docs/cost-model.md, "Attention". */
-static const double QUERY_TILE = 128;
+/* A tile of queries walks its row of tiles of keys on one multiprocessor. docs/cost-model.md, "Attention".
+ * Under a window FlashAttention-3's forward tiles are of 128 or 192 queries and 128 keys up to a head size of
+ * 128 (hopper/tile_size.h). */
+enum { QUERY_TILE = 128, KEY_TILE = 128 };
 const double ATTENTION_BACKWARD_FLOPS = 2.5;
 /* Share of the datasheet's memory bandwidth that the kernels reach; an assumption, the products' too. */
 static const double MEMORY_SHARE = 0.85;
@@ -51,11 +55,41 @@ static struct rates rates_for(const struct cluster_device *device, enum precisio
     return rates;
 }
 
-double attention_flops(const struct attention *a) {
-    double pairs = (double)a->sequence * (double)a->sequence / 2 / (double)a->query_split;
-    double forward =
-        2 * (double)a->batch * (double)a->heads * pairs * (double)(a->qk_head_dim + a->v_head_dim);
+/* FLOPs of the products of so many pairs a sequence and head. */
+static double flops_of(const struct attention *a, double pairs) {
+    double forward = 2 * (double)a->batch * (double)a->heads * (pairs / (double)a->query_split) *
+                     (double)(a->qk_head_dim + a->v_head_dim);
     return a->backward ? ATTENTION_BACKWARD_FLOPS * forward : forward;
+}
+
+double attention_flops(const struct attention *a) {
+    return flops_of(a, causal_pairs(a->sequence, a->window, a->chunk));
+}
+
+/* A window in whole tiles of keys, but for the one at the diagonal. */
+static int64_t tiled_window(const struct attention *a) {
+    return KEY_TILE * quotient_up(a->window - 1, KEY_TILE);
+}
+
+/* Pairs that the tiles at a window's left edge compute besides: half a tile a query, as at the diagonal,
+ * whose half is in diagonal_tokens. */
+static double computed_pairs(const struct attention *a) {
+    if (a->window == 0 || tiled_window(a) >= a->sequence)
+        return causal_pairs(a->sequence, 0, a->chunk);
+    int64_t window = tiled_window(a);
+    double edge = KEY_TILE / 2.0 * (double)(a->sequence - window);
+    double inside = window > 0 ? causal_pairs(a->sequence, window, 0) : 0;
+    return smaller(inside + edge, causal_pairs(a->sequence, 0, 0));
+}
+
+/* Keys that the tile of queries with the longest row meets. */
+static double longest_row_keys(const struct attention *a) {
+    int64_t keys = a->sequence;
+    if (a->window > 0)
+        keys = smaller_count(keys, tiled_window(a) + KEY_TILE);
+    if (a->chunk > 0)
+        keys = smaller_count(keys, a->chunk);
+    return (double)keys;
 }
 
 /* `least`: as attention_least_seconds. */
@@ -65,7 +99,8 @@ static double seconds_of(const struct cluster_device *device, const struct atten
     struct rates r = rates_for(device, a->precision, a->backward);
     if (r.flops_per_second <= 0)
         return HUGE_VAL;
-    double flops = attention_flops(a), sequence = (double)a->sequence, split = (double)a->query_split;
+    double flops = flops_of(a, computed_pairs(a)), square = flops_of(a, causal_pairs(a->sequence, 0, 0));
+    double sequence = (double)a->sequence, split = (double)a->query_split;
     double rate = r.flops_per_second;
     if (a->qk_head_dim > WIDE_HEAD_DIM)
         rate *= a->backward ? WIDE_BACKWARD_RATE : WIDE_FORWARD_RATE;
@@ -74,10 +109,11 @@ static double seconds_of(const struct cluster_device *device, const struct atten
     double with_softmax = 1 + 2 * softmax / dims;
     double diagonal = 2 * DIAGONAL_HEAD_DIM / dims * r.diagonal_tokens * split / sequence;
     double throttle = r.throttle > 0 ? r.throttle * flops / (flops + r.throttle_flops) : 0;
-    double products = flops * (with_softmax + diagonal) * (1 + throttle) / rate;
+    double products = (flops * with_softmax + square * diagonal) * (1 + throttle) / rate;
     int64_t multiprocessors = device->kernels.multiprocessors > 0 ? device->kernels.multiprocessors
                                                                   : reference_device.kernels.multiprocessors;
-    double row_flops = 2 * QUERY_TILE * sequence * dims * (a->backward ? ATTENTION_BACKWARD_FLOPS : 1);
+    double row_flops =
+        2 * QUERY_TILE * longest_row_keys(a) * dims * (a->backward ? ATTENTION_BACKWARD_FLOPS : 1);
     double row = row_flops * with_softmax * (double)multiprocessors / rate;
     double elements = (double)a->batch * sequence * dims * ((double)a->heads / split + (double)a->kv_heads);
     double bytes = 2 * elements * (a->backward ? 2 : 1);

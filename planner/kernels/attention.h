@@ -16,6 +16,7 @@ struct attention {
     int64_t qk_head_dim, v_head_dim;
     bool backward;
     enum precision precision; /* PRECISION_TF32, or any other: 16 bits */
+    int64_t window, chunk;    /* as causal_pairs has them; 0: each query attends to all before it */
 };
 
 /* Seconds of the pass on one device, launches included. 0 where there is nothing to do, infinite where the
@@ -29,7 +30,7 @@ double attention_least_seconds(const struct cluster_device *device, const struct
 /* FLOPs of the backward pass over those of the forward pass: five products instead of two. */
 extern const double ATTENTION_BACKWARD_FLOPS;
 
-/* Causal FLOPs of the pass: half the square. */
+/* Causal FLOPs of the pass: half the square, or what a window or chunks leave of it. */
 double attention_flops(const struct attention *attention);
 
 #endif

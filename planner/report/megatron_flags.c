@@ -73,6 +73,15 @@ static void add_pipeline(struct writer *writer, const struct model *model, const
     add_if(writer, layout->order == ORDER_TP_CP_PP_DP, "--use-tp-pp-dp-mapping");
 }
 
+/* Transformer Engine runs no ring where layers have a window, and with sinks all-to-all alone
+ * (context_parallel.py under transformer_engine/pytorch/attention). */
+static void add_context_parallel(struct writer *writer, const struct model *model,
+                                 const struct training *training, const struct layout *layout) {
+    add_number(writer, "--context-parallel-size", layout->cp);
+    if (layout->cp > 1 && model_windowed_share(model, training->sequence) > 0)
+        add(writer, model->attention_sinks ? "--cp-comm-type a2a" : "--cp-comm-type all_gather");
+}
+
 static void add_experts(struct writer *writer, const struct plan *plan) {
     const struct training *training = &plan->training;
     const struct layout *layout = &plan->layout;
@@ -208,7 +217,7 @@ void megatron_flags(const struct plan *plan, struct arena *arena, struct megatro
     add_if(&writer, layout->sequence_parallel, "--sequence-parallel");
     add_if(&writer, layout->sequence_parallel && communication_overlaps_products(plan->cluster, layout),
            "--tp-comm-overlap");
-    add_number(&writer, "--context-parallel-size", layout->cp);
+    add_context_parallel(&writer, model, training, layout);
     add_pipeline(&writer, model, training, layout);
     if (model->experts.count > 0)
         add_experts(&writer, plan);

@@ -32,6 +32,11 @@ static inline void make_model(struct model *model) {
                                         .qk_nope_head_dim = 128,
                                         .qk_rope_head_dim = 64,
                                         .v_head_dim = 128};
+    if (PICK_INT(0, 0, 1) != 0) {
+        int64_t *tokens = PICK_INT(0, 0, 1) ? &model->attention_chunk : &model->window;
+        *tokens = PICK_INT(1, 128, 1000, 2048);
+        model->windowed_layers = model->layers / PICK_INT(1, 1, 2);
+    }
 }
 
 static inline void add_store(struct cluster *cluster) {

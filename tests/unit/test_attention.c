@@ -24,8 +24,14 @@ static void forward_as_measured_on_h100(void **state) {
         {16, 1024, 32, 64, 0.2386},  {4, 4096, 32, 64, 0.7572},  {1, 16384, 32, 64, 2.8338},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct attention a = {known[i].batch,    known[i].sequence, 1,     known[i].heads, known[i].heads,
-                              known[i].head_dim, known[i].head_dim, false, PRECISION_BF16};
+        struct attention a = {.batch = known[i].batch,
+                              .sequence = known[i].sequence,
+                              .query_split = 1,
+                              .heads = known[i].heads,
+                              .kv_heads = known[i].heads,
+                              .qk_head_dim = known[i].head_dim,
+                              .v_head_dim = known[i].head_dim,
+                              .precision = PRECISION_BF16};
         assert_near(attention_seconds(&reference_device, &a) * 1e3 / known[i].milliseconds, 1, 0.03);
     }
 }
@@ -47,15 +53,15 @@ static void both_passes_as_measured_on_a100(void **state) {
     struct error error;
     assert_true(cluster_read(SOURCE_DIR "/topologies/dgx-a100-80g.yaml", arena, &cluster, &error));
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct attention a = {1,
-                              4096,
-                              1,
-                              known[i].heads,
-                              known[i].kv_heads,
-                              known[i].qk_head_dim,
-                              128,
-                              known[i].backward,
-                              PRECISION_BF16};
+        struct attention a = {.batch = 1,
+                              .sequence = 4096,
+                              .query_split = 1,
+                              .heads = known[i].heads,
+                              .kv_heads = known[i].kv_heads,
+                              .qk_head_dim = known[i].qk_head_dim,
+                              .v_head_dim = 128,
+                              .backward = known[i].backward,
+                              .precision = PRECISION_BF16};
         assert_near(attention_seconds(&cluster.device, &a) * 1e3 * 1.14 / known[i].milliseconds, 1, 0.1);
     }
     arena_destroy(arena);
@@ -69,6 +75,114 @@ static void flops_are_half_the_square(void **state) {
     assert_true(attention_flops(&a) == 5.0 * 4 * 32 * 8192 * 8192 * 128);
     a.query_split = 4;
     assert_true(attention_flops(&a) == 1.25 * 4 * 32 * 8192 * 8192 * 128);
+}
+
+/* H200, cuDNN 9.19, batch 2, 64 heads of 64, 8 of keys, a window of 1,024, milliseconds: cudnn-frontend,
+ * benchmark/sdpa_benchmark_training/results/h200_919_only_cudnn. */
+static void windowed_as_measured_on_h200(void **state) {
+    (void)state;
+    static const struct {
+        int64_t sequence;
+        double forward, backward;
+    } known[] = {{32768, 3.021, 9.045}, {16384, 1.499, 4.392}, {8192, 0.738, 2.149}, {4096, 0.358, 1.042}};
+    struct arena *arena = arena_create();
+    struct cluster cluster;
+    struct error error;
+    assert_true(cluster_read(SOURCE_DIR "/topologies/dgx-h200.yaml", arena, &cluster, &error));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct attention a = {.batch = 2,
+                              .sequence = known[i].sequence,
+                              .query_split = 1,
+                              .heads = 64,
+                              .kv_heads = 8,
+                              .qk_head_dim = 64,
+                              .v_head_dim = 64,
+                              .precision = PRECISION_BF16,
+                              .window = 1024};
+        assert_near(attention_seconds(&cluster.device, &a) * 1e3 / known[i].forward, 1, 0.1);
+        a.backward = true;
+        assert_near(attention_seconds(&cluster.device, &a) * 1e3 / known[i].backward, 1, 0.1);
+    }
+    arena_destroy(arena);
+}
+
+static double seconds_of_window(const struct attention *attention, int64_t window) {
+    struct attention a = *attention;
+    a.window = window;
+    return attention_seconds(&reference_device, &a);
+}
+
+/* A band of the window's width, without the triangle above its first tokens. */
+static void a_window_leaves_a_band_of_the_square(void **state) {
+    (void)state;
+    struct attention a = example;
+    const double pair = 2.0 * 4 * 32 * (128 + 128);
+    a.window = 1024;
+    assert_true(attention_flops(&a) == pair * (8192.0 * 1024 - 1024.0 * 1024 / 2));
+    a.window = 8192;
+    assert_true(attention_flops(&a) == attention_flops(&example));
+    a.window = 100000;
+    assert_true(attention_flops(&a) == attention_flops(&example));
+    assert_true(attention_seconds(&reference_device, &a) == attention_seconds(&reference_device, &example));
+}
+
+/* Two tiles a row where the window has as many tokens as a tile, or two; three where it has one more. */
+static void a_window_takes_whole_tiles(void **state) {
+    (void)state;
+    struct attention a = example;
+    a.sequence = 1 << 16;
+    assert_true(seconds_of_window(&a, 2) == seconds_of_window(&a, 128));
+    assert_true(seconds_of_window(&a, 128) == seconds_of_window(&a, 129));
+    const double tile = seconds_of_window(&a, 258) - seconds_of_window(&a, 129);
+    assert_true(tile > 0);
+    assert_near((seconds_of_window(&a, 514) - seconds_of_window(&a, 385)) / tile, 1, 0.01);
+}
+
+static void longer_windows_take_longer_and_none_longer_than_all(void **state) {
+    (void)state;
+    struct attention a = example;
+    for (int backward = 0; backward < 2; backward++) {
+        a.backward = backward != 0;
+        for (a.sequence = 100; a.sequence < 20000; a.sequence = a.sequence * 3 / 2) {
+            double before = 0;
+            for (int64_t window = 1; window < a.sequence; window = window * 5 / 4 + 1) {
+                double seconds = seconds_of_window(&a, window);
+                assert_true(seconds >= before && seconds <= seconds_of_window(&a, 0));
+                before = seconds;
+            }
+        }
+    }
+}
+
+/* A chunk is a sequence of its own. */
+static void chunks_are_shorter_sequences(void **state) {
+    (void)state;
+    struct attention chunked = example, apart = example;
+    chunked.chunk = 1024;
+    apart.batch *= 8;
+    apart.sequence = 1024;
+    assert_true(attention_flops(&chunked) == attention_flops(&apart));
+    assert_near(attention_seconds(&reference_device, &chunked) / attention_seconds(&reference_device, &apart),
+                1, 1e-9);
+    chunked.sequence = 8192 + 512; /* the last is shorter */
+    assert_true(attention_flops(&chunked) == attention_flops(&apart) * (1 + 0.25 / 8));
+    chunked.chunk = 1 << 20;
+    chunked.sequence = 8192;
+    assert_true(attention_seconds(&reference_device, &chunked) ==
+                attention_seconds(&reference_device, &example));
+}
+
+static void a_window_takes_at_least_its_products(void **state) {
+    (void)state;
+    struct attention a = example;
+    a.window = 128;
+    struct attention one = a;
+    one.batch = 1;
+    for (int backward = 0; backward < 2; backward++) {
+        a.backward = one.backward = backward != 0;
+        const double least = (double)a.batch * attention_least_seconds(&reference_device, &one);
+        assert_true(least > 0 && least < attention_seconds(&reference_device, &a));
+    }
 }
 
 static void splitting_queries_splits_the_time(void **state) {
@@ -136,6 +250,12 @@ int main(void) {
         cmocka_unit_test(forward_as_measured_on_h100),
         cmocka_unit_test(both_passes_as_measured_on_a100),
         cmocka_unit_test(flops_are_half_the_square),
+        cmocka_unit_test(windowed_as_measured_on_h200),
+        cmocka_unit_test(a_window_leaves_a_band_of_the_square),
+        cmocka_unit_test(a_window_takes_whole_tiles),
+        cmocka_unit_test(longer_windows_take_longer_and_none_longer_than_all),
+        cmocka_unit_test(chunks_are_shorter_sequences),
+        cmocka_unit_test(a_window_takes_at_least_its_products),
         cmocka_unit_test(splitting_queries_splits_the_time),
         cmocka_unit_test(the_backward_takes_two_to_four_forwards),
         cmocka_unit_test(more_heads_and_longer_sequences_take_longer),

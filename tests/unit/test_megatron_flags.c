@@ -53,6 +53,17 @@ static void assert_lacks(const char *line, const char *flag) {
         fail_msg("\"%s\" in: %s", flag, line);
 }
 
+static void test_context_parallel(void **state) {
+    static const char layout[] = "tp=1 pp=1 cp=2 ep=8";
+    const char *windowed = SOURCE_DIR "/tests/cli/explain-window/model.yaml";
+    assert_has(flags_of(*state, windowed, NULL, layout), "--context-parallel-size 2 --cp-comm-type a2a ");
+    windowed = SOURCE_DIR "/tests/cli/plan-config-vision/config.json";
+    assert_has(flags_of(*state, windowed, NULL, "tp=1 pp=1 cp=2"),
+               "--context-parallel-size 2 --cp-comm-type all_gather ");
+    assert_lacks(flags_of(*state, windowed, NULL, "tp=2 pp=1 cp=1"), "--cp-comm-type");
+    assert_lacks(flags_of(*state, "llama-3-8b", NULL, "tp=1 pp=1 cp=2"), "--cp-comm-type");
+}
+
 static void test_dense(void **state) {
     const char *line = flags_of(*state, "llama-3-70b", NULL,
                                 "tp=4 pp=4 cp=1 vpp=5 zero=1 recompute=full recompute_layers=2 "
@@ -141,13 +152,10 @@ static void test_what_megatron_core_does_not_run(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_beyond_a_node),
-        cmocka_unit_test(test_unequal_stages),
-        cmocka_unit_test(test_experts),
-        cmocka_unit_test(test_fp8),
-        cmocka_unit_test(test_optimizer),
-        cmocka_unit_test(test_what_megatron_core_does_not_run),
+        cmocka_unit_test(test_dense),         cmocka_unit_test(test_context_parallel),
+        cmocka_unit_test(test_beyond_a_node), cmocka_unit_test(test_unequal_stages),
+        cmocka_unit_test(test_experts),       cmocka_unit_test(test_fp8),
+        cmocka_unit_test(test_optimizer),     cmocka_unit_test(test_what_megatron_core_does_not_run),
     };
     return cmocka_run_group_tests(tests, create, destroy);
 }

@@ -96,6 +96,32 @@ static void test_megatron_1t(void **state) {
     assert_true(counts.attention_flops_per_token == 12 * l * h * s);
 }
 
+/* Twice what the causal mask leaves, so that a window of the whole sequence is none. */
+static void test_windows(void **state) {
+    (void)state;
+    struct model model = {.layers = 36,
+                          .hidden = 2880,
+                          .heads = 64,
+                          .head_dim = 64,
+                          .vocab = 201088,
+                          .sequence = 4096,
+                          .window = 128,
+                          .windowed_layers = 18};
+    const double width = 64 * (64 + 64), s = 4096, w = 128;
+    assert_true(model_windowed_share(&model, 4096) == 0.5);
+    assert_true(counts_of(model).attention_flops_per_token == 6 * 36 * width * (s + 2 * w - w * w / s) / 2);
+    model.window = 4096;
+    assert_true(model_windowed_share(&model, 4096) == 0);
+    assert_true(counts_of(model).attention_flops_per_token == 6 * 36 * width * s);
+    model.window = 0;
+    model.attention_chunk = 1024;
+    assert_true(counts_of(model).attention_flops_per_token == 6 * 36 * width * (s + 1024) / 2);
+    const double all = counts_of(model).flops_per_token - counts_of(model).attention_flops_per_token;
+    model.windowed_layers = model.attention_chunk = 0;
+    assert_true(counts_of(model).flops_per_token - counts_of(model).attention_flops_per_token == all);
+    assert_true(counts_of(model).attention_flops_per_token == 6 * 36 * width * s);
+}
+
 static void test_gpt4_leak(void **state) {
     (void)state;
     const struct model model = complete(gpt4);
@@ -296,10 +322,15 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gpt3),         cmocka_unit_test(test_megatron_1t),
-        cmocka_unit_test(test_gpt4_leak),    cmocka_unit_test(test_deepseek_v3),
-        cmocka_unit_test(test_published),    cmocka_unit_test(test_every_other_layer),
-        cmocka_unit_test(test_parts_add_up), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_gpt3),
+        cmocka_unit_test(test_megatron_1t),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_gpt4_leak),
+        cmocka_unit_test(test_deepseek_v3),
+        cmocka_unit_test(test_published),
+        cmocka_unit_test(test_every_other_layer),
+        cmocka_unit_test(test_parts_add_up),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

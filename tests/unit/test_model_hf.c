@@ -121,7 +121,7 @@ static void deepseek(void **state) {
 #define GPT_OSS(layers, experts)                                                                             \
     "{\"architectures\": [\"GptOssForCausalLM\"], \"model_type\": \"gpt_oss\", \"attention_bias\": true,"    \
     " \"experts_per_token\": 4, \"head_dim\": 64, \"hidden_size\": 2880, \"intermediate_size\": 2880,"       \
-    " \"layer_types\": [\"sliding_attention\", \"full_attention\"], \"num_attention_heads\": 64,"            \
+    " \"num_attention_heads\": 64,"                                                                          \
     " \"num_experts_per_tok\": 4, \"num_hidden_layers\": " layers ", \"num_key_value_heads\": 8,"            \
     " \"num_local_experts\": " experts ", \"sliding_window\": 128, \"tie_word_embeddings\": false,"          \
     " \"vocab_size\": 201088}"
@@ -136,18 +136,12 @@ static void gpt_oss(void **state) {
     "{\"model_type\": \"qwen2\", \"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 8," \
     " \"intermediate_size\": 128, \"vocab_size\": 100, \"max_position_embeddings\": 512" keys "}"
 
-/* What no layer uses is no window: Qwen's files name one and switch it off. */
-static void windows(void **state) {
+static void positions_are_the_longest_sequence(void **state) {
     struct arena *arena = arena_create();
     (void)state;
-    assert_int_equal(model_of(GPT_OSS("24", "32"), arena).window, 128);
-    assert_int_equal(model_of(QWEN2_WITH(""), arena).window, 0);
-    assert_int_equal(model_of(QWEN2_WITH(", \"sliding_window\": null"), arena).window, 0);
-    assert_int_equal(model_of(QWEN2_WITH(", \"sliding_window\": 64"), arena).window, 64);
-    struct model off = model_of(QWEN2_WITH(", \"sliding_window\": 64, \"use_sliding_window\": false"), arena);
-    assert_int_equal(off.window, 0);
-    assert_true(off.sequence_is_limit);
-    assert_int_equal(off.sequence, 512);
+    const struct model model = model_of(QWEN2_WITH(""), arena);
+    assert_true(model.sequence_is_limit);
+    assert_int_equal(model.sequence, 512);
     arena_destroy(arena);
 }
 
@@ -305,7 +299,7 @@ int main(void) {
         cmocka_unit_test(qwen),
         cmocka_unit_test(deepseek),
         cmocka_unit_test(gpt_oss),
-        cmocka_unit_test(windows),
+        cmocka_unit_test(positions_are_the_longest_sequence),
         cmocka_unit_test(grok),
         cmocka_unit_test(the_file_or_the_size_gives_the_name),
         cmocka_unit_test(mistakes_are_pointed_at),

@@ -32,6 +32,44 @@ static void defaults_follow_the_mlp(void **state) {
     arena_destroy(arena);
 }
 
+#define WINDOWED(keys) "model:\n  layers: 62\n  hidden: 64\n  heads: 4\n" keys
+
+static void windows_are_of_all_layers_or_some(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    assert_int_equal(model_of(WINDOWED(""), arena).windowed_layers, 0);
+    assert_int_equal(model_of(WINDOWED("  window: none\n"), arena).windowed_layers, 0);
+    struct model model = model_of(WINDOWED("  window: 4096\n"), arena);
+    assert_int_equal(model.window, 4096);
+    assert_int_equal(model.windowed_layers, 62);
+    model = model_of(WINDOWED("  window: 1024\n  full_attention_every: 6\n"), arena);
+    assert_int_equal(model.windowed_layers, 52);
+    model = model_of(WINDOWED("  attention_chunk: 8192\n  full_attention_every: 4\n"), arena);
+    assert_int_equal(model.attention_chunk, 8192);
+    assert_int_equal(model.window, 0);
+    assert_int_equal(model.windowed_layers, 47);
+    assert_int_equal(model_of(WINDOWED("  window: 8\n  full_attention_every: 100\n"), arena).windowed_layers,
+                     62);
+    arena_destroy(arena);
+}
+
+static void odd_windows_are_pointed_at(void **state) {
+    (void)state;
+    assert_refused(WINDOWED("  window: 0\n"), "5:11: window: 0 is not between 1 and 1B");
+    assert_refused(WINDOWED("  window: -128\n"), "5:11: window: -128 is not between 1 and 1B");
+    assert_refused(WINDOWED("  window: 1.5\n"), "5:11: window: a whole number was expected");
+    assert_refused(WINDOWED("  attention_chunk: 0\n"), "5:20: attention_chunk: 0 is not between 1 and 1B");
+    assert_refused(WINDOWED("  window: 128\n  attention_chunk: 128\n"),
+                   "6:20: attention_chunk can't stand beside a window");
+    assert_refused(WINDOWED("  full_attention_every: 2\n"),
+                   "5:25: full_attention_every needs a window or an attention_chunk, which the other layers "
+                   "have");
+    assert_refused(WINDOWED("  window: 128\n  full_attention_every: 1\n"),
+                   "6:25: full_attention_every: 1 is not between 2 and 100000");
+    assert_refused("model:\n  parameters: 8B\n  window: 128\n",
+                   "3:3: 'window' can't stand beside 'parameters', from which the shape is derived");
+}
+
 static void a_size_alone_is_enough(void **state) {
     struct arena *arena = arena_create();
     struct model_counts counts;
@@ -149,9 +187,14 @@ static void gpt4_trains_in_the_leaked_flops(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_follow_the_mlp),         cmocka_unit_test(a_size_alone_is_enough),
-        cmocka_unit_test(mistakes_are_pointed_at),         cmocka_unit_test(impossible_sizes_are_refused),
-        cmocka_unit_test(shipped_models_have_their_sizes), cmocka_unit_test(gpt4_trains_in_the_leaked_flops),
+        cmocka_unit_test(defaults_follow_the_mlp),
+        cmocka_unit_test(windows_are_of_all_layers_or_some),
+        cmocka_unit_test(odd_windows_are_pointed_at),
+        cmocka_unit_test(a_size_alone_is_enough),
+        cmocka_unit_test(mistakes_are_pointed_at),
+        cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(shipped_models_have_their_sizes),
+        cmocka_unit_test(gpt4_trains_in_the_leaked_flops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

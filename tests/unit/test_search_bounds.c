@@ -66,7 +66,7 @@ static void assert_recompute_only_adds(const struct setting *setting, struct cos
 static void test_less_memory_only_adds(void **state) {
     int64_t layouts = 0;
     (void)state;
-    random_state = 3;
+    random_state = 4;
     for (int i = 0; i < MOVED_PROBLEMS; i++) {
         struct arena *arena = arena_create();
         struct setting setting;

@@ -1,0 +1,144 @@
+/* Sliding windows and chunks of Hugging Face's config.json: how long, and in how many layers. */
+#include <string.h>
+
+#include "planner/inputs/hf_parts.h"
+
+/* Which layers have one where the file doesn't list them. */
+enum window_rule {
+    ALL_LAYERS,
+    ALL_BUT_EACH,  /* of each so many, all but the last */
+    EACH,          /* of each so many, the last alone */
+    FROM_MAX,      /* those from max_window_layers on */
+    HALF_BELOW_MAX /* of each two below max_window_layers, the first */
+};
+
+/* Of the architectures that have windows, by the configuration and modeling classes of `transformers`. */
+struct window_habit {
+    const char *model_type;
+    enum window_rule rule;
+    int64_t number;         /* the rule's, of files that leave it out */
+    bool switched;          /* only where use_sliding_window is true */
+    bool chunked;           /* attention_chunk_size, not sliding_window */
+    int64_t default_tokens; /* of a text_config that leaves them out */
+};
+static const struct window_habit habits[] = {
+    {"mistral", ALL_LAYERS, 0, false, false, 4096},
+    {"ministral3", ALL_LAYERS, 0, false, false, 0},
+    {"mixtral", ALL_LAYERS, 0, false, false, 0},
+    {"phi3", ALL_LAYERS, 0, false, false, 0},
+    {"phimoe", ALL_LAYERS, 0, false, false, 0},
+    {"starcoder2", ALL_LAYERS, 0, false, false, 0},
+    {"gemma2", ALL_BUT_EACH, 2, false, false, 4096},
+    {"gemma3", ALL_BUT_EACH, 6, false, false, 4096},
+    {"gpt_oss", ALL_BUT_EACH, 2, false, false, 128},
+    {"olmo3", ALL_BUT_EACH, 4, false, false, 4096},
+    {"cohere2", ALL_BUT_EACH, 4, false, false, 4096},
+    {"llama4", ALL_BUT_EACH, 4, false, true, 8192},
+    {"smollm3", EACH, 4, true, false, 0},
+    {"qwen2", FROM_MAX, 28, true, false, 4096},
+    {"qwen2_vl", FROM_MAX, 80, true, false, 4096},
+    {"qwen2_5_vl", FROM_MAX, 80, true, false, 4096},
+    {"qwen3", FROM_MAX, 28, true, false, 4096},
+    {"dots1", FROM_MAX, 62, false, false, 4096},
+    {"qwen2_moe", HALF_BELOW_MAX, 28, true, false, 4096},
+    {"qwen3_moe", ALL_LAYERS, 0, true, false, 4096},
+};
+
+static const char types_key[] = "layer_types", rotary_key[] = "no_rope_layers";
+
+static const struct window_habit *habit_of(const struct hf_part *part) {
+    for (size_t i = 0; i < sizeof habits / sizeof *habits; i++)
+        if (strcmp(habits[i].model_type, part->architecture->model_type) == 0)
+            return &habits[i];
+    return NULL;
+}
+
+/* How long; 0: there is none. What is null in the file is none too. */
+static int64_t window_tokens(const struct hf_part *part, const struct hf_config *config,
+                             const struct window_habit *habit) {
+    bool found;
+    if (config->windowed.given ? !config->windowed.value : habit->switched)
+        return 0;
+    model_member(part->text, habit->chunked ? "attention_chunk_size" : "sliding_window", &found);
+    if (!found)
+        return part->root != part->text ? habit->default_tokens : 0;
+    return habit->chunked ? config->attention_chunk : config->window;
+}
+
+static bool rule_has_window(const struct window_habit *habit, int64_t number, int64_t layer) {
+    switch (habit->rule) {
+    case ALL_BUT_EACH:
+        return (layer + 1) % number != 0;
+    case EACH:
+        return (layer + 1) % number == 0;
+    case FROM_MAX:
+        return layer >= number;
+    case HALF_BELOW_MAX:
+        return layer % 2 == 0 && layer < number;
+    case ALL_LAYERS:
+        break;
+    }
+    return true;
+}
+
+static int64_t count_by_rule(const struct window_habit *habit, const struct hf_config *config) {
+    const bool by_max = habit->rule == FROM_MAX || habit->rule == HALF_BELOW_MAX;
+    int64_t number = habit->number, count = 0;
+    if (by_max && config->max_window_layers != HF_NOT_GIVEN)
+        number = config->max_window_layers;
+    else if (!by_max && config->window_pattern > 0)
+        number = config->window_pattern;
+    for (int64_t layer = 0; layer < config->layers; layer++)
+        count += rule_has_window(habit, number, layer);
+    return count;
+}
+
+static bool starts_with(const struct yaml_node *node, const char *word) {
+    return node->kind == YAML_SCALAR && strncmp(node->text, word, strlen(word)) == 0;
+}
+
+/* Of the kind that a list gives, "sliding_attention" or "chunked_attention"; of Llama 4's layers with rotary
+ * positions, which have chunks. */
+static bool is_listed(const struct yaml_node *item) {
+    return starts_with(item, "sliding") || starts_with(item, "chunked") || hf_is(item, "1");
+}
+
+/* False with the error set: it is no list of all layers. */
+static bool count_listed(const struct fields_reader *reader, const struct yaml_node *list, const char *key,
+                         int64_t layers, int64_t *count) {
+    if (list->kind != YAML_SEQUENCE)
+        return yaml_error(reader->document, list, reader->error, "%s is no list of layers", key);
+    if ((int64_t)list->child_count != layers) {
+        return yaml_error(reader->document, list, reader->error,
+                          "%s lists %zu layers, num_hidden_layers says %lld", key, list->child_count,
+                          (long long)layers);
+    }
+    *count = 0;
+    for (const struct yaml_node *item = list->children; item != NULL; item = item->next)
+        *count += is_listed(item);
+    return true;
+}
+
+bool hf_read_windows(const struct fields_reader *reader, const struct hf_part *part,
+                     const struct hf_config *config, struct model *model) {
+    const struct window_habit *habit = habit_of(part);
+    const int64_t tokens = habit != NULL ? window_tokens(part, config, habit) : 0;
+    if (tokens == 0)
+        return true;
+    const struct yaml_node *types = hf_get(part->text, types_key);
+    const struct yaml_node *rotary = habit->chunked ? hf_get(part->text, rotary_key) : NULL;
+    int64_t count = 0;
+    if (types != NULL) {
+        if (!count_listed(reader, types, types_key, config->layers, &count))
+            return false;
+    } else if (rotary != NULL && (rotary->kind != YAML_SEQUENCE || rotary->child_count > 0)) {
+        if (!count_listed(reader, rotary, rotary_key, config->layers, &count))
+            return false;
+    } else {
+        count = count_by_rule(habit, config);
+    }
+    if (count > 0)
+        *(habit->chunked ? &model->attention_chunk : &model->window) = tokens;
+    model->windowed_layers = count;
+    return true;
+}

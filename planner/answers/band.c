@@ -16,7 +16,8 @@ enum { NEAR_FACTOR = 4, NEAR_SEQUENCE_FACTOR = 2 };
 static const struct band_errors none;
 
 /* Of steps on devices without a measured run, dense, with few and with many experts: the mean errors when
- * Blackwell was first predicted, from its datasheet and H100's kernels (docs/accuracy.md, blind checks). */
+ * Blackwell was first predicted, from its datasheet and H100's kernels (docs/accuracy-evidence.md, blind
+ * checks). */
 static const double NEW_DEVICE_ERRORS[] = {0.28, 0.48, 0.48};
 
 struct band_kind band_kind_of(const struct model *model, const struct cluster_device *device,

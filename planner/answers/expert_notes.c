@@ -2,8 +2,8 @@
 
 #include "planner/answers/settings.h"
 
-/* Of routers left to themselves, the step times of published runs tell 1 to 2 (docs/accuracy.md, "How evenly
- * experts are loaded"). */
+/* Of routers left to themselves, the step times of published runs tell 1 to 2 (docs/accuracy-evidence.md,
+ * "How evenly experts are loaded"). */
 static const double UNEVEN = 1.5;
 /* A hidden exchange is worth a word where it saves this share of a step. */
 static const double WORTH_TELLING = 0.05;

@@ -16,7 +16,7 @@ static const char *const gate_product_names[] = {"default", "fused", "apart", NU
 static const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
- * balance by force is 1, routers left alone go to 1.2 and beyond (docs/accuracy.md). */
+ * balance by force is 1, routers left alone go to 1.2 and beyond (docs/accuracy-evidence.md). */
 static const double DEFAULT_IMBALANCE = 1.05;
 /* Beyond it a device would hold most tokens of the largest groups there are. */
 enum { MOST_IMBALANCE = 1000 };

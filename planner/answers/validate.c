@@ -40,11 +40,14 @@ static void spare_full_recompute(struct layout_request *request) {
     request->keys[LAYOUT_RECOMPUTE].values[1] = RECOMPUTE_SELECTIVE;
 }
 
-/* Where selective recompute's modules weren't published they are those of the stack's users. */
-static void fix_recompute_modules(const struct run *run, struct layout_request *request) {
-    if (request->keys[LAYOUT_RECOMPUTE_MODULES].count == 0)
-        layout_request_fix(request, LAYOUT_RECOMPUTE_MODULES,
-                           training_usual_modules(&run->training, &run->model));
+/* Where selective recompute's modules weren't published they are those of the stack's users. False where they
+ * were: nothing is changed. */
+static bool fix_recompute_modules(const struct run *run, struct layout_request *request) {
+    if (request->keys[LAYOUT_RECOMPUTE_MODULES].count > 0)
+        return false;
+    layout_request_fix(request, LAYOUT_RECOMPUTE_MODULES,
+                       training_usual_modules(&run->training, &run->model));
+    return true;
 }
 
 /* The run's own layout, completed: the best plan that fits without full recompute. Where there is none: the
@@ -54,7 +57,8 @@ static void fix_recompute_modules(const struct run *run, struct layout_request *
 static bool find_plan(const struct run *run, const struct search_problem *problem, struct arena *arena,
                       struct plan *plan, struct error *error) {
     struct search_problem usual = *problem, thrifty, further = *problem;
-    const struct search_problem *const tried[] = {&usual, &thrifty, &further};
+    const struct search_problem *tried[3] = {&usual};
+    size_t count = 1;
     struct search_result result = {0};
     const struct layout *layout = NULL;
 
@@ -63,10 +67,12 @@ static bool find_plan(const struct run *run, const struct search_problem *proble
     further.training.thrifty = true;
     thrifty = further;
     fix_recompute_modules(run, &usual.request);
-    fix_recompute_modules(run, &thrifty.request);
+    if (fix_recompute_modules(run, &thrifty.request))
+        tried[count++] = &thrifty; /* else it asks what the last one does */
+    tried[count++] = &further;
     spare_full_recompute(&usual.request);
     usual.plans_only = thrifty.plans_only = true; /* what came nearest is the last one's */
-    for (size_t i = 0; i < sizeof tried / sizeof tried[0] && result.plan_count == 0; i++)
+    for (size_t i = 0; i < count && result.plan_count == 0; i++)
         if (!search_run(tried[i], arena, &result, error))
             return false;
     if (result.plan_count > 0)

@@ -1,6 +1,6 @@
 /* Fitted constants of a device's kernels, as a cluster file carries them under `device: matmul` and `device:
  * attention`. The forms that use them are in planner/kernels/matmul.c and planner/kernels/attention.c;
- * docs/cost-model.md says where each was fitted. */
+ * docs/kernel-model.md says where each was fitted. */
 #ifndef CLUSTERPLAN_KERNEL_CONSTANTS_H
 #define CLUSTERPLAN_KERNEL_CONSTANTS_H
 

@@ -6,7 +6,7 @@
 #include "planner/kernels/reference_device.h"
 #include "planner/numbers.h"
 
-/* A tile of queries walks its row of tiles of keys on one multiprocessor. docs/cost-model.md, "Attention".
+/* A tile of queries walks its row of tiles of keys on one multiprocessor. docs/kernel-model.md, "Attention".
  * Under a window FlashAttention-3's forward tiles are of 128 or 192 queries and 128 keys up to a head size of
  * 128 (hopper/tile_size.h). */
 enum { QUERY_TILE = 128, KEY_TILE = 128 };

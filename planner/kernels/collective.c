@@ -9,7 +9,7 @@
 
 /* A group's members sit in units: the device itself, then the groups that each level joins (a node, the nodes
  * under a switch, ...). A level is crossed when the group has members in more than one of its units. The
- * slowest level crossed bounds the bandwidth, each adds its latency. docs/cost-model.md, "Collectives". */
+ * slowest level crossed bounds the bandwidth, each adds its latency. docs/kernel-model.md, "Collectives". */
 
 /* What a level without constants or an efficiency of its own gives: inside a node of the link, by fits on
  * A100 and H100 (0.78 to 0.87); between nodes of the ports, published 0.82 (NDR) to 0.97 (8 x 100 GB/s). Of

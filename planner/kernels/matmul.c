@@ -9,7 +9,7 @@
 
 /* Two forms. A100's kernels show their waves: the product is cut into tiles, each multiprocessor takes tiles
  * in turn, and a last wave that is not full costs as much as a full one. H100's kernels (persistent, clusters
- * of thread blocks) show hardly any: their time is smooth in m, n and k. docs/cost-model.md, "Matrix
+ * of thread blocks) show hardly any: their time is smooth in m, n and k. docs/kernel-model.md, "Matrix
  * products". */
 
 static const double DEFAULT_MEMORY_EFFICIENCY = 0.85; /* of the datasheet's bandwidth, streaming */

@@ -1,8 +1,8 @@
 #include "planner/kernels/reference_device.h"
 
 /* Fitted by `clusterplan calibrate` on the H100-SXM5-80GB rows of the ai-dynamo/aiconfigurator database
- * (Apache-2.0), attention on cuDNN's rates in arXiv 2407.08608, figures 5 and 6; docs/cost-model.md gives the
- * errors. Peaks and memory: NVIDIA H100 datasheet. */
+ * (Apache-2.0), attention on cuDNN's rates in arXiv 2407.08608, figures 5 and 6; docs/kernel-model.md gives
+ * the errors. Peaks and memory: NVIDIA H100 datasheet. */
 const struct cluster_device reference_device = {
     .name = "H100-SXM5-80GB",
     .memory_bytes = 80e9,

@@ -29,6 +29,16 @@ size_t terminal_columns(FILE *stream) {
     return columns < TERMINAL_FEWEST_COLUMNS ? TERMINAL_FEWEST_COLUMNS : (size_t)columns;
 }
 
+bool terminal_takes_escapes(FILE *stream) {
+    const char *terminal = getenv("TERM");
+    return isatty(fileno(stream)) && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+void terminal_show_status(const char *text, FILE *stream) {
+    size_t room = terminal_columns(stream) - 1; /* a full line would begin the next */
+    fprintf(stream, "\r\x1b[K%.*s", (int)terminal_fitting_bytes(text, room), text);
+}
+
 /* By the C library's table for UTF-8, whatever locale is set; 1 where it has none. */
 static size_t wide_columns(const char *text, size_t bytes) {
     static locale_t utf8; /* loaded once: tables ask for each of their characters */

@@ -3,6 +3,7 @@
 #ifndef CLUSTERPLAN_TERMINAL_H
 #define CLUSTERPLAN_TERMINAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -13,6 +14,13 @@ enum {
 
 /* What the environment's COLUMNS says, else the terminal that `stream` goes to; between the two limits. */
 size_t terminal_columns(FILE *stream);
+
+/* Whether `stream` goes to a terminal that takes escape sequences: TERM says so. */
+bool terminal_takes_escapes(FILE *stream);
+
+/* Shows `text` in place of the line that the cursor of such a terminal stands in: as many of its words as
+ * leave it one line. */
+void terminal_show_status(const char *text, FILE *stream);
 
 /* Bytes of the UTF-8 character or the escape sequence that `text`, which isn't empty, begins with. `columns`:
  * that it takes, 0 of an escape sequence or a mark that joins the character before it, 2 of a wide one such

@@ -1,13 +1,16 @@
 #include "probe/progress.h"
 
 #include <stdio.h>
-#include <unistd.h>
+
+#include "common/terminal.h"
+
+enum { TEXT = 256 };
 
 static const double REDRAW_SECONDS = 0.2;
 static const double SHARE_THAT_TELLS = 0.1; /* of a phase, after which its own pace is the best guess */
 
 void progress_start(struct progress *progress, double now) {
-    *progress = (struct progress){.terminal = isatty(STDERR_FILENO) != 0, .begin = now};
+    *progress = (struct progress){.terminal = terminal_takes_escapes(stderr), .begin = now};
 }
 
 static void draw(struct progress *progress, double share, double now) {
@@ -16,10 +19,12 @@ static void draw(struct progress *progress, double share, double now) {
         whole = (now - progress->phase_begin) / share;
     double left = whole * (1 - share) + progress->later, spent = now - progress->begin;
     double percent = 100 * spent / (spent + left + 1e-9);
+    char text[TEXT];
+    snprintf(text, sizeof text, "%3.0f %%  %s, about %.0f s left", percent, progress->what, left);
     if (progress->terminal)
-        fprintf(stderr, "\r\033[K%3.0f %%  %s, about %.0f s left", percent, progress->what, left);
+        terminal_show_status(text, stderr);
     else
-        fprintf(stderr, "clusterprobe: %3.0f %%  %s, about %.0f s left\n", percent, progress->what, left);
+        fprintf(stderr, "clusterprobe: %s\n", text);
     progress->drawn = now;
 }
 
@@ -39,5 +44,5 @@ void progress_step(struct progress *progress, double share, double now) {
 
 void progress_clear(struct progress *progress) {
     if (progress->terminal)
-        fputs("\r\033[K", stderr);
+        terminal_show_status("", stderr);
 }

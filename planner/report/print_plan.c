@@ -131,8 +131,14 @@ static void print_panels(const struct panel *left, const struct panel *right, co
         print_panels(right, NULL, style, arena, stream);
         return;
     }
+    if (!right) {
+        fprintf(stream, "%*s", INDENT, "");
+        terminal_print_wrapped(
+            arena_print(arena, "%s%s%s", print_colour(style, BOLD), left->title, print_colour(style, PLAIN)),
+            INDENT + strcspn(left->title, " ") + 1, stream);
+    }
     size_t lines = right && right->count > left->count ? right->count : left->count;
-    for (size_t line = 0; line <= lines; line++) {
+    for (size_t line = right ? 0 : 1; line <= lines; line++) {
         fprintf(stream, "%*s", INDENT, "");
         size_t used = print_panel_line(left, line, style, arena, stream);
         if (right && line <= right->count) {

@@ -2,15 +2,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/clock.h"
+#include "common/terminal.h"
 
+enum { TEXT = 128 };
 #define PATIENCE_SECONDS 2.0
 #define REFRESH_SECONDS  0.25
-
-/* Back to the start of the line, and erase it. */
-#define CLEAR_LINE "\r\x1b[K"
 
 static void update(void *data, double share) {
     struct print_progress *progress = data;
@@ -25,15 +23,16 @@ static void update(void *data, double share) {
         return;
     progress->shown_seconds = now;
     progress->shown = true;
-    if (progress->devices)
-        fprintf(stderr, CLEAR_LINE "searching the layouts of %" PRId64 " devices: ", *progress->devices);
-    else
-        fputs(CLEAR_LINE "searching: ", stderr);
-    fprintf(stderr, "%.0f %%", share * 100);
+    char text[TEXT];
+    size_t used = (size_t)snprintf(text, sizeof text, "%.0f %%", share * 100);
     if (share > 0) {
-        double spent = now - progress->search_start_seconds;
-        fprintf(stderr, ", about %.0f s left", spent * (1 - share) / share);
+        double left = (now - progress->search_start_seconds) * (1 - share) / share;
+        used += (size_t)snprintf(text + used, sizeof text - used, ", about %.0f s left", left);
     }
+    if (progress->devices)
+        snprintf(text + used, sizeof text - used, ": searching the layouts of %" PRId64 " devices",
+                 *progress->devices);
+    terminal_show_status(text, stderr);
 }
 
 void print_progress_start(struct print_progress *progress, const int64_t *devices) {
@@ -42,10 +41,10 @@ void print_progress_start(struct print_progress *progress, const int64_t *device
                                         .devices = devices,
                                         .start_seconds = now,
                                         .search_start_seconds = now,
-                                        .enabled = isatty(STDERR_FILENO)};
+                                        .enabled = terminal_takes_escapes(stderr)};
 }
 
 void print_progress_end(struct print_progress *progress) {
     if (progress->shown)
-        fputs(CLEAR_LINE, stderr);
+        terminal_show_status("", stderr);
 }

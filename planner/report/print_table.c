@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/terminal.h"
 #include "common/text_stream.h"
@@ -25,10 +24,9 @@ struct print_table {
 };
 
 struct print_style print_style_of(FILE *stream) {
-    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    const char *no_colour = getenv("NO_COLOR");
     struct print_style style = {
-        .colour =
-            isatty(fileno(stream)) && !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0,
+        .colour = terminal_takes_escapes(stream) && !(no_colour && *no_colour),
         .unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
     };
     return style;

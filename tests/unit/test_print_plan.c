@@ -148,6 +148,18 @@ static void test_narrow_table(void **state) {
     free(text);
 }
 
+/* The least there is: what is no table of figures goes over several lines. */
+static void test_narrowest_table(void **state) {
+    struct fixture *fixture = *state;
+    fixture->plans[0].layout.offload = OFFLOAD_OPTIMIZER;
+    setenv("COLUMNS", "40", 1);
+    char *text = printed_table(fixture, &ascii);
+    unsetenv("COLUMNS");
+    assert_in_range(widest_before(text, "Runners-up"), 30, 40);
+    assert_has(text, "  Memory: 60 GB +-28 %\n          extrapolated, of 80 GB\n  weights ");
+    free(text);
+}
+
 static void test_table(void **state) {
     const struct fixture *fixture = *state;
     char *text = printed_table(fixture, &ascii);
@@ -333,6 +345,7 @@ static void test_explain_share_of_a_sum(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_narrow_table, create, destroy),
+        cmocka_unit_test_setup_teardown(test_narrowest_table, create, destroy),
         cmocka_unit_test_setup_teardown(test_table, create, destroy),
         cmocka_unit_test_setup_teardown(test_utf8_and_colour_are_as_wide, create, destroy),
         cmocka_unit_test_setup_teardown(test_range, create, destroy),

@@ -64,6 +64,18 @@ static void paragraphs_fit(void **state) {
                         "0123456789012345678901234567890123456789\n012\n");
 }
 
+static void a_status_stays_on_its_line(void **state) {
+    (void)state;
+    FILE *stream = stream_of_text();
+    assert_false(terminal_takes_escapes(stream));
+    setenv("COLUMNS", "40", 1);
+    terminal_show_status("30 %, about 12 s left: searching all that there is", stream);
+    terminal_show_status("", stream);
+    unsetenv("COLUMNS");
+    fclose(stream);
+    assert_string_equal(text, "\r\x1b[K30 %, about 12 s left: searching all\r\x1b[K");
+}
+
 static void columns_of_text_are_those_that_a_terminal_shows(void **state) {
     (void)state;
     assert_int_equal(terminal_text_columns("plain"), 5);
@@ -80,6 +92,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_those_of_the_environment),
         cmocka_unit_test(paragraphs_fit),
+        cmocka_unit_test(a_status_stays_on_its_line),
         cmocka_unit_test(columns_of_text_are_those_that_a_terminal_shows),
     };
 

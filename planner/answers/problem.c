@@ -40,17 +40,31 @@ static bool check_devices(const struct cluster *cluster, int64_t devices, struct
     return true;
 }
 
+/* The keys that are a number of devices. */
+static const enum layout_key ways[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP, LAYOUT_DP};
+enum { WAYS = sizeof ways / sizeof *ways };
+
 int64_t problem_layout_devices(const struct layout_request *request) {
-    static const enum layout_key keys[] = {LAYOUT_TP, LAYOUT_CP, LAYOUT_PP, LAYOUT_DP};
     int64_t devices = 1;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (request->keys[keys[i]].count != 1)
+    for (size_t i = 0; i < WAYS; i++) {
+        if (request->keys[ways[i]].count != 1)
             return 0;
-        devices *= request->keys[keys[i]].values[0];
+        devices *= request->keys[ways[i]].values[0];
         if (devices > PROBLEM_MAX_DEVICES)
             return 0;
     }
     return devices;
+}
+
+/* Refuses a layout of more devices than are planned. */
+static bool check_layout_devices(const struct layout_request *request, struct error *error) {
+    double least = 1;
+    for (size_t i = 0; i < WAYS; i++)
+        if (request->keys[ways[i]].count > 0)
+            least *= (double)request->keys[ways[i]].values[0];
+    return least <= PROBLEM_MAX_DEVICES ||
+           error_set(error, "--layout takes %.15g devices or more, and no more than %d are planned", least,
+                     PROBLEM_MAX_DEVICES);
 }
 
 static bool set_devices(const struct problem_asked *asked, struct problem *problem, struct error *error) {
@@ -74,7 +88,8 @@ bool problem_default_devices(struct problem *problem, struct error *error) {
         problem_note(problem, "%" PRId64 " device%s, all that %s has", devices, units_plural(devices),
                      problem->cluster.name);
     problem->devices_from = problem->devices_to = devices;
-    return devices == 0 || check_devices(&problem->cluster, devices, error);
+    return devices == 0 ? check_layout_devices(&problem->search.request, error)
+                        : check_devices(&problem->cluster, devices, error);
 }
 
 static int64_t default_sequence(const struct model *model) {

@@ -140,22 +140,24 @@ bool layout_request_read(const struct fields_reader *reader, const struct yaml_n
     return true;
 }
 
-static const char blanks[] = " \t";
+/* Line breaks too: a layout that a report shows goes over several lines. */
+static const char blanks[] = " \t\r\n";
 
 static bool hint_pairs(struct error *error) {
     return error_hint(error, "blanks stand between keys, commas between choices: \"tp=4,8 pp=16\"");
 }
 
-/* Reads "key=value,value" of `length` bytes at `text`, which stands at `offset` of the whole. */
-static bool parse_pair(const struct fields_reader *reader, const char *text, size_t length, size_t offset,
-                       struct layout_request *request) {
+/* Reads "key=value,value" of `length` bytes at `offset` of `line`, one of the text's. */
+static bool parse_pair(const struct fields_reader *reader, const char *line, unsigned line_number,
+                       size_t offset, size_t length, struct layout_request *request) {
     char pair[256];
-    struct yaml_node node = {.kind = YAML_SCALAR, .line = 1, .column = (unsigned)offset + 1, .text = pair};
+    struct yaml_node node = {
+        .kind = YAML_SCALAR, .line = line_number, .column = (unsigned)offset + 1, .text = pair};
     if (length >= sizeof pair) {
         return yaml_error(reader->document, &node, reader->error, "more than %zu characters without a blank",
                           sizeof pair - 1);
     }
-    memcpy(pair, text, length);
+    memcpy(pair, line + offset, length);
     pair[length] = '\0';
     char *equals = strchr(pair, '=');
     if (equals == NULL) {
@@ -195,13 +197,18 @@ bool layout_request_parse(const char *text, struct layout_request *request, stru
     const struct fields_reader reader = {&document, NULL, error};
     if (document.size >= UINT_MAX)
         return error_set(error, "--layout is too long");
-    size_t offset = strspn(text, blanks);
-    while (text[offset] != '\0') {
-        const size_t length = strcspn(text + offset, blanks);
-        if (!parse_pair(&reader, text + offset, length, offset, request))
+    const char *line = text;
+    unsigned line_number = 1;
+    for (const char *at = text; *at != '\0';) {
+        const size_t length = strcspn(at, blanks);
+        if (length > 0 && !parse_pair(&reader, line, line_number, (size_t)(at - line), length, request))
             return false;
-        offset += length;
-        offset += strspn(text + offset, blanks);
+        at += length;
+        if (*at == '\n') {
+            line = at + 1;
+            line_number++;
+        }
+        at += *at != '\0';
     }
     imply_selective(request);
     return true;

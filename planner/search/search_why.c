@@ -17,22 +17,22 @@ static int64_t asked(const struct search_problem *problem, enum layout_key key, 
 void search_why_not_split(const struct search_problem *problem, char *why) {
     const struct layout_request *request = &problem->request;
     struct layout layout = {0};
-    int64_t used;
+    double used; /* may be beyond an integer */
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++) {
         bool size = key <= LAYOUT_MICRO_BATCH;
         layout_set(&layout, (enum layout_key)key, asked(problem, (enum layout_key)key, size ? 1 : 0));
     }
-    used = layout.tp * layout.pp * layout.cp;
+    used = (double)layout.tp * (double)layout.pp * (double)layout.cp;
     if (request->keys[LAYOUT_DP].count > 0)
-        used *= layout.dp;
-    else if (used > 0 && problem->devices % used == 0)
-        layout.dp = problem->devices / used;
+        used *= (double)layout.dp;
+    bool divides = used > 0 && fmod((double)problem->devices, used) == 0;
+    if (divides && request->keys[LAYOUT_DP].count == 0)
+        layout.dp = problem->devices / (int64_t)used;
     if (layout.vpp > 1 && request->keys[LAYOUT_SCHEDULE].count == 0)
         layout.schedule = SCHEDULE_INTERLEAVED;
-    if (used <= 0 || problem->devices % used != 0)
-        snprintf(why, SEARCH_WHY_SIZE, "tp x pp x cp%s = %lld does not divide %lld",
-                 request->keys[LAYOUT_DP].count > 0 ? " x dp" : "", (long long)used,
-                 (long long)problem->devices);
+    if (!divides)
+        snprintf(why, SEARCH_WHY_SIZE, "tp x pp x cp%s = %.15g does not divide %lld",
+                 request->keys[LAYOUT_DP].count > 0 ? " x dp" : "", used, (long long)problem->devices);
     else if (layout_valid(&layout, problem->model, problem->training.sequence, problem->training.global_batch,
                           why, SEARCH_WHY_SIZE))
         snprintf(why, SEARCH_WHY_SIZE, "no choice of the free keys goes with the given ones");

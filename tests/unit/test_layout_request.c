@@ -41,6 +41,20 @@ static void keys_have_values_or_choices(void **state) {
     assert_choices(&request, LAYOUT_RECOMPUTE, 1, (int64_t[]){RECOMPUTE_SELECTIVE});
 }
 
+/* As pasted from a report. */
+static void a_layout_goes_over_several_lines(void **state) {
+    struct layout_request request = {0};
+    struct error error = {0};
+    (void)state;
+    assert_true(layout_request_parse("tp=8 pp=2\r\n  recompute=full\n", &request, &error));
+    assert_choices(&request, LAYOUT_PP, 1, (int64_t[]){2});
+    assert_choices(&request, LAYOUT_RECOMPUTE, 1, (int64_t[]){RECOMPUTE_FULL});
+    assert_false(layout_request_parse("dp=8\n  micro_batch=1 zero=1,4", &request, &error));
+    assert_int_equal(error.line, 2);
+    assert_int_equal(error.column, 24);
+    assert_string_equal(error.source_line, "  micro_batch=1 zero=1,4");
+}
+
 static void mistakes_are_pointed_at(void **state) {
     static const struct {
         const char *text;
@@ -181,6 +195,7 @@ static void a_flag_keeps_what_was_asked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_have_values_or_choices),
+        cmocka_unit_test(a_layout_goes_over_several_lines),
         cmocka_unit_test(mistakes_are_pointed_at),
         cmocka_unit_test(files_hold_values_lists_and_overlap),
         cmocka_unit_test(mistakes_in_files_are_refused),

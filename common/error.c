@@ -57,6 +57,14 @@ static size_t printable_length(const char *text) {
     return first == 0xc2 && (unsigned char)text[1] < 0xa0 ? 0 : length;
 }
 
+bool error_shows(const char *text) {
+    size_t length = 1;
+
+    for (; *text != '\0' && length > 0; text += length)
+        length = printable_length(text);
+    return length > 0;
+}
+
 /* Bytes of the character at `text`, which isn't the end; at least 1. `columns`: of what is shown for it. */
 static size_t shown_character(const char *text, size_t *columns) {
     size_t length = printable_length(text);

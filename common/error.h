@@ -27,6 +27,9 @@ bool error_hint(struct error *error, const char *format, ...) __attribute__((for
  * Control characters in what the user gave are shown as '?', so a binary file can't garble a terminal. */
 void error_print(const struct error *error, FILE *stream);
 
+/* Whether all of `text` is shown as it is: UTF-8 without control characters. */
+bool error_shows(const char *text);
+
 /* The candidate that was meant by `word`: one that differs by a slip; else the only one with a word more or
  * less ("memory", "host_memory"); else the nearest by edit distance (insert, delete, replace, swap of
  * neighbours) of which no more than a third of the letters differ; else NULL. `candidates` ends with NULL. */

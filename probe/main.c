@@ -89,6 +89,12 @@ static bool check_place(const char *words, const char *path, struct error *error
     return true;
 }
 
+/* The command stands in the file that is written, which is text. `words` may be NULL. */
+static bool check_words(const char *option, const char *words, struct error *error) {
+    return words == NULL || error_shows(words) ||
+           error_set(error, "%s %s: UTF-8 without control characters was expected", option, words);
+}
+
 /* The matrix of pairs stands beside the cluster file: c.pairs.csv beside c.yaml. */
 static const char *matrix_path(const char *output, struct arena *arena) {
     size_t length = strlen(output);
@@ -105,18 +111,23 @@ static bool check_arguments(struct arguments *arguments, const char *operand, st
                             struct error *error) {
     char why[256];
     arguments->limit_seconds = TIME_LIMIT_DEFAULT;
-    if (option_instead(arguments) != NULL)
-        return true;
-    if (operand != NULL) {
+    bool instead = option_instead(arguments) != NULL;
+    if (operand != NULL && !(arguments->help || arguments->version)) {
         error_set(error, "\"%s\" is no option, and clusterprobe takes nothing else", operand);
-        return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
+        return error_hint(error, instead ? "--show takes one file; see --help"
+                                         : "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
     }
+    if (instead)
+        return true;
     if (arguments->output == NULL) {
         error_set(error, "clusterprobe needs to know where its result goes");
         return error_hint(error, "mpirun -np 2 clusterprobe -o cluster.yaml; see --help");
     }
     if (strcmp(arguments->output, "-") == 0)
         return error_set(error, "-o -: a file was expected; two are written, and none to standard output");
+    if (!check_words("-o", arguments->output, error) || !check_words("--base", arguments->base, error) ||
+        !check_words("--hwloc-xml", arguments->hwloc_xml, error))
+        return false;
     if (!check_place("-o ", arguments->output, error) ||
         !check_place("", matrix_path(arguments->output, arena), error))
         return false;

@@ -115,6 +115,15 @@ static void control_characters_never_reach_the_terminal(void **state) {
     assert_string_equal(printed(&error), "error: ??????\n");
 }
 
+static void what_is_shown_as_it_is_is_known(void **state) {
+    (void)state;
+    assert_true(error_shows(""));
+    assert_true(error_shows("\u6a21.yaml"));
+    assert_false(error_shows("a\nb"));
+    assert_false(error_shows("\xff.yaml"));
+    assert_false(error_shows("a\xe6\xa8"));
+}
+
 static void texts_longer_than_the_fields_are_cut(void **state) {
     struct error error;
     char long_text[5000];
@@ -189,6 +198,7 @@ int main(void) {
         cmocka_unit_test(the_caret_stands_below_the_column_that_is_shown),
         cmocka_unit_test(a_long_line_is_cut_around_the_caret),
         cmocka_unit_test(control_characters_never_reach_the_terminal),
+        cmocka_unit_test(what_is_shown_as_it_is_is_known),
         cmocka_unit_test(texts_longer_than_the_fields_are_cut),
         cmocka_unit_test(finds_the_nearest_name),
         cmocka_unit_test(a_word_of_any_length_is_no_danger),

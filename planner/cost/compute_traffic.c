@@ -108,11 +108,13 @@ static double repeated_bytes(const struct compute_work *work) {
     return 4 * (double)(heads * model->head_dim) / (double)work->problem->layout->tp;
 }
 
-/* Backward, a token's element: of the products that share attention's input, and the MLP's. */
-static double gradient_sums_bytes(const struct compute_work *work) {
+/* Backward, a token's element: of the products that share attention's input, and the MLP's; routed experts
+ * have theirs apart. */
+static double gradient_sums_bytes(const struct compute_work *work, bool with_experts) {
     const struct training *training = work->problem->training;
     const struct model *model = work->problem->model;
-    double further = training_gate_is_apart(training, model);
+    bool has_mlp = !with_experts || model->experts.shared > 0;
+    double further = has_mlp && training_gate_is_apart(training, model);
     if (training_projects_apart(training, model))
         further += model->mla.kv_lora_rank > 0 ? 1 : 2;
     return training_compiled(training, model) ? 0 : further * GRADIENT_SUM_BYTES;
@@ -236,7 +238,7 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     double units = with_experts ? (double)(model->experts.shared * model->experts.shared_ffn_hidden)
                                 : (double)model->ffn_hidden;
     double ffn = tokens * units / tp, repeated = tokens * repeated_bytes(work);
-    double summed = tokens * (double)model->hidden * gradient_sums_bytes(work);
+    double summed = tokens * (double)model->hidden * gradient_sums_bytes(work, with_experts);
     double normed = hidden * hidden_norms(model) + tokens * normed_in_attention(work);
     double forward = normed * norm.forward + hidden * residual.forward + qkv * heads.forward + repeated +
                      ffn * activation.forward;

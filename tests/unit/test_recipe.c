@@ -326,6 +326,24 @@ static void each_norm_is_counted(void **state) {
     assert_near(backward - plain_backward, 76 * heads, 1e-6);
 }
 
+/* What a gate apart adds to the backward pass of a layer with experts, of which so many are shared. */
+static double expert_layer_gate_bytes(const struct compute_problem *problem, int64_t shared) {
+    struct training training = *problem->training;
+    struct model model = *problem->model;
+    struct compute_problem of_experts = *problem;
+    struct compute_time fused, apart;
+    model.experts = (struct model_experts){
+        .count = 8, .top_k = 2, .ffn_hidden = 1024, .shared = shared, .shared_ffn_hidden = 1024, .every = 1};
+    of_experts.model = &model;
+    of_experts.training = &training;
+    training.recipe.gate = GATE_FUSED;
+    compute_layer(&of_experts, true, &fused, NULL);
+    training.recipe.gate = GATE_APART;
+    compute_layer(&of_experts, true, &apart, NULL);
+    return (apart.backward_input - fused.backward_input) /
+           compute_traffic_seconds(&problem->cluster->device, 1);
+}
+
 /* A gate apart has an input's gradient of its own, which tp sums unless sequence parallelism or FSDP does. */
 static void a_gate_apart_sums_its_gradient(void **state) {
     (void)state;
@@ -350,6 +368,8 @@ static void a_gate_apart_sums_its_gradient(void **state) {
     communication_layer(&communication, false, &compute, &sent_apart, NULL);
     assert_near(sent_apart.tp_forward, sent.tp_forward, 1e-9);
     assert_near(sent_apart.tp_backward, 1.5 * sent.tp_backward, 1e-9);
+    assert_near(expert_layer_gate_bytes(&problem, 0), 0, 1e-9);
+    assert_near(expert_layer_gate_bytes(&problem, 1), 6 * hidden, 1e-6);
     layout.sequence_parallel = true;
     communication_layer(&communication, false, &compute, &sent_apart, NULL);
     training.recipe.gate = GATE_FUSED;

@@ -19,7 +19,7 @@ struct window_habit {
     int64_t number;         /* the rule's, of files that leave it out */
     bool switched;          /* only where use_sliding_window is true */
     bool chunked;           /* attention_chunk_size, not sliding_window */
-    int64_t default_tokens; /* of a text_config that leaves them out */
+    int64_t default_tokens; /* of a file that leaves them out */
 };
 static const struct window_habit habits[] = {
     {"mistral", ALL_LAYERS, 0, false, false, 4096},
@@ -61,7 +61,7 @@ static int64_t window_tokens(const struct hf_part *part, const struct hf_config 
         return 0;
     model_member(part->text, habit->chunked ? "attention_chunk_size" : "sliding_window", &found);
     if (!found)
-        return part->root != part->text ? habit->default_tokens : 0;
+        return habit->default_tokens;
     return habit->chunked ? config->attention_chunk : config->window;
 }
 

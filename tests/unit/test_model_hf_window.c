@@ -33,7 +33,7 @@ static void every_layer_has_one(void **state) {
     static const struct windowed files[] = {
         {WITH("mistral", "32", "\"sliding_window\": 4096"), 4096, 32, false},
         {WITH("mistral", "32", "\"sliding_window\": null"), 0, 0, false},
-        {WITH("mistral", "32", "\"head_dim\": 8"), 0, 0, false},
+        {WITH("mistral", "32", "\"head_dim\": 8"), 4096, 32, false},
         {WITH("mixtral", "32", "\"sliding_window\": 4096"), 4096, 32, false},
         {WITH("phi3", "32", "\"sliding_window\": 2047"), 2047, 32, false},
         {WITH("starcoder2", "30", "\"sliding_window\": 4096, \"use_bias\": true"), 4096, 30, false},
@@ -104,9 +104,14 @@ static void llama_4_has_chunks(void **state) {
     ASSERT_WINDOWS(files);
 }
 
-/* A language model in a file of images and text leaves out what its class has. */
-static void a_part_takes_its_classs_window(void **state) {
+/* A file, or its part that is the language model, may leave out what its class has. */
+static void one_left_out_is_the_classs(void **state) {
     static const struct windowed files[] = {
+        {WITH("gpt_oss", "36", "\"head_dim\": 64"), 128, 18, false},
+        {WITH("llama4_text", "48", "\"head_dim\": 128"), 8192, 36, true},
+        {WITH("mixtral", "32", "\"head_dim\": 8"), 0, 0, false},
+        {WITH("qwen2", "32", "\"head_dim\": 8"), 0, 0, false},
+        {WITH("qwen2", "32", "\"head_dim\": 8, \"max_window_layers\": 24" ON), 4096, 8, false},
         {"{\"model_type\": \"gemma3\", \"text_config\": {\"model_type\": \"gemma3_text\"}}", 4096, 22, false},
         {"{\"model_type\": \"mistral3\", \"text_config\": {\"model_type\": \"mistral\"}}", 4096, 32, false},
         {"{\"model_type\": \"mistral3\", \"text_config\": {\"model_type\": \"mistral\", \"sliding_window\": "
@@ -153,7 +158,7 @@ int main(void) {
         cmocka_unit_test(some_layers_attend_to_all),
         cmocka_unit_test(a_switch_has_to_be_on),
         cmocka_unit_test(llama_4_has_chunks),
-        cmocka_unit_test(a_part_takes_its_classs_window),
+        cmocka_unit_test(one_left_out_is_the_classs),
         cmocka_unit_test(architectures_without_windows_have_none),
         cmocka_unit_test(odd_lists_are_pointed_at),
     };

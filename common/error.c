@@ -11,6 +11,7 @@
 enum {
     SHOWN_COLUMNS = 96,    /* of a source line; with what goes before it fits a terminal of 100 */
     COLUMNS_BEFORE = 60,   /* kept in front of the caret when the line has to be cut */
+    CHARACTERS_KEPT = 80,  /* of a long line, in front of the column to blame */
     LONGEST_WORD = 63,     /* that error_nearest compares; no key is longer */
     PARTS_THAT_DIFFER = 3, /* one letter in so many may differ */
     UTF8_LONGEST = 4
@@ -33,6 +34,22 @@ bool error_hint(struct error *error, const char *format, ...) {
     vsnprintf(error->hint, sizeof error->hint, format, arguments);
     va_end(arguments);
     return false;
+}
+
+void error_set_source(struct error *error, const char *line, size_t length) {
+    error->source_first = 0;
+    while (error->column > error->source_first + CHARACTERS_KEPT + 1 &&
+           length > sizeof error->source_line / UTF8_LONGEST) {
+        size_t size = 1;
+
+        while (size < length && ((unsigned char)line[size] & 0xc0) == 0x80)
+            size++;
+        line += size;
+        length -= size;
+        error->source_first++;
+    }
+    snprintf(error->source_line, sizeof error->source_line, "%.*s",
+             (int)(length < sizeof error->source_line ? length : sizeof error->source_line - 1), line);
 }
 
 /* Bytes of the printable UTF-8 character at `text`, or 0 where it is a control character or no UTF-8. */

@@ -23,6 +23,10 @@ bool error_set(struct error *error, const char *format, ...) __attribute__((form
 /* Adds advice to an error already described. Always returns false. */
 bool error_hint(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Takes the line to blame, of `length` bytes, into an error whose column is set: of a line that there is no
+ * room for, such as JSON without line ends, a piece around the column. */
+void error_set_source(struct error *error, const char *line, size_t length);
+
 /* "file:line:column: error: what", then the line with a caret under the column, then the hint.
  * Control characters in what the user gave are shown as '?', so a binary file can't garble a terminal. */
 void error_print(const struct error *error, FILE *stream);

@@ -4,11 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    COLUMNS_BEFORE = 80, /* of a long line, in front of the column to blame */
-    UTF8_LONGEST = 4     /* bytes of a character */
-};
-
 /* Bytes of the line break at `p`, by YAML 1.1 as libyaml counts lines; 0 where there is none. */
 static size_t break_length(const char *p, const char *end) {
     size_t left = (size_t)(end - p);
@@ -36,19 +31,7 @@ static void copy_source_line(const struct yaml_document *document, unsigned line
     }
     while (p + length < end && break_length(p + length, end) == 0)
         length++;
-    /* Of a line that there is no room for, such as JSON without line ends, a piece around the column. */
-    while (error->column > error->source_first + COLUMNS_BEFORE + 1 &&
-           length > sizeof error->source_line / UTF8_LONGEST) {
-        size_t size = 1;
-
-        while (size < length && ((unsigned char)p[size] & 0xc0) == 0x80)
-            size++;
-        p += size;
-        length -= size;
-        error->source_first++;
-    }
-    snprintf(error->source_line, sizeof error->source_line, "%.*s",
-             (int)(length < sizeof error->source_line ? length : sizeof error->source_line - 1), p);
+    error_set_source(error, p, length);
 }
 
 bool yaml_error_at(const struct yaml_document *document, unsigned line, unsigned column, struct error *error,

@@ -59,13 +59,16 @@ struct reader {
     size_t header_count;
 };
 
+/* `column`: in bytes, from 1; 0: of the whole line. */
 static bool fail_at(const struct reader *reader, unsigned column) {
     struct error *error = reader->error;
     snprintf(error->file, sizeof error->file, "%s", reader->path);
     error->line = reader->line_number;
-    error->column = column;
+    error->column = 0;
+    for (unsigned byte = 0; byte < column; byte++)
+        error->column += (reader->line[byte] & '\xc0') != '\x80'; /* a character's first */
     if (reader->line)
-        snprintf(error->source_line, sizeof error->source_line, "%s", reader->line);
+        error_set_source(error, reader->line, strlen(reader->line));
     return false;
 }
 

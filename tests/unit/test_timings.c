@@ -92,6 +92,11 @@ static void names_the_place_of_a_mistake(void **state) {
     refuses(fixture, "gpu,dtype,m,n,k,latency_ms\n", 1, 0, "no row");
     refuses(fixture, "gpu,dtype,m,n,k,latency_ms\nA,bf16,1,2\n", 2, 10, "4 fields");
     refuses(fixture, "gpu,dtype,m,n,k,latency_ms\nA,bf16,1,2,x,1\n", 2, 12, "k is no number");
+    /* Characters, not bytes; and of a long line a piece with the field in it. */
+    refuses(fixture, "gpu,dtype,m,n,k,latency_ms\n\u6a21\u578b,bf16,1,2,x,1\n", 2, 13, "k is no number");
+    const char *text = arena_print(fixture->arena, "gpu,dtype,m,n,k,latency_ms\n%0600d,bf16,1,2,x,1\n", 1);
+    refuses(fixture, text, 2, 611, "k is no number");
+    assert_int_equal(fixture->error.source_line[610 - fixture->error.source_first], 'x');
     refuses(fixture, "gpu,dtype,m,n,k,latency_ms\nA,bf16,1,2.5,3,1\n", 2, 10, "whole number");
     refuses(fixture, "gpu,dtype,m,n,k,latency_ms\nA,bf16,1,2,3,-1\n", 2, 14, "more than 0");
     refuses(fixture, "gpu,dtype,m,n,k,latency_ms\nA,bf16,1,2,3,nan\n", 2, 14, "no number");

@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "common/options.h"
 #include "common/standard_output.h"
+#include "common/terminal.h"
 #include "common/text_stream.h"
 #include "common/units.h"
 #include "probe/campaign.h"
@@ -40,9 +41,12 @@ struct arguments {
 
 static void print_help(const struct option_entry *options) {
     fputs("Usage: mpirun [OPTIONS OF MPIRUN] clusterprobe -o FILE [OPTIONS]\n"
-          "       clusterprobe --show FILE\n"
-          "Measures the nodes and the network it runs on and writes a cluster file for clusterplan.\n\n",
+          "       clusterprobe --show FILE\n",
           stdout);
+    terminal_print_wrapped(
+        "Measures the nodes and the network it runs on and writes a cluster file for clusterplan.", 0,
+        stdout);
+    putchar('\n');
     options_help(options, stdout);
     fputs("\nExamples:\n"
           "  mpirun -np 2 clusterprobe -o here.yaml                     two ranks on this machine\n"

@@ -4,6 +4,7 @@
 #   command   arguments to clusterplan, as a shell reads them (quotes, redirections); %PROBE in front: to
 #             clusterprobe, without mpirun
 #   setup     optional: a sh script that makes inputs too large or too odd to keep
+#   columns   optional: of the terminal, where it isn't a wide one
 #   exit      optional: the exit code, where it isn't the usual one
 #   user      optional, empty: to be run without root's right to read everything
 set -u
@@ -58,7 +59,7 @@ compare() {
 
 # Runs the case into $scratch/out and $scratch/err; the exit code lands in $code. False: skipped.
 run_case() {
-    local command program="$build/clusterplan" as_user="" asan_options=""
+    local command program="$build/clusterplan" as_user="" asan_options="" columns=""
 
     read -r command <"$here/$case/command"
     case $command in
@@ -76,8 +77,9 @@ run_case() {
     cp -R "$here/$case" "$scratch/case"
     cd "$scratch/case" || exit 1
     [ ! -f setup ] || sh ./setup || { skip "its setup failed"; return 1; }
+    [ ! -f columns ] || read -r columns <columns
     find . | sort >"$scratch/before"
-    ASAN_OPTIONS=$asan_options timeout "$longest_seconds" $as_user bash -c "\"$program\" $command" >"$scratch/out.raw" 2>"$scratch/err.raw" </dev/null
+    ASAN_OPTIONS=$asan_options COLUMNS=$columns timeout "$longest_seconds" $as_user bash -c "\"$program\" $command" >"$scratch/out.raw" 2>"$scratch/err.raw" </dev/null
     code=$?
     find . | sort >"$scratch/after"
     without_what_differs "$scratch/out.raw" >"$scratch/out"

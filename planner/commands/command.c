@@ -20,7 +20,9 @@ static void add_common_options(const struct command *command, const char **forma
 }
 
 static int print_help(const struct command_help *help, const struct option_entry *options) {
-    printf("Usage: %s\n\n", help->usage);
+    int lead = printf("Usage: ");
+    terminal_print_wrapped(help->usage, (size_t)lead, stdout);
+    putchar('\n');
     terminal_print_wrapped(help->about, 0, stdout);
     printf("\nOptions:\n");
     options_help(options, stdout);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/standard_output.h"
+#include "common/terminal.h"
 #include "planner/commands/commands.h"
 
 struct verb {
@@ -24,19 +25,27 @@ static const struct verb *find_verb(const char *name) {
     return NULL;
 }
 
+static void print_verb(const char *name, const char *summary, FILE *stream) {
+    int lead = fprintf(stream, "  %-11s ", name);
+    terminal_print_wrapped(summary, (size_t)lead, stream);
+}
+
 static void print_overview(FILE *stream) {
-    fprintf(stream, "clusterplan " CLUSTERPLAN_VERSION ": plans the training of large models on clusters, "
-                    "measured or from a datasheet\n\n"
-                    "Usage: clusterplan COMMAND [options]\n\nCommands:\n");
+    terminal_print_wrapped("clusterplan " CLUSTERPLAN_VERSION
+                           ": plans the training of large models on clusters, measured or from a datasheet",
+                           0, stream);
+    fputs("\nUsage: clusterplan COMMAND [options]\n\nCommands:\n", stream);
     for (const struct verb *verb = verbs; verb->name; verb++)
-        fprintf(stream, "  %-11s %s\n", verb->name, verb->summary);
-    fprintf(stream, "  %-11s %s\n", "help", "more about a command: clusterplan help plan");
+        print_verb(verb->name, verb->summary, stream);
+    print_verb("help", "more about a command: clusterplan help plan", stream);
     fprintf(stream, "\nExamples:\n"
                     "  clusterplan plan --model llama-3-70b --cluster dgx-h100 --devices 512 --tokens 15T\n"
                     "  clusterplan explain --model gpt-3 --cluster dgx-a100-80g --layout \"tp=8 pp=8\"\n"
                     "  mpirun -np 2 clusterprobe -o cluster.yaml --base dgx-a100-80g\n"
                     "  clusterplan plan --model llama-3-8b --cluster cluster.yaml\n"
-                    "\nExit status: 0 success, 1 no result (nothing fits), 2 bad usage or bad input.\n");
+                    "\n");
+    terminal_print_wrapped("Exit status: 0 success, 1 no result (nothing fits), 2 bad usage or bad input.", 0,
+                           stream);
 }
 
 static int unknown_verb(const char *name) {

@@ -251,10 +251,12 @@ static void print_question(const struct compared *compared, struct arena *arena,
                     arena_print(arena, "%s: %s parameters", problem->model.name,
                                 print_amount(arena, problem->counts.parameters)),
                     stream);
-    fprintf(stream, "Training  %ssequences of %s\n", tokens, print_count(arena, training->sequence));
+    print_paragraph("Training  ",
+                    arena_print(arena, "%ssequences of %s", tokens, print_count(arena, training->sequence)),
+                    stream);
     if (problem->settings)
         print_paragraph("Settings  ", problem->settings, stream);
-    fprintf(stream, "Wish      %s\n", print_size_wish(&compared->wish, arena));
+    print_paragraph("Wish      ", print_size_wish(&compared->wish, arena), stream);
 }
 
 static bool has_note(const struct problem *problem, const char *note) {

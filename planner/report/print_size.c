@@ -139,7 +139,7 @@ void print_size_table(const struct problem *problem, const struct wish *wish,
                       const struct size_result *result, const struct print_style *style, struct arena *arena,
                       FILE *stream) {
     print_plan_question(problem, problem->search.devices, style, arena, stream);
-    fprintf(stream, "Wish      %s\n", print_size_wish(wish, arena));
+    print_paragraph("Wish      ", print_size_wish(wish, arena), stream);
     const struct plan *best = result->best;
     if (best)
         print_best(problem, wish, result, best, style, arena, stream);

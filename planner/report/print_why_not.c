@@ -59,9 +59,10 @@ void print_why_not_table(const struct why_not *why_not, bool fits, const struct 
                          struct arena *arena, FILE *stream) {
     print_heading("Why not", style, stream);
     if (why_not->faster_count > 0) {
-        fprintf(stream, "  %s:\n",
-                fits ? "Faster, but over the memory; each the fastest that is over by as little"
-                     : "The fastest, were there more memory");
+        print_paragraph("  ",
+                        fits ? "Faster, but over the memory; each the fastest that is over by as little:"
+                             : "The fastest, were there more memory:",
+                        stream);
         print_faster(why_not, style, arena, stream);
     } else {
         fputs("  Nothing faster is refused by memory.\n", stream);

@@ -9,7 +9,9 @@
 #include "probe/stream.h"
 #include "probe/transfer.h"
 
-enum { CACHE_LINE = 128 }; /* bytes; a pair of lines where they have 64 */
+/* Bytes; of lines a pair where they have 64. The kernel copies between pages: over TCP, streams of buffers
+ * that begin at one were 5 % faster, and OSU's do too. */
+enum { CACHE_LINE = 128, PAGE = 4096 };
 
 static char *buffers, *gpu_buffers;
 static size_t buffer_bytes, gpu_buffer_bytes;
@@ -23,9 +25,10 @@ static char *need_gpu_buffers(size_t needed) {
     return gpu_buffers;
 }
 
-/* What comes in and what goes out share no cache line. */
+/* What comes in and what goes out share no cache line, and no page where either fills one. */
 static size_t one_way_bytes(int64_t bytes) {
-    return ((size_t)bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    const size_t whole = bytes < PAGE ? CACHE_LINE : PAGE;
+    return ((size_t)bytes + whole - 1) / whole * whole;
 }
 
 static bool need_buffers(int64_t bytes, enum transport transport, struct message_buffers *pair) {
@@ -35,7 +38,7 @@ static bool need_buffers(int64_t bytes, enum transport transport, struct message
     } else {
         if (buffer_bytes < needed) {
             free(buffers);
-            buffers = aligned_alloc(CACHE_LINE, needed);
+            buffers = aligned_alloc(PAGE, (needed + PAGE - 1) / PAGE * PAGE);
             buffer_bytes = buffers != NULL ? needed : 0;
             if (buffers != NULL)
                 memset(buffers, 1, needed); /* so that its pages are there before the clock runs */

@@ -25,10 +25,14 @@ static char *need_gpu_buffers(size_t needed) {
     return gpu_buffers;
 }
 
+/* So many bytes, rounded up to a multiple of `part`. */
+static size_t whole(size_t bytes, size_t part) {
+    return (bytes + part - 1) / part * part;
+}
+
 /* What comes in and what goes out share no cache line, and no page where either fills one. */
 static size_t one_way_bytes(int64_t bytes) {
-    const size_t whole = bytes < PAGE ? CACHE_LINE : PAGE;
-    return ((size_t)bytes + whole - 1) / whole * whole;
+    return whole((size_t)bytes, bytes < PAGE ? CACHE_LINE : PAGE);
 }
 
 static bool need_buffers(int64_t bytes, enum transport transport, struct message_buffers *pair) {
@@ -38,7 +42,7 @@ static bool need_buffers(int64_t bytes, enum transport transport, struct message
     } else {
         if (buffer_bytes < needed) {
             free(buffers);
-            buffers = aligned_alloc(PAGE, (needed + PAGE - 1) / PAGE * PAGE);
+            buffers = aligned_alloc(PAGE, whole(needed, PAGE));
             buffer_bytes = buffers != NULL ? needed : 0;
             if (buffers != NULL)
                 memset(buffers, 1, needed); /* so that its pages are there before the clock runs */

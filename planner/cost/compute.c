@@ -5,14 +5,12 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "planner/numbers.h"
+
 /* A backward pass reads and writes so much more than the forward pass of an element-wise kernel: a norm reads
  * two tensors and writes one where forward reads one, a gate reads three and writes two. Counted over the
  * kernels of a layer. */
 const double BACKWARD_TRAFFIC = 1.7;
-
-static int64_t at_least_one(int64_t value) {
-    return value > 0 ? value : 1;
-}
 
 void compute_work_init(struct compute_work *work, const struct compute_problem *problem,
                        struct compute_time *time, struct explain *explain) {
@@ -21,7 +19,7 @@ void compute_work_init(struct compute_work *work, const struct compute_problem *
     work->problem = problem;
     work->time = time;
     work->explain = explain;
-    work->tokens = at_least_one(layout->micro_batch * problem->training->sequence / layout->cp);
+    work->tokens = larger_count(1, layout->micro_batch * problem->training->sequence / layout->cp);
     work->share = layout->sequence_parallel ? (double)layout->tp : 1;
     work->device = &problem->cluster->device;
     work->half = problem->training->precision;
@@ -88,7 +86,7 @@ static struct cast_bytes cast_bytes_of(const struct compute_work *work, enum pre
 
 static struct product_seconds reckon_product(const struct compute_work *work, const struct product *product) {
     int64_t m = product->rows, n = product->outputs, k = product->inputs,
-            groups = at_least_one(product->groups);
+            groups = larger_count(1, product->groups);
     enum precision precision = product->half ? work->half : work->problem->training->precision;
     struct matmul forward = {m, n, k, 1, precision, MATMUL_FORWARD};
     struct matmul input = {m, k, n, 1, precision, MATMUL_DATA_GRADIENT};
@@ -196,7 +194,7 @@ void compute_add_idle(struct compute_work *work, const char *label, double secon
 static void add_latent_projections(struct compute_work *work) {
     const struct model *model = work->problem->model;
     const struct model_mla *mla = &model->mla;
-    int64_t heads = at_least_one(model->heads / work->problem->layout->tp);
+    int64_t heads = larger_count(1, model->heads / work->problem->layout->tp);
     int64_t query = heads * model_query_width(model);
     int64_t rows = work->tokens;
     bool low_rank = mla->q_lora_rank > 0;
@@ -230,8 +228,8 @@ static void add_attention(struct compute_work *work) {
     if (model->mla.kv_lora_rank > 0) {
         add_latent_projections(work);
     } else {
-        int64_t query = at_least_one(model->heads / tp) * model->head_dim;
-        int64_t kv = at_least_one(model->kv_heads / tp) * model->head_dim;
+        int64_t query = larger_count(1, model->heads / tp) * model->head_dim;
+        int64_t kv = larger_count(1, model->kv_heads / tp) * model->head_dim;
         compute_add_product(
             work, "query, key, value",
             &(struct product){
@@ -246,7 +244,7 @@ static void add_attention(struct compute_work *work) {
 
 static void add_mlp(struct compute_work *work, const char *in, const char *out, int64_t ffn) {
     const struct model *model = work->problem->model;
-    int64_t split = at_least_one(ffn / work->problem->layout->tp);
+    int64_t split = larger_count(1, ffn / work->problem->layout->tp);
     compute_add_product(work, in,
                         &(struct product){.rows = work->tokens,
                                           .outputs = model->gated ? 2 * split : split,
@@ -273,14 +271,15 @@ static void add_experts(struct compute_work *work) {
     const struct model_experts *experts = &problem->model->experts;
     int64_t hidden = problem->model->hidden;
     int64_t rows =
-        at_least_one((int64_t)compute_expert_rows(problem->model, problem->training, problem->layout));
-    int64_t groups = at_least_one(experts->count / problem->layout->ep);
-    int64_t ffn = at_least_one(experts->ffn_hidden / problem->layout->etp);
-    compute_add_product(work, "router",
-                        &(struct product){.rows = at_least_one((int64_t)((double)work->tokens / work->share)),
-                                          .outputs = experts->count,
-                                          .inputs = hidden,
-                                          .half = true});
+        larger_count(1, (int64_t)compute_expert_rows(problem->model, problem->training, problem->layout));
+    int64_t groups = larger_count(1, experts->count / problem->layout->ep);
+    int64_t ffn = larger_count(1, experts->ffn_hidden / problem->layout->etp);
+    compute_add_product(
+        work, "router",
+        &(struct product){.rows = larger_count(1, (int64_t)((double)work->tokens / work->share)),
+                          .outputs = experts->count,
+                          .inputs = hidden,
+                          .half = true});
     compute_add_product(work, "experts in",
                         &(struct product){.rows = rows,
                                           .outputs = problem->model->gated ? 2 * ffn : ffn,
@@ -370,7 +369,7 @@ void compute_mtp_join(const struct compute_problem *problem, struct compute_time
     int64_t hidden = problem->model->hidden;
     compute_add_product(&work, "join of embedding and state",
                         &(struct product){.rows = work.tokens,
-                                          .outputs = at_least_one(hidden / problem->layout->tp),
+                                          .outputs = larger_count(1, hidden / problem->layout->tp),
                                           .inputs = 2 * hidden,
                                           .half = true});
 }

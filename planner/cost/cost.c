@@ -198,8 +198,7 @@ static void explain_step(const struct step_cost *cost, const struct pipeline *pi
                     explain_text(explain, hop, UNIT_SECONDS));
     explain_add(explain, "bubble", cost->bubble, UNIT_SECONDS, "%s, %lld stage%s of %lld chunk%s",
                 schedule_names[pipeline->schedule], (long long)pipeline->stages,
-                pipeline->stages == 1 ? "" : "s", (long long)pipeline->chunks,
-                pipeline->chunks == 1 ? "" : "s");
+                units_plural(pipeline->stages), (long long)pipeline->chunks, units_plural(pipeline->chunks));
     explain_add(explain, "dp", cost->dp, UNIT_SECONDS, NULL);
     explain_add(explain, "optimizer", cost->optimizer, UNIT_SECONDS, "and what every step costs");
     if (cost->offload > 0)

@@ -41,9 +41,8 @@ static double eager_norm_bytes(const struct memory_parts *parts, double elements
 static double norms_bytes(const struct memory_parts *parts) {
     const struct model *model = parts->model;
     double hidden = (double)model->hidden / parts->sequence_share;
-    double behind = parts->element_bytes * hidden + eager_norm_bytes(parts, hidden);
-    return (parts->element_bytes + product_input_bytes(parts)) * hidden + eager_norm_bytes(parts, hidden) +
-           (model->post_norms ? behind : 0);
+    double of_one = parts->element_bytes * hidden + eager_norm_bytes(parts, hidden);
+    return (model->post_norms ? 2 : 1) * of_one + product_input_bytes(parts) * hidden;
 }
 
 /* What norms of queries and keys keep: their input, and a figure a head; one norm of all heads has one figure

@@ -327,9 +327,8 @@ enum { CELLS_PLAYED = 1 << 18, PLAYED_A_STAGE = 8 };
 
 static struct played play_any_number(const struct pipeline *pipeline, struct pipeline_room *room,
                                      const struct pipeline_time *closed) {
-    int64_t stages = pipeline->stages, half = CELLS_PLAYED / stages / 2;
-    if (half < stages * PLAYED_A_STAGE / 2)
-        half = stages * PLAYED_A_STAGE / 2;
+    int64_t stages = pipeline->stages;
+    int64_t half = larger_count(CELLS_PLAYED / stages, stages * PLAYED_A_STAGE) / 2;
     half += half % 2; /* DualPipe's are even */
     if (pipeline->micro_batches <= 2 * half)
         return play_lists(pipeline, room, closed->stage);

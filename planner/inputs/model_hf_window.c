@@ -103,7 +103,7 @@ static bool is_listed(const struct yaml_node *item) {
     return starts_with(item, "sliding") || starts_with(item, "chunked") || hf_is(item, "1");
 }
 
-/* False with the error set: it is no list of all layers. */
+/* Adds those that are. False with the error set: it is no list of all layers. */
 static bool count_listed(const struct fields_reader *reader, const struct yaml_node *list, const char *key,
                          int64_t layers, int64_t *count) {
     if (list->kind != YAML_SEQUENCE)
@@ -113,7 +113,6 @@ static bool count_listed(const struct fields_reader *reader, const struct yaml_n
                           "%s lists %zu layers, num_hidden_layers says %lld", key, list->child_count,
                           (long long)layers);
     }
-    *count = 0;
     for (const struct yaml_node *item = list->children; item != NULL; item = item->next)
         *count += is_listed(item);
     return true;
@@ -125,18 +124,19 @@ bool hf_read_windows(const struct fields_reader *reader, const struct hf_part *p
     const int64_t tokens = habit != NULL ? window_tokens(part, config, habit) : 0;
     if (tokens == 0)
         return true;
-    const struct yaml_node *types = hf_get(part->text, types_key);
-    const struct yaml_node *rotary = habit->chunked ? hf_get(part->text, rotary_key) : NULL;
-    int64_t count = 0;
-    if (types != NULL) {
-        if (!count_listed(reader, types, types_key, config->layers, &count))
-            return false;
-    } else if (rotary != NULL && (rotary->kind != YAML_SEQUENCE || rotary->child_count > 0)) {
-        if (!count_listed(reader, rotary, rotary_key, config->layers, &count))
-            return false;
-    } else {
-        count = count_by_rule(habit, config);
+    const char *key = types_key;
+    const struct yaml_node *list = hf_get(part->text, key);
+    if (list == NULL && habit->chunked) {
+        key = rotary_key;
+        list = hf_get(part->text, key);
+        if (list != NULL && list->kind == YAML_SEQUENCE && list->child_count == 0)
+            list = NULL; /* which stands for none given */
     }
+    int64_t count = 0;
+    if (list == NULL)
+        count = count_by_rule(habit, config);
+    else if (!count_listed(reader, list, key, config->layers, &count))
+        return false;
     if (count > 0)
         *(habit->chunked ? &model->attention_chunk : &model->window) = tokens;
     model->windowed_layers = count;

@@ -192,9 +192,10 @@ bool training_projects_apart(const struct training *training, const struct model
 }
 
 bool training_gate_is_apart(const struct training *training, const struct model *model) {
-    if (!model->gated || training->recipe.gate != GATE_DEFAULT)
-        return model->gated && training->recipe.gate == GATE_APART;
-    return training->stack->gate_apart && !sharded_experts(training, model);
+    bool apart = training->stack->gate_apart && !sharded_experts(training, model);
+    if (training->recipe.gate != GATE_DEFAULT)
+        apart = training->recipe.gate == GATE_APART;
+    return model->gated && apart;
 }
 
 double training_traffic_factor(const struct training *training, const struct model *model) {

@@ -141,8 +141,7 @@ bool training_norms_are_eager(const struct training *training, const struct mode
 /* Whether queries, keys and values are products of their own, and keys and values are repeated for all heads
  * of queries: in Llama-like models written for FSDP (torchtitan, Hugging Face's). */
 bool training_projects_apart(const struct training *training, const struct model *model);
-/* Whether the gate of a dense MLP, or of shared experts, is: there, in InternEvo, or where the recipe says.
- */
+/* The same of the gate of a dense MLP or of shared experts: there, in InternEvo, or where the recipe says. */
 bool training_gate_is_apart(const struct training *training, const struct model *model);
 
 /* Whether the norm before attention, and the one before an MLP or experts, is a kernel of its own.

@@ -116,12 +116,20 @@ void pipeline_closed_form_of(const struct pipeline *pipeline, const struct pipel
     time->seconds = time->busy_seconds + time->bubble_seconds + time->hop_seconds;
 }
 
+void pipeline_add_all(const struct pipeline *pipeline, struct pipeline_devices *devices) {
+    for (int64_t device = 0; device < pipeline->stages; device++) {
+        struct pipeline_run run = {.work = device_work(pipeline, device),
+                                   .first_chunk_seconds = pipeline->forward_seconds[device] +
+                                                          pipeline->backward_input_seconds[device] +
+                                                          pipeline->backward_weight_seconds[device],
+                                   .count = 1};
+        pipeline_add_devices(devices, &run);
+    }
+}
+
 void pipeline_closed_form(const struct pipeline *pipeline, struct pipeline_time *time) {
     struct pipeline_devices devices = {.count = 0};
-    for (int64_t device = 0; device < pipeline->stages; device++) {
-        struct pipeline_run run = {.work = device_work(pipeline, device), .count = 1};
-        pipeline_add_devices(&devices, &run);
-    }
+    pipeline_add_all(pipeline, &devices);
     pipeline_closed_form_of(pipeline, &devices, time);
 }
 

@@ -13,4 +13,7 @@ double pipeline_flow_seconds(const struct pipeline *pipeline, double *room);
 /* pipeline.c: seconds that the passes of a micro-batch on a device take longer for what they receive. */
 double pipeline_received(const struct pipeline *pipeline, int64_t device);
 
+/* pipeline.c: adds each device of the pipeline, in a run of its own. */
+void pipeline_add_all(const struct pipeline *pipeline, struct pipeline_devices *devices);
+
 #endif

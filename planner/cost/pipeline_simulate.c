@@ -1,6 +1,6 @@
 /* Each device has a fixed list of passes. A pass starts when the device is free and what it needs has
  * arrived; we sweep over the devices and run all that can run until every list is done. 1F1B, interleaved or
- * not, is regular enough for less (pipeline_flow.c). */
+ * not, is regular enough for less (pipeline_flow.c), and GPipe for a formula. */
 #include "planner/cost/pipeline.h"
 
 #include <assert.h>
@@ -42,13 +42,6 @@ struct simulation {
 static void add_pass(struct device *device, enum pass_kind kind, int64_t stage, int64_t micro_batch) {
     device->passes[device->count++] =
         (struct pass){.stage = (int32_t)stage, .micro_batch = (int32_t)micro_batch, .kind = (uint8_t)kind};
-}
-
-static void order_gpipe(struct simulation *simulation, int64_t stage) {
-    for (int64_t i = 0; i < simulation->rows; i++)
-        add_pass(&simulation->devices[stage], PASS_FORWARD, stage, i);
-    for (int64_t i = 0; i < simulation->rows; i++)
-        add_pass(&simulation->devices[stage], PASS_BACKWARD, stage, i);
 }
 
 /* ZB-H1 and ZB-H2: 1F1B or twice its warm-up, weight gradients late by so many micro-batches that every
@@ -161,13 +154,11 @@ static void make_order(struct simulation *simulation, int64_t device) {
         order_zero_bubble(simulation, device, 2 * after, 2 * device);
         break;
     case SCHEDULE_DUALPIPE:
-        order_dualpipe(simulation, device);
-        break;
-    case SCHEDULE_GPIPE:
-    case SCHEDULE_1F1B: /* these two are played by pipeline_flow.c */
+    case SCHEDULE_GPIPE: /* the others need no lists */
+    case SCHEDULE_1F1B:
     case SCHEDULE_INTERLEAVED:
     case SCHEDULE_COUNT:
-        order_gpipe(simulation, device);
+        order_dualpipe(simulation, device);
         break;
     }
 }
@@ -279,8 +270,8 @@ static void set_up(struct simulation *simulation, const struct pipeline *pipelin
     simulation->pipeline = pipeline;
     simulation->rows = rows;
     simulation->stages = stages;
-    int64_t kinds = pipeline->schedule == SCHEDULE_GPIPE ? 2 : 3; /* of passes */
-    size_t cells = (size_t)(simulation->stages * rows), passes = (size_t)(kinds * rows);
+    enum { KINDS = 3 }; /* of passes */
+    size_t cells = (size_t)(simulation->stages * rows), passes = (size_t)(KINDS * rows);
     size_t devices_size = aligned((size_t)stages * sizeof(struct device)),
            table_size = aligned(cells * sizeof(double));
     size_t passes_size = aligned(passes * sizeof(struct pass)),
@@ -322,8 +313,9 @@ static struct played play_lists(const struct pipeline *pipeline, struct pipeline
 
 /* Micro-batches are played one by one while there are fewer cells than this, of a stage and a micro-batch
  * each. Of more, as many as that are played, but some for each stage, and half of them: as long as the second
- * half took, as long take all that follow, and no less than the busiest device works. */
-enum { CELLS_PLAYED = 1 << 18, PLAYED_A_STAGE = 8 };
+ * half took, as long take all that follow, and no less than the busiest device works. Cells grow with the
+ * square of the stages: of more stages than any model was split into so far, nothing is played. */
+enum { CELLS_PLAYED = 1 << 18, PLAYED_A_STAGE = 8, STAGES_PLAYED = 512 };
 
 static struct played play_any_number(const struct pipeline *pipeline, struct pipeline_room *room,
                                      const struct pipeline_time *closed) {
@@ -344,19 +336,55 @@ static struct played play_any_number(const struct pipeline *pipeline, struct pip
                            both.hop_seconds + (halves - 2) * hops};
 }
 
+/* All micro-batches are alike: in each direction the first meets no other, and each that follows comes behind
+ * the one before by what the slowest stage takes. */
+static double gpipe_seconds(const struct pipeline *pipeline) {
+    double first = 0, forward = 0, backward = 0;
+    for (int64_t stage = 0; stage < pipeline->stages; stage++) {
+        double there = pipeline->forward_seconds[stage] + (stage > 0 ? pipeline->hop_seconds : 0);
+        double back = pipeline->backward_input_seconds[stage] + pipeline->backward_weight_seconds[stage] +
+                      (stage < pipeline->stages - 1 ? pipeline->hop_seconds : 0);
+        first += there + back;
+        forward = fmax(forward, there);
+        backward = fmax(backward, back);
+    }
+    return first + (double)(pipeline->micro_batches - 1) * (forward + backward);
+}
+
+/* Without playing: by closed form, but no less than any play takes. */
+static void estimate(const struct pipeline *pipeline, struct pipeline_room *room,
+                     struct pipeline_time *time) {
+    struct pipeline_time least;
+    struct pipeline_devices devices = {.runs =
+                                           room_for(room, (size_t)pipeline->stages * sizeof *devices.runs)};
+    pipeline_add_all(pipeline, &devices);
+    pipeline_least(pipeline, &devices, &least);
+    if (least.seconds > time->seconds)
+        *time = least;
+}
+
+/* DualPipe's published order wants an even number of devices and two micro-batches for each. */
+static bool has_order(const struct pipeline *pipeline) {
+    return pipeline->schedule != SCHEDULE_DUALPIPE ||
+           (pipeline->stages % 2 == 0 && pipeline->micro_batches % 2 == 0 &&
+            pipeline->micro_batches >= 2 * pipeline->stages);
+}
+
 void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *room,
                        struct pipeline_time *time) {
     pipeline_closed_form(pipeline, time);
-    int64_t stages = pipeline->stages;
-    /* DualPipe's published order wants an even number of devices and two micro-batches for each. */
-    bool dual = pipeline->schedule == SCHEDULE_DUALPIPE;
-    if (stages == 1 || (dual && (stages % 2 != 0 || pipeline->micro_batches % 2 != 0 ||
-                                 pipeline->micro_batches < 2 * stages)))
+    if (pipeline->stages == 1 || !has_order(pipeline))
         return;
-    if (pipeline->schedule == SCHEDULE_1F1B || pipeline->schedule == SCHEDULE_INTERLEAVED) {
+    double received = (double)pipeline->micro_batches * pipeline_received(pipeline, time->stage);
+    if (pipeline->schedule == SCHEDULE_GPIPE) {
+        time->seconds = gpipe_seconds(pipeline);
+        time->hop_seconds = received;
+    } else if (pipeline->stages > STAGES_PLAYED) {
+        estimate(pipeline, room, time);
+    } else if (pipeline->schedule == SCHEDULE_1F1B || pipeline->schedule == SCHEDULE_INTERLEAVED) {
         double *times = room_for(room, pipeline_flow_room(pipeline) * sizeof *times);
         time->seconds = pipeline_flow_seconds(pipeline, times);
-        time->hop_seconds = (double)pipeline->micro_batches * pipeline_received(pipeline, time->stage);
+        time->hop_seconds = received;
     } else {
         struct played played = play_any_number(pipeline, room, time);
         time->seconds = played.seconds;

@@ -176,7 +176,7 @@ static void hops_cost_time(void **state) {
     assert_within(simulated(&pipeline).seconds, 48, 1e-12);
 }
 
-/* 1F1B pass by pass: what each device has to do in its order, as soon as what it needs is there. */
+/* 1F1B and GPipe pass by pass: what each device has to do in its order, as soon as what it needs is there. */
 enum { MOST_STAGES = 8, MOST_CHUNKS = 4, MOST_ROWS = 64 };
 
 struct played {
@@ -218,7 +218,7 @@ static bool run_next(struct played *played, int64_t device) {
     const struct pipeline *pipeline = played->pipeline;
     int64_t chunks = pipeline->chunks, passes = played->rows * chunks, i = played->next[device];
     int64_t ahead = (pipeline->stages - 1 - device) * (chunks > 1 ? 2 : 1) + (chunks - 1) * pipeline->group;
-    if (ahead > passes)
+    if (ahead > passes || pipeline->schedule == SCHEDULE_GPIPE)
         ahead = passes;
     if (i == 2 * passes)
         return false;
@@ -261,7 +261,8 @@ static double share_of(uint64_t *random) {
     return (double)(*random >> 40) / (1 << 24);
 }
 
-/* The simulation passes by periods that repeat: with stages of any length, few and many micro-batches. */
+/* The simulation passes by periods that repeat, and GPipe's is a formula: with stages of any length, few and
+ * many micro-batches. */
 static void flow_is_passes_one_by_one(void **state) {
     static const double spreads[] = {0, 1e-6, 1e-3, 0.1, 1};
     uint64_t random = 7;
@@ -271,7 +272,8 @@ static void flow_is_passes_one_by_one(void **state) {
         int64_t chunks = 1 + (int64_t)(share_of(&random) * MOST_CHUNKS);
         int64_t micro_batches =
             (chunks > 1 ? stages : 1) + (int64_t)(share_of(&random) * (MOST_ROWS - MOST_STAGES));
-        enum schedule schedule = chunks > 1 ? SCHEDULE_INTERLEAVED : SCHEDULE_1F1B;
+        enum schedule plain = trial % 7 < 3 ? SCHEDULE_GPIPE : SCHEDULE_1F1B;
+        enum schedule schedule = chunks > 1 ? SCHEDULE_INTERLEAVED : plain;
         struct pipeline pipeline = equal_stages(schedule, stages, chunks, micro_batches, 1, 1.5, 0.7);
         double spread = spreads[trial % 5];
         for (int64_t i = 0; i < stages * chunks; i++) {

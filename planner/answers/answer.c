@@ -6,6 +6,7 @@
 
 #include "planner/answers/recommend.h"
 #include "planner/answers/size.h"
+#include "planner/numbers.h"
 
 /* So many of the devices that were asked may stand idle. Where that takes this share of the time of planning
  * all, it is said; where this less, the number asked splits badly, and the fewer are planned. */
@@ -202,6 +203,20 @@ int64_t answer_more_nodes(int64_t nodes, int64_t resolution) {
     return (nodes / step + 1) * step;
 }
 
+/* Takes the plans of the fewest devices: of all that was asked, where the search was narrowed. */
+static void take_fewest(struct problem *problem, const struct layout_request *asked, bool narrowed,
+                        bool passed_by_some, struct search_result *result, struct answer *answer) {
+    int64_t devices = problem->search.devices;
+    struct error ignored; /* what a narrower request splits, a wider one does */
+    problem->search.request = *asked;
+    if (narrowed)
+        search_count(problem, devices, answer, result, &ignored);
+    take_plans(answer, result, problem->search.top);
+    recommend_note(problem, result->plans, &answer->looked);
+    problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)", devices,
+                 passed_by_some ? ", to a few percent" : "");
+}
+
 /* With states on the host a model fits on ever fewer devices, ever more slowly: the fewest are those it fits
  * on by itself, unless it is asked for, or the cluster has no other way to hold a large model. */
 static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
@@ -209,30 +224,28 @@ static bool search_fewest(struct problem *problem, struct answer *answer, struct
     bool narrowed = !problem_only_streams(problem) && asked.keys[LAYOUT_OFFLOAD].count == 0;
     if (narrowed)
         layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
-    int64_t per_node = problem->cluster.node.devices, most = PROBLEM_MAX_DEVICES / per_node;
-    int64_t fewest = problem_fewest_devices(problem) / per_node, first = fewest < most ? fewest : most;
-    int64_t nodes = first;
-    for (int tries = 0; tries < MAX_FEWEST_TRIES && nodes <= most; tries++) {
+    int64_t each = problem_devices_step(problem), most = PROBLEM_MAX_DEVICES / each;
+    int64_t first = smaller_count(quotient_up(problem_fewest_devices(problem), each), most);
+    bool posed = false;
+    for (int64_t tries = 0, steps = first; tries < MAX_FEWEST_TRIES && steps <= most; tries++) {
         struct search_result result;
-        problem_set_devices(problem, nodes * per_node, nodes * per_node);
-        /* A count that no layout splits is one to pass by. */
-        if (search_count(problem, nodes * per_node, answer, &result, error) && result.plan_count > 0) {
-            problem->search.request = asked;
-            if (narrowed)
-                search_count(problem, nodes * per_node, answer, &result, error);
-            take_plans(answer, &result, problem->search.top);
-            recommend_note(problem, result.plans, &answer->looked);
-            problem_note(problem, "%" PRId64 " devices: the fewest whole nodes it fits on%s (--devices)",
-                         nodes * per_node,
-                         more_nodes_step(nodes, FEWEST_RESOLUTION) > 1 ? ", to a few percent" : "");
-            return true;
+        struct error passed_by; /* a count that no layout splits; where all are, the first is to blame */
+        int64_t devices = steps * each;
+        problem_set_devices(problem, devices, devices);
+        if (search_count(problem, devices, answer, &result, tries == 0 ? error : &passed_by)) {
+            posed = true;
+            if (result.plan_count > 0) {
+                take_fewest(problem, &asked, narrowed, more_nodes_step(steps, FEWEST_RESOLUTION) > 1, &result,
+                            answer);
+                return true;
+            }
         }
-        nodes = answer_more_nodes(nodes, FEWEST_RESOLUTION);
+        steps = answer_more_nodes(steps, FEWEST_RESOLUTION);
     }
     problem->search.request = asked;
-    problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)",
-                 first * per_node, answer->nearest_devices);
-    return true;
+    problem_note(problem, "tried %" PRId64 " to %" PRId64 " devices (--devices tries others)", first * each,
+                 answer->nearest_devices);
+    return posed;
 }
 
 const struct plan *answer_best(const struct answer *answer) {

@@ -9,6 +9,7 @@
 #include "planner/answers/problem_batch.h"
 #include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
+#include "planner/numbers.h"
 
 /* No training holds less of a parameter than 2 bytes of weight, 2 of gradient, and what its optimizer keeps;
  * all may be spread over all devices. */
@@ -56,12 +57,22 @@ int64_t problem_layout_devices(const struct layout_request *request) {
     return devices;
 }
 
+int64_t problem_devices_step(const struct problem *problem) {
+    int64_t per_node = problem->cluster.node.devices, split = 1;
+    for (size_t i = 0; i < WAYS && split <= PROBLEM_MAX_DEVICES; i++)
+        if (problem->search.request.keys[ways[i]].count == 1)
+            split *= problem->search.request.keys[ways[i]].values[0];
+    return per_node / greatest_common_divisor(per_node, split) * split;
+}
+
 /* Refuses a layout of more devices than are planned. */
-static bool check_layout_devices(const struct layout_request *request, struct error *error) {
+static bool check_layout_devices(const struct problem *problem, struct error *error) {
+    const struct layout_request *request = &problem->search.request;
     double least = 1;
     for (size_t i = 0; i < WAYS; i++)
         if (request->keys[ways[i]].count > 0)
             least *= (double)request->keys[ways[i]].values[0];
+    least = larger(least, (double)problem_devices_step(problem));
     return least <= PROBLEM_MAX_DEVICES ||
            error_set(error, "--layout takes %.15g devices or more, and no more than %d are planned", least,
                      PROBLEM_MAX_DEVICES);
@@ -88,7 +99,7 @@ bool problem_default_devices(struct problem *problem, struct error *error) {
         problem_note(problem, "%" PRId64 " device%s, all that %s has", devices, units_plural(devices),
                      problem->cluster.name);
     problem->devices_from = problem->devices_to = devices;
-    return devices == 0 ? check_layout_devices(&problem->search.request, error)
+    return devices == 0 ? check_layout_devices(problem, error)
                         : check_devices(&problem->cluster, devices, error);
 }
 

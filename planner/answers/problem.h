@@ -131,6 +131,10 @@ bool problem_default_devices(struct problem *problem, struct error *error);
 /* Devices that a layout fixes all by itself; 0 when it doesn't. */
 int64_t problem_layout_devices(const struct layout_request *request);
 
+/* Whole nodes come in multiples of so many devices where the request says how many tensor, context, pipeline
+ * or data parallelism takes, since each of these divides them. */
+int64_t problem_devices_step(const struct problem *problem);
+
 /* For searches of many counts of devices: they share what layers cost. The problem must not change but for
  * its devices and batch from here on. */
 void problem_share_costs(struct problem *problem);

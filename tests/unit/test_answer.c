@@ -115,6 +115,24 @@ static void test_the_fewest_is_where_one_node_less_fails(void **state) {
     assert_int_equal(answer.nearest_devices, devices - 8);
 }
 
+/* 125 nodes have 1,000 devices, and none of the counts that go in steps of two or more do. */
+static void test_the_fewest_is_a_multiple_of_the_split(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    struct error error = {0};
+    struct problem_flags flags = {
+        .model = "llama-3-8b", .cluster = "dgx-a100-80g", .top = "1", .layout = "tp=8 pp=5 dp=25"};
+    find(*state, &flags, &problem, &answer);
+    assert_int_equal(answer.plan_count, 1);
+    assert_int_equal(answer.plans[0]->devices, 1000);
+    flags.layout = "pp=1000";
+    pose(*state, &flags, &problem);
+    assert_false(answer_find(&problem, &answer, &error));
+    assert_string_equal(error.what,
+                        "no layout splits the model over 1000 devices: pp x vpp 1000 is more than "
+                        "the 32 layers");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_range_doubles_to_its_end, create, destroy),
@@ -123,6 +141,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_counts_that_split_well_are_looked_at, create, destroy),
         cmocka_unit_test_setup_teardown(test_one_count_keeps_the_ranking, create, destroy),
         cmocka_unit_test_setup_teardown(test_the_fewest_is_where_one_node_less_fails, create, destroy),
+        cmocka_unit_test_setup_teardown(test_the_fewest_is_a_multiple_of_the_split, create, destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

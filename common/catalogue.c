@@ -73,6 +73,16 @@ static bool is_file(const char *path) {
     return stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
 }
 
+const char *catalogue_file(enum catalogue_kind kind, const char *path, struct arena *arena) {
+    size_t length = strlen(path);
+    const char *config;
+
+    if (kind != CATALOGUE_MODEL || !is_folder(path))
+        return path;
+    config = arena_print(arena, "%s%sconfig.json", path, path[length - 1] == '/' ? "" : "/");
+    return is_file(config) ? config : path;
+}
+
 /* The path of a shipped name, or NULL. */
 static const char *find_shipped(enum catalogue_kind kind, const char *name, struct arena *arena) {
     const char *roots[MAX_ROOTS + 1];
@@ -121,7 +131,8 @@ static void hint_name(enum catalogue_kind kind, const char *name, struct arena *
     const char *names = names_with(kind, name, arena);
 
     if (is_folder(name))
-        error_hint(error, "\"%s\" is a folder: name a file in it by its path", name);
+        error_hint(error, "\"%s\" is a folder%s: name a file in it by its path", name,
+                   kind == CATALOGUE_MODEL ? " without a config.json" : "");
     else if (name[0] != '\0' && find_shipped(other, name, arena) != NULL)
         error_hint(error, "\"%s\" is a %s", name, kind_names[other]);
     else if (nearest != NULL)
@@ -139,10 +150,10 @@ static void hint_name(enum catalogue_kind kind, const char *name, struct arena *
 
 const char *catalogue_find(enum catalogue_kind kind, const char *name, struct arena *arena,
                            struct error *error) {
-    const char *path;
+    const char *path = catalogue_file(kind, name, arena);
 
-    if (is_path(kind, name, arena))
-        return arena_copy_string(arena, name);
+    if (path != name || is_path(kind, name, arena))
+        return arena_copy_string(arena, path);
     path = name[0] != '\0' ? find_shipped(kind, name, arena) : NULL;
     if (path != NULL)
         return path;

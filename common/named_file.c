@@ -12,6 +12,7 @@ bool named_file_find(const struct fields_reader *reader, const struct yaml_node 
         return yaml_error(reader->document, node, reader->error, "a name or a path was expected");
     if (slash != NULL && node->text[0] != '/') {
         *path = arena_print(reader->arena, "%.*s/%s", (int)(slash - file), file, node->text);
+        *path = catalogue_file(kind, *path, reader->arena);
         if (access(*path, F_OK) == 0)
             return true;
     }

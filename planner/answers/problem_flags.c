@@ -12,7 +12,8 @@ enum { MAX_TOP = 1000 };
 
 struct option_entry *problem_options(struct problem_flags *flags, struct option_entry *entries) {
     const struct option_entry options[PROBLEM_OPTIONS] = {
-        {"model", 'm', "F", "model: a shipped name (clusterplan models), a model file, or a config.json",
+        {"model", 'm', "F",
+         "model: a shipped name (clusterplan models), a model file, a config.json, or its folder",
          &flags->model, NULL},
         {"cluster", 'c', "F", "cluster: a shipped name (clusterplan topologies), or a cluster file",
          &flags->cluster, NULL},

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/cluster.h"
 
@@ -269,8 +270,30 @@ static void count_fit(const struct validated_run *validated, struct validation *
     validation->refused += predicted && !fits && !validated->fits_without_margin;
 }
 
-bool validate_files(const char *const *paths, size_t count, const struct progress *progress,
+/* Leaves out what names a file that was named before, in other words or the same; pipes are read as often as
+ * they are named. Returns how many paths are left. */
+static size_t drop_repeated(const char *const *paths, size_t count, struct arena *arena, const char **left) {
+    struct stat *files = ARENA_ARRAY(arena, struct stat, count);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct stat *file = &files[kept];
+        bool repeated = false;
+
+        if (stat(paths[i], file) != 0)
+            *file = (struct stat){.st_mode = 0};
+        for (size_t j = 0; j < kept && S_ISREG(file->st_mode) && !repeated; j++)
+            repeated = files[j].st_dev == file->st_dev && files[j].st_ino == file->st_ino;
+        if (!repeated)
+            left[kept++] = paths[i];
+    }
+    return kept;
+}
+
+bool validate_files(const char *const *asked, size_t asked_count, const struct progress *progress,
                     struct arena *arena, struct validation *validation, struct error *error) {
+    const char **paths = ARENA_ARRAY(arena, const char *, asked_count);
+    const size_t count = drop_repeated(asked, asked_count, arena, paths);
     struct known_cluster *known = NULL;
     struct run_file file;
 

@@ -44,9 +44,10 @@ struct validation {
     size_t ran_out_and_refused; /* that ran out of memory, as they are said to */
 };
 
-/* Reads `count` run files and predicts each run: its layout where that is published in full, else the best
- * that the search finds among those that agree with it. Everything belongs to the arena. `progress` may be
- * NULL. False with the error set when a file, or a cluster it names, is wrong. */
+/* Reads `count` run files, one that is named twice once, and predicts each run: its layout where that is
+ * published in full, else the best that the search finds among those that agree with it. Everything belongs
+ * to the arena. `progress` may be NULL. False with the error set when a file, or a cluster it names, is
+ * wrong. */
 bool validate_files(const char *const *paths, size_t count, const struct progress *progress,
                     struct arena *arena, struct validation *validation, struct error *error);
 

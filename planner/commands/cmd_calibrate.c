@@ -9,8 +9,6 @@
 #include "planner/commands/commands.h"
 #include "planner/report/print_table.h"
 
-enum { MAX_FILES = 16 };
-
 static const char usage[] = "clusterplan calibrate FILE... [--cluster F]";
 
 /* A shipped cluster with that device; the first by name. */
@@ -264,7 +262,7 @@ int cmd_calibrate(int argc, char **argv) {
                              "  clusterplan calibrate nccl.csv\n"},
         .options = options,
         .has_no_format = true,
-        .operand_max = MAX_FILES,
+        .operand_max = SIZE_MAX,
         .run = run,
         .data = &cluster};
     return command_run(&calibrate, argc, argv);

@@ -1,12 +1,11 @@
 /* clusterplan validate: predicted against measured. */
+#include <stdint.h>
 #include <stdio.h>
 
 #include "planner/commands/commands.h"
 #include "planner/report/print_data.h"
 #include "planner/report/print_progress.h"
 #include "planner/report/print_validation.h"
-
-enum { MAX_FILES = 4096 };
 
 static int run(const struct command_call *call, void *data) {
     struct print_progress line;
@@ -51,7 +50,7 @@ int cmd_validate(int argc, char **argv) {
                      "which one it would choose, and by how much that was slower than the best.",
                  .examples = "  clusterplan validate tests/measured/seqsel-a100.yaml\n"
                              "  clusterplan validate tests/measured/*.yaml --format yaml\n"},
-        .operand_max = MAX_FILES,
+        .operand_max = SIZE_MAX,
         .run = run};
     return command_run(&validate, argc, argv);
 }

@@ -46,7 +46,7 @@ struct command {
     struct command_help help;
     const struct option_entry *options; /* of its own: a name of NULL ends them; NULL: none */
     bool has_no_format;                 /* else --format is an option too */
-    size_t operand_max;
+    size_t operand_max;                 /* SIZE_MAX: any number of them */
     /* Does it and returns the exit code. `data`: the same as below, for what the options set. */
     int (*run)(const struct command_call *call, void *data);
     void *data;

@@ -10,8 +10,9 @@
 /* A catalogue of one topology and two models, in front of what ships. */
 static char root[] = "/tmp/test_catalogue.XXXXXX";
 static const char *const files[] = {"topologies/zz-own.yaml", "topologies/notes.txt",
-                                    "examples/models/zz-model.json", "examples/models/gpt.9.yaml"};
-static const char *const made_folders[] = {"topologies", "examples", "examples/models"};
+                                    "examples/models/zz-model.json", "examples/models/gpt.9.yaml",
+                                    "zz-model/config.json"};
+static const char *const made_folders[] = {"topologies", "examples", "examples/models", "zz-model"};
 
 enum { FILES = sizeof files / sizeof *files, FOLDERS = sizeof made_folders / sizeof *made_folders };
 
@@ -79,6 +80,25 @@ static void paths_stay_paths(void **state) {
     assert_int_equal(chdir("/"), 0);
 }
 
+/* A folder as Hugging Face's tools write it, also where its name is one that ships. */
+static void folders_of_a_model_hold_its_config(void **state) {
+    struct error error = {0};
+    const char *folder = arena_print(*state, "%s/zz-model", root);
+    const char *config = arena_print(*state, "%s/config.json", folder);
+
+    assert_string_equal(catalogue_find(CATALOGUE_MODEL, folder, *state, &error), config);
+    assert_string_equal(catalogue_find(CATALOGUE_MODEL, arena_print(*state, "%s/", folder), *state, &error),
+                        config);
+    assert_string_equal(catalogue_find(CATALOGUE_TOPOLOGY, folder, *state, &error), folder);
+    assert_int_equal(chdir(root), 0);
+    assert_string_equal(catalogue_find(CATALOGUE_MODEL, "zz-model", *state, &error), "zz-model/config.json");
+    assert_string_equal(catalogue_find(CATALOGUE_MODEL, "./topologies", *state, &error), "./topologies");
+    assert_null(catalogue_find(CATALOGUE_MODEL, "topologies", *state, &error));
+    assert_string_equal(error.hint, "\"topologies\" is a folder without a config.json: name a file in it by "
+                                    "its path");
+    assert_int_equal(chdir("/"), 0);
+}
+
 static void unknown_names_name_the_nearest(void **state) {
     struct error error = {0};
 
@@ -112,6 +132,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_found),
         cmocka_unit_test(paths_stay_paths),
+        cmocka_unit_test(folders_of_a_model_hold_its_config),
         cmocka_unit_test(unknown_names_name_the_nearest),
         cmocka_unit_test(names_are_sorted_and_only_of_the_kind),
     };

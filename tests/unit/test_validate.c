@@ -188,6 +188,21 @@ static void files_are_summed_apart(void **state) {
     unlink(arena_print(arena, "%s/b.yaml", folder));
 }
 
+/* As where a pattern and a name are given. */
+static void a_file_named_twice_counts_once(void **state) {
+    const char *path = write_runs("t.yaml", run_text("t", "", "step_time: 1 s"));
+    const char *other = write_runs("u.yaml", run_text("u", "", "step_time: 1 s"));
+    const char *paths[] = {path, other, path, arena_print(arena, "%s/./t.yaml", folder)};
+    struct validation validation = validate(paths, 4);
+
+    (void)state;
+    assert_int_equal(validation.file_count, 2);
+    assert_string_equal(validation.files[0].name, "t");
+    assert_int_equal(validation.step.runs, 2);
+    unlink(path);
+    unlink(other);
+}
+
 /* Mean absolute errors that were reached, in percent, with little slack. Lower them when the model gets
  * better; a change that passes them made it worse. 0: no memory was measured. */
 static const struct limit {
@@ -313,6 +328,7 @@ int main(void) {
         cmocka_unit_test(free_keys_are_chosen),
         cmocka_unit_test(unsaid_splits_of_experts_are_the_softwares),
         cmocka_unit_test(files_are_summed_apart),
+        cmocka_unit_test(a_file_named_twice_counts_once),
         cmocka_unit_test(measured_runs_are_predicted),
         cmocka_unit_test(held_out_runs_are_predicted),
         cmocka_unit_test(checked_memory_covers_measured),

@@ -125,6 +125,27 @@ static void test_many_hosts(void **state) {
     free(text);
 }
 
+/* Hosts of a file edited by hand: no room is taken for pairs that the CSV doesn't have. */
+static void test_more_hosts_than_pairs(void **state) {
+    enum { HOSTS = 400000 };
+    (void)state;
+    size_t longest;
+    struct cluster cluster = make_cluster(2, "h", "", 0, 1);
+    struct cluster_host *many = calloc(HOSTS, sizeof *many);
+    assert_non_null(many);
+    for (size_t i = 0; i < HOSTS; i++)
+        many[i].name = i < 2 ? names[i] : "idle";
+    cluster.hosts = many;
+    cluster.host_count = HOSTS;
+    char *text = print(&cluster, "100", &longest);
+    assert_non_null(text);
+    assert_true(longest <= 100);
+    assert_non_null(strstr(text, "of 4546 hosts with 4546"));
+    assert_non_null(strstr(text, "\n     0 h0   6  "));
+    free(text);
+    free(many);
+}
+
 static void test_no_matrix(void **state) {
     (void)state;
     size_t longest;
@@ -149,8 +170,11 @@ static void test_no_matrix(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_pair_a_character), cmocka_unit_test(test_narrow_terminal),
-        cmocka_unit_test(test_long_names),         cmocka_unit_test(test_many_hosts),
+        cmocka_unit_test(test_a_pair_a_character),
+        cmocka_unit_test(test_narrow_terminal),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_many_hosts),
+        cmocka_unit_test(test_more_hosts_than_pairs),
         cmocka_unit_test(test_no_matrix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,11 +6,19 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool is_open(int descriptor) {
+    return fcntl(descriptor, F_GETFD) != -1;
+}
+
 bool standard_output_is_open(const char *program) {
-    if (fcntl(STDOUT_FILENO, F_GETFD) != -1)
-        return true;
-    fprintf(stderr, "%s: error: standard output is closed\n", program);
-    return false;
+    if (!is_open(STDOUT_FILENO)) {
+        fprintf(stderr, "%s: error: standard output is closed\n", program);
+        return false;
+    }
+    for (int other = STDIN_FILENO; other <= STDERR_FILENO; other++)
+        if (!is_open(other) && open("/dev/null", O_RDWR) != other) /* the lowest that is free */
+            return false;
+    return true;
 }
 
 bool standard_output_arrived(const char *program) {

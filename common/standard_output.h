@@ -5,7 +5,8 @@
 #include <stdbool.h>
 
 /* Asked first of all: where it is closed, the next file opened would take its place. False, and said on
- * stderr in the name of `program`, where it is. */
+ * stderr in the name of `program`, where it is. Closed standard input and error are held by /dev/null: what
+ * is said on stderr must not go into a file that is written. */
 bool standard_output_is_open(const char *program);
 
 /* Asked at the end, after the last print: false, and said on stderr, where not all was written, as on a full

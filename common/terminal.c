@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,9 +35,44 @@ bool terminal_takes_escapes(FILE *stream) {
     return isatty(fileno(stream)) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
+/* Signals that end a program while it shows a status: from the keyboard, and from who started it. */
+static const int endings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+enum { ENDINGS = sizeof endings / sizeof *endings };
+static const char clear_line[] = "\r\x1b[K";
+
+static volatile sig_atomic_t status_descriptor = -1; /* of the line that is shown; -1: none */
+
+void terminal_clear_status(void) {
+    if (status_descriptor >= 0 && write(status_descriptor, clear_line, sizeof clear_line - 1) < 0)
+        status_descriptor = -1;
+}
+
+/* The shell's prompt would stand in the status. The signal has its usual effect as soon as this returns. */
+static void clear_and_end(int number) {
+    terminal_clear_status();
+    raise(number);
+}
+
+/* Whoever ignores or handles one of the signals goes on doing so. */
+static void change_endings(void (*from)(int), void (*to)(int)) {
+    const struct sigaction next = {.sa_handler = to, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction known;
+    for (size_t i = 0; i < ENDINGS; i++)
+        if (sigaction(endings[i], NULL, &known) == 0 && known.sa_handler == from)
+            sigaction(endings[i], &next, NULL);
+}
+
 void terminal_show_status(const char *text, FILE *stream) {
     size_t room = terminal_columns(stream) - 1; /* a full line would begin the next */
-    fprintf(stream, "\r\x1b[K%.*s", (int)terminal_fitting_bytes(text, room), text);
+    if (*text && status_descriptor < 0) {
+        status_descriptor = fileno(stream);
+        change_endings(SIG_DFL, clear_and_end);
+    }
+    fprintf(stream, "%s%.*s", clear_line, (int)terminal_fitting_bytes(text, room), text);
+    if (!*text) {
+        change_endings(clear_and_end, SIG_DFL);
+        status_descriptor = -1;
+    }
 }
 
 /* By the C library's table for UTF-8, whatever locale is set; 1 where it has none. */

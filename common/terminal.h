@@ -19,8 +19,11 @@ size_t terminal_columns(FILE *stream);
 bool terminal_takes_escapes(FILE *stream);
 
 /* Shows `text` in place of the line that the cursor of such a terminal stands in: as many of its words as
- * leave it one line. */
+ * leave it one line. "" takes it away again, and so does a signal that ends the program. */
 void terminal_show_status(const char *text, FILE *stream);
+
+/* Takes a status away from a signal handler, before its last words. */
+void terminal_clear_status(void);
 
 /* Bytes of the UTF-8 character or the escape sequence that `text`, which isn't empty, begins with. `columns`:
  * that it takes, 0 of an escape sequence or a mark that joins the character before it, 2 of a wide one such

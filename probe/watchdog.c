@@ -6,6 +6,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "common/terminal.h"
+
 static char message[640], words[1024];
 static void (*first_try)(void);
 static double first_grace_seconds;
@@ -26,6 +28,7 @@ static void bite(int signal_number) {
         return;
     }
     /* Only calls that are safe in a signal handler. */
+    terminal_clear_status();
     ssize_t written = write(STDERR_FILENO, message, strlen(message));
     _exit(written >= 0 ? 1 : 3);
 }
@@ -55,6 +58,7 @@ void watchdog_try_first(void (*way_out)(void), double grace_seconds) {
 }
 
 static void say_last_words(int signal_number) {
+    terminal_clear_status();
     ssize_t written = write(STDERR_FILENO, words, strlen(words));
     (void)written;
     _exit(128 + signal_number); /* as shells report a signal */

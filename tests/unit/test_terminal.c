@@ -1,5 +1,8 @@
 /* Columns of a terminal, and paragraphs that fit them. */
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "common/terminal.h"
@@ -76,6 +79,50 @@ static void a_status_stays_on_its_line(void **state) {
     assert_string_equal(text, "\r\x1b[K30 %, about 12 s left: searching all\r\x1b[K");
 }
 
+/* What a program that is ended by a signal leaves on a terminal, here a pipe, and how it ends. */
+static int end_by(int number, const char *status, void (*handler)(int)) {
+    int ends[2], how;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        FILE *stream = fdopen(ends[1], "w");
+        setvbuf(stream, NULL, _IONBF, 0);
+        signal(number, handler);
+        terminal_show_status("half", stream);
+        terminal_show_status(status, stream);
+        raise(number);
+        _exit(0);
+    }
+    close(ends[1]);
+    ssize_t length = read(ends[0], text, sizeof text - 1), more = length;
+    for (; more > 0; length += more)
+        more = read(ends[0], text + length, sizeof text - 1 - (size_t)length);
+    text[length] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &how, 0), child);
+    return WIFSIGNALED(how) ? WTERMSIG(how) : 0;
+}
+
+static void end_with_words(int number) {
+    terminal_clear_status();
+    _exit(number);
+}
+
+static void a_signal_takes_the_status_away(void **state) {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        assert_int_equal(end_by(numbers[i], "more", SIG_DFL), numbers[i]);
+        assert_string_equal(text, "\r\x1b[Khalf\r\x1b[Kmore\r\x1b[K");
+        assert_int_equal(end_by(numbers[i], "", SIG_DFL), numbers[i]);
+        assert_string_equal(text, "\r\x1b[Khalf\r\x1b[K");
+        assert_int_equal(end_by(numbers[i], "more", SIG_IGN), 0); /* as nohup has it */
+        assert_string_equal(text, "\r\x1b[Khalf\r\x1b[Kmore");
+        assert_int_equal(end_by(numbers[i], "more", end_with_words), 0);
+        assert_string_equal(text, "\r\x1b[Khalf\r\x1b[Kmore\r\x1b[K");
+    }
+}
+
 static void columns_of_text_are_those_that_a_terminal_shows(void **state) {
     (void)state;
     assert_int_equal(terminal_text_columns("plain"), 5);
@@ -93,6 +140,7 @@ int main(void) {
         cmocka_unit_test(columns_are_those_of_the_environment),
         cmocka_unit_test(paragraphs_fit),
         cmocka_unit_test(a_status_stays_on_its_line),
+        cmocka_unit_test(a_signal_takes_the_status_away),
         cmocka_unit_test(columns_of_text_are_those_that_a_terminal_shows),
     };
 

@@ -9,15 +9,14 @@
 #include "planner/kernels/device_scale.h"
 #include "planner/kernels/matmul.h"
 
-/* The first that a name fits counts. Peaks: the datasheets that the cluster files name; B300's, NVIDIA DGX
- * B300 and GB300 NVL72 datasheets, are those of B200. */
+/* The first that a name fits counts. Peaks: the datasheets that the cluster files name. */
 static const struct chip chips[] = {
     {"A100", CHIP_A100, 312e12, "dgx-a100-80g"},       {"A800", CHIP_A100, 312e12, "dgx-a100-80g"},
     {"H100", CHIP_H100, 989.4e12, "dgx-h100"},         {"H200", CHIP_H100, 989.4e12, "dgx-h100"},
     {"H800", CHIP_H100, 989.4e12, "dgx-h100"},         {"GB200", CHIP_B200, 2500e12, "gb200-nvl72"},
-    {"B200", CHIP_B200, 2250e12, "dgx-b200"},          {"GB300", CHIP_B200, 2500e12, "gb200-nvl72"},
-    {"B300", CHIP_B200, 2250e12, "dgx-b200"}, /* its best products are as fast (stas00/ml-engineering) */
-    {"MI300X", CHIP_GENERATIONS, 1307.4e12, "mi300x"}, {"MI325X", CHIP_GENERATIONS, 1307.4e12, "mi325x"},
+    {"B200", CHIP_B200, 2250e12, "dgx-b200"},          {"GB300", CHIP_B200, 2500e12, "gb300-nvl72"},
+    {"B300", CHIP_B200, 2250e12, "dgx-b300"},          {"MI300X", CHIP_GENERATIONS, 1307.4e12, "mi300x"},
+    {"MI325X", CHIP_GENERATIONS, 1307.4e12, "mi325x"},
 };
 
 /* Cards whose names say how much power they have: datasheets. The first that fits counts. */

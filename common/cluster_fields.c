@@ -141,6 +141,7 @@ const struct field device_fields[] = {
     CUSTOM("product", 0, read_product),
     CUSTOM("matmul", offsetof(struct cluster_device, kernels), read_kernels),
     CUSTOM("attention", offsetof(struct cluster_device, kernels.attention), read_attention),
+    CUSTOM("attention_fp8", offsetof(struct cluster_device, kernels.attention_fp8), read_attention_fp8),
     END,
 };
 
@@ -228,6 +229,9 @@ const struct field attention_fields[] = {
     NUMBER("throttle_flops", struct attention_constants, throttle_flops, UNIT_NONE),
     NUMBER("backward_launch", struct attention_constants, backward_launch_seconds, UNIT_SECONDS),
     NUMBER("backward_rate", struct attention_constants, backward_flops_per_second, UNIT_FLOPS_PER_SECOND),
+    NUMBER("backward_diagonal_tokens", struct attention_constants, backward_diagonal_tokens, UNIT_NONE),
+    NUMBER("wide_rate", struct attention_constants, wide_rate, UNIT_NONE),
+    NUMBER("wide_backward_rate", struct attention_constants, wide_backward_rate, UNIT_NONE),
     END,
 };
 

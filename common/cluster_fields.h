@@ -45,6 +45,7 @@ CUSTOM_READER(read_kernels);
 CUSTOM_READER(read_matmul);
 CUSTOM_READER(read_grouped);
 CUSTOM_READER(read_attention);
+CUSTOM_READER(read_attention_fp8);
 CUSTOM_READER(read_network);     /* target: struct cluster */
 CUSTOM_READER(read_span);        /* int64_t: a count or "all" */
 CUSTOM_READER(read_collectives); /* target: the array */

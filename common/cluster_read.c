@@ -84,6 +84,13 @@ CUSTOM_READER(read_attention) {
     return fields_read(reader, node, attention_fields, "cluster.device.attention", constants);
 }
 
+CUSTOM_READER(read_attention_fp8) {
+    struct attention_constants *constants = target;
+
+    constants->known = true;
+    return fields_read(reader, node, attention_fields, "cluster.device.attention_fp8", constants);
+}
+
 CUSTOM_READER(read_span) {
     static const struct field count = {
         .key = "devices", .type = FIELD_INTEGER, .unit = UNIT_COUNT, .minimum = 1, .maximum = 1e9};
@@ -271,10 +278,13 @@ static bool scale_kernels(const struct check *check, struct cluster_device *devi
             return yaml_error(check->document, blame(node, "matmul"), check->error,
                               "matmul: the constants of %s make no sense at the device's peak",
                               precision_names[i]);
-    return scale_attention(&device->kernels.attention,
-                           fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16])) ||
-           yaml_error(check->document, blame(node, "attention"), check->error,
-                      "attention: the constants make no sense at the device's peak of bf16 or fp16");
+    if (!scale_attention(&device->kernels.attention,
+                         fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16])))
+        return yaml_error(check->document, blame(node, "attention"), check->error,
+                          "attention: the constants make no sense at the device's peak of bf16 or fp16");
+    return scale_attention(&device->kernels.attention_fp8, device->peak_flops[PRECISION_FP8]) ||
+           yaml_error(check->document, blame(node, "attention_fp8"), check->error,
+                      "attention_fp8: the constants make no sense at the device's peak of fp8");
 }
 
 /* One of two counts is a multiple of the other. */

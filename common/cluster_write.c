@@ -391,6 +391,7 @@ static void write_custom(struct writer *writer, const struct field *field, const
         {read_matmul, write_matmul},
         {read_grouped, write_grouped},
         {read_attention, write_attention},
+        {read_attention_fp8, write_attention},
         {read_network, write_network},
         {read_span, write_span},
         {read_collectives, write_collectives},

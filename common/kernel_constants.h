@@ -37,13 +37,15 @@ struct attention_constants {
     double softmax_dims;             /* the softmax costs as much as so many more elements of a head */
     double throttle, throttle_flops; /* forward: the rate falls by 1 + throttle f / (f + throttle_flops) */
     double backward_launch_seconds, backward_flops_per_second; /* of 2.5 times the forward's flops */
+    double backward_diagonal_tokens;                           /* 0: as the forward's */
+    double wide_rate, wide_backward_rate; /* shares of these rates where keys are wider than 128; 0: usual */
 };
 
 struct kernel_constants {
     int64_t multiprocessors;  /* 0: unknown */
     double memory_efficiency; /* reached share of the memory bandwidth, streaming */
     struct matmul_constants matmul[PRECISION_COUNT];
-    struct attention_constants attention; /* of 16-bit formats */
+    struct attention_constants attention, attention_fp8; /* of 16-bit formats; of fp8 */
     /* Grouped expert products: rate as a share of the dense product's over all rows; launch of one group's
      * product; share of the lesser of arithmetic and traffic that the greater doesn't hide. */
     double grouped_rate, grouped_launch_seconds, grouped_exposed;

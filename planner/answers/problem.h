@@ -31,7 +31,7 @@ struct problem_asked {
     enum attention_kernel attention;
     enum gradient_format gradients;
     struct optimizer optimizer;
-    bool cuda_graphs;
+    enum cuda_graphs cuda_graphs;
     struct routing routing;
     struct recipe recipe;
     const char *settings; /* what was said of the last five, as --training takes it; NULL: nothing */

@@ -40,7 +40,7 @@ struct what_if_setting {
     struct what_if_gain gain;
 };
 
-enum { WHAT_IF_MAX_CHANGES = WHAT_IF_BANDWIDTH + 2 * (CLUSTER_MAX_LEVELS + 1), WHAT_IF_MAX_SETTINGS = 8 };
+enum { WHAT_IF_MAX_CHANGES = WHAT_IF_BANDWIDTH + 2 * (CLUSTER_MAX_LEVELS + 1), WHAT_IF_MAX_SETTINGS = 10 };
 
 struct what_if {
     struct what_if_change changes[WHAT_IF_MAX_CHANGES]; /* most saved first */

@@ -60,9 +60,30 @@ static bool set_deepep(const struct plan *today, struct training *training) {
 }
 
 static bool set_graphs(const struct plan *today, struct training *training) {
-    if (today->model->experts.count == 0 || training->cuda_graphs)
+    if (today->model->experts.count == 0 || training->cuda_graphs != GRAPHS_NONE)
         return false;
-    training->cuda_graphs = true;
+    training->cuda_graphs = GRAPHS_LAYERS;
+    return true;
+}
+
+/* Kernels through all experts are written for MXFP8 on Blackwell (Transformer Engine). */
+static bool set_fused_experts(const struct plan *today, struct training *training) {
+    bool mxfp8 =
+        training->precision == PRECISION_FP8 && today->cluster->device.fp8_scaling == FP8_SCALING_BLOCK;
+    if (today->model->experts.count == 0 || !training->stack->transformer_engine || !mxfp8 ||
+        training_fuses_experts(training))
+        return false;
+    training->recipe.experts = EXPERTS_FUSED;
+    return true;
+}
+
+/* A step in one graph has experts' rows counted on the device, which fused kernels do (Megatron-Core). */
+static bool set_step_graphs(const struct plan *today, struct training *training) {
+    bool counted = today->model->experts.count == 0 || today->model->experts.capacity_factor > 0 ||
+                   training_fuses_experts(training);
+    if (!counted || !training->stack->transformer_engine || training->cuda_graphs == GRAPHS_STEP)
+        return false;
+    training->cuda_graphs = GRAPHS_STEP;
     return true;
 }
 
@@ -77,6 +98,8 @@ static const struct {
     {"routing.overlap", "true", set_overlap},
     {"routing.dispatcher", "deepep", set_deepep},
     {"cuda_graphs", "true", set_graphs},
+    {"cuda_graphs", "step", set_step_graphs},
+    {"recipe.experts", "fused", set_fused_experts},
 };
 enum { TRAINING_SETTINGS = sizeof settings / sizeof *settings };
 

@@ -146,18 +146,34 @@ static void add_matmul(struct fitting *fitting, enum precision precision, enum m
     }
 }
 
-static void add_attention(struct fitting *fitting, bool several_head_dims) {
-    struct cluster_device *device = &fitting->subject.cluster.device;
-    struct attention_constants *c = &device->kernels.attention;
-    *c = (struct attention_constants){.known = true,
-                                      .peak_flops = device->peak_flops[PRECISION_BF16],
-                                      .softmax_dims = reference_device.kernels.attention.softmax_dims};
+/* Of attention, fp8 has constants of its own; all other formats share some. */
+static enum precision attention_format(enum precision precision) {
+    return precision == PRECISION_FP8 ? PRECISION_FP8 : PRECISION_BF16;
+}
+
+static struct attention_constants *attention_of(struct fitting *fitting, enum precision precision) {
+    struct kernel_constants *kernels = &fitting->subject.cluster.device.kernels;
+    return precision == PRECISION_FP8 ? &kernels->attention_fp8 : &kernels->attention;
+}
+
+/* What the rows of a pass can tell apart: heads up to 128 of several sizes, and wider ones. */
+struct head_sizes {
+    bool several, wide;
+};
+
+static void add_attention(struct fitting *fitting, enum precision precision, struct head_sizes heads) {
+    double peak = fitting->subject.cluster.device.peak_flops[precision];
+    struct attention_constants *c = attention_of(fitting, precision);
+    *c = (struct attention_constants){
+        .known = true, .peak_flops = peak, .softmax_dims = reference_device.kernels.attention.softmax_dims};
     add(fitting, &c->launch_seconds, 15e-6, false);
-    add(fitting, &c->flops_per_second, 0.6 * device->peak_flops[PRECISION_BF16], false);
+    add(fitting, &c->flops_per_second, 0.6 * peak, false);
     add(fitting, &c->diagonal_tokens, 400, true);
     add_share(fitting, &c->longest_row_share, 0.2, 1);
-    if (several_head_dims)
+    if (heads.several)
         add(fitting, &c->softmax_dims, 18, true);
+    if (heads.wide)
+        add(fitting, &c->wide_rate, 0.9, false);
 }
 
 static void add_experts(struct fitting *fitting) {
@@ -322,11 +338,19 @@ static void keep_pass(struct sample *sample, const struct sample *from, bool bac
             sample->rows[sample->count++] = from->rows[r];
 }
 
-static bool several_head_dims(const struct sample *sample) {
-    for (size_t r = 1; r < sample->count; r++)
-        if (sample->rows[r]->of.attention.qk_head_dim != sample->rows[0]->of.attention.qk_head_dim)
-            return true;
-    return false;
+static struct head_sizes head_sizes_of(const struct sample *sample) {
+    struct head_sizes heads = {0};
+    int64_t narrow = 0;
+    for (size_t r = 0; r < sample->count; r++) {
+        int64_t dim = sample->rows[r]->of.attention.qk_head_dim;
+        heads.several |= dim <= ATTENTION_WIDE_HEAD_DIM && narrow > 0 && dim != narrow;
+        if (dim <= ATTENTION_WIDE_HEAD_DIM)
+            narrow = dim;
+        else
+            heads.wide = true;
+    }
+    heads.wide &= narrow > 0; /* else they are all there is, and the rate is theirs */
+    return heads;
 }
 
 /* Forward first; the backward shares all but its launch and rate. */
@@ -338,8 +362,9 @@ static bool calibrate_attention(const struct cluster *base, struct arena *arena,
     if (pass.count < FOLDS)
         return error_set(error, "fewer than %d forward times of \"%s\"", FOLDS, calibration->device);
     struct fitting fitting = new_fitting(base, TIMING_ATTENTION);
-    struct attention_constants *c = &fitting.subject.cluster.device.kernels.attention;
-    add_attention(&fitting, several_head_dims(&pass));
+    enum precision precision = attention_format(calibration->precision);
+    struct attention_constants *c = attention_of(&fitting, precision);
+    add_attention(&fitting, precision, head_sizes_of(&pass));
     fit_sample(&fitting, &pass, calibration);
     keep_pass(&pass, sample, true);
     calibration->backward_measured = pass.count > 0;
@@ -348,6 +373,9 @@ static bool calibrate_attention(const struct cluster *base, struct arena *arena,
         fitting.parameter_count = 0;
         add(&fitting, &c->backward_launch_seconds, c->launch_seconds, false);
         add(&fitting, &c->backward_flops_per_second, 0.7 * c->flops_per_second, false);
+        add(&fitting, &c->backward_diagonal_tokens, c->diagonal_tokens, true);
+        if (head_sizes_of(&pass).wide)
+            add(&fitting, &c->wide_backward_rate, 0.8, false);
         fit_sample(&fitting, &pass, &backward);
         calibration->backward = backward.all;
     }
@@ -386,6 +414,8 @@ static bool belongs(enum timing_kind kind, const struct timing *row, const struc
         return false;
     if (kind == TIMING_COLLECTIVE)
         return row->of.collective.operation == calibration->operation;
+    if (kind == TIMING_ATTENTION)
+        return attention_format(row->precision) == attention_format(calibration->precision);
     return kind != TIMING_MATMUL || row->precision == calibration->precision;
 }
 

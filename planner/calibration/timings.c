@@ -22,8 +22,8 @@ struct column {
 static const struct column matmul_columns[] = {{"gpu", 0}, {"dtype", 0},      {"m", 0}, {"n", 0},
                                                {"k", 0},   {"latency_ms", 0}, {NULL, 0}};
 static const struct column attention_columns[] = {
-    {"gpu", 0},      {"dtype", 0},      {"batch", 0},  {"seq", 0},  {"heads", 0}, {"kv_heads", 0},
-    {"head_dim", 0}, {"latency_ms", 0}, {"window", 1}, {"pass", 1}, {NULL, 0}};
+    {"gpu", 0},      {"dtype", 0},      {"batch", 0},  {"seq", 0},  {"heads", 0},      {"kv_heads", 0},
+    {"head_dim", 0}, {"latency_ms", 0}, {"window", 1}, {"pass", 1}, {"v_head_dim", 1}, {NULL, 0}};
 static const struct column experts_columns[] = {
     {"gpu", 0},     {"dtype", 0}, {"tokens", 0}, {"hidden", 0},     {"inter", 0},        {"topk", 0},
     {"experts", 0}, {"tp", 0},    {"ep", 0},     {"latency_ms", 0}, {"distribution", 1}, {NULL, 0}};
@@ -233,7 +233,7 @@ static bool read_attention_row(const struct reader *reader, struct attention *at
         !whole(reader, "head_dim", &attention->qk_head_dim))
         return false;
     attention->v_head_dim = attention->qk_head_dim;
-    return true;
+    return !find(reader, "v_head_dim") || whole(reader, "v_head_dim", &attention->v_head_dim);
 }
 
 static bool read_experts_row(const struct reader *reader, struct timing_experts *experts, bool *kept) {
@@ -273,6 +273,7 @@ static bool read_row(const struct reader *reader, struct timing *row, bool *kept
         row->of.matmul.precision = row->precision;
         return read_matmul_row(reader, &row->of.matmul);
     case TIMING_ATTENTION:
+        row->of.attention.precision = row->precision;
         return read_attention_row(reader, &row->of.attention, kept);
     case TIMING_EXPERTS:
         return read_experts_row(reader, &row->of.experts, kept);

@@ -92,12 +92,16 @@ static void print_constants(const char *key, int indent, const struct field *fie
     printf("}\n");
 }
 
+static bool is_fp8_attention(const struct calibration *c) {
+    return c->kind == TIMING_ATTENTION && c->precision == PRECISION_FP8;
+}
+
 static const char *subject_of(const struct calibration *c) {
     switch (c->kind) {
     case TIMING_COLLECTIVE:
         return collective_names[c->operation];
     case TIMING_ATTENTION:
-        return "16 bits";
+        return is_fp8_attention(c) ? precision_names[PRECISION_FP8] : "16 bits";
     case TIMING_EXPERTS:
         return "all formats";
     default:
@@ -192,7 +196,10 @@ static void print_device(const struct calibration *calibrations, size_t count, c
         open_block(&in_device, "device:");
         if (!c->backward_measured)
             puts("  # No backward times were given: the planner will take 0.74 of the forward's rate.");
-        print_constants("attention", 2, attention_fields, &c->kernels.attention);
+        if (is_fp8_attention(c))
+            print_constants("attention_fp8", 2, attention_fields, &c->kernels.attention_fp8);
+        else
+            print_constants("attention", 2, attention_fields, &c->kernels.attention);
     }
     for (const struct calibration *c = calibrations; c < calibrations + count; c++) {
         if (!prints_in(c, device, TIMING_COLLECTIVE))
@@ -208,7 +215,8 @@ static bool check_distinct(const struct calibration *calibrations, size_t count,
     const struct calibration *last = &calibrations[count - 1];
     for (const struct calibration *c = calibrations; c < last; c++)
         if (c->kind == last->kind && strcmp(c->device, last->device) == 0 &&
-            c->operation == last->operation && (c->kind != TIMING_MATMUL || c->precision == last->precision))
+            c->operation == last->operation && is_fp8_attention(c) == is_fp8_attention(last) &&
+            (c->kind != TIMING_MATMUL || c->precision == last->precision))
             return error_set(error, "%s: %s of \"%s\" (%s) are in another file too", path,
                              timing_kind_names[c->kind], c->device, subject_of(c));
     return true;

@@ -58,9 +58,31 @@ static double accumulation_bytes(const struct training *training) {
     return 2 + 2 * gradient;
 }
 
-static double product_seconds(const struct compute_work *work, const struct matmul *matmul, int64_t groups) {
-    if (groups > 1)
-        return matmul_grouped_seconds(work->device, matmul, groups);
+/* Bytes an element of an activation that fused kernels move besides the products' own: forward the result,
+ * in two layouts where it is fp8; backward what went in is read (gated: twice an element), and its gradient
+ * written where the product alone would write the activation's. */
+static const double FUSED_ACTIVATION_BYTES = 2, FUSED_ACTIVATION_BACKWARD_BYTES = 2,
+                    FUSED_GATE_BACKWARD_BYTES = 6;
+
+static double fused_bytes(const struct compute_work *work, const struct product *product,
+                          enum matmul_pass pass) {
+    bool gated = work->problem->model->gated;
+    double in = (double)product->rows * (double)product->inputs;
+    double out = (double)product->rows * (double)product->outputs;
+    if (product->fusion == ACTIVATION_BEHIND && pass == MATMUL_FORWARD)
+        return FUSED_ACTIVATION_BYTES * out / (gated ? 2 : 1);
+    if (product->fusion == ACTIVATION_AHEAD && pass == MATMUL_DATA_GRADIENT)
+        return (gated ? FUSED_GATE_BACKWARD_BYTES : FUSED_ACTIVATION_BACKWARD_BYTES) * in;
+    return 0;
+}
+
+static double product_seconds(const struct compute_work *work, const struct product *product,
+                              const struct matmul *matmul) {
+    if (product->fusion != ACTIVATION_APART)
+        return matmul_fused_grouped_seconds(work->device, matmul, product->groups,
+                                            fused_bytes(work, product, matmul->pass));
+    if (product->groups > 1)
+        return matmul_grouped_seconds(work->device, matmul, product->groups);
     return matmul_seconds(work->device, matmul);
 }
 
@@ -76,12 +98,19 @@ struct cast_bytes {
 static const struct cast_bytes CAST_BY_EARLIER_STEPS = {4, 4, 0, 0}, CAST_BY_ITSELF = {5, 5, 2, 7};
 
 /* GPT-like models under FSDP are llm-foundry's, which takes Transformer Engine's. */
-static struct cast_bytes cast_bytes_of(const struct compute_work *work, enum precision precision) {
+static struct cast_bytes cast_bytes_of(const struct compute_work *work, const struct product *product) {
     const struct compute_problem *problem = work->problem;
-    if (precision != PRECISION_FP8 || problem->cluster->device.peak_flops[PRECISION_FP8] <= 0)
+    if (product->half || problem->training->precision != PRECISION_FP8 ||
+        problem->cluster->device.peak_flops[PRECISION_FP8] <= 0)
         return (struct cast_bytes){0};
-    return problem->training->stack->fully_sharded && problem->model->gated ? CAST_BY_ITSELF
-                                                                            : CAST_BY_EARLIER_STEPS;
+    struct cast_bytes cast = problem->training->stack->fully_sharded && problem->model->gated
+                                 ? CAST_BY_ITSELF
+                                 : CAST_BY_EARLIER_STEPS;
+    if (product->fusion == ACTIVATION_AHEAD)
+        cast.input = 0;
+    if (product->fusion == ACTIVATION_BEHIND)
+        cast.gradient = 0;
+    return cast;
 }
 
 static struct product_seconds reckon_product(const struct compute_work *work, const struct product *product) {
@@ -93,15 +122,15 @@ static struct product_seconds reckon_product(const struct compute_work *work, co
     struct matmul weight = {k, n, m, 1, precision, MATMUL_WEIGHT_GRADIENT};
     double weights = (double)(n * k * groups);
     const struct training *training = work->problem->training;
-    struct cast_bytes cast = cast_bytes_of(work, precision);
+    struct cast_bytes cast = cast_bytes_of(work, product);
     double in = (double)m * (double)k, out = (double)m * (double)n;
     double weight_bytes =
         weights * accumulation_bytes(training) + cast.input_again * in + cast.gradient_again * out;
-    return (struct product_seconds){.forward = product_seconds(work, &forward, groups) +
+    return (struct product_seconds){.forward = product_seconds(work, product, &forward) +
                                                compute_traffic_seconds(work->device, cast.input * in),
-                                    .input = product_seconds(work, &input, groups) +
+                                    .input = product_seconds(work, product, &input) +
                                              compute_traffic_seconds(work->device, cast.gradient * out),
-                                    .weight = product_seconds(work, &weight, groups) +
+                                    .weight = product_seconds(work, product, &weight) +
                                               compute_traffic_seconds(work->device, weight_bytes)};
 }
 
@@ -112,7 +141,7 @@ static struct product_seconds least_product(const struct compute_work *work, con
     double out = (double)product->rows * (double)product->outputs;
     double flops = 2 * in * (double)product->outputs;
     double seconds = matmul_least_seconds(work->device, precision, flops);
-    struct cast_bytes cast = cast_bytes_of(work, precision);
+    struct cast_bytes cast = cast_bytes_of(work, product);
     double again = cast.input_again * in + cast.gradient_again * out;
     return (struct product_seconds){
         .forward = seconds + compute_traffic_seconds(work->device, cast.input * in),
@@ -121,8 +150,8 @@ static struct product_seconds least_product(const struct compute_work *work, con
 }
 
 static struct product_seconds find_product(const struct compute_work *work, const struct product *product) {
-    const struct product_shape shape = {product->rows, product->outputs, product->inputs, product->groups,
-                                        product->half};
+    const struct product_shape shape = {product->rows,   product->outputs, product->inputs,
+                                        product->groups, product->half,    product->fusion};
     struct product_cache *cache = work->problem->products;
     struct product_seconds *seconds;
     bool known;
@@ -274,6 +303,7 @@ static void add_experts(struct compute_work *work) {
         larger_count(1, (int64_t)compute_expert_rows(problem->model, problem->training, problem->layout));
     int64_t groups = larger_count(1, experts->count / problem->layout->ep);
     int64_t ffn = larger_count(1, experts->ffn_hidden / problem->layout->etp);
+    bool fused = training_fuses_experts(problem->training);
     compute_add_product(
         work, "router",
         &(struct product){.rows = larger_count(1, (int64_t)((double)work->tokens / work->share)),
@@ -284,9 +314,14 @@ static void add_experts(struct compute_work *work) {
                         &(struct product){.rows = rows,
                                           .outputs = problem->model->gated ? 2 * ffn : ffn,
                                           .inputs = hidden,
-                                          .groups = groups});
+                                          .groups = groups,
+                                          .fusion = fused ? ACTIVATION_BEHIND : ACTIVATION_APART});
     compute_add_product(work, "experts out",
-                        &(struct product){.rows = rows, .outputs = hidden, .inputs = ffn, .groups = groups});
+                        &(struct product){.rows = rows,
+                                          .outputs = hidden,
+                                          .inputs = ffn,
+                                          .groups = groups,
+                                          .fusion = fused ? ACTIVATION_AHEAD : ACTIVATION_APART});
 }
 
 double compute_least_experts(const struct compute_problem *problem) {

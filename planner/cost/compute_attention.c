@@ -65,6 +65,17 @@ static void add_flash_attention(struct compute_work *work, const struct attentio
         add_flash_layers(work, &near, attention, rate);
 }
 
+/* Forward queries, keys and values are cast, backward the gradient of the result: 16 bits read, fp8 written
+ * as it is and transposed. */
+static void add_attention_casts(struct compute_work *work, const struct attention *attention) {
+    static const double CAST_BYTES = 4;
+    double heads = (double)attention->heads, shared = (double)attention->kv_heads;
+    double dims = (double)attention->qk_head_dim, values = (double)attention->v_head_dim;
+    double forward = heads * dims + shared * (dims + values);
+    compute_add_traffic(work, "casts of attention", CAST_BYTES * (double)work->tokens * forward,
+                        CAST_BYTES * (double)work->tokens * heads * values);
+}
+
 /* Bytes of an element of the queries that PyTorch's ring moves at each turn: it joins keys and values (8),
  * casts a piece's result to fp32 (6) and merges it operation by operation (32); of every other piece half the
  * queries, joined again (8). Backward it casts and adds up gradients in fp32 and joins those of keys and
@@ -118,7 +129,8 @@ void compute_attention_core(struct compute_work *work) {
     const struct compute_problem *problem = work->problem;
     const struct model *model = problem->model;
     const struct layout *layout = problem->layout;
-    struct attention attention = {.precision = work->half,
+    bool fp8 = training_attention_is_fp8(problem->training, model);
+    struct attention attention = {.precision = fp8 ? PRECISION_FP8 : work->half,
                                   .batch = layout->micro_batch,
                                   .sequence = problem->training->sequence,
                                   .query_split = layout->cp,
@@ -130,5 +142,7 @@ void compute_attention_core(struct compute_work *work) {
         add_flash_attention(work, &attention);
     else
         add_unfused_attention(work, &attention);
+    if (fp8)
+        add_attention_casts(work, &attention);
     add_ring_merges(work);
 }

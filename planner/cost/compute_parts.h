@@ -20,12 +20,18 @@ struct compute_work {
     struct explain *explain;
 };
 
+/* Where an activation is done by the kernels of a product instead of its own: at the end of the product
+ * before it, whose result's gradient it makes in the backward pass, as the product after it makes the
+ * activation's own. What either reads is then cast already. */
+enum activation_fusion { ACTIVATION_APART, ACTIVATION_BEHIND, ACTIVATION_AHEAD };
+
 /* A linear layer's product, forward and backward. */
 struct product {
     int64_t rows, outputs, inputs;
     int64_t groups; /* of experts; 0 or 1: a plain product */
-    bool half;      /* stays in 16 bits when the rest is fp8 */
-    bool split;     /* stands beside a tp collective */
+    enum activation_fusion fusion;
+    bool half;  /* stays in 16 bits when the rest is fp8 */
+    bool split; /* stands beside a tp collective */
 };
 
 void compute_work_init(struct compute_work *work, const struct compute_problem *problem,

@@ -211,9 +211,11 @@ void compute_routing_traffic(struct compute_work *work) {
                             PADDING_BYTES * hidden * rows);
     if (!problem->training->routing.overlap && !training_graphs_experts(problem->training, problem->model))
         compute_add_idle(work, "gaps between routing's kernels", ROUTING_GAP_SECONDS);
-    compute_add_traffic(work, "experts' activation", activation.forward * ffn * rows,
-                        activation.backward * ffn * rows);
-    work->time->activation += compute_tensor_seconds(work, activation.forward * ffn * rows);
+    if (!training_fuses_experts(problem->training)) {
+        compute_add_traffic(work, "experts' activation", activation.forward * ffn * rows,
+                            activation.backward * ffn * rows);
+        work->time->activation += compute_tensor_seconds(work, activation.forward * ffn * rows);
+    }
     if (training_adds_expert_biases(problem->training, problem->model)) {
         double first = stack->fully_sharded ? (problem->model->gated ? 2 : 1) * ffn * rows : 0;
         compute_add_traffic(work, "experts' biases",
@@ -281,7 +283,7 @@ void compute_head(const struct compute_problem *problem, struct compute_time *ti
                         &(struct product){.rows = work.tokens,
                                           .outputs = vocabulary,
                                           .inputs = model->hidden,
-                                          .half = true,
+                                          .half = !training_logits_are_fp8(problem->training),
                                           .split = true});
     compute_add_traffic(&work, "final norm and loss", norm + bytes * logits,
                         BACKWARD_TRAFFIC * norm + backward_bytes * logits);

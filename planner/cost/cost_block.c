@@ -131,7 +131,7 @@ static void add_selective(const struct block_cost *block, bool with_experts, int
 struct launch_time cost_launch_block(const struct cost_context *context, const struct layout *layout,
                                      enum block block) {
     if (block == BLOCK_DENSE)
-        return launch_dense_layer(context->training.stack);
+        return launch_dense_layer(&context->training);
     if (block == BLOCK_EXPERTS)
         return launch_expert_layer(context->model, &context->cluster->device, &context->training, layout);
     return (struct launch_time){0};

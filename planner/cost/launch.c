@@ -43,8 +43,9 @@ enum { NODES_OF_A_PASS = 4, LAUNCHES_OF_A_NODE = 4 };
  * its neighbours. As fitted to the stacks that wait for it (`hop_seconds` of Megatron-LM before Core). */
 static const double PASS_SECONDS = 0.55e-3;
 
-struct launch_time launch_dense_layer(const struct stack *stack) {
-    return (struct launch_time){stack->layer_floor_seconds, BACKWARD_FLOOR * stack->layer_floor_seconds};
+struct launch_time launch_dense_layer(const struct training *training) {
+    double floor = training->cuda_graphs == GRAPHS_STEP ? 0 : training->stack->layer_floor_seconds;
+    return (struct launch_time){floor, BACKWARD_FLOOR * floor};
 }
 
 /* A layer's share of that. */
@@ -62,7 +63,7 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
                                        const struct training *training, const struct layout *layout) {
     const struct stack *stack = training->stack;
     double experts = (double)model->experts.count / (double)layout->ep;
-    double floor = stack->expert_floor_seconds * (training->cuda_graphs ? GRAPHED_FLOOR : 1);
+    double floor = stack->expert_floor_seconds * (training->cuda_graphs != GRAPHS_NONE ? GRAPHED_FLOOR : 1);
     double nodes = node_seconds(training), forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
     if (training_graphs_experts(training, model))
         return (struct launch_time){0};

@@ -15,7 +15,7 @@ struct launch_time {
 };
 
 /* The least time of a layer without routed experts. */
-struct launch_time launch_dense_layer(const struct stack *stack);
+struct launch_time launch_dense_layer(const struct training *training);
 
 /* The least time of a layer with routed experts. Of the layout only ep counts, which says how many experts a
  * device holds, and pp and vpp, which say how many layers share the cost of a stage's pass. More where the

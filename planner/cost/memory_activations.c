@@ -15,6 +15,9 @@ static const double SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
 static const double EAGER_NORM_BYTES = 4 + 2;
 /* Of a MoE layer a token and expert: the router's logits, probabilities, maps and their sorted forms. */
 static const double ROUTER_BYTES_PER_EXPERT = 21;
+/* In a CUDA graph of the whole step the experts' rows wait in pages, of which there are so many more than
+ * even loads need (Megatron-LM, docs/user-guide/features/paged_stash.md; its default). */
+static const double STASH_FACTOR = 1.1;
 /* Of a token sent to an expert: its probability and its place. */
 static const double ROUTED_TOKEN_BYTES = 8;
 /* Latent attention keeps two fp32 statistics of its inner norms and an index of a token. */
@@ -142,9 +145,11 @@ static void expert_mlp(const struct memory_parts *parts, struct layer_activation
     double received = rows_received(parts);
     double ffn = (double)experts->ffn_hidden / etp;
     double shared = (double)(experts->shared * experts->shared_ffn_hidden) / tp;
+    bool in_pages = parts->training->cuda_graphs == GRAPHS_STEP && experts->capacity_factor <= 0;
+    double stashed = in_pages ? STASH_FACTOR : 1;
 
     layer->mlp += ROUTER_BYTES_PER_EXPERT * (double)experts->count / share;
-    layer->mlp += received * (product_input_bytes(parts) * hidden + mlp_hidden_bytes(parts, ffn));
+    layer->mlp += stashed * received * (product_input_bytes(parts) * hidden + mlp_hidden_bytes(parts, ffn));
     layer->mlp += received * ROUTED_TOKEN_BYTES;
     if (shared > 0)
         layer->mlp += mlp_hidden_bytes(parts, shared);

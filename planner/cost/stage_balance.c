@@ -90,7 +90,7 @@ static bool find_for(const struct stage_balance *balance, int64_t pp, int64_t vp
 }
 
 static bool chunks_are_equal(const struct model *model, int64_t chunks) {
-    return model->layers % chunks == 0 || layout_counts_ends(model, chunks);
+    return model->layers % chunks == 0 || layout_divides_with_ends(model, chunks);
 }
 
 static bool any_chunks_are_equal(const struct model *model, int64_t pp) {

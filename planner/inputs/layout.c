@@ -89,9 +89,21 @@ int64_t layout_recomputed_layers(const struct layout *layout, const struct model
     return layout->recompute_layers < layers ? layout->recompute_layers : layers;
 }
 
-bool layout_counts_ends(const struct model *model, int64_t chunks) {
+bool layout_divides_with_ends(const struct model *model, int64_t chunks) {
     const int64_t sum = model->layers + END_LAYERS + model->mtp_layers;
     return sum % chunks == 0 && sum / chunks > model->mtp_layers;
+}
+
+/* Layers of the last chunk where all others are filled from the front; 0 or less: none are left. */
+static int64_t last_filled(const struct model *model, int64_t chunks) {
+    return model->layers - product(model->layers / chunks + 1, chunks - 1);
+}
+
+/* Further predictions weigh more than the layer they would count as, and leave the last chunk what the others
+ * don't take (Megatron-Bridge, recipes/deepseek/deepseek_v3.py). */
+static bool counts_ends(const struct model *model, int64_t chunks) {
+    return layout_divides_with_ends(model, chunks) &&
+           (model->mtp_layers == 0 || last_filled(model, chunks) <= 0);
 }
 
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk) {
@@ -101,12 +113,11 @@ int64_t layout_chunk_layers(const struct layout *layout, const struct model *mod
     const int64_t last = chunks - 1;
     if (layers % chunks == 0)
         return layers / chunks;
-    if (layout_counts_ends(model, chunks)) {
+    if (counts_ends(model, chunks)) {
         const int64_t each = (layers + END_LAYERS + model->mtp_layers) / chunks;
         return each - (chunk == 0) - (chunk == last ? 1 + model->mtp_layers : 0);
     }
-    const int64_t full = layers / chunks + 1;
-    const int64_t rest = layers - product(full, last);
+    const int64_t full = layers / chunks + 1, rest = last_filled(model, chunks);
     if (rest > 0)
         return chunk == last ? rest : full;
     /* So many full ones leave nothing for the last: as even as can be, the longer ones in front. */
@@ -135,10 +146,10 @@ void layout_deal(const struct layout *layout, const struct model *model, struct 
         deal_own_ends(layout, model, dealing);
     } else if (layers % chunks == 0) {
         return;
-    } else if (layout_counts_ends(model, chunks)) {
+    } else if (counts_ends(model, chunks)) {
         dealing->each = (layers + END_LAYERS + model->mtp_layers) / chunks;
         dealing->displaced = 1;
-    } else if (layers - product(dealing->each + 1, chunks - 1) > 0) {
+    } else if (last_filled(model, chunks) > 0) {
         dealing->each++;
     } else {
         dealing->longer = layers % chunks;

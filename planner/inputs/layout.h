@@ -204,14 +204,15 @@ bool layout_exchanges_tokens(const struct layout *layout, const struct model *mo
 bool layout_has_own_ends(const struct layout *layout);
 
 /* Layers on virtual stage `chunk` (0..pp vpp - 1, in the order a token meets them). Where pp x vpp doesn't
- * divide the layers: if embedding, loss and each further prediction (MTP) count as a layer and it
- * divides the sum, the first and the last have so many fewer; else filled from the front, the rest on the
- * last, or, where that leaves none for the last, as even as can be. All but where the layout gives the ends
- * their own number. */
+ * divide the layers: if embedding and loss count as a layer each and it divides the sum, the first and the
+ * last have so many fewer; else filled from the front, the rest on the last, or, where that leaves none for
+ * the last, as even as can be. Of models with further predictions (MTP) the other way round: filled from the
+ * front, or, where that leaves none for the last, with the predictions counted too. All but where the layout
+ * gives the ends their own number. */
 int64_t layout_chunk_layers(const struct layout *layout, const struct model *model, int64_t chunk);
 
-/* True where embedding, loss and further predictions count as layers, since `chunks` divides the sum. */
-bool layout_counts_ends(const struct model *model, int64_t chunks);
+/* True where `chunks` divides the layers with embedding, loss and each further prediction counted as one. */
+bool layout_divides_with_ends(const struct model *model, int64_t chunks);
 
 /* The most layers on any virtual stage. */
 int64_t layout_most_chunk_layers(const struct layout *layout, const struct model *model);

@@ -6,7 +6,7 @@
 
 const char *const dispatcher_names[] = {"default", "all-to-all", "deepep", NULL};
 
-const char *const flash_kernel_names[] = {"default", "flash-1", "flash-2", "cudnn", NULL};
+const char *const flash_kernel_names[] = {"default", "flash-1", "flash-2", "cudnn", "cudnn-fp8", NULL};
 
 const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfused", "gathered", NULL};
 
@@ -22,6 +22,7 @@ double flash_kernel_rate(enum flash_kernel kernel, bool recent_device) {
         return recent_device ? 0.62 : 0.95;
     case FLASH_DEFAULT:
     case FLASH_CUDNN:
+    case FLASH_CUDNN_FP8:
         break;
     }
     return 1;

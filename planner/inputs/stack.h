@@ -16,12 +16,13 @@ extern const char *const dispatcher_names[]; /* "default" "all-to-all" "deepep",
 
 /* Whose flash attention. */
 enum flash_kernel {
-    FLASH_DEFAULT, /* the stack's */
-    FLASH_1,       /* of 2022, and Triton's of that time */
-    FLASH_2,       /* of 2023, and what PyTorch calls */
-    FLASH_CUDNN    /* Transformer Engine's, written for each device */
+    FLASH_DEFAULT,  /* the stack's */
+    FLASH_1,        /* of 2022, and Triton's of that time */
+    FLASH_2,        /* of 2023, and what PyTorch calls */
+    FLASH_CUDNN,    /* Transformer Engine's, written for each device */
+    FLASH_CUDNN_FP8 /* the same in fp8, where the training is */
 };
-extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" "cudnn", NULL */
+extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" "cudnn" "cudnn-fp8", NULL */
 
 /* Share of the kernel model's speed that a kernel reaches. It differs on Hopper and later, of whose units
  * older kernels use half. */

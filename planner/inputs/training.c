@@ -6,12 +6,15 @@
 #include <string.h>
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
+const char *const cuda_graphs_names[] = {"false", "true", "step", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 /* Of the recipe. */
 static const char *const toggle_names[] = {"default", "on", "off", NULL};
 static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
 static const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
 static const char *const norm_kernel_names[] = {"default", "fused", "eager", NULL};
+static const char *const logits_format_names[] = {"default", "half", "fp8", NULL};
+static const char *const expert_kernel_names[] = {"default", "fused", "apart", NULL};
 static const char *const gate_product_names[] = {"default", "fused", "apart", NULL};
 static const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
 
@@ -84,7 +87,8 @@ double training_fullest_experts(const struct training *training, const struct mo
 }
 
 bool training_graphs_experts(const struct training *training, const struct model *model) {
-    return training->cuda_graphs && model->experts.capacity_factor > 0;
+    return training->cuda_graphs == GRAPHS_STEP ||
+           (training->cuda_graphs == GRAPHS_LAYERS && model->experts.capacity_factor > 0);
 }
 
 int64_t training_usual_modules(const struct training *training, const struct model *model) {
@@ -171,7 +175,8 @@ bool training_compiled(const struct training *training, const struct model *mode
 
 bool training_adds_expert_biases(const struct training *training, const struct model *model) {
     const struct stack *stack = training->stack;
-    return model->linear_bias && (stack->transformer_engine || stack->fully_sharded);
+    return model->linear_bias && !training_fuses_experts(training) &&
+           (stack->transformer_engine || stack->fully_sharded);
 }
 
 bool training_gate_is_eager(const struct training *training, const struct model *model) {
@@ -196,6 +201,19 @@ bool training_gate_is_apart(const struct training *training, const struct model 
     if (training->recipe.gate != GATE_DEFAULT)
         apart = training->recipe.gate == GATE_APART;
     return model->gated && apart;
+}
+
+bool training_attention_is_fp8(const struct training *training, const struct model *model) {
+    return training->precision == PRECISION_FP8 && training->attention == ATTENTION_FLASH &&
+           training_flash(training, model) == FLASH_CUDNN_FP8;
+}
+
+bool training_logits_are_fp8(const struct training *training) {
+    return training->precision == PRECISION_FP8 && training->recipe.logits == LOGITS_FP8;
+}
+
+bool training_fuses_experts(const struct training *training) {
+    return training->recipe.experts == EXPERTS_FUSED;
 }
 
 double training_traffic_factor(const struct training *training, const struct model *model) {
@@ -239,6 +257,14 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, gate),
                                            .choices = gate_product_names},
+                                          {.key = "experts",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, experts),
+                                           .choices = expert_kernel_names},
+                                          {.key = "logits",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, logits),
+                                           .choices = logits_format_names},
                                           {.key = "parameters",
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, parameters),

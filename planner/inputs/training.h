@@ -40,12 +40,22 @@ enum recipe_scaling { SCALING_DEFAULT, SCALING_TENSOR, SCALING_BLOCK };
 
 enum norm_kernel { NORMS_DEFAULT, NORMS_FUSED, NORMS_EAGER };
 enum gate_products { GATE_DEFAULT, GATE_FUSED, GATE_APART };
+/* The routed experts of a device: a product for each, and kernels of their own for activation and casts; or
+ * kernels that go through all of them, with both inside. */
+enum expert_kernels { EXPERTS_DEFAULT, EXPERTS_FUSED, EXPERTS_APART };
+enum logits_format { LOGITS_DEFAULT, LOGITS_HALF, LOGITS_FP8 };
+/* What the host replays from CUDA graphs, instead of launching it: what it can of each layer with experts, or
+ * a whole step. */
+enum cuda_graphs { GRAPHS_NONE, GRAPHS_LAYERS, GRAPHS_STEP };
+extern const char *const cuda_graphs_names[];
 
 struct recipe {
     enum toggle dropout;
     enum loss_kernel loss;
-    enum norm_kernel norms;           /* a kernel of their own, or PyTorch's operations one by one */
-    enum gate_products gate;          /* a gate's product is one with the other of its input, or its own */
+    enum norm_kernel norms;  /* a kernel of their own, or PyTorch's operations one by one */
+    enum gate_products gate; /* a gate's product is one with the other of its input, or its own */
+    enum expert_kernels experts;
+    enum logits_format logits;        /* of the product that makes them */
     enum parameter_format parameters; /* that the update leaves, gathered and kept: half, or fp8 alone */
     enum flash_kernel flash;          /* where attention is flash */
     enum toggle compiled;             /* element-wise kernels fused by torch.compile */
@@ -62,7 +72,7 @@ struct training {
     enum attention_kernel attention;
     enum gradient_format gradients;
     struct optimizer optimizer;
-    bool cuda_graphs; /* the host replays what it can of a layer with experts, instead of launching it */
+    enum cuda_graphs cuda_graphs;
     struct routing routing;
     struct recipe recipe;
     const struct stack *stack;
@@ -102,9 +112,9 @@ enum dispatcher training_dispatcher(const struct training *training, const struc
 double training_imbalance(const struct training *training);
 /* Rows that the experts of the fullest of `ep` devices work on, over what the tokens send on average. */
 double training_fullest_experts(const struct training *training, const struct model *model, int64_t ep);
-/* Whether CUDA graphs hold all of a layer with experts: of experts padded to their capacity alone, whose rows
- * are as many each time (Megatron-Core, transformer_config.py); else its router and what prepares the
- * exchange. */
+/* Whether CUDA graphs hold all of a layer with experts: where a whole step is one, or experts are padded to
+ * their capacity, whose rows are as many each time (Megatron-Core, transformer_config.py); else its router
+ * and what prepares the exchange. */
 bool training_graphs_experts(const struct training *training, const struct model *model);
 /* What the stack's users repeat by selective recompute, bits 1 << enum recompute_module: every second product
  * under FSDP; with routed experts and fused attention under Megatron-Core norms and the experts' activation;
@@ -123,6 +133,11 @@ double training_parameter_bytes(const struct training *training);
 enum fp8_scaling training_fp8_scaling(const struct training *training, const struct cluster_device *device);
 enum loss_kernel training_loss(const struct training *training);
 enum flash_kernel training_flash(const struct training *training, const struct model *model);
+/* Whether kernels go through all experts of a device, with activation and casts inside. */
+bool training_fuses_experts(const struct training *training);
+/* Whether attention runs in fp8, and the product that makes the logits. */
+bool training_attention_is_fp8(const struct training *training, const struct model *model);
+bool training_logits_are_fp8(const struct training *training);
 /* Whether biases of experts are added by kernels of their own, an expert at a time: by Megatron-Core and,
  * under FSDP, by NeMo AutoModel. */
 bool training_adds_expert_biases(const struct training *training, const struct model *model);
@@ -165,7 +180,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
          .type = FIELD_CUSTOM,                                                                               \
          .offset = offsetof(owner, optimizer),                                                               \
          .read = optimizer_read},                                                                            \
-        {.key = "cuda_graphs", .type = FIELD_BOOL, .offset = offsetof(owner, cuda_graphs)},                  \
+        {.key = "cuda_graphs",                                                                               \
+         .type = FIELD_CHOICE,                                                                               \
+         .offset = offsetof(owner, cuda_graphs),                                                             \
+         .choices = cuda_graphs_names},                                                                      \
         {.key = "routing", .type = FIELD_CUSTOM, .offset = offsetof(owner, routing), .read = routing_read},  \
     {                                                                                                        \
         .key = "recipe", .type = FIELD_CUSTOM, .offset = offsetof(owner, recipe), .read = recipe_read        \

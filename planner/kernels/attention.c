@@ -14,22 +14,27 @@ const double ATTENTION_BACKWARD_FLOPS = 2.5;
 /* Share of the datasheet's memory bandwidth that the kernels reach; an assumption, the products' too. */
 static const double MEMORY_SHARE = 0.85;
 static const double DIAGONAL_HEAD_DIM = 128; /* that diagonal_tokens is given for */
-/* Rate of heads wider than 128 (192 for keys, 128 for values), as a share: SimuMax on A100-PCIe and B200
- * gives 0.87 and 0.90 forward, 0.80 and 0.77 backward. */
+/* Rate of heads wider than 128 (192 for keys, 128 for values), as a share, where the constants don't say:
+ * SimuMax on A100-PCIe and B200 gives 0.87 and 0.90 forward, 0.80 and 0.77 backward. */
 static const double WIDE_FORWARD_RATE = 0.88, WIDE_BACKWARD_RATE = 0.78;
-static const int64_t WIDE_HEAD_DIM = 128;
 /* Rate of the backward where it isn't known, as a share of the forward's: SimuMax, A100-PCIe 0.76, B200 0.69
  * to 0.73. */
 static const double BACKWARD_RATE_SHARE = 0.74;
 
 struct rates {
     double launch, flops_per_second, longest_row_share, diagonal_tokens, softmax_dims, throttle,
-        throttle_flops;
+        throttle_flops, wide_share;
 };
 
-/* Constants are of the 16-bit formats; fp32 tensors are rounded to tf32, at its peak. */
+static double given_or(double given, double usual) {
+    return given > 0 ? given : usual;
+}
+
+/* Constants are of the 16-bit formats and, where the device has them, of fp8; fp32 tensors are rounded to
+ * tf32, at its peak. */
 static struct rates rates_for(const struct cluster_device *device, enum precision precision, bool backward) {
-    const struct attention_constants *own = &device->kernels.attention;
+    bool fp8 = precision == PRECISION_FP8 && device->kernels.attention_fp8.known;
+    const struct attention_constants *own = fp8 ? &device->kernels.attention_fp8 : &device->kernels.attention;
     double fitted = fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]);
     double peak = precision == PRECISION_TF32 ? device->peak_flops[PRECISION_TF32] : fitted;
     if (!own->known) {
@@ -40,8 +45,12 @@ static struct rates rates_for(const struct cluster_device *device, enum precisio
     struct rates rates = {.launch = own->launch_seconds,
                           .flops_per_second = ratio * own->flops_per_second,
                           .longest_row_share = own->longest_row_share,
-                          .diagonal_tokens = own->diagonal_tokens,
-                          .softmax_dims = own->softmax_dims};
+                          .diagonal_tokens =
+                              backward ? given_or(own->backward_diagonal_tokens, own->diagonal_tokens)
+                                       : own->diagonal_tokens,
+                          .softmax_dims = own->softmax_dims,
+                          .wide_share = backward ? given_or(own->wide_backward_rate, WIDE_BACKWARD_RATE)
+                                                 : given_or(own->wide_rate, WIDE_FORWARD_RATE)};
     if (!backward) { /* the backward pass runs at the power limit from the start */
         rates.throttle = own->throttle;
         rates.throttle_flops = ratio * own->throttle_flops;
@@ -102,8 +111,8 @@ static double seconds_of(const struct cluster_device *device, const struct atten
     double flops = flops_of(a, computed_pairs(a)), square = flops_of(a, causal_pairs(a->sequence, 0, 0));
     double sequence = (double)a->sequence, split = (double)a->query_split;
     double rate = r.flops_per_second;
-    if (a->qk_head_dim > WIDE_HEAD_DIM)
-        rate *= a->backward ? WIDE_BACKWARD_RATE : WIDE_FORWARD_RATE;
+    if (a->qk_head_dim > ATTENTION_WIDE_HEAD_DIM)
+        rate *= r.wide_share;
     double dims = (double)(a->qk_head_dim + a->v_head_dim);
     double softmax = r.softmax_dims / (a->backward ? ATTENTION_BACKWARD_FLOPS : 1); /* as many exponentials */
     double with_softmax = 1 + 2 * softmax / dims;

@@ -8,6 +8,9 @@
 
 #include "common/cluster.h"
 
+/* Wider heads, such as those of latent attention, run at a share of the rate. */
+enum { ATTENTION_WIDE_HEAD_DIM = 128 };
+
 struct attention {
     int64_t batch,
         sequence;        /* sequence of keys; queries are sequence / query_split of them (context parallel) */
@@ -15,7 +18,7 @@ struct attention {
     int64_t heads, kv_heads; /* on this device */
     int64_t qk_head_dim, v_head_dim;
     bool backward;
-    enum precision precision; /* PRECISION_TF32, or any other: 16 bits */
+    enum precision precision; /* of its products; 16 bits where the device has no constants of fp8 */
     int64_t window, chunk;    /* as causal_pairs has them; 0: each query attends to all before it */
 };
 

@@ -1,7 +1,12 @@
 #include "planner/kernels/device_scale.h"
 
+static void scale_attention(struct attention_constants *attention, double factor) {
+    attention->flops_per_second *= factor;
+    attention->backward_flops_per_second *= factor;
+    attention->throttle_flops *= factor;
+}
+
 void device_scale_compute(struct cluster_device *device, double factor) {
-    struct attention_constants *attention = &device->kernels.attention;
     for (int precision = 0; precision < PRECISION_COUNT; precision++) {
         struct matmul_constants *matmul = &device->kernels.matmul[precision];
         device->peak_flops[precision] *= factor;
@@ -9,9 +14,8 @@ void device_scale_compute(struct cluster_device *device, double factor) {
         matmul->throttle_flops *= factor;
         matmul->output_seconds /= factor;
     }
-    attention->flops_per_second *= factor;
-    attention->backward_flops_per_second *= factor;
-    attention->throttle_flops *= factor;
+    scale_attention(&device->kernels.attention, factor);
+    scale_attention(&device->kernels.attention_fp8, factor);
 }
 
 void device_scale_memory_bandwidth(struct cluster_device *device, double factor) {

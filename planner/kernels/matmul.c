@@ -217,13 +217,14 @@ static const struct kernel_constants *grouped_constants(const struct cluster_dev
     return device->kernels.grouped_rate > 0 ? &device->kernels : &reference_device.kernels;
 }
 
-double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *p, int64_t groups) {
-    if (is_empty(p) || groups <= 0)
-        return 0;
-    if (device->peak_flops[p->precision] <= 0)
-        return HUGE_VAL;
-    const struct kernel_constants *grouped = grouped_constants(device);
-    const struct matmul_constants c = constants_for(device, p->precision);
+/* Seconds of grouped products, apart from their launches: what the products take, and what memory does. */
+struct grouped_work {
+    double arithmetic, traffic;
+};
+
+static struct grouped_work grouped_work_of(const struct cluster_device *device,
+                                           const struct matmul_constants *c, const struct matmul *p,
+                                           int64_t groups) {
     double m = (double)p->m, n = (double)p->n, k = (double)p->k, weights = (double)groups;
     struct matmul dense = *p;
     double operands = m * k + n * k * weights, results = m * n * result_bytes(p->precision);
@@ -233,11 +234,35 @@ double matmul_grouped_seconds(const struct cluster_device *device, const struct 
         operands = (m + n) * k;
         results = m * n * weights * MATMUL_ACCUMULATE_BYTES;
     }
-    double arithmetic = compute_seconds(device, &c, &dense) / grouped->grouped_rate;
-    double traffic = (operands * element_bytes(p->precision) + results) / memory_rate(device);
-    double seconds = fmax(arithmetic, traffic) + grouped->grouped_exposed * fmin(arithmetic, traffic);
-    return c.launch_seconds + fmax(seconds, weights * grouped->grouped_launch_seconds) +
-           c.operand_seconds * m * k;
+    return (struct grouped_work){compute_seconds(device, c, &dense),
+                                 (operands * element_bytes(p->precision) + results) / memory_rate(device)};
+}
+
+double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *p, int64_t groups) {
+    if (is_empty(p) || groups <= 0)
+        return 0;
+    if (device->peak_flops[p->precision] <= 0)
+        return HUGE_VAL;
+    const struct kernel_constants *grouped = grouped_constants(device);
+    const struct matmul_constants c = constants_for(device, p->precision);
+    struct grouped_work work = grouped_work_of(device, &c, p, groups);
+    double arithmetic = work.arithmetic / grouped->grouped_rate;
+    double seconds =
+        fmax(arithmetic, work.traffic) + grouped->grouped_exposed * fmin(arithmetic, work.traffic);
+    return c.launch_seconds + fmax(seconds, (double)groups * grouped->grouped_launch_seconds) +
+           c.operand_seconds * (double)p->m * (double)p->k;
+}
+
+double matmul_fused_grouped_seconds(const struct cluster_device *device, const struct matmul *p,
+                                    int64_t groups, double fused_bytes) {
+    if (is_empty(p) || groups <= 0)
+        return 0;
+    if (device->peak_flops[p->precision] <= 0)
+        return HUGE_VAL;
+    const struct matmul_constants c = constants_for(device, p->precision);
+    struct grouped_work work = grouped_work_of(device, &c, p, groups);
+    return c.launch_seconds + fmax(work.arithmetic, work.traffic + fused_bytes / memory_rate(device)) +
+           c.operand_seconds * (double)p->m * (double)p->k;
 }
 
 /* The largest tile wastes least on its edges, full waves nothing, and sizes that throttle do so for all

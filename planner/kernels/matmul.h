@@ -34,6 +34,11 @@ double matmul_seconds(const struct cluster_device *device, const struct matmul *
 double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *matmul,
                               int64_t groups);
 
+/* The same in one kernel that runs through all groups, and at its end does more with each result or reads
+ * more for it: so many bytes in all. */
+double matmul_fused_grouped_seconds(const struct cluster_device *device, const struct matmul *matmul,
+                                    int64_t groups, double fused_bytes);
+
 /* Holds the constants against the product that was measured on the device, where one was: from then on all
  * products run at the share of their rate that it reached. Returns that share, 0 where none was measured. */
 double matmul_adopt_measured(struct cluster_device *device);

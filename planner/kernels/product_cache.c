@@ -19,7 +19,8 @@ struct product_cache *product_cache_create(struct arena *arena) {
 struct product_seconds *product_cache_find(struct product_cache *cache, const struct product_shape *shape,
                                            bool *known) {
     const uint64_t multiplier = 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio: Fibonacci hashing */
-    const int64_t parts[] = {shape->rows, shape->outputs, shape->inputs, shape->groups, shape->half};
+    const int64_t parts[] = {shape->rows,   shape->outputs, shape->inputs,
+                             shape->groups, shape->half,    shape->fusion};
     uint64_t hash = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         hash = ((hash ^ (uint64_t)parts[i]) * multiplier) ^ (hash >> 29);

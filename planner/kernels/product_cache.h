@@ -9,7 +9,7 @@
 
 struct product_shape {
     int64_t rows, outputs, inputs, groups;
-    int64_t half; /* as in struct product */
+    int64_t half, fusion; /* as in struct product */
 };
 
 /* Seconds of a linear layer's three products: forward, and the gradients of its input and of its weight. */

@@ -38,7 +38,7 @@ static void add_schedule(const struct search_problem *problem, struct layout lay
 
 bool search_has_equal_chunks(const struct model *model, int64_t pp, int64_t vpp) {
     int64_t layers = model->layers, chunks = pp * vpp;
-    return layers % chunks == 0 || layout_counts_ends(model, chunks);
+    return layers % chunks == 0 || layout_divides_with_ends(model, chunks);
 }
 
 bool search_may_interleave(const struct search_problem *problem, int64_t pp, int64_t vpp) {

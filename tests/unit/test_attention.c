@@ -67,6 +67,42 @@ static void both_passes_as_measured_on_a100(void **state) {
     arena_destroy(arena);
 }
 
+/* cuDNN 9.22 on GB200, batch 2, milliseconds (cudnn-frontend, benchmark/sdpa_benchmark_training/results):
+ * heads that share keys, and latent attention's. */
+static void both_passes_as_measured_on_gb200(void **state) {
+    (void)state;
+    static const struct {
+        int64_t sequence, heads, kv_heads, qk_head_dim;
+        enum precision precision;
+        double forward, backward;
+    } known[] = {
+        {4096, 64, 8, 128, PRECISION_BF16, 0.391, 1.198},
+        {8192, 64, 8, 128, PRECISION_BF16, 1.397, 4.127},
+        {4096, 128, 128, 192, PRECISION_BF16, 0.977, 3.251},
+        {8192, 128, 128, 192, PRECISION_BF16, 3.469, 11.52},
+        {4096, 64, 8, 128, PRECISION_FP8, 0.326, 1.305},
+        {8192, 128, 128, 192, PRECISION_FP8, 2.477, 9.203},
+    };
+    struct arena *arena = arena_create();
+    struct cluster cluster;
+    struct error error;
+    assert_true(cluster_read(SOURCE_DIR "/topologies/gb200-nvl72.yaml", arena, &cluster, &error));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct attention a = {.batch = 2,
+                              .sequence = known[i].sequence,
+                              .query_split = 1,
+                              .heads = known[i].heads,
+                              .kv_heads = known[i].kv_heads,
+                              .qk_head_dim = known[i].qk_head_dim,
+                              .v_head_dim = 128,
+                              .precision = known[i].precision};
+        assert_near(attention_seconds(&cluster.device, &a) * 1e3 / known[i].forward, 1, 0.08);
+        a.backward = true;
+        assert_near(attention_seconds(&cluster.device, &a) * 1e3 / known[i].backward, 1, 0.1);
+    }
+    arena_destroy(arena);
+}
+
 static void flops_are_half_the_square(void **state) {
     (void)state;
     struct attention a = example;
@@ -249,6 +285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_as_measured_on_h100),
         cmocka_unit_test(both_passes_as_measured_on_a100),
+        cmocka_unit_test(both_passes_as_measured_on_gb200),
         cmocka_unit_test(flops_are_half_the_square),
         cmocka_unit_test(windowed_as_measured_on_h200),
         cmocka_unit_test(a_window_leaves_a_band_of_the_square),

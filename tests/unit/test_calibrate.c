@@ -131,6 +131,48 @@ static void finds_attention_again(void **state) {
     assert_true(found.all.cross_median < 0.025 && found.backward.cross_median < 0.025);
 }
 
+/* Of heads as latent attention has them beside others, and of fp8 beside 16 bits. */
+static void tells_wide_heads_and_fp8_apart(void **state) {
+    struct arena *arena = *state;
+    struct cluster base = reference_cluster();
+    struct cluster_device *device = &base.device;
+    struct timings timings = {.kind = TIMING_ATTENTION, .rows = ARENA_ARRAY(arena, struct timing, 256)};
+    struct calibration found[CALIBRATION_MAX];
+    struct error error = {0};
+    size_t count;
+    device->kernels.attention.wide_rate = 0.95;
+    device->kernels.attention.wide_backward_rate = 0.85;
+    device->kernels.attention_fp8 = device->kernels.attention;
+    device->kernels.attention_fp8.flops_per_second *= 1.5;
+    for (int64_t sequence = 1024; sequence <= 16384; sequence *= 2)
+        for (int64_t heads = 8; heads <= 64; heads *= 2)
+            for (int kind = 0; kind < 8; kind++) {
+                struct timing *row = &timings.rows[timings.count++];
+                enum precision precision = kind & 1 ? PRECISION_FP8 : PRECISION_BF16;
+                row->device = device->name;
+                row->precision = precision;
+                row->of.attention = (struct attention){.batch = 2,
+                                                       .sequence = sequence,
+                                                       .query_split = 1,
+                                                       .heads = heads,
+                                                       .kv_heads = heads,
+                                                       .qk_head_dim = kind & 2 ? 192 : 128,
+                                                       .v_head_dim = 128,
+                                                       .precision = precision,
+                                                       .backward = (kind & 4) != 0};
+                row->seconds = disturbed(attention_seconds(device, &row->of.attention), timings.count);
+            }
+    assert_true(calibration_find(&timings, found, &count, &error));
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < count; i++)
+        assert_true(calibration_fit(&timings, &base, arena, &found[i], &error));
+    const struct kernel_constants *half = &found[0].kernels, *fp8 = &found[1].kernels;
+    assert_near(half->attention.flops_per_second, device->kernels.attention.flops_per_second, 0.1);
+    assert_near(fp8->attention_fp8.flops_per_second, device->kernels.attention_fp8.flops_per_second, 0.1);
+    assert_near(half->attention.wide_rate, 0.95, 0.03);
+    assert_near(fp8->attention_fp8.wide_backward_rate, 0.85, 0.03);
+}
+
 /* What a layer of experts takes besides its products is found too, and kept out of their constants. */
 static void finds_experts_again(void **state) {
     static const double launch_seconds = 30e-6, row_seconds = 3e-12, token_seconds = 2e-12;
@@ -199,6 +241,7 @@ int main(void) {
         cmocka_unit_test(tells_tiles_from_a_smooth_time),
         cmocka_unit_test(finds_collectives_again),
         cmocka_unit_test(finds_attention_again),
+        cmocka_unit_test(tells_wide_heads_and_fp8_apart),
         cmocka_unit_test(finds_experts_again),
         cmocka_unit_test(refuses_another_device_and_too_few_rows),
     };

@@ -233,10 +233,10 @@ static void layers_go_where_the_published_runs_put_them(void **state) {
     /* DeepSeek-V3. */
     assert_layers(61, 16, 1, "4 4 4 4 4 4 4 4 4 4 4 4 4 4 4 1");
     assert_layers(61, 8, 1, "8 8 8 8 8 8 8 5");
-    /* With its further prediction: NVIDIA's dgxc-benchmarking 25.05 says first 7 and last 6 of 8 stages, 3
-     * and 2 of 16; Megatron-Bridge 25.09 "Et|(tt|)*30mL". */
-    assert_layers_and_mtp(61, 1, 8, 1, "7 8 8 8 8 8 8 6");
-    assert_layers_and_mtp(61, 1, 16, 1, "3 4 4 4 4 4 4 4 4 4 4 4 4 4 4 2");
+    /* With its further prediction: Megatron-Bridge (recipes/deepseek/deepseek_v3.py), "Et|(tt|)*30mL" too. */
+    assert_layers_and_mtp(61, 1, 4, 1, "16 16 16 13");
+    assert_layers_and_mtp(61, 1, 8, 1, "8 8 8 8 8 8 8 5");
+    assert_layers_and_mtp(61, 1, 4, 4, "4 4 4 4 4 4 4 4 4 4 4 4 4 4 4 1");
     assert_layers_and_mtp(61, 1, 8, 4, "1 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 0");
     assert_layers_and_mtp(5, 1, 8, 1, NULL); /* one layer a stage leaves no room for the last */
     /* 31 times 2 would be more than there are. */

@@ -176,6 +176,24 @@ static void many_experts_read_many_weights(void **state) {
     assert_true(many < 2 * 256 * 2.0 * 4096 * 4096 / 3350e9);
 }
 
+/* One kernel through all groups: no launch for each, and what is done at its end is hidden until memory is
+ * what it waits for. */
+static void a_fused_kernel_goes_through_all_experts(void **state) {
+    (void)state;
+    struct matmul matmul = {.m = 65536, .n = 4096, .k = 4096, .batch = 1, .precision = PRECISION_BF16};
+    double fused = matmul_fused_grouped_seconds(&reference_device, &matmul, 16, 0);
+    assert_true(fused < matmul_grouped_seconds(&reference_device, &matmul, 16));
+    assert_near(fused, matmul_seconds(&reference_device, &matmul), 1e-9);
+    assert_near(matmul_fused_grouped_seconds(&reference_device, &matmul, 16, 1e8), fused, 1e-12);
+    double bytes = 1e11, moved = matmul_fused_grouped_seconds(&reference_device, &matmul, 16, bytes);
+    assert_true(moved > bytes / 3350e9 && moved < 1.5 * bytes / 3350e9);
+    matmul.m = 256; /* as many weights to read as there are experts */
+    assert_true(matmul_fused_grouped_seconds(&reference_device, &matmul, 256, 0) >
+                256 * 2.0 * 4096 * 4096 / 3350e9);
+    matmul.m = 0;
+    assert_true(matmul_fused_grouped_seconds(&reference_device, &matmul, 16, 0) == 0);
+}
+
 /* All products run at the share of their rate that the measured one reached; memory and launches don't. */
 static void a_measured_product_holds_for_all(void **state) {
     (void)state;
@@ -207,6 +225,7 @@ int main(void) {
         cmocka_unit_test(a_batch_costs_less_than_its_products),
         cmocka_unit_test(weight_gradients_pay_for_fp32),
         cmocka_unit_test(many_experts_read_many_weights),
+        cmocka_unit_test(a_fused_kernel_goes_through_all_experts),
         cmocka_unit_test(a_measured_product_holds_for_all),
     };
     return cmocka_run_group_tests(tests, read_a100, free_a100);

@@ -176,7 +176,7 @@ static void blocking_launches_add_the_hosts_time(void **state) {
     struct layout layout = {
         .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 1, .etp = 1, .dp = 64, .micro_batch = 1, .zero = 1};
     training.stack = stack_find("megatron-deepspeed");
-    const struct launch_time launch = launch_dense_layer(training.stack);
+    const struct launch_time launch = launch_dense_layer(&training);
     double ahead = cost_on(&cluster, &model, &training, &layout).compute;
     training.recipe.blocking_launches = TOGGLE_ON;
     double blocking = cost_on(&cluster, &model, &training, &layout).compute;
@@ -345,6 +345,38 @@ static double expert_layer_gate_bytes(const struct compute_problem *problem, int
 }
 
 /* A gate apart has an input's gradient of its own, which tp sums unless sequence parallelism or FSDP does. */
+/* The products of logits and of attention run in fp8 where the recipe says so, in a training in fp8. */
+static void logits_and_attention_run_in_fp8(void **state) {
+    (void)state;
+    struct arena *arena = arena_create();
+    struct cluster cluster;
+    struct error error;
+    struct model model = gpt_3;
+    struct layout layout = dense_layout();
+    struct training training = training_of(4096, 64);
+    struct compute_problem problem = {
+        .model = &model, .cluster = &cluster, .training = &training, .layout = &layout};
+    struct compute_time half, fp8;
+    assert_true(cluster_read(SOURCE_DIR "/topologies/gb200-nvl72.yaml", arena, &cluster, &error));
+    layout.dp = 1;
+    training.precision = PRECISION_FP8;
+    compute_head(&problem, &half, NULL);
+    training.recipe.logits = LOGITS_FP8;
+    compute_head(&problem, &fp8, NULL);
+    assert_true(fp8.forward < 0.75 * half.forward && fp8.forward > 0.4 * half.forward);
+    compute_layer(&problem, false, &half, NULL);
+    training.recipe.flash = FLASH_CUDNN_FP8;
+    compute_layer(&problem, false, &fp8, NULL);
+    assert_true(fp8.attention < 0.95 * half.attention);
+    assert_true(fp8.forward - fp8.attention > half.forward - half.attention); /* the casts */
+    training.precision = PRECISION_BF16;
+    compute_layer(&problem, false, &fp8, NULL);
+    training.recipe = (struct recipe){0};
+    compute_layer(&problem, false, &half, NULL);
+    assert_same_double(fp8.forward, half.forward);
+    arena_destroy(arena);
+}
+
 static void a_gate_apart_sums_its_gradient(void **state) {
     (void)state;
     struct cluster cluster = h100_cluster();
@@ -393,6 +425,7 @@ int main(void) {
         cmocka_unit_test(context_parallelism_of_pytorch_merges_its_pieces),
         cmocka_unit_test(tensor_parallelism_of_pytorch_copies),
         cmocka_unit_test(each_norm_is_counted),
+        cmocka_unit_test(logits_and_attention_run_in_fp8),
         cmocka_unit_test(a_gate_apart_sums_its_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

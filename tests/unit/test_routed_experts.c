@@ -151,24 +151,81 @@ static void graphs_spare_the_host(void **state) {
     struct training training = training_of(512, 1024);
     struct layout layout = dealt_to(8);
     double eager = launch_bound_seconds(&model, &training, &layout);
-    training.cuda_graphs = true;
+    training.cuda_graphs = GRAPHS_LAYERS;
     double spared = eager - launch_bound_seconds(&model, &training, &layout);
     assert_near(spared, 0.3 * 2.0e-3 * 2.6, 0.01);
     training.sequence = 16384; /* kernels take longer than their launch */
-    training.cuda_graphs = false;
+    training.cuda_graphs = GRAPHS_NONE;
     eager = cost_on(&cluster, &model, &training, &layout).seconds;
-    training.cuda_graphs = true;
+    training.cuda_graphs = GRAPHS_LAYERS;
     assert_near(cost_on(&cluster, &model, &training, &layout).seconds, eager, 1e-12);
     model.experts.capacity_factor = 1; /* whole layers are replayed, without gaps between kernels */
     double replayed = cost_on(&cluster, &model, &training, &layout).seconds;
-    training.cuda_graphs = false;
+    training.cuda_graphs = GRAPHS_NONE;
     double gaps = cost_on(&cluster, &model, &training, &layout).seconds - replayed;
     int64_t micro_batches = layout_micro_batches(&layout, training.global_batch);
     assert_near(gaps / (double)(micro_batches * model.layers), 2 * 0.31e-3, 0.01);
     training.sequence = 512; /* nor does the host set the pace */
     assert_true(launch_bound_seconds(&model, &training, &layout) > 0.5 * 2.6 * 2.0e-3);
-    training.cuda_graphs = true;
+    training.cuda_graphs = GRAPHS_LAYERS;
     assert_true(launch_bound_seconds(&model, &training, &layout) < 0.5 * 2.6 * 2.0e-3);
+}
+
+/* A step in one graph leaves the host nothing to launch, and no gaps. */
+static void a_step_in_one_graph_is_not_the_hosts(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = qwen3_30b, dense = model;
+    struct training training = training_of(16384, 1024);
+    struct layout layout = dealt_to(8);
+    training.cuda_graphs = GRAPHS_LAYERS;
+    double layers = cost_on(&cluster, &model, &training, &layout).seconds;
+    training.cuda_graphs = GRAPHS_STEP;
+    double step = cost_on(&cluster, &model, &training, &layout).seconds;
+    int64_t micro_batches = layout_micro_batches(&layout, training.global_batch);
+    assert_near((layers - step) / (double)(micro_batches * model.layers), 2 * 0.31e-3, 0.01);
+    struct launch_time launch = launch_expert_layer(&model, &cluster.device, &training, &layout);
+    assert_true(launch.forward == 0 && launch.backward == 0);
+    dense.experts.count = 0;
+    training.sequence = 128;
+    layout.ep = 1;
+    step = cost_on(&cluster, &dense, &training, &layout).seconds;
+    training.cuda_graphs = GRAPHS_LAYERS; /* of experts alone */
+    layers = cost_on(&cluster, &dense, &training, &layout).seconds;
+    launch = launch_dense_layer(&training);
+    assert_true(launch.forward > 0 && layers > 1.2 * step);
+}
+
+static struct compute_time experts_compute(const struct cluster *cluster, const struct model *model,
+                                           const struct training *training, const struct layout *layout) {
+    struct compute_problem problem = {
+        .model = model, .cluster = cluster, .training = training, .layout = layout};
+    struct compute_time time;
+    compute_routed_experts(&problem, &time, NULL);
+    return time;
+}
+
+/* Fused, experts have their activation and its casts inside their products, and their biases. */
+static void fused_experts_move_less(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = qwen3_30b;
+    struct training training = training_of(16384, 1024);
+    struct layout layout = dealt_to(8);
+    training.precision = PRECISION_FP8;
+    struct compute_time apart = experts_compute(&cluster, &model, &training, &layout);
+    training.recipe.experts = EXPERTS_FUSED;
+    struct compute_time fused = experts_compute(&cluster, &model, &training, &layout);
+    double rows = 8. * 16384 * 1.05, units = rows * 768, rate = 0.88 * cluster.device.memory_bytes_per_second;
+    assert_true(apart.activation > 0 && fused.activation == 0);
+    /* Forward the activation reads and writes 6 bytes a unit, and what it makes is cast with 4 more. */
+    assert_true(apart.forward - fused.forward > (6 + 4) * units / rate);
+    assert_true(apart.backward_input - fused.backward_input > (1.7 * 6 + 8) * units / rate);
+    assert_true(fused.forward > 0.5 * apart.forward);
+    model.linear_bias = true;
+    assert_near(experts_compute(&cluster, &model, &training, &layout).forward, fused.forward, 1e-12);
+    training.recipe.experts = EXPERTS_APART;
+    assert_true(experts_compute(&cluster, &model, &training, &layout).forward > apart.forward);
 }
 
 /* The host launches products expert by expert, in fp8 the casts too, and what each bias takes; a stage's pass
@@ -286,6 +343,8 @@ int main(void) {
         cmocka_unit_test(exchange_is_assumed_as_software_has_it),
         cmocka_unit_test(routing_keys_do_what_they_say),
         cmocka_unit_test(graphs_spare_the_host),
+        cmocka_unit_test(a_step_in_one_graph_is_not_the_hosts),
+        cmocka_unit_test(fused_experts_move_less),
         cmocka_unit_test(experts_of_a_device_take_launches),
         cmocka_unit_test(rows_are_padded_for_fp8),
         cmocka_unit_test(biases_of_experts_are_added_apart),

@@ -63,7 +63,7 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->layout.keys[LAYOUT_RECOMPUTE_MODULES].values[0],
                      RECOMPUTE_BIT(CORE_ATTENTION) | RECOMPUTE_BIT(LAYERNORM));
     assert_int_equal(run->training.gradients, GRADIENTS_SINGLE);
-    assert_true(run->training.cuda_graphs);
+    assert_int_equal(run->training.cuda_graphs, GRAPHS_LAYERS);
     assert_int_equal(run->training.optimizer.kind, OPTIMIZER_MUON);
     assert_int_equal(run->training.optimizer.master, MASTER_NONE);
     assert_int_equal(run->training.optimizer.moments, MOMENTS_FP8);

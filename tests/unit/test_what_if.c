@@ -119,6 +119,13 @@ static const struct what_if_setting *setting_of(const struct what_if *what_if, c
     return NULL;
 }
 
+static const struct what_if_setting *setting_with_value(const struct what_if *what_if, const char *value) {
+    for (size_t i = 0; i < what_if->setting_count; i++)
+        if (strcmp(what_if->settings[i].value, value) == 0)
+            return &what_if->settings[i];
+    return NULL;
+}
+
 /* `set` is told to the search that the setting stands for. */
 static void check_setting(struct arena *arena, const struct problem *problem, const struct answer *answer,
                           const char *key, const struct training *set) {
@@ -190,7 +197,29 @@ static void test_settings_are_only_what_can_be(void **state) {
     find(*state, &(struct problem_flags){.model = "llama-3-8b", .cluster = "dgx-h100", .devices = "32"},
          &problem, &answer);
     assert_null(setting_of(answer.what_if, "routing.overlap"));
-    assert_null(setting_of(answer.what_if, "cuda_graphs"));
+    assert_null(setting_of(answer.what_if, "cuda_graphs")); /* whose host is ahead */
+    assert_null(setting_of(answer.what_if, "recipe.experts"));
+}
+
+/* Blackwell's software of 2026: experts' kernels fused, and once they are a step in one graph. */
+static void test_blackwell_s_experts_may_be_fused(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    struct problem_flags flags = {
+        .model = "qwen3-30b-a3b", .cluster = "gb200-nvl72", .devices = "16", .precision = "fp8"};
+    find(*state, &flags, &problem, &answer);
+    struct training set = problem.search.training;
+    set.recipe.experts = EXPERTS_FUSED;
+    check_setting(*state, &problem, &answer, "recipe.experts", &set);
+    assert_null(setting_with_value(answer.what_if, "step"));
+    flags.training = "recipe: {experts: fused}";
+    find(*state, &flags, &problem, &answer);
+    assert_null(setting_of(answer.what_if, "recipe.experts"));
+    assert_non_null(setting_with_value(answer.what_if, "step"));
+    flags.cluster = "dgx-h100";
+    flags.training = NULL;
+    find(*state, &flags, &problem, &answer);
+    assert_null(setting_of(answer.what_if, "recipe.experts"));
 }
 
 static void test_where_nothing_fits_there_is_no_what_if(void **state) {
@@ -211,6 +240,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_is_the_search_on_such_a_cluster, create, destroy),
         cmocka_unit_test_setup_teardown(test_settings_are_searches_of_such_a_training, create, destroy),
         cmocka_unit_test_setup_teardown(test_today_s_layout_may_have_no_room, create, destroy),
+        cmocka_unit_test_setup_teardown(test_blackwell_s_experts_may_be_fused, create, destroy),
         cmocka_unit_test_setup_teardown(test_settings_are_only_what_can_be, create, destroy),
         cmocka_unit_test_setup_teardown(test_where_nothing_fits_there_is_no_what_if, create, destroy),
     };

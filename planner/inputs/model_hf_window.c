@@ -1,13 +1,14 @@
 /* Sliding windows and chunks of Hugging Face's config.json: how long, and in how many layers. */
 #include <string.h>
 
+#include "common/units.h"
 #include "planner/inputs/hf_parts.h"
 
 /* Which layers have one where the file doesn't list them. */
 enum window_rule {
     ALL_LAYERS,
     ALL_BUT_EACH,  /* of each so many, all but the last */
-    EACH,          /* of each so many, the last alone */
+    EACH,          /* of each so many, the last alone: those without rotary positions */
     FROM_MAX,      /* those from max_window_layers on */
     HALF_BELOW_MAX /* of each two below max_window_layers, the first */
 };
@@ -57,7 +58,7 @@ static const struct window_habit *habit_of(const struct hf_part *part) {
 static int64_t window_tokens(const struct hf_part *part, const struct hf_config *config,
                              const struct window_habit *habit) {
     bool found;
-    if (config->windowed.given ? !config->windowed.value : habit->switched)
+    if (habit->switched && !(config->windowed.given && config->windowed.value))
         return 0;
     model_member(part->text, habit->chunked ? "attention_chunk_size" : "sliding_window", &found);
     if (!found)
@@ -97,24 +98,29 @@ static bool starts_with(const struct yaml_node *node, const char *word) {
     return node->kind == YAML_SCALAR && strncmp(node->text, word, strlen(word)) == 0;
 }
 
-/* Of the kind that a list gives, "sliding_attention" or "chunked_attention"; of Llama 4's layers with rotary
- * positions, which have chunks. */
-static bool is_listed(const struct yaml_node *item) {
-    return starts_with(item, "sliding") || starts_with(item, "chunked") || hf_is(item, "1");
+/* Whether a list's layer has the window: "sliding_attention", "chunked_attention"; of rotary positions Llama
+ * 4's with them, which have chunks, and SmolLM3's without. */
+static bool is_listed(const struct yaml_node *item, const struct window_habit *habit, const char *key) {
+    if (key == rotary_key)
+        return hf_is(item, habit->chunked ? "1" : "0");
+    return starts_with(item, "sliding") || starts_with(item, "chunked");
 }
 
-/* Adds those that are. False with the error set: it is no list of all layers. */
-static bool count_listed(const struct fields_reader *reader, const struct yaml_node *list, const char *key,
-                         int64_t layers, int64_t *count) {
+/* Adds those that have it. False with the error set: it is no list of all layers. One of rotary positions may
+ * go on behind the last. */
+static bool count_listed(const struct fields_reader *reader, const struct yaml_node *list,
+                         const struct window_habit *habit, const char *key, int64_t layers, int64_t *count) {
     if (list->kind != YAML_SEQUENCE)
         return yaml_error(reader->document, list, reader->error, "%s is no list of layers", key);
-    if ((int64_t)list->child_count != layers) {
+    const int64_t listed = (int64_t)list->child_count;
+    if (listed < layers || (listed > layers && key != rotary_key)) {
         return yaml_error(reader->document, list, reader->error,
-                          "%s lists %zu layers, num_hidden_layers says %lld", key, list->child_count,
-                          (long long)layers);
+                          "%s lists %lld layer%s, num_hidden_layers says %lld", key, (long long)listed,
+                          units_plural(listed), (long long)layers);
     }
-    for (const struct yaml_node *item = list->children; item != NULL; item = item->next)
-        *count += is_listed(item);
+    const struct yaml_node *item = list->children;
+    for (int64_t layer = 0; layer < layers; layer++, item = item->next)
+        *count += is_listed(item, habit, key);
     return true;
 }
 
@@ -126,7 +132,7 @@ bool hf_read_windows(const struct fields_reader *reader, const struct hf_part *p
         return true;
     const char *key = types_key;
     const struct yaml_node *list = hf_get(part->text, key);
-    if (list == NULL && habit->chunked) {
+    if (list == NULL && (habit->chunked || habit->rule == EACH)) {
         key = rotary_key;
         list = hf_get(part->text, key);
         if (list != NULL && list->kind == YAML_SEQUENCE && list->child_count == 0)
@@ -135,7 +141,7 @@ bool hf_read_windows(const struct fields_reader *reader, const struct hf_part *p
     int64_t count = 0;
     if (list == NULL)
         count = count_by_rule(habit, config);
-    else if (!count_listed(reader, list, key, config->layers, &count))
+    else if (!count_listed(reader, list, habit, key, config->layers, &count))
         return false;
     if (count > 0)
         *(habit->chunked ? &model->attention_chunk : &model->window) = tokens;

@@ -37,6 +37,8 @@ static void every_layer_has_one(void **state) {
         {WITH("mixtral", "32", "\"sliding_window\": 4096"), 4096, 32, false},
         {WITH("phi3", "32", "\"sliding_window\": 2047"), 2047, 32, false},
         {WITH("starcoder2", "30", "\"sliding_window\": 4096, \"use_bias\": true"), 4096, 30, false},
+        /* Its class knows no switch. */
+        {WITH("mistral", "32", "\"sliding_window\": 4096, \"use_sliding_window\": false"), 4096, 32, false},
     };
     (void)state;
     ASSERT_WINDOWS(files);
@@ -79,6 +81,14 @@ static void a_switch_has_to_be_on(void **state) {
          false},
         {WITH("qwen3", "36", "\"sliding_window\": null, \"max_window_layers\": 36"), 0, 0, false},
         {WITH("smollm3", "36", "\"sliding_window\": 64, \"no_rope_layer_interval\": 4" ON), 64, 9, false},
+        {WITH("smollm3", "4", "\"sliding_window\": 64, \"no_rope_layers\": [1, 0, 0, 0]" ON), 64, 3, false},
+        {WITH("smollm3", "2", "\"sliding_window\": 64, \"no_rope_layers\": [1, 0, 0, 0]" ON), 64, 1, false},
+        {WITH("smollm3", "4", "\"sliding_window\": 64, \"no_rope_layers\": null" ON), 64, 1, false},
+        {WITH("smollm3", "4", "\"sliding_window\": 64, \"no_rope_layers\": [1, 0, 0, 0]"), 0, 0, false},
+        {WITH("smollm3", "2",
+              "\"sliding_window\": 64, \"no_rope_layers\": [0, 0], \"layer_types\": [" SLIDING ", " FULL
+              "]" ON),
+         64, 1, false},
         {WITH("qwen2_moe", "24", "\"sliding_window\": 64, \"num_experts\": 4, \"max_window_layers\": 21" ON),
          64, 11, false},
         {WITH("qwen3_moe", "24", "\"sliding_window\": 64, \"num_experts\": 4, \"max_window_layers\": 21" ON),
@@ -144,6 +154,9 @@ static void odd_lists_are_pointed_at(void **state) {
                    "2:41: layers other than attention are not modelled (layer_types)");
     assert_refused(WITH("llama4_text", "4", CHUNK ", \"no_rope_layers\": [1, 1]"),
                    "2:50: no_rope_layers lists 2 layers, num_hidden_layers says 4");
+    assert_refused(
+        WITH("smollm3", "4", "\"use_sliding_window\": true, \"sliding_window\": 4, \"no_rope_layers\": [1]"),
+        "2:69: no_rope_layers lists 1 layer, num_hidden_layers says 4");
     assert_refused(WITH("llama4_text", "4", CHUNK ", \"no_rope_layers\": 4"),
                    "2:50: no_rope_layers is no list of layers");
     assert_refused(WITH("mistral", "2", "\"sliding_window\": -1"),

@@ -135,9 +135,9 @@ static void explain_state(const struct communication_problem *problem,
                  explain_text(explain, longest->expert * bytes, UNIT_BYTES),
                  (long long)groups->expert_dp.size);
     explain_add(explain, "gradients, before overlap", state->reduce, UNIT_SECONDS,
-                "%s over %lld ranks %lld apart%s; level %s, bus bandwidth %s (%s)",
+                "%s over %lld rank%s %lld apart%s; level %s, bus bandwidth %s (%s)",
                 explain_text(explain, longest->dense * bytes, UNIT_BYTES), (long long)groups->dp.size,
-                (long long)groups->dp.stride, experts, estimate.level,
+                units_plural(groups->dp.size), (long long)groups->dp.stride, experts, estimate.level,
                 explain_text(explain, estimate.bandwidth_bytes_per_second, UNIT_BYTES_PER_SECOND),
                 collective_origin(&estimate, origin));
     double parameters = longest->dense + longest->expert;

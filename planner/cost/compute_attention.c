@@ -1,6 +1,7 @@
 /* Attention between its projections: scores, softmax and context of a layer. */
 #include <stdio.h>
 
+#include "common/units.h"
 #include "planner/cost/compute_parts.h"
 #include "planner/numbers.h"
 
@@ -20,7 +21,8 @@ struct attending {
 static void describe(const struct model *model, const struct attending *kind, char *text, size_t size) {
     char reach[48] = "";
     if (kind->window > 0)
-        snprintf(reach, sizeof reach, ", %lld tokens back", (long long)kind->window);
+        snprintf(reach, sizeof reach, ", %lld token%s back", (long long)kind->window,
+                 units_plural(kind->window));
     if (kind->chunk > 0)
         snprintf(reach, sizeof reach, ", in chunks of %lld", (long long)kind->chunk);
     snprintf(text, size, "in %.0f of %lld layers%s; ", kind->share * (double)model->layers,

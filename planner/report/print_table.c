@@ -21,6 +21,7 @@ struct print_table {
     size_t count;
     struct print_row *first, *last;
     size_t *widths;
+    size_t longest_word; /* columns of it, in the last column */
 };
 
 struct print_style print_style_of(FILE *stream) {
@@ -54,6 +55,16 @@ struct print_table *print_table_create(struct arena *arena, const struct print_c
     return table;
 }
 
+static size_t longest_word(const char *text) {
+    size_t longest = 0, word = 0, columns;
+    for (; *text; text += terminal_character(text, &columns)) {
+        terminal_character(text, &columns);
+        word = *text == ' ' ? 0 : word + columns;
+        longest = word > longest ? word : longest;
+    }
+    return longest;
+}
+
 void print_table_add(struct print_table *table, const char *const *cells) {
     struct print_row *row = ARENA_NEW(table->arena, struct print_row);
     row->cells = ARENA_ARRAY(table->arena, const char *, table->count);
@@ -63,6 +74,8 @@ void print_table_add(struct print_table *table, const char *const *cells) {
         if (width > table->widths[i])
             table->widths[i] = width;
     }
+    size_t word = longest_word(row->cells[table->count - 1]);
+    table->longest_word = word > table->longest_word ? word : table->longest_word;
     if (table->last)
         table->last->next = row;
     else
@@ -77,15 +90,17 @@ static size_t last_filled(const struct print_table *table, const char *const *ce
     return filled;
 }
 
-/* Whether the last column, of texts, has its own line below the others: beside them there is no room for
- * a word. */
+/* Whether the last column, of texts, has its own line below the others: beside them there is no room for a
+ * few words, or for a long one that below them there is. */
 static bool last_stands_below(const struct print_table *table, size_t indent, FILE *stream) {
-    enum { LONGEST_WORD = 24 }; /* sequence_parallel=false, and a blank */
-    size_t last = table->count - 1, begins = indent;
+    enum { FEW_WORDS = 24 }; /* sequence_parallel=false, and a blank */
+    size_t last = table->count - 1, begins = indent, columns = terminal_columns(stream);
     for (size_t i = 0; i < last; i++)
         begins += table->widths[i] > 0 ? table->widths[i] + GAP : 0;
-    size_t least = table->widths[last] < LONGEST_WORD ? table->widths[last] : LONGEST_WORD;
-    return !table->columns[last].right && begins > indent && begins + least > terminal_columns(stream);
+    size_t least = table->widths[last] < FEW_WORDS ? table->widths[last] : FEW_WORDS;
+    if (table->longest_word > least && indent + BELOW_INDENT + table->longest_word <= columns)
+        least = table->longest_word;
+    return !table->columns[last].right && begins > indent && begins + least > columns;
 }
 
 static void print_row(const struct print_table *table, const char *const *cells, size_t indent,

@@ -297,12 +297,12 @@ int main(int argc, char **argv) {
     int file = memfd_create("fuzz", MFD_CLOEXEC);
     uint64_t first, last;
 
-    if (argc < 4 || file < 0 || mkdtemp(folder) == NULL) {
-        fprintf(stderr, "usage: fuzz_readers FIRST LAST SEED_FILE...\n");
+    first = argc < 4 ? 1 : strtoull(argv[1], NULL, 10);
+    last = argc < 4 ? 0 : strtoull(argv[2], NULL, 10);
+    if (first > last || file < 0 || mkdtemp(folder) == NULL) {
+        fprintf(stderr, "usage: fuzz_readers FIRST LAST SEED_FILE..., with FIRST no more than LAST\n");
         return 2;
     }
-    first = strtoull(argv[1], NULL, 10);
-    last = strtoull(argv[2], NULL, 10);
     for (int i = 3; i < argc; i++)
         read_seed(argv[i]);
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);

@@ -108,6 +108,8 @@ static void both_kinds_of_layers_are_explained(void **state) {
     assert_explained(&model_of_all, "flash attention", "batch 1 heads 64 of 64: ");
     assert_explained(&model, "flash attention", "in 18 of 36 layers; batch 1 heads 64 of 64: ");
     assert_explained(&model, "windowed attention", "in 18 of 36 layers, 128 tokens back; batch 1 ");
+    model.window = 1;
+    assert_explained(&model, "windowed attention", "in 18 of 36 layers, 1 token back; batch 1 ");
     model = model_of_all;
     model.attention_chunk = 8192;
     model.windowed_layers = 27;

@@ -123,6 +123,30 @@ static void test_last_column_goes_below(void **state) {
     free(text);
 }
 
+/* A word stays whole where it can. */
+static void test_a_long_word_goes_below(void **state) {
+    struct arena *arena = *state;
+    const struct print_column columns[] = {{"step", true}, {"layout", false}};
+    struct print_table *table = print_table_create(arena, columns, 2);
+    print_table_add(table, (const char *const[]){"9.25 min", "recompute_modules=layernorm+mlp"});
+    setenv("COLUMNS", "40", 1);
+    char *text = printed(table, &ascii, 0);
+    assert_string_equal(text, "    step\n"
+                              "        layout\n"
+                              "9.25 min\n"
+                              "        recompute_modules=layernorm+mlp\n");
+    free(text);
+    print_table_add(table, (const char *const[]){"1 s", "recompute_modules=layernorm+moe_act+mlp"});
+    text = printed(table, &ascii, 0); /* too long for either */
+    unsetenv("COLUMNS");
+    assert_string_equal(text, "    step  layout\n"
+                              "9.25 min  recompute_modules=layernorm+ml\n"
+                              "          p\n"
+                              "     1 s  recompute_modules=layernorm+mo\n"
+                              "          e_act+mlp\n");
+    free(text);
+}
+
 static void test_a_word_longer_than_the_line_is_cut(void **state) {
     struct arena *arena = *state;
     const struct print_column columns[] = {{NULL, false}};
@@ -181,6 +205,7 @@ int main(void) {
         cmocka_unit_test(test_units_stay_with_numbers),
         cmocka_unit_test_setup_teardown(test_last_column_wraps, create, destroy),
         cmocka_unit_test_setup_teardown(test_last_column_goes_below, create, destroy),
+        cmocka_unit_test_setup_teardown(test_a_long_word_goes_below, create, destroy),
         cmocka_unit_test_setup_teardown(test_a_word_longer_than_the_line_is_cut, create, destroy),
         cmocka_unit_test_setup_teardown(test_bar, create, destroy),
         cmocka_unit_test(test_colour_is_not_counted),

@@ -39,13 +39,18 @@ static double eager_norm_bytes(const struct memory_parts *parts, double elements
     return training_norms_are_eager(parts->training, parts->model) ? EAGER_NORM_BYTES * elements : 0;
 }
 
-/* What the norm before attention or MLP keeps, with its output for the product behind it; and the one behind
- * attention or MLP, where there is one, its input. */
-static double norms_bytes(const struct memory_parts *parts) {
-    const struct model *model = parts->model;
-    double hidden = (double)model->hidden / parts->sequence_share;
-    double of_one = parts->element_bytes * hidden + eager_norm_bytes(parts, hidden);
-    return (model->post_norms ? 2 : 1) * of_one + product_input_bytes(parts) * hidden;
+/* Of the norm's output, what the product behind it keeps for the MLP: nothing of what attention keeps
+ * already, but each product's own copy in fp8. */
+static double mlp_input_bytes(const struct memory_parts *parts) {
+    double input = product_input_bytes(parts);
+    bool stands_already = parts->model->shared_norm && input >= parts->element_bytes;
+    return stands_already ? 0 : input * (double)parts->model->hidden / parts->sequence_share;
+}
+
+/* What the norms before and behind attention or MLP keep: their inputs. */
+static double norms_bytes(const struct memory_parts *parts, int64_t norms) {
+    double hidden = (double)parts->model->hidden / parts->sequence_share;
+    return (double)norms * (parts->element_bytes * hidden + eager_norm_bytes(parts, hidden));
 }
 
 /* What norms of queries and keys keep: their input, and a figure a head; one norm of all heads has one figure
@@ -74,7 +79,7 @@ static void attention_of_token(const struct memory_parts *parts, struct attentio
     double heads = (double)model->heads / tp, input = product_input_bytes(parts);
     double out;
 
-    bytes->norms = norms_bytes(parts);
+    bytes->norms = norms_bytes(parts, model->post_norms ? 2 : 1) + input * hidden / share;
     if (mla->kv_lora_rank == 0) {
         double kv_heads = model->kv_heads > layout->tp ? (double)model->kv_heads / tp : 1;
         double query = heads * (double)model->head_dim, key = kv_heads * (double)model->head_dim;
@@ -195,9 +200,9 @@ static void find_dropped(const struct memory_parts *parts, const struct attentio
     layer->dropped_input_norm = training_attention_norm_is_own(parts->training, model) ? norm : 0;
     dropped[RECOMPUTE_CORE_ATTENTION] = attention->scores;
     dropped[RECOMPUTE_MLA_UP_PROJECTION] = attention->latent_up;
-    dropped[RECOMPUTE_LAYERNORM] = layer->dropped_input_norm + (own ? norm : 0);
+    dropped[RECOMPUTE_LAYERNORM] = layer->dropped_input_norm + (own ? mlp_input_bytes(parts) : 0);
     if (!with_experts) {
-        dropped[RECOMPUTE_MLP] = hidden_layers + (own ? 0 : norm);
+        dropped[RECOMPUTE_MLP] = hidden_layers + (own ? 0 : mlp_input_bytes(parts));
         return;
     }
     const double shared = (double)(experts->shared * experts->shared_ffn_hidden) / (double)parts->layout->tp;
@@ -243,10 +248,11 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     struct layer_activations *layer = &parts->activations[kind];
     struct attention_bytes attention;
     double tokens = parts->tokens, hidden = (double)parts->model->hidden, share = parts->sequence_share;
+    int64_t norms = (parts->model->shared_norm ? 0 : 1) + (parts->model->post_norms ? 1 : 0);
 
     *layer = (struct layer_activations){0};
     attention_of_token(parts, &attention);
-    layer->mlp = norms_bytes(parts);
+    layer->mlp = norms_bytes(parts, norms) + mlp_input_bytes(parts);
     if (has_dropout(parts))
         layer->mlp += MASK_BYTES * hidden / share;
     const double norm = layer->mlp;

@@ -405,6 +405,36 @@ static void test_further_norms(void **state) {
     assert_near(parts.activations[LAYER_DENSE].kept - plain, tokens * (2 + 6) * elements, 1e-9);
 }
 
+/* A norm that attention and MLP share has one input and one result; in fp8 each of the products keeps its own
+ * copy of that. */
+static void test_shared_norm(void **state) {
+    struct model model = LLAMA_8B;
+    struct training training = {.stack = stack_find("megatron-core"), .sequence = 4096, .global_batch = 64};
+    struct layout layout = {.tp = 4, .dp = 8, .zero = 1, .sequence_parallel = true};
+    struct memory_parts own, one;
+    const double elements = 4096 * 4096 / 4.0;
+    (void)state;
+    complete(&model, &layout);
+    for (int post = 0; post < 2; post++)
+        for (int fp8 = 0; fp8 < 2; fp8++) {
+            training.precision = fp8 ? PRECISION_FP8 : PRECISION_BF16;
+            model.post_norms = post == 1;
+            model.shared_norm = false;
+            memory_parts_init(&own, &model, &training, &layout);
+            model.shared_norm = true;
+            memory_parts_init(&one, &model, &training, &layout);
+            const struct layer_activations *layers = &own.activations[LAYER_DENSE];
+            const struct layer_activations *shared = &one.activations[LAYER_DENSE];
+            assert_near(layers->kept - shared->kept, (fp8 ? 2 : 4) * elements, 1e-9);
+            /* What isn't kept can't be dropped. */
+            assert_near(layers->dropped[RECOMPUTE_MLP] - shared->dropped[RECOMPUTE_MLP],
+                        (fp8 ? 0 : 2) * elements, 1e-9);
+        }
+    training = (struct training){.stack = stack_find("fsdp"), .sequence = 4096, .global_batch = 64};
+    memory_parts_init(&one, &model, &training, &layout);
+    assert_near(one.activations[LAYER_DENSE].dropped[RECOMPUTE_LAYERNORM], 2 * elements, 1e-9);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layer_of_paper),
@@ -421,6 +451,7 @@ int main(void) {
         cmocka_unit_test(test_recompute_modules),
         cmocka_unit_test(test_single_operations),
         cmocka_unit_test(test_further_norms),
+        cmocka_unit_test(test_shared_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ static const struct chip chips[] = {
     {"H800", CHIP_H100, 989.4e12, "dgx-h100"},         {"GB200", CHIP_B200, 2500e12, "gb200-nvl72"},
     {"B200", CHIP_B200, 2250e12, "dgx-b200"},          {"GB300", CHIP_B200, 2500e12, "gb300-nvl72"},
     {"B300", CHIP_B200, 2250e12, "dgx-b300"},          {"MI300X", CHIP_GENERATIONS, 1307.4e12, "mi300x"},
-    {"MI325X", CHIP_GENERATIONS, 1307.4e12, "mi325x"},
+    {"MI325X", CHIP_GENERATIONS, 1307.4e12, "mi325x"}, {"MI355X", CHIP_GENERATIONS, 2516.6e12, "mi355x"},
 };
 
 /* Cards whose names say how much power they have: datasheets. The first that fits counts. */

@@ -100,7 +100,7 @@ static void check_errors(const char *what, const struct group *group) {
 
 static void table_is_what_published_runs_give(void **state) {
     (void)state;
-    assert_int_equal(published.run_count, 377 + 842);
+    assert_int_equal(published.run_count, 377 + 843);
     for (int experts = 0; experts < BAND_EXPERTS; experts++)
         for (int memory = 0; memory <= 1; memory++)
             check_errors(arena_print(arena, "all devices, kind %d of experts, %s", experts,
@@ -134,18 +134,27 @@ static void measured_schedules_are_those_that_runs_used(void **state) {
     assert_int_equal(uneven, 0);
 }
 
-/* Of the optimizer's states alone, and of too few publications; on devices that have no kind too few runs. */
+/* Runs on that device, of all published. */
+static int64_t runs_on(const char *device) {
+    int64_t runs = 0;
+
+    for (size_t i = 0; i < published.run_count; i++)
+        runs += strcmp(published.runs[i].cluster->device.name, device) == 0;
+    return runs;
+}
+
+/* Of the optimizer's states alone, and of too few publications; on a device that has no kind too few runs. */
 static void offload_and_other_devices_have_hardly_a_run(void **state) {
     const char *file = "";
-    int64_t publications = 0, others = 0;
+    int64_t publications = 0, most = 0;
 
     (void)state;
     for (size_t i = 0; i < published.run_count; i++) {
         const struct validated_run *run = &published.runs[i];
 
-        others +=
-            band_kind_of(&run->run->model, &run->cluster->device, run->run->training.precision).generation ==
-            CHIP_GENERATIONS;
+        if (band_kind_of(&run->run->model, &run->cluster->device, run->run->training.precision).generation ==
+            CHIP_GENERATIONS)
+            most = most > runs_on(run->cluster->device.name) ? most : runs_on(run->cluster->device.name);
         if (run->layout.offload == OFFLOAD_NONE)
             continue;
         assert_int_equal(run->layout.offload, OFFLOAD_OPTIMIZER);
@@ -153,7 +162,7 @@ static void offload_and_other_devices_have_hardly_a_run(void **state) {
         file = run->file;
     }
     assert_in_range(publications, 1, BAND_FEWEST_PUBLICATIONS - 1);
-    assert_in_range(others, 1, BAND_FEWEST_RUNS - 1);
+    assert_in_range(most, 1, BAND_FEWEST_RUNS - 1);
 }
 
 static void measured_gathers_of_experts_are_those_of_the_runs(void **state) {

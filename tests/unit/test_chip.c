@@ -79,8 +79,9 @@ static void a_name_says_the_chip(void **state) {
 }
 
 static void kernels_are_the_chips(void **state) {
-    static const char *const topologies[] = {"dgx-a100-80g", "dgx-h100",    "dgx-b200", "dgx-b300",
-                                             "gb200-nvl72",  "gb300-nvl72", "mi300x",   "mi325x"};
+    static const char *const topologies[] = {"dgx-a100-80g", "dgx-h100",    "dgx-b200",
+                                             "dgx-b300",     "gb200-nvl72", "gb300-nvl72",
+                                             "mi300x",       "mi325x",      "mi355x"};
 
     (void)state;
     for (size_t i = 0; i < sizeof topologies / sizeof *topologies; i++) {

@@ -12,8 +12,8 @@ static const char *const promised[] = {"a100-40g-1600g", "a100-80g-4x100g", "a10
                                        "dgx-a800",       "dgx-h200",        "dgx-h800",
                                        "gb200-nvl72",    "h100-800g",       "h100-96g-500w",
                                        "dgx-b300",       "gb300-nvl72",     "mi250x-frontier",
-                                       "mi300x",         "mi325x",          "cerebras-cs2",
-                                       "tesla-dojo"};
+                                       "mi300x",         "mi325x",          "mi355x",
+                                       "cerebras-cs2",   "tesla-dojo"};
 
 /* Unlike the devices of today's clusters: wafers, and one without bf16. */
 static const char *const unlike[] = {"cerebras-cs2", "tesla-dojo", "dgx-2"};

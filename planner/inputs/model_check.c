@@ -124,6 +124,10 @@ static bool check(const struct model_reading *reading, struct model_problem *pro
                            "learned_positions %lld are fewer than sequence %lld",
                            (long long)model->learned_positions, (long long)model->sequence);
     }
+    if (model->mla.kv_lora_rank > 0 && (model->qk_norm || model->qk_norm_wide)) {
+        return problem_set(problem, model->qk_norm ? "qk_norm" : "qk_norm_wide",
+                           "norms on queries and keys can't stand beside mla, which has norms of its own");
+    }
     return windows_check(reading, problem) && experts_check(model, problem);
 }
 

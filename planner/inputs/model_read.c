@@ -52,6 +52,7 @@ static bool read_mla(const struct fields_reader *reader, const struct yaml_node 
 
 /* Keys that read like their member of struct model, within the struct model_reading. */
 #define MODEL(member, least, most)    WHOLE(struct model_reading, #member, model.member, least, most)
+#define MODEL_TOKENS(member)          MODEL(member, 1, MODEL_MAX_SEQUENCE), .unit = UNIT_TOKENS
 #define MODEL_FLAG(member)            FLAG(struct model_reading, #member, model.member)
 #define MODEL_FLAG_OR_DEFAULT(member) MODEL_FLAG(member), .present_offset = READING_OFFSET(has_##member)
 #define MODEL_CUSTOM(member, read_with)                                                                      \
@@ -72,7 +73,7 @@ const struct field model_shape_fields[] = {
     {MODEL_FLAG(gated)},
     {MODEL(vocab, 1, MODEL_MAX_WIDTH)},
     {MODEL_FLAG_OR_DEFAULT(tied_embeddings)},
-    {MODEL(sequence, 1, MODEL_MAX_SEQUENCE)},
+    {MODEL_TOKENS(sequence)},
     {MODEL(learned_positions, 1, MODEL_MAX_SEQUENCE), .none_allowed = true},
     {.key = "norm",
      .type = FIELD_CHOICE,
@@ -87,8 +88,8 @@ const struct field model_shape_fields[] = {
     {MODEL_FLAG(post_norms)},
     {MODEL_FLAG(shared_norm)},
     {MODEL_FLAG(attention_sinks)},
-    {MODEL(window, 1, MODEL_MAX_SEQUENCE), .none_allowed = true},
-    {MODEL(attention_chunk, 1, MODEL_MAX_SEQUENCE), .none_allowed = true},
+    {MODEL_TOKENS(window), .none_allowed = true},
+    {MODEL_TOKENS(attention_chunk), .none_allowed = true},
     {WHOLE(struct model_reading, "full_attention_every", full_attention_every, 2, MODEL_MAX_LAYERS),
      .none_allowed = true},
     {MODEL_CUSTOM(experts, read_experts)},
@@ -109,7 +110,7 @@ const struct field model_size_fields[] = {
      .minimum = MODEL_MIN_PARAMETERS,
      .maximum = MODEL_MAX_PARAMETERS},
     {MODEL(vocab, 1, MODEL_MAX_WIDTH)},
-    {MODEL(sequence, 1, MODEL_MAX_SEQUENCE)},
+    {MODEL_TOKENS(sequence)},
     {.key = NULL}};
 
 const struct yaml_node *model_member(const struct yaml_node *node, const char *key, bool *found) {

@@ -42,6 +42,7 @@ static void windows_are_of_all_layers_or_some(void **state) {
     struct model model = model_of(WINDOWED("  window: 4096\n"), arena);
     assert_int_equal(model.window, 4096);
     assert_int_equal(model.windowed_layers, 62);
+    assert_int_equal(model_of(WINDOWED("  window: 128 tokens\n  sequence: 4k tokens\n"), arena).window, 128);
     model = model_of(WINDOWED("  window: 1024\n  full_attention_every: 6\n"), arena);
     assert_int_equal(model.windowed_layers, 52);
     model = model_of(WINDOWED("  attention_chunk: 8192\n  full_attention_every: 4\n"), arena);
@@ -91,6 +92,9 @@ static void mistakes_are_pointed_at(void **state) {
                    "5:13: kv_heads 3 does not divide heads 4");
     assert_refused("model:\n  layers: 2\n  hidden: 64\n  heads: 4\n  experts:\n    count: 4\n    top_k: 5\n",
                    "7:12: top_k 5 is more than the 4 experts there are");
+    assert_refused("model: {layers: 2, hidden: 64, heads: 4, mla: {kv_lora_rank: 8, qk_nope_head_dim: 8,\n"
+                   "  qk_rope_head_dim: 8, v_head_dim: 8}, qk_norm: true}\n",
+                   "2:49: norms on queries and keys can't stand beside mla, which has norms of its own");
     assert_refused("model:\n  parameters: 8B\n  layers: 2\n",
                    "3:3: 'layers' can't stand beside 'parameters', from which the shape is derived");
     assert_refused("model:\n  parameters: 1M\n",

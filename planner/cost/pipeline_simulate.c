@@ -313,9 +313,11 @@ static struct played play_lists(const struct pipeline *pipeline, struct pipeline
 
 /* Micro-batches are played one by one while there are fewer cells than this, of a stage and a micro-batch
  * each. Of more, as many as that are played, but some for each stage, and half of them: as long as the second
- * half took, as long take all that follow, and no less than the busiest device works. Cells grow with the
- * square of the stages: of more stages than any model was split into so far, nothing is played. */
-enum { CELLS_PLAYED = 1 << 18, PLAYED_A_STAGE = 8, STAGES_PLAYED = 512 };
+ * half took, as long take all that follow, and no less than the busiest device works. */
+enum { CELLS_PLAYED = 1 << 18, PLAYED_A_STAGE = 8 };
+
+/* Pipelines of more stages than any model was split into so far are not played. */
+enum { STAGES_PLAYED = 512 };
 
 static struct played play_any_number(const struct pipeline *pipeline, struct pipeline_room *room,
                                      const struct pipeline_time *closed) {
@@ -351,6 +353,12 @@ static double gpipe_seconds(const struct pipeline *pipeline) {
     return first + (double)(pipeline->micro_batches - 1) * (forward + backward);
 }
 
+/* What is played grows with the square of the stages, and with their chunks. */
+static bool is_too_long(const struct pipeline *pipeline) {
+    return (double)pipeline->stages * (double)pipeline->stages * (double)pipeline->chunks >
+           (double)STAGES_PLAYED * STAGES_PLAYED;
+}
+
 /* Without playing: by closed form, but no less than any play takes. */
 static void estimate(const struct pipeline *pipeline, struct pipeline_room *room,
                      struct pipeline_time *time) {
@@ -379,7 +387,7 @@ void pipeline_simulate(const struct pipeline *pipeline, struct pipeline_room *ro
     if (pipeline->schedule == SCHEDULE_GPIPE) {
         time->seconds = gpipe_seconds(pipeline);
         time->hop_seconds = received;
-    } else if (pipeline->stages > STAGES_PLAYED) {
+    } else if (is_too_long(pipeline)) {
         estimate(pipeline, room, time);
     } else if (pipeline->schedule == SCHEDULE_1F1B || pipeline->schedule == SCHEDULE_INTERLEAVED) {
         double *times = room_for(room, pipeline_flow_room(pipeline) * sizeof *times);

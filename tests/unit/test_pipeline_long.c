@@ -13,7 +13,7 @@ static struct pipeline_time time_of(enum schedule schedule, int64_t stages, int6
     struct pipeline_room room = {.arena = arena};
     struct pipeline pipeline = {.schedule = schedule,
                                 .stages = stages,
-                                .chunks = 1,
+                                .chunks = schedule == SCHEDULE_INTERLEAVED ? STAGES / stages : 1,
                                 .micro_batches = micro_batches,
                                 .group = layout_micro_batch_group(stages, micro_batches),
                                 .forward_seconds = forward,
@@ -46,6 +46,8 @@ static void memory_is_bounded(void **state) {
         assert_within(time_of(SCHEDULE_ZB_2P, pp, m).bubble_seconds, 0, 1e-6);
         assert_within(time_of(SCHEDULE_DUALPIPE, pp, m).bubble_seconds, 2 * half, 1e-6);
     }
+    /* Of all chunks a device does five times as much, and waits for as long. */
+    assert_within(time_of(SCHEDULE_INTERLEAVED, 2000, 6000).bubble_seconds, 3 * 1999.0, 1e-6);
 }
 
 /* Of unequal stages too no more than a bound is promised, and never less than it. */

@@ -261,8 +261,11 @@ double matmul_fused_grouped_seconds(const struct cluster_device *device, const s
         return HUGE_VAL;
     const struct matmul_constants c = constants_for(device, p->precision);
     struct grouped_work work = grouped_work_of(device, &c, p, groups);
-    return c.launch_seconds + fmax(work.arithmetic, work.traffic + fused_bytes / memory_rate(device)) +
-           c.operand_seconds * (double)p->m * (double)p->k;
+    double traffic = work.traffic + fused_bytes / memory_rate(device), seconds = work.arithmetic;
+    if (p->pass == MATMUL_WEIGHT_GRADIENT) /* as of a plain product */
+        seconds += MATMUL_ACCUMULATE_SHOWN * MATMUL_ACCUMULATE_BYTES * (double)p->m * (double)p->n *
+                   (double)groups / memory_rate(device);
+    return c.launch_seconds + fmax(seconds, traffic) + c.operand_seconds * (double)p->m * (double)p->k;
 }
 
 /* The largest tile wastes least on its edges, full waves nothing, and sizes that throttle do so for all

@@ -187,6 +187,9 @@ static void a_fused_kernel_goes_through_all_experts(void **state) {
     assert_near(matmul_fused_grouped_seconds(&reference_device, &matmul, 16, 1e8), fused, 1e-12);
     double bytes = 1e11, moved = matmul_fused_grouped_seconds(&reference_device, &matmul, 16, bytes);
     assert_true(moved > bytes / 3350e9 && moved < 1.5 * bytes / 3350e9);
+    struct matmul gradient = {4096, 4096, 65536, 1, PRECISION_BF16, MATMUL_WEIGHT_GRADIENT};
+    assert_near(matmul_fused_grouped_seconds(&reference_device, &gradient, 1, 0),
+                matmul_seconds(&reference_device, &gradient), 1e-9);
     matmul.m = 256; /* as many weights to read as there are experts */
     assert_true(matmul_fused_grouped_seconds(&reference_device, &matmul, 256, 0) >
                 256 * 2.0 * 4096 * 4096 / 3350e9);

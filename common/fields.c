@@ -73,16 +73,24 @@ static bool read_text(const struct fields_reader *reader, const struct yaml_node
     return true;
 }
 
+static const char *const truth_words[] = {"false", "true", "no", "yes", "off", "on"}; /* by turns */
+enum { TRUTH_WORDS = sizeof truth_words / sizeof truth_words[0] };
+
+/* The place of a word among them; -1: it is none. */
+static int find_truth(const char *word) {
+    for (int i = 0; i < TRUTH_WORDS; i++)
+        if (strcasecmp(word, truth_words[i]) == 0)
+            return i;
+    return -1;
+}
+
 static bool read_bool(const struct fields_reader *reader, const struct yaml_node *node,
                       const struct field *field, bool *target) {
-    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
-
-    for (size_t i = 0; !node->quoted && i < sizeof words / sizeof words[0]; i++)
-        if (strcasecmp(node->text, words[i]) == 0) {
-            *target = i % 2 == 1;
-            return true;
-        }
-    return value_error(reader, node, field, "true or false was expected");
+    int place = node->quoted ? -1 : find_truth(node->text);
+    if (place < 0)
+        return value_error(reader, node, field, "true or false was expected");
+    *target = place % 2 == 1;
+    return true;
 }
 
 static bool ends_in_digit(const char *text) {
@@ -140,10 +148,16 @@ static bool read_number(const struct fields_reader *reader, const struct yaml_no
     return true;
 }
 
+/* Whether a word of a choice is meant: the same, or both yes or both no in other words. */
+static bool is_meant(const char *choice, const struct yaml_node *node) {
+    int chosen = find_truth(choice), said = node->quoted ? -1 : find_truth(node->text);
+    return strcmp(choice, node->text) == 0 || (chosen >= 0 && said >= 0 && chosen % 2 == said % 2);
+}
+
 static bool read_choice(const struct fields_reader *reader, const struct yaml_node *node,
                         const struct field *field, int *target) {
     for (int i = 0; field->choices[i] != NULL; i++)
-        if (strcmp(field->choices[i], node->text) == 0) {
+        if (is_meant(field->choices[i], node)) {
             *target = i;
             return true;
         }

@@ -17,7 +17,8 @@ enum field_type {
     FIELD_INTEGER, /* int64_t; minimum..maximum inclusive; accepts 1e6 and UNIT_COUNT suffixes when whole */
     FIELD_NUMBER,  /* double in base units of `unit`; minimum..maximum inclusive; never NaN or infinite; with
                       its unit it may stand in quotes, as JSON needs it */
-    FIELD_CHOICE,  /* int: the index of the word in `choices` */
+    FIELD_CHOICE,  /* int: the index of the word in `choices`; of true or on any word that a FIELD_BOOL takes
+                    */
     FIELD_WORDS,   /* int64_t: a bit 1 << index for each of the words of `choices` that '+' joins */
     FIELD_CUSTOM   /* `read` decides */
 };

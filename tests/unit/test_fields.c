@@ -6,6 +6,10 @@
 
 enum colour { RED, GREEN, BLUE };
 static const char *const colours[] = {"red", "green", "blue", NULL};
+enum light { LIGHT_DEFAULT, LIGHT_ON, LIGHT_OFF };
+static const char *const lights[] = {"default", "on", "off", NULL};
+enum door { DOOR_SHUT, DOOR_OPEN, DOOR_AJAR };
+static const char *const doors[] = {"false", "true", "ajar", NULL};
 
 struct part {
     int64_t size;
@@ -17,7 +21,7 @@ struct thing {
     int64_t layers, limit;
     bool limit_present;
     double memory_bytes, price_per_second, share, latency_seconds;
-    int colour;
+    int colour, light, door;
     struct part part;
 };
 
@@ -64,6 +68,8 @@ static const struct field thing_fields[] = {
      .offset = offsetof(struct thing, latency_seconds),
      .unit = UNIT_SECONDS},
     {.key = "colour", .type = FIELD_CHOICE, .offset = offsetof(struct thing, colour), .choices = colours},
+    {.key = "light", .type = FIELD_CHOICE, .offset = offsetof(struct thing, light), .choices = lights},
+    {.key = "door", .type = FIELD_CHOICE, .offset = offsetof(struct thing, door), .choices = doors},
     {.key = "part", .type = FIELD_CUSTOM, .offset = offsetof(struct thing, part), .read = read_part},
     {.key = NULL},
 };
@@ -111,6 +117,22 @@ static void reads_every_type(void **state) {
     assert_int_equal(thing.part.size, 32000);
 }
 
+/* Where a choice has one, whichever way it is spelt. */
+static void yes_and_no_are_taken_in_all_words(void **state) {
+    (void)state;
+    assert_true(read_thing("{name: x, light: true, door: yes}"));
+    assert_int_equal(thing.light, LIGHT_ON);
+    assert_int_equal(thing.door, DOOR_OPEN);
+    assert_true(read_thing("{name: x, light: No, door: Off}"));
+    assert_int_equal(thing.light, LIGHT_OFF);
+    assert_int_equal(thing.door, DOOR_SHUT);
+    assert_true(read_thing("{name: x, light: default, door: ajar}"));
+    assert_int_equal(thing.light, LIGHT_DEFAULT);
+    assert_int_equal(thing.door, DOOR_AJAR);
+    assert_false(read_thing("{name: x, door: \"yes\"}"));
+    assert_false(read_thing("{name: x, colour: yes}"));
+}
+
 static void absent_keys_leave_the_struct(void **state) {
     (void)state;
     assert_true(read_thing("name: 5\n"));
@@ -149,7 +171,8 @@ static void refuses_wrong_values(void **state) {
         {"{name: x, layrs: 1}", 11, "unknown key \"layrs\" in thing", "did you mean \"layers\"?"},
         {"{name: x, Layers: 1}", 11, "unknown key \"Layers\" in thing", "did you mean \"layers\"?"},
         {"{name: x, zzzzzz: 1}", 11, "unknown key \"zzzzzz\" in thing",
-         "known keys: name, note, gated, layers, limit, memory, price, share, latency, colour, part"},
+         "known keys: name, note, gated, layers, limit, memory, price, share, latency, colour, light, door, "
+         "part"},
         {"{name: [x]}", 8, "name: a single value was expected, not a list", ""},
         {"{name: {x: 1}}", 8, "name: a single value was expected, not a mapping", ""},
         {"{name: }", 8, "name: a text was expected, and nothing is given", ""},
@@ -220,6 +243,7 @@ static void one_value_is_read_by_the_same_rules(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_every_type, setup, teardown),
+        cmocka_unit_test_setup_teardown(yes_and_no_are_taken_in_all_words, setup, teardown),
         cmocka_unit_test_setup_teardown(absent_keys_leave_the_struct, setup, teardown),
         cmocka_unit_test_setup_teardown(none_and_null_are_zero_where_allowed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_quantity_may_stand_in_quotes_with_its_unit, setup, teardown),

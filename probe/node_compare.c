@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "probe/node.h"
 #include "probe/text_list.h"
 
@@ -17,13 +18,6 @@ static bool part_equal(const struct node_summary_part *one, const struct node_su
 
 static bool memory_equal(double one, double other) {
     return fabs(one - other) <= MEMORY_TOLERANCE * fmax(one, other);
-}
-
-static bool parts_equal(const struct node_summary *one, const struct node_summary *other) {
-    bool equal = one->part_count == other->part_count;
-    for (int64_t i = 0; equal && i < one->part_count; i++)
-        equal = part_equal(&one->parts[i], &other->parts[i]);
-    return equal;
 }
 
 bool node_equal(const struct node_summary *one, const struct node_summary *other) {
@@ -45,6 +39,27 @@ size_t node_classify(const struct node_summary *nodes, size_t count, size_t *cla
 
 static void add_difference(char *text, size_t size, const char *what, double value, double usual) {
     text_list_add(text, size, "; ", "%s %.4g, not %.4g", what, value, usual);
+}
+
+/* How a part differs from its counterpart. */
+static void add_unlike_part(char *text, size_t size, const struct node_summary_part *part,
+                            const struct node_summary_part *usual) {
+    char rate[48], usual_rate[48];
+    const char *name = part->kind == PART_GPU ? part->pci : part->name;
+    units_format(part->rate_bytes_per_second, UNIT_BYTES_PER_SECOND, rate, sizeof rate);
+    units_format(usual->rate_bytes_per_second, UNIT_BYTES_PER_SECOND, usual_rate, sizeof usual_rate);
+    if (part->kind != usual->kind || strcmp(part->name, usual->name) != 0)
+        text_list_add(text, size, "; ", "%s at %s, not %s", part->name, part->pci, usual->name);
+    else if (part->up != usual->up)
+        text_list_add(text, size, "; ", "link of %s %s", name, part->up == 0 ? "down" : "not down");
+    else if (fabs(part->rate_bytes_per_second - usual->rate_bytes_per_second) >= 1)
+        text_list_add(text, size, "; ", "%s at %s, not %s", name, rate, usual_rate);
+    else if (part->links != usual->links)
+        text_list_add(text, size, "; ", "%s with %d NVLinks, not %d", name, part->links, usual->links);
+    else if (part->usable != usual->usable || part->mig != usual->mig)
+        text_list_add(text, size, "; ", "%s shared otherwise among jobs", name);
+    else
+        text_list_add(text, size, "; ", "%s in another place", name);
 }
 
 static int64_t count_parts(const struct node_summary *node, int32_t kind) {
@@ -82,8 +97,11 @@ void node_difference(const struct node_summary *node, const struct node_summary 
     }
     if (text[0] == '\0' && strcmp(node->nvml, usual->nvml) != 0)
         snprintf(text, size, "%s, not %s", node->nvml, usual->nvml);
-    if (text[0] == '\0' && !parts_equal(node, usual))
-        snprintf(text, size, "other GPUs or NICs, or in other places");
+    /* With as many of each the parts correspond, in the order of PCI. */
+    bool alike = text[0] == '\0';
+    for (int64_t i = 0; alike && i < node->part_count; i++)
+        if (!part_equal(&node->parts[i], &usual->parts[i]))
+            add_unlike_part(text, size, &node->parts[i], &usual->parts[i]);
 }
 
 int64_t node_all_gpus(const struct node_summary *node) {

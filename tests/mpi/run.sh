@@ -241,6 +241,14 @@ bad_input() {
     one_error 'rank 1 on host .*: given --output c2.yaml, but rank 0 was given --output c.yaml' launch_two "-o c.yaml" "-o c2.yaml"
     one_error 'rank 1 on host .*: given --time-limit 5, as rank 0 was not' launch_two "-o c.yaml" "-o c.yaml --time-limit 5"
     one_error 'rank 1 on host .*: not given --quick, as rank 0 was' launch_two "-o c.yaml --quick" "-o c.yaml"
+    if mpirun --version 2>&1 | grep -q 'Open MPI'; then
+        one_error 'clusterprobe [0-9.]+ runs on host .*, but another on host elsewhere' mpirun --allow-run-as-root \
+            --oversubscribe --bind-to none -np 1 "$probe" -o c.yaml : -np 1 "$build/tests/mpi/other_version"
+    fi
+    if [ -x "$mpich_probe" ] && command -v mpiexec.mpich >/dev/null; then
+        # As if each rank ran on a machine of its own.
+        MPIR_CVAR_NOLOCAL=1 one_error 'two machines have the same name, ' mpiexec.mpich -np 2 "$mpich_probe" -o c.yaml
+    fi
     mkfifo pipe.xml
     one_error "--hwloc-xml pipe.xml: a pipe or device" launch 2 -o c.yaml --hwloc-xml pipe.xml
     mkdir x.pairs.csv

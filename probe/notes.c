@@ -24,12 +24,14 @@ const char *notes_of_placement(const struct placement *placement, struct arena *
                           "start it as mpirun -np 2 clusterprobe");
     }
     if (placement->crowded) {
-        notes = notes_add(arena, notes,
-                          "oversubscribed: more ranks than cores; latency and bandwidth are noisy, "
-                          "and worse than the machine can do");
+        notes = notes_add(
+            arena, notes,
+            "oversubscribed: more ranks than cores that they may run on; latency and bandwidth are noisy, "
+            "and worse than the machine can do");
     } else if (unbound) {
-        notes = notes_add(arena, notes,
-                          "ranks are not bound to cores; mpirun --bind-to core steadies the figures");
+        notes = notes_add(
+            arena, notes,
+            "ranks are not bound to cores of their own; mpirun --bind-to core steadies the figures");
     }
     if (placement->share_machine)
         notes = notes_add(arena, notes, "several hosts are one machine (containers or namespaces)");

@@ -34,11 +34,19 @@ struct card {
     char hint[WORDS_MAX_BYTES];
     char instead[OPTION_MAX_BYTES]; /* of its wish; empty: it is to measure */
     int32_t shared_leader;          /* lowest rank that shares memory with this one */
-    int32_t allowed_cores;          /* that this rank may run on */
-    int32_t online_cores;
+    cpu_set_t cores;                /* that this rank may run on, as the system numbers them */
     struct node_place place;
     char settings[IDENTITY_SETTINGS_BYTES];
 };
+
+static void find_cores(cpu_set_t *cores) {
+    if (sched_getaffinity(0, sizeof *cores, cores) == 0)
+        return;
+    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more of them than the set has room for */
+    CPU_ZERO(cores);
+    for (long core = 0; core < online && core < CPU_SETSIZE; core++)
+        CPU_SET((size_t)core, cores);
+}
 
 static void read_first_line(const char *path, char *line, size_t size) {
     FILE *file = fopen(path, "r");
@@ -110,17 +118,15 @@ static void fill_card(const char *host, const struct placement_wish *wish, struc
     MPI_Allreduce(&rank, &leader, 1, MPI_INT, MPI_MIN, shared);
     MPI_Comm_free(&shared);
     card->shared_leader = leader;
-    cpu_set_t set;
-    card->online_cores = (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    find_cores(&card->cores);
     node_locate(&card->place);
     identity_list_settings((const char *const *)environ, card->settings);
-    card->allowed_cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : card->online_cores;
 }
 
 static const char *binding_words(const struct card *card, struct arena *arena) {
     const struct node_place *place = &card->place;
-    const char *words =
-        arena_print(arena, "%d core%s", (int)card->allowed_cores, units_plural(card->allowed_cores));
+    int cores = CPU_COUNT(&card->cores);
+    const char *words = arena_print(arena, "%d core%s", cores, units_plural(cores));
     if (place->package >= 0)
         words = arena_print(arena, "%s of package %d", words, (int)place->package);
     if (place->numa >= 0)
@@ -134,15 +140,12 @@ static void add_rank(struct arena *arena, struct placement *placement, const str
     if (host->rank_count == 0) {
         host->name = arena_copy_string(arena, card->host);
         host->boot = arena_copy_string(arena, card->boot);
-        host->cores = card->online_cores;
     }
     placement->local_of[rank] = host->rank_count;
     placement->places[rank] = card->place;
     placement->bindings[rank] = binding_words(card, arena);
     placement->settings[rank] = arena_copy_string(arena, card->settings);
     host->ranks[host->rank_count++] = rank;
-    host->unbound = host->rank_count > 1 && card->allowed_cores >= host->cores;
-    host->crowded = host->rank_count > host->cores;
 }
 
 static int compare_cards(const void *left, const void *right) {
@@ -239,6 +242,35 @@ static bool check_wishes(const struct card *cards, int32_t ranks, struct error *
     return true;
 }
 
+/* Of two hosts of one machine, or one host twice: whose cores are whose. `confined` counts for each rank
+ * those, itself included, that may run nowhere else than where it may. */
+static void compare_cores(const struct card *cards, struct placement_host *host,
+                          const struct placement_host *other, int32_t *confined) {
+    for (int32_t i = 0; i < host->rank_count; i++) {
+        for (int32_t j = 0; j < other->rank_count; j++) {
+            const cpu_set_t *one = &cards[host->ranks[i]].cores, *theirs = &cards[other->ranks[j]].cores;
+            cpu_set_t both;
+            CPU_AND(&both, one, theirs);
+            confined[host->ranks[i]] += CPU_EQUAL(&both, theirs) ? 1 : 0;
+            host->unbound = host->unbound || (host == other && i != j && CPU_COUNT(&both) > 0);
+        }
+    }
+}
+
+static void judge_cores(const struct card *cards, struct arena *arena, struct placement *placement) {
+    int32_t *confined = ARENA_ARRAY(arena, int32_t, (size_t)placement->ranks);
+    for (size_t i = 0; i < placement->host_count; i++) {
+        for (size_t j = 0; j < placement->host_count; j++) {
+            if (strcmp(placement->hosts[i].boot, placement->hosts[j].boot) != 0)
+                continue;
+            placement->share_machine = placement->share_machine || i != j;
+            compare_cores(cards, &placement->hosts[i], &placement->hosts[j], confined);
+        }
+    }
+    for (int32_t rank = 0; rank < placement->ranks; rank++)
+        placement->crowded = placement->crowded || confined[rank] > CPU_COUNT(&cards[rank].cores);
+}
+
 static bool arrange(const struct card *cards, struct arena *arena, struct placement *placement,
                     struct error *error) {
     placement->hosts = ARENA_ARRAY(arena, struct placement_host, (size_t)placement->ranks);
@@ -253,16 +285,7 @@ static bool arrange(const struct card *cards, struct arena *arena, struct placem
             return false;
         add_rank(arena, placement, &cards[rank], rank);
     }
-    for (size_t i = 0; i < placement->host_count; i++) {
-        placement->crowded = placement->crowded || placement->hosts[i].crowded;
-        int32_t on_machine = 0;
-        for (size_t j = 0; j < placement->host_count; j++) {
-            bool same = strcmp(placement->hosts[i].boot, placement->hosts[j].boot) == 0;
-            on_machine += same ? placement->hosts[j].rank_count : 0;
-            placement->share_machine = placement->share_machine || (same && i != j);
-        }
-        placement->crowded = placement->crowded || on_machine > placement->hosts[i].cores;
-    }
+    judge_cores(cards, arena, placement);
     return true;
 }
 

@@ -14,9 +14,7 @@ struct placement_host {
     const char *name;
     int32_t *ranks; /* in order; the first one leads */
     int32_t rank_count;
-    int32_t cores;    /* that the system lets this job use */
-    bool crowded;     /* more ranks than cores */
-    bool unbound;     /* several ranks, free to move between cores */
+    bool unbound;     /* some of its ranks may run on each other's cores */
     const char *boot; /* identity of the running kernel: equal for hosts that share a machine */
 };
 
@@ -29,7 +27,7 @@ struct placement {
     struct node_place *places; /* of each rank */
     const char **bindings;     /* of each rank, in words: "1 core of package 0, NUMA node 1" */
     const char **settings;     /* of each rank: identity_list_settings */
-    bool crowded;              /* some host is */
+    bool crowded;              /* some ranks have fewer cores to run on than they are, on one machine */
     bool share_machine;        /* several hosts are one machine: containers or namespaces */
 };
 

@@ -116,6 +116,7 @@ two_ranks() {
     expect '^sweep,latency,.*,4194304,' c.pairs.csv
     expect '[0-9]+ %  collectives' err
     refuse "$(printf '\r')" err
+    [ "$(getconf _NPROCESSORS_ONLN)" -eq 1 ] || expect 'note: ranks are not bound to cores of their own' err
     [ ! -e c.yaml.partial ] || fail "the journal was left"
     expect_status 0 "$probe" --show c.yaml
     expect '^node +all .* measured$' out
@@ -175,6 +176,15 @@ oversubscribed() {
     # Everyone met everyone once.
     met=$(grep -c '^local,latency,' c.pairs.csv)
     [ "$met" -eq $(((cores + 2) * (cores + 1) / 2)) ] || fail "$met pairs of ranks were measured"
+    # A rank that may take another's core, which is bound to it; then both on the same core, of however many.
+    if [ "$cores" -ge 2 ] && mpirun --version 2>&1 | grep -q 'Open MPI'; then
+        expect_status 0 mpirun --allow-run-as-root --oversubscribe --bind-to none -np 1 "$probe" -o d.yaml --quick : \
+            -np 1 taskset -c 0 "$probe" -o d.yaml --quick
+        expect 'note: ranks are not bound to cores of their own' err
+    fi
+    taskset -pc 0 $BASHPID >/dev/null
+    expect_status 0 launch 2 -o d.yaml --quick
+    expect 'note: oversubscribed: more ranks than cores' err
 }
 
 replay() {

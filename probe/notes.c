@@ -226,19 +226,48 @@ static const char *note_unloaded(const struct campaign *campaign, const char *no
     return notes;
 }
 
-const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
+/* Pairs of hosts of which a bandwidth is known. The plan may meet some twice, and the time may end it. */
+static size_t measured_pairs(const struct campaign *campaign) {
+    const struct placement *placement = campaign->placement;
+    size_t hosts = placement->host_count, cells = hosts * hosts, count = 0;
+    struct arena *scratch = arena_create();
+    bool *met = ARENA_ARRAY(scratch, bool, cells);
+    for (size_t r = 0; r < campaign->records->count; r++) {
+        const struct record *record = &campaign->records->items[r];
+        if (record->phase != PHASE_PAIRS || record->kind != TASK_STREAM)
+            continue;
+        size_t from = (size_t)placement->host_of[record->from], to = (size_t)placement->host_of[record->to];
+        bool *known = &met[from < to ? from * hosts + to : to * hosts + from];
+        count += *known ? 0 : 1;
+        *known = true;
+    }
+    arena_destroy(scratch);
+    return count;
+}
+
+static const char *note_pairs(const struct campaign *campaign, const char *notes) {
     const struct schedule_plan *plan = &campaign->plan;
     struct arena *arena = campaign->arena;
-    if (plan->sampled) {
-        double all = (double)plan->members * (double)(plan->members - 1) / 2;
-        notes = notes_add(
-            arena, notes,
-            arena_print(arena, "%lld of %.0f pairs of hosts were sampled", (long long)plan->pairs, all));
-    } else if (plan->at_once > 1) {
+    size_t hosts = campaign->placement->host_count, all = hosts * (hosts - 1) / 2;
+    size_t measured = measured_pairs(campaign);
+    if (measured < all) {
+        notes = notes_add(arena, notes,
+                          arena_print(arena, "%zu of %zu pairs of hosts were measured%s", measured, all,
+                                      plan->sampled ? ", sampled: neighbours at the distances 1, 2, 4 ... in "
+                                                      "the hosts' order, then rounds spread evenly"
+                                                    : ""));
+    }
+    if (!plan->sampled && plan->at_once > 1) {
         notes = notes_add(
             arena, notes,
             arena_print(arena, "up to %lld pairs of hosts were measured at once", (long long)plan->at_once));
     }
+    return notes;
+}
+
+const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
+    struct arena *arena = campaign->arena;
+    notes = note_pairs(campaign, notes);
     if (campaign->unclear_links > 0) {
         notes =
             notes_add(arena, notes,

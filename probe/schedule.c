@@ -51,12 +51,6 @@ static int64_t slots_of_round(const struct schedule_plan *plan) {
     return (pairs + plan->at_once - 1) / plan->at_once;
 }
 
-static void count_pairs(struct schedule_plan *plan) {
-    plan->pairs = plan->rounds * (plan->members / 2);
-    for (int64_t distance = 1; plan->neighbours > 0 && distance < plan->members; distance *= 2)
-        plan->pairs += plan->members - distance;
-}
-
 void schedule_make(int64_t members, double slot_seconds, double budget_seconds, struct schedule_plan *plan) {
     *plan = (struct schedule_plan){.members = members, .at_once = 1, .rounds = schedule_round_count(members)};
     if (members < 2)
@@ -75,7 +69,6 @@ void schedule_make(int64_t members, double slot_seconds, double budget_seconds, 
         plan->rounds = (int64_t)fmax(0, affordable - (double)plan->neighbours);
     }
     plan->slots = plan->neighbours + plan->rounds * slots_of_round(plan);
-    count_pairs(plan);
 }
 
 size_t schedule_slot(const struct schedule_plan *plan, int64_t slot, struct schedule_pair *pairs) {

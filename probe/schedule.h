@@ -30,8 +30,7 @@ struct schedule_plan {
     int64_t rounds;     /* of the tournament that are played */
     int64_t neighbours; /* rounds of neighbours before them, when sampled */
     int64_t slots;
-    int64_t pairs; /* in all slots together */
-    bool sampled;  /* not every pair is met */
+    bool sampled; /* not every pair is met */
 };
 
 /* The plan that measures the most pairs, with the fewest at once, in budget_seconds at slot_seconds a slot.

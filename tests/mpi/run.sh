@@ -48,6 +48,11 @@ refuse() { # PATTERN FILE
 # The value of a key in a level of the written file: level_value FILE LEVEL KEY
 level_value() {
     awk -v level="$2" -v key="$3:" '
+        $2 == "{name:" && $3 == level "," && match($0, " " key " [^,}]*") {
+            split(substr($0, RSTART, RLENGTH), word, " ")
+            print word[2], word[3]
+            exit
+        }
         $1 == "-" && $2 == "name:" { here = $3 == level }
         here && $1 == key { print $2, $3; exit }
         here && $1 == "-" && $2 == key { print $3, $4; exit }' "$1"
@@ -647,14 +652,16 @@ cut_uplink() {
 # 64 hosts that SimGrid simulates, in a fat tree: 4 leaf switches of 16, and UPLINKS core switches. Its factors
 # for the overheads of real networks are taken out, so that the platform's figures are the truth. (Its all-to-all by Open MPI's
 # choice ends groups of three.)
-simulate() { # UPLINKS
+simulate() { # UPLINKS OPTIONS OF THE PROBE...
+    uplinks=$1
+    shift
     [ -f "$simulated_probe" ] || skip "SimGrid is not installed: $simulated_probe was not built"
     cat >platform.xml <<EOF
 <?xml version="1.0"?>
 <!DOCTYPE platform SYSTEM "https://simgrid.org/simgrid.dtd">
 <platform version="4.1">
   <cluster id="tree" prefix="n" suffix="" radical="0-63" speed="1Gf" bw="1.25GBps" lat="1us" topology="FAT_TREE"
-           topo_parameters="2;16,4;1,$1;1,1" sharing_policy="SPLITDUPLEX"/>
+           topo_parameters="2;16,4;1,$uplinks;1,1" sharing_policy="SPLITDUPLEX"/>
 </platform>
 EOF
     seq -f 'n%.0f' 0 63 >hosts
@@ -662,7 +669,7 @@ EOF
     expect_status 0 smpirun -np 64 -platform platform.xml -hostfile hosts --cfg=smpi/bw-factor:0:1 \
         --cfg=smpi/lat-factor:0:1 --cfg=network/crosstraffic:0 --cfg=smpi/simulate-computation:no \
         --cfg=smpi/auto-shared-malloc-thresh:1000000 --cfg=smpi/coll-selector:ompi --cfg=smpi/alltoall:ring --log=root.thres:critical \
-        "$simulated_probe" -o c.yaml --time-limit 20
+        "$simulated_probe" -o c.yaml "$@"
     for host in $(seq 0 63); do
         expect "name: n$host, class: class0, place: rack$((host / 16)), bandwidth_factor: (1|0\.9[5-9][0-9]*)[,}]" c.yaml
     done
@@ -676,14 +683,23 @@ EOF
 }
 
 fat_tree() {
-    simulate 16
+    simulate 16 --time-limit 20
     refuse 'oversubscription: [02-9]|oversubscription: 1\.[^0]' c.yaml
 }
 
 # A rack's 16 hosts share 4 uplinks.
 fat_tree_4_to_1() {
-    simulate 4
+    simulate 4 --time-limit 20
     near c.yaml network oversubscription "" 4
+}
+
+# Whole rounds of pairs would take longer than half the time: the same levels out of a part of them.
+fat_tree_sampled() {
+    simulate 4 --quick --time-limit 8
+    met=$(awk -F, '$1 == "pairs" && $2 == "bandwidth" { met[$4 < $6 ? $4 " " $6 : $6 " " $4] = 1 }
+        END { print length(met) }' c.pairs.csv)
+    [ "$met" -lt 2016 ] || fail "all pairs were measured"
+    expect "note: $met of 2016 pairs of hosts were measured, sampled: " err
 }
 
 # Two ranks a host, each told one of its two cards; one host's second card sends at half the rate.
@@ -764,7 +780,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | unlike_mtu | lossy | far_apart | slow_network | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
+sockets | unlike_mtu | lossy | far_apart | slow_network | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | fat_tree_sampled | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

@@ -141,7 +141,7 @@ static void find_near_nic(struct node_summary *summary, const hwloc_obj_t *objec
     enum nearness nearest = NEAR_ACROSS;
     for (int64_t n = 0; n < summary->part_count; n++) {
         const struct node_summary_part *nic = &summary->parts[n];
-        if (nic->kind != PART_NIC)
+        if (nic->kind != PART_NIC || nic->up == 0)
             continue;
         enum nearness near = nearness(objects[gpu], objects[n]);
         if (best == NULL || near > nearest || (near == nearest && is_better_nic(nic, best))) {

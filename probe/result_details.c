@@ -27,6 +27,8 @@ static const char *note_of_part(const struct node_summary *node, const struct no
     bool some = node_gpus(node, &name) < node_all_gpus(node);
     if (part->kind == PART_GPU && some && !part->usable)
         return "not this job's";
+    if (part->kind == PART_NIC && part->up == 0)
+        return "link down";
     return part->mig ? "cut into instances (MIG)" : NULL;
 }
 

@@ -213,6 +213,27 @@ replay() {
     expect 'MI300X' b.yaml # what was there stays
 }
 
+# What the kernel tells of network cards: their rates, and one whose cable is out, which is no GPU's nearest.
+cards() {
+    [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null || skip "only root puts another sysfs in place"
+    export probe source
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 HWLOC_THISSYSTEM=1
+    for state in ACTIVE DOWN; do
+        export state
+        expect_status 0 unshare --mount sh -c '
+            mount -t tmpfs none /sys/class && cd /sys/class && mkdir -p infiniband/mlx5_0/ports/1 net/eno1 &&
+            echo "4: $state" >infiniband/mlx5_0/ports/1/state && echo "200 Gb/sec (4X HDR)" >infiniband/mlx5_0/ports/1/rate &&
+            echo 10000 >net/eno1/speed && echo 1 >net/eno1/carrier && cd "$OLDPWD" &&
+            HWLOC_XMLFILE="$source/tests/captured/hwloc/a100-two-gpus.xml" "$probe" -o c.yaml --quick --host-only'
+        tr -s ' \n' ' ' <c.yaml >flat
+        expect 'name: eno1, pci: "0000:00:03.0", numa: 0, rate: 1.25 GB/s}' flat
+        [ $state = DOWN ] || expect 'name: mlx5_0, [^}]*rate: 25 GB/s}' flat
+        [ $state = DOWN ] || expect 'pci: "0000:03:00.0", [^}]*near: "mlx5_0 \(same PCI switch\)"' flat
+    done
+    expect 'name: mlx5_0, [^}]*rate: 25 GB/s, note: "?link down"?}' flat
+    expect 'pci: "0000:03:00.0", [^}]*near: "eno1 ' flat
+}
+
 # Two ranks with options of their own: launch_two "OPTIONS OF THE FIRST" "OPTIONS OF THE SECOND"
 launch_two() {
     # shellcheck disable=SC2086
@@ -780,7 +801,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | unlike_mtu | lossy | far_apart | slow_network | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | fat_tree | fat_tree_4_to_1 | fat_tree_sampled | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
+sockets | unlike_mtu | lossy | far_apart | slow_network | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | cards | fat_tree | fat_tree_4_to_1 | fat_tree_sampled | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

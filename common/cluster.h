@@ -100,7 +100,8 @@ struct collective_constants {
     double bandwidth_bytes_per_second; /* bus bandwidth reached by large messages */
     double small_group_loss;
     double ramp_seconds;
-    const char *from;                          /* "measured", "fitted", "base" */
+    double fit_error; /* median |fitted / measured - 1| of the times they were fitted to; 0: not given */
+    const char *from; /* "measured", "fitted", "base" */
     struct collective_correction *corrections; /* of that time, sorted */
     size_t correction_count;
 };

@@ -282,6 +282,7 @@ const struct field collective_fields[] = {
      .minimum = -100,
      .maximum = 0.999},
     NUMBER("ramp", struct collective_constants, ramp_seconds, UNIT_SECONDS),
+    NUMBER("fit_error", struct collective_constants, fit_error, UNIT_NONE),
     TEXT("from", struct collective_constants, from),
     CUSTOM("corrections", 0, read_corrections),
     END,

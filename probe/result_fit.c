@@ -57,12 +57,14 @@ static size_t gather(const struct campaign *campaign, const struct series *serie
 /* False where too little was measured. */
 static bool fit(const struct campaign *campaign, const struct series *series,
                 struct collective_constants *constants) {
+    static const double STEPS = 1000; /* of a whole: no error is known any better */
     struct fit_collective_point points[FIT_POINTS_MAX];
     double median_error;
     size_t count = gather(campaign, series, false, points);
     fit_clip(points, count);
     if (!fit_collective(points, count, constants, &median_error))
         return false;
+    constants->fit_error = fmax(1, round(STEPS * median_error)) / STEPS;
     constants->from = result_measured_by(campaign, series->transport);
     constants->corrections = ARENA_ARRAY(campaign->arena, struct collective_correction, count);
     constants->correction_count = fit_corrections(points, count, constants, constants->corrections);

@@ -65,6 +65,12 @@ bandwidth_within() {
         fail "the bandwidth of level $2 is $found, not $4 to $5 $3"
 }
 
+# fits COUNT: so many operations of levels say how well their constants fit
+fits() {
+    [ "$(grep -c 'fit_error: 0\.[0-9]*' c.yaml)" -eq "$1" ] ||
+        fail "$(grep -c 'fit_error:' c.yaml) operations have the error of their fit, not $1"
+}
+
 # near FILE LEVEL KEY UNIT VALUE: within 3 %
 near() {
     found=$(level_value "$1" "$2" "$3")
@@ -478,6 +484,7 @@ racks() {
     for host in 0 1 2 3; do
         expect "name: h$host, class: class0, place: rack$((host / 2))" c.yaml
     done
+    fits 10 # five operations in the rack and beyond
     # The truth: 125 MB/s on a link, 50 MB/s on an uplink. A busy machine only takes away.
     bandwidth_within c.yaml rack MB/s 80 130
     bandwidth_within c.yaml network MB/s 30 52
@@ -706,6 +713,7 @@ EOF
 fat_tree() {
     simulate 16 --time-limit 20
     refuse 'oversubscription: [02-9]|oversubscription: 1\.[^0]' c.yaml
+    fits 2 # messages in the rack and beyond
 }
 
 # A rack's 16 hosts share 4 uplinks.

@@ -52,6 +52,7 @@ static inline struct collective_constants collective_filled(double seed) {
                                          .bandwidth_bytes_per_second = 256e9 / 3 * seed,
                                          .small_group_loss = 0.646 / seed,
                                          .ramp_seconds = 12.5e-6 / 7 * seed,
+                                         .fit_error = 0.031 * seed,
                                          .from = "fitted"};
 }
 
@@ -232,6 +233,7 @@ static inline void same_collective(const struct collective_constants *found,
     assert_int_equal(found->known, wanted->known);
     assert_same_double(found->latency_seconds, wanted->latency_seconds);
     assert_same_double(found->latency_per_member_seconds, wanted->latency_per_member_seconds);
+    assert_same_double(found->fit_error, wanted->fit_error);
     assert_same_double(found->bandwidth_bytes_per_second, wanted->bandwidth_bytes_per_second);
     assert_same_double(found->small_group_loss, wanted->small_group_loss);
     assert_same_double(found->ramp_seconds, wanted->ramp_seconds);

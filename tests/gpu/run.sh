@@ -214,9 +214,9 @@ nccl() { # four GPUs of one node
     expect 'name: nvlink' c.yaml
     expect 'bandwidth: 235.784 GB/s latency: 10.0043 us from: "measured by NCCL 2.21.5"' flat
     for operation in all_reduce all_gather reduce_scatter all_to_all; do
-        expect "$operation: \{latency: 9 us, latency_per_member: 1 us, bandwidth: 300 GB/s, from: \"measured by NCCL 2.21.5\"\}" flat
+        expect "$operation: \{latency: 9 us, latency_per_member: 1 us, bandwidth: 300 GB/s, fit_error: 0.001, from: \"measured by NCCL 2.21.5\"\}" flat
     done
-    expect 'send_receive: \{latency: 10 us, bandwidth: 240 GB/s, from: "measured by NCCL 2.21.5"\}' flat
+    expect 'send_receive: \{latency: 10 us, bandwidth: 240 GB/s, fit_error: 0.001, from: "measured by NCCL 2.21.5"\}' flat
     expect 'what: all_reduce, transport: nccl, between: "4 ranks from h0:0 on", message: 134.217728 MB, members: 4, count: 10, median: 683.[0-9]* us' flat
     expect '^collective,all_to_all,h0,0,h0,0,4,134217728,.*,nccl$' c.pairs.csv
     "$build/clusterplan" explain --cluster c.yaml --model model.yaml --devices 4 --layout "tp=4" >out 2>err || fail "explain"
@@ -228,8 +228,8 @@ nccl_hosts() { # two hosts of two GPUs
     export STUB_GPUS=h100,h100 STUB_NODE_RANKS=2
     probe_job all 0 2 2
     # Latency and bandwidth of the group of all four, whose members are nowhere fewer.
-    expect 'name: network .*all_reduce: \{latency: 24 us, bandwidth: 90 GB/s, from: "measured by NCCL 2.21.5"\}' flat
-    expect 'send_receive: \{latency: 22 us, bandwidth: 240 GB/s, from: "measured by NCCL 2.21.5"\}' flat
+    expect 'name: network .*all_reduce: \{latency: 24 us, bandwidth: 90 GB/s, fit_error: 0.001, from: "measured by NCCL 2.21.5"\}' flat
+    expect 'send_receive: \{latency: 22 us, bandwidth: 240 GB/s, fit_error: 0.001, from: "measured by NCCL 2.21.5"\}' flat
     expect 'level: network, what: all_gather, transport: nccl, between: "4 ranks from h0:0 on"' flat
     expect 'level: network, what: all_gather, between: "2 ranks from h0:0 on"' flat # MPI's stay beside it
 }

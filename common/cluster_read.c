@@ -77,18 +77,18 @@ CUSTOM_READER(read_grouped) {
     return fields_read(reader, node, grouped_fields, "cluster.device.matmul.grouped", target);
 }
 
-CUSTOM_READER(read_attention) {
-    struct attention_constants *constants = target;
-
+static bool read_attention_of(const struct fields_reader *reader, const struct yaml_node *node,
+                              const char *where, struct attention_constants *constants) {
     constants->known = true;
-    return fields_read(reader, node, attention_fields, "cluster.device.attention", constants);
+    return fields_read(reader, node, attention_fields, where, constants);
+}
+
+CUSTOM_READER(read_attention) {
+    return read_attention_of(reader, node, "cluster.device.attention", target);
 }
 
 CUSTOM_READER(read_attention_fp8) {
-    struct attention_constants *constants = target;
-
-    constants->known = true;
-    return fields_read(reader, node, attention_fields, "cluster.device.attention_fp8", constants);
+    return read_attention_of(reader, node, "cluster.device.attention_fp8", target);
 }
 
 CUSTOM_READER(read_span) {

@@ -158,7 +158,7 @@ static void lay_out(struct map *map, size_t columns) {
     map->cells = (cluster->host_count + map->block - 1) / map->block;
 }
 
-/* The slowest pair of two blocks of hosts; 0: none was measured. */
+/* Of each two blocks of hosts the slowest pair. */
 static void find_slowest(struct map *map, struct arena *arena) {
     map->slowest = ARENA_ARRAY(arena, float, map->cells * map->cells);
     for (size_t i = 0; i < map->pair_count; i++) {

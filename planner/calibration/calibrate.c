@@ -353,7 +353,7 @@ static struct head_sizes head_sizes_of(const struct sample *sample) {
     return heads;
 }
 
-/* Forward first; the backward shares all but its launch and rate. */
+/* Forward first; the backward has a launch, a rate, a diagonal and a share for wide heads of its own. */
 static bool calibrate_attention(const struct cluster *base, struct arena *arena, struct sample *sample,
                                 struct calibration *calibration, struct error *error) {
     struct sample pass = *sample;

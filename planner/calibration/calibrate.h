@@ -22,7 +22,7 @@ struct calibration_errors {
 struct calibration {
     enum timing_kind kind;
     const char *device;
-    enum precision precision;            /* products, experts */
+    enum precision precision;            /* products, experts, attention */
     enum collective_operation operation; /* collectives */
     struct kernel_constants kernels;     /* what was fitted; the rest as in the base */
     struct collective_constants collective;

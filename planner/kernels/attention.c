@@ -30,11 +30,16 @@ static double given_or(double given, double usual) {
     return given > 0 ? given : usual;
 }
 
+/* In 16 bits where the device has no constants of fp8. */
+static bool runs_in_fp8(const struct cluster_device *device, enum precision precision) {
+    return precision == PRECISION_FP8 && device->kernels.attention_fp8.known;
+}
+
 /* Constants are of the 16-bit formats and, where the device has them, of fp8; fp32 tensors are rounded to
  * tf32, at its peak. */
 static struct rates rates_for(const struct cluster_device *device, enum precision precision, bool backward) {
-    bool fp8 = precision == PRECISION_FP8 && device->kernels.attention_fp8.known;
-    const struct attention_constants *own = fp8 ? &device->kernels.attention_fp8 : &device->kernels.attention;
+    const struct attention_constants *own =
+        runs_in_fp8(device, precision) ? &device->kernels.attention_fp8 : &device->kernels.attention;
     double fitted = fmax(device->peak_flops[PRECISION_BF16], device->peak_flops[PRECISION_FP16]);
     double peak = precision == PRECISION_TF32 ? device->peak_flops[PRECISION_TF32] : fitted;
     if (!own->known) {
@@ -105,7 +110,7 @@ static double longest_row_keys(const struct attention *a) {
  * and GB300; cudnn-frontend, benchmark/sdpa_benchmark_training). */
 static struct attention computed(const struct cluster_device *device, const struct attention *asked) {
     struct attention a = *asked;
-    if (a.backward && a.precision == PRECISION_FP8 && device->kernels.attention_fp8.known)
+    if (a.backward && runs_in_fp8(device, a.precision))
         a.window = 0;
     return a;
 }

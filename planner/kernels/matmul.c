@@ -217,9 +217,10 @@ static const struct kernel_constants *grouped_constants(const struct cluster_dev
     return device->kernels.grouped_rate > 0 ? &device->kernels : &reference_device.kernels;
 }
 
-/* Seconds of grouped products, apart from their launches: what the products take, and what memory does. */
+/* What grouped products take, apart from their launches. */
 struct grouped_work {
-    double arithmetic, traffic;
+    double arithmetic; /* seconds */
+    double operand_bytes, result_bytes;
 };
 
 static struct grouped_work grouped_work_of(const struct cluster_device *device,
@@ -234,8 +235,8 @@ static struct grouped_work grouped_work_of(const struct cluster_device *device,
         operands = (m + n) * k;
         results = m * n * weights * MATMUL_ACCUMULATE_BYTES;
     }
-    return (struct grouped_work){compute_seconds(device, c, &dense),
-                                 (operands * element_bytes(p->precision) + results) / memory_rate(device)};
+    return (struct grouped_work){compute_seconds(device, c, &dense), operands * element_bytes(p->precision),
+                                 results};
 }
 
 double matmul_grouped_seconds(const struct cluster_device *device, const struct matmul *p, int64_t groups) {
@@ -247,8 +248,8 @@ double matmul_grouped_seconds(const struct cluster_device *device, const struct 
     const struct matmul_constants c = constants_for(device, p->precision);
     struct grouped_work work = grouped_work_of(device, &c, p, groups);
     double arithmetic = work.arithmetic / grouped->grouped_rate;
-    double seconds =
-        fmax(arithmetic, work.traffic) + grouped->grouped_exposed * fmin(arithmetic, work.traffic);
+    double traffic = (work.operand_bytes + work.result_bytes) / memory_rate(device);
+    double seconds = fmax(arithmetic, traffic) + grouped->grouped_exposed * fmin(arithmetic, traffic);
     return c.launch_seconds + fmax(seconds, (double)groups * grouped->grouped_launch_seconds) +
            c.operand_seconds * (double)p->m * (double)p->k;
 }
@@ -261,10 +262,10 @@ double matmul_fused_grouped_seconds(const struct cluster_device *device, const s
         return HUGE_VAL;
     const struct matmul_constants c = constants_for(device, p->precision);
     struct grouped_work work = grouped_work_of(device, &c, p, groups);
-    double traffic = work.traffic + fused_bytes / memory_rate(device), seconds = work.arithmetic;
+    double rate = memory_rate(device), seconds = work.arithmetic;
+    double traffic = (work.operand_bytes + work.result_bytes + fused_bytes) / rate;
     if (p->pass == MATMUL_WEIGHT_GRADIENT) /* as of a plain product */
-        seconds += MATMUL_ACCUMULATE_SHOWN * MATMUL_ACCUMULATE_BYTES * (double)p->m * (double)p->n *
-                   (double)groups / memory_rate(device);
+        seconds += MATMUL_ACCUMULATE_SHOWN * work.result_bytes / rate;
     return c.launch_seconds + fmax(seconds, traffic) + c.operand_seconds * (double)p->m * (double)p->k;
 }
 

@@ -181,12 +181,11 @@ static void add_kernels(struct writer *writer, const struct model *model, const 
            "--cross-entropy-loss-fusion --cross-entropy-fusion-impl te");
     add_if(writer, !training_has_dropout(training, model), "--attention-dropout 0 --hidden-dropout 0");
     add_if(writer, training_fuses_experts(training), "--use-transformer-engine-op-fuser");
-    if (training->cuda_graphs == GRAPHS_STEP)
+    if (training->cuda_graphs == GRAPHS_STEP) {
         add(writer, "--cuda-graph-impl full_iteration --no-check-for-nan-in-loss-and-grad");
-    /* As NVIDIA's recipes have it (Megatron-Bridge, scripts/performance/configs of 26.06). */
-    add_if(writer, training->cuda_graphs == GRAPHS_STEP && model->experts.count > 0,
-           "--moe-paged-stash --moe-expert-rank-capacity-factor 1.5");
-    if (training->cuda_graphs == GRAPHS_LAYERS)
+        /* As NVIDIA's recipes have it (Megatron-Bridge, scripts/performance/configs of 26.06). */
+        add_if(writer, model->experts.count > 0, "--moe-paged-stash --moe-expert-rank-capacity-factor 1.5");
+    } else if (training->cuda_graphs == GRAPHS_LAYERS)
         add(writer,
             training_graphs_experts(training, model)
                 ? "--cuda-graph-impl transformer_engine --cuda-graph-modules attn moe"

@@ -56,11 +56,12 @@ struct print_table *print_table_create(struct arena *arena, const struct print_c
 }
 
 static size_t longest_word(const char *text) {
-    size_t longest = 0, word = 0, columns;
-    for (; *text; text += terminal_character(text, &columns)) {
-        terminal_character(text, &columns);
+    size_t longest = 0, word = 0;
+    while (*text) {
+        size_t columns, bytes = terminal_character(text, &columns);
         word = *text == ' ' ? 0 : word + columns;
         longest = word > longest ? word : longest;
+        text += bytes;
     }
     return longest;
 }

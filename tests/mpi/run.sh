@@ -67,8 +67,8 @@ bandwidth_within() {
 
 # fits COUNT: so many operations of levels say how well their constants fit
 fits() {
-    [ "$(grep -c 'fit_error: 0\.[0-9]*' c.yaml)" -eq "$1" ] ||
-        fail "$(grep -c 'fit_error:' c.yaml) operations have the error of their fit, not $1"
+    fitted=$(grep -c 'fit_error: 0\.[0-9]*' c.yaml)
+    [ "$fitted" -eq "$1" ] || fail "$fitted operations have the error of their fit, not $1"
 }
 
 # near FILE LEVEL KEY UNIT VALUE: within 3 %

@@ -17,7 +17,8 @@ static struct search_problem without_offload(const struct search_problem *proble
 /* The longest step that is preferred to that of `fastest`. */
 static double longest_step(const struct search_problem *problem, const struct plan *fastest) {
     double longest = fastest->step.seconds / (1 - RECOMMEND_OFFLOAD_SHARE);
-    return problem->limit_seconds > 0 ? fmin(longest, problem->limit_seconds) : longest;
+    double wished = problem->wished_seconds > 0 ? problem->wished_seconds : problem->limit_seconds;
+    return wished > 0 ? fmin(longest, wished) : longest;
 }
 
 static void take(const struct search_result *plain, const struct plan *fastest,

@@ -12,7 +12,8 @@ extern const double RECOMMEND_OFFLOAD_SHARE;
 
 /* search_run, and where the fastest plan moves something out that nobody asked for, a second search of the
  * plans that don't. Their best is taken where the first saves less than that share; it then has the first as
- * its `rival`. Both searches are exact, and their counts are added. */
+ * its `rival`, and may be slower than limit_seconds where wished_seconds allows it. Both searches are exact,
+ * and their counts are added. */
 bool recommend_run(const struct search_problem *problem, struct arena *arena, struct search_result *result,
                    struct error *error);
 

@@ -42,18 +42,21 @@ static void show_progress(const struct walk *walk, double share) {
     progress_update(walk->progress, walk->share_from + share * (walk->share_to - walk->share_from));
 }
 
-/* The best plan of a count with a step of at most `limit` seconds; NULL when there is none. */
+/* The best plan of a count with a step of at most `limit` seconds; NULL when there is none. Whether it moves
+ * anything out is weighed by the wish alone: offload that only beats what was found before is not wished. */
 static struct plan *search_count(struct walk *walk, double limit, bool *is_split) {
     struct problem *problem = walk->problem;
     struct search_result found;
     struct error ignored = {0}; /* a count that no layout splits is one to pass by */
+    enum wish_key key;
     double least = walk->least_work * (double)problem->search.training.global_batch;
     if (least / (double)problem->search.devices > limit)
         return NULL;
     problem->search.limit_seconds = limit;
+    problem->search.wished_seconds = wish_step_limit(walk->wish, problem, &key);
     problem->search.plans_only = true;
     bool posed = recommend_run(&problem->search, problem->arena, &found, &ignored);
-    problem->search.limit_seconds = 0;
+    problem->search.limit_seconds = problem->search.wished_seconds = 0;
     problem->search.plans_only = false;
     if (is_split)
         *is_split = posed;

@@ -16,13 +16,15 @@ struct search_problem {
     struct training training;
     struct layout_request request;
     int64_t devices;
-    size_t top;           /* how many plans to keep */
-    bool exhaustive;      /* no bound removes a layout: all that fit are costed */
-    bool simulates_all;   /* and also simulated, where the least they can take is too long to be of use */
-    bool alike;           /* runners-up may be of the same split, and differ in the micro-batch alone */
-    double limit_seconds; /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
-    bool plans_only;      /* no near miss is sought when nothing fits */
-    bool weighs_offload;  /* offload was left free: recommend_run takes it only where it is worth it */
+    size_t top;            /* how many plans to keep */
+    bool exhaustive;       /* no bound removes a layout: all that fit are costed */
+    bool simulates_all;    /* and also simulated, where the least they can take is too long to be of use */
+    bool alike;            /* runners-up may be of the same split, and differ in the micro-batch alone */
+    double limit_seconds;  /* slower steps are of no use, and no near miss is sought; 0: none is too slow */
+    double wished_seconds; /* recommend_run: the longest step that is wished, where the limit is another; 0:
+                              the limit */
+    bool plans_only;       /* no near miss is sought when nothing fits */
+    bool weighs_offload;   /* offload was left free: recommend_run takes it only where it is worth it */
     struct cost_context *context;    /* of this training, used again from search to search of its model and
                                         cluster; NULL: made anew */
     const struct progress *progress; /* may be NULL */

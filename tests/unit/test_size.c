@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "planner/answers/recommend.h"
 #include "planner/answers/size.h"
 
 /* As short a search as can be: the small model, and few free keys. */
@@ -182,6 +183,34 @@ static void test_offload_that_is_left_out_is_said(void **state) {
     assert_non_null(strstr(problem.notes[problem.note_count - 1], "offload that fsdp lacks is left out"));
 }
 
+/* Where the soonest or the cheapest is asked for, offload is taken where it saves enough, as for a plan: that
+ * it beats what was found before is not what was wished. */
+static void test_offload_is_weighed(void **state) {
+    static const enum objective objectives[] = {OBJECTIVE_TIME, OBJECTIVE_COST};
+    static const char *const sequences[] = {"32768", "65536"};
+    for (size_t i = 0; i < 4; i++) {
+        const struct problem_flags flags = {.model = "llama-3-70b",
+                                            .cluster = "dgx-a100-80g",
+                                            .sequence = sequences[i / 2],
+                                            .global_batch = "256",
+                                            .tokens = "1T",
+                                            .devices = i / 2 == 0 ? "64" : "64..96"};
+        const struct wish wish = {.deadline_seconds = 1e10, .objective = objectives[i % 2]};
+        struct problem problem;
+        struct size_result result;
+        struct search_result planned;
+        struct error error = {0};
+        pose_wish(*state, &flags, &wish, &problem);
+        must(size_find(&problem, &wish, NULL, &result, &error), &error);
+        pose_wish(*state, &flags, &wish, &problem);
+        problem_set_devices(&problem, result.best->devices, result.best->devices);
+        problem.search.top = 1;
+        must(recommend_run(&problem.search, *state, &planned, &error), &error);
+        assert_non_null(planned.plans[0].rival);
+        assert_same_double(result.best->step.seconds, planned.plans[0].step.seconds);
+    }
+}
+
 static void test_no_answer(void **state) {
     const struct wish wish = {.deadline_seconds = 600};
     struct problem problem;
@@ -276,6 +305,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_deadline_is_a_limit, create, destroy),
         cmocka_unit_test_setup_teardown(test_what_binds, create, destroy),
         cmocka_unit_test_setup_teardown(test_offload_that_is_left_out_is_said, create, destroy),
+        cmocka_unit_test_setup_teardown(test_offload_is_weighed, create, destroy),
         cmocka_unit_test_setup_teardown(test_no_answer, create, destroy),
         cmocka_unit_test_setup_teardown(test_frontier, create, destroy),
         cmocka_unit_test_setup_teardown(test_least_work, create, destroy),

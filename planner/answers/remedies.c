@@ -4,9 +4,10 @@
 
 #include "planner/answers/recommend.h"
 #include "planner/answers/settings.h"
+#include "planner/numbers.h"
 
-/* Counts of devices that are tried, and how many of a doubling. */
-enum { MOST_COUNTS = 48, RESOLUTION = 8 };
+/* How often the devices are doubled, and how many counts of a doubling are tried. */
+enum { MOST_DOUBLINGS = 12, RESOLUTION = 8 };
 
 /* Settings of the software that save memory; each alone, and both. */
 static const struct { bool gradients, moments; } settings[] = {{true, false}, {false, true}, {true, true}};
@@ -49,21 +50,43 @@ static int64_t next_count(int64_t devices, int64_t per_node) {
     return answer_more_nodes(devices / per_node, RESOLUTION) * per_node;
 }
 
+static const struct plan *plan_on(struct problem *problem, int64_t devices, struct answer *answer) {
+    problem_set_devices(problem, devices, devices);
+    return find_plan(problem->search, problem, answer);
+}
+
+/* The least count above `low` and below `high` that next_count comes to and something fits on, or else what
+ * fits on `high`, which may be nothing. */
+static void try_between(struct problem *problem, int64_t low, int64_t high, const struct plan *on_high,
+                        struct answer *answer, struct remedies *remedies) {
+    int64_t per_node = problem->cluster.node.devices, devices = next_count(low, per_node);
+    const struct plan *plan = NULL;
+    for (; devices < high && plan == NULL; devices = next_count(devices, per_node))
+        plan = plan_on(problem, devices, answer);
+    plan = plan ? plan : on_high;
+    if (plan)
+        add(devices_flag(plan->devices, problem->arena), plan, remedies);
+}
+
+/* Doubled until something fits, as a search that finds nothing takes longest; then those between. */
 static void try_devices(struct problem *problem, struct answer *answer, struct remedies *remedies) {
     int64_t per_node = problem->cluster.node.devices;
     int64_t all = problem->cluster.nodes > 0 ? problem->cluster.nodes * per_node : PROBLEM_MAX_DEVICES;
-    int64_t devices = answer->nearest_devices;
-    const struct plan *plan = NULL;
-    for (int tries = 0; tries < MOST_COUNTS && plan == NULL; tries++) {
-        /* Without a count nothing was moved out of the devices. */
-        if (tries > 0 || !answer->fewest)
-            devices = next_count(devices, per_node);
-        if (devices > all || devices > PROBLEM_MAX_DEVICES)
-            return;
-        problem_set_devices(problem, devices, devices);
-        plan = find_plan(problem->search, problem, answer);
+    int64_t low = answer->nearest_devices, high = low;
+    /* Without a count nothing was moved out of the devices. */
+    const struct plan *plan = answer->fewest ? plan_on(problem, low, answer) : NULL;
+    if (plan) {
+        add(devices_flag(low, problem->arena), plan, remedies);
+        return;
     }
-    add(devices_flag(devices, problem->arena), plan, remedies);
+    all = smaller_count(all, PROBLEM_MAX_DEVICES / per_node * per_node);
+    for (int tries = 0; tries < MOST_DOUBLINGS && plan == NULL && high < all; tries++) {
+        low = high;
+        high = smaller_count(low < per_node ? next_count(low, per_node) : low / per_node * per_node * 2, all);
+        plan = plan_on(problem, high, answer);
+    }
+    if (plan || high == all)
+        try_between(problem, low, high, plan, answer, remedies);
 }
 
 static void try_settings(struct problem *problem, bool is_of_one_count, struct answer *answer,

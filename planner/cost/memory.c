@@ -475,6 +475,19 @@ double memory_parts_least_bytes(const struct memory_parts *parts, const struct c
     return most;
 }
 
+bool memory_parts_have_place(const struct memory_parts *parts, const struct cluster *cluster) {
+    struct stage_parts room;
+    struct stage_memory memory = {.stage = 0};
+    struct memory_use use;
+    if (parts->layout->offload == OFFLOAD_NONE)
+        return true;
+    memory.states = parts_of_stage(parts, 0, &room)->states;
+    memory_outside(parts, &memory, use.outside);
+    memory_place(cluster, layout_devices(parts->layout), &use);
+    return use.host_bytes_per_device + use.store_bytes_per_device <=
+           use.host_capacity_bytes + use.store_capacity_bytes;
+}
+
 void memory_estimate(const struct model *model, const struct cluster *cluster,
                      const struct training *training, const struct layout *layout, struct memory_use *use,
                      struct explain *explain) {

@@ -101,6 +101,10 @@ void memory_parts_use(const struct memory_parts *parts, const struct cluster *cl
  */
 double memory_parts_least_bytes(const struct memory_parts *parts, const struct cluster *cluster, bool kept);
 
+/* False where the host and the store have no room for the weights, gradients and optimizer states that the
+ * first stage moves out. Needs what memory_parts_least_bytes does. */
+bool memory_parts_have_place(const struct memory_parts *parts, const struct cluster *cluster);
+
 /* Of full recompute limited to some layers: the most that one more of them a virtual stage frees. */
 double memory_parts_layer_bytes(const struct memory_parts *parts);
 

@@ -115,6 +115,12 @@ double leaves_least_bytes(const struct leaves *leaves) {
     return memory_parts_least_bytes(&leaves->parts[0], leaves->problem->cluster, false);
 }
 
+bool leaves_have_room(const struct leaves *leaves) {
+    const struct cluster *cluster = leaves->problem->cluster;
+    return leaves_least_bytes(leaves) <= cluster->device.memory_bytes &&
+           memory_parts_have_place(&leaves->parts[0], cluster);
+}
+
 void leaves_memory(const struct leaves *leaves, size_t index, struct memory_use *use) {
     memory_parts_use(&leaves->parts[index], leaves->problem->cluster, use);
 }

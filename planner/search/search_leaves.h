@@ -56,6 +56,9 @@ void leaves_choose(struct leaves *leaves, size_t sharding, enum offload offload)
 /* Bytes that are held against the device, without activations: no leaf of the choice needs less. */
 double leaves_least_bytes(const struct leaves *leaves);
 
+/* False where no leaf of the choice fits: for want of room on the device, or for what is moved out of it. */
+bool leaves_have_room(const struct leaves *leaves);
+
 /* The same below, whatever the sharding and whatever is moved out. */
 double leaves_plain_bound(struct leaves *leaves, struct cost_context *context, const struct cost_pace *pace,
                           size_t index, size_t order);

@@ -254,7 +254,7 @@ static void open_leaves(struct search *search, const struct open_frame *open, st
         if ((*refused & 1U << choices->offloads[i]) != 0)
             continue;
         leaves_choose(leaves, sharding, choices->offloads[i]);
-        if (leaves_least_bytes(leaves) > search->problem->cluster->device.memory_bytes) {
+        if (!leaves_have_room(leaves)) {
             *refused |= 1U << choices->offloads[i];
             continue;
         }

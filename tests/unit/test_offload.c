@@ -165,6 +165,28 @@ static void the_host_is_filled_before_the_store(void **state) {
 
 /* Over a link so slow that it alone counts: 2 micro-batches, each weight read twice and its gradient sent
  * once beside the second read, a quarter by each device. */
+/* The search asks before it reckons with activations: a place for 18 bytes a parameter, in host and store
+ * together. */
+static void states_need_a_place(void **state) {
+    const double parameters = LAYERS * LAYER_PARAMETERS + 2 * TABLE + 2 * HIDDEN;
+    struct training training = plain_training();
+    struct cluster cluster = plain_cluster();
+    struct layout layout = plain_layout(OFFLOAD_WEIGHTS_ACTIVATIONS);
+    struct memory_parts parts;
+    (void)state;
+    memory_parts_init(&parts, &plain_model, &training, &layout);
+    cluster.node.host_memory_bytes = 18.01 * parameters / 0.9; /* of which a job may fill so much */
+    assert_true(memory_parts_have_place(&parts, &cluster));
+    cluster.node.host_memory_bytes = 17.99 * parameters / 0.9;
+    assert_false(memory_parts_have_place(&parts, &cluster));
+    cluster.store = (struct cluster_store){
+        .name = "drives", .capacity_bytes = 0.02 * parameters, .devices = 4, .bytes_per_second = 1e9};
+    assert_true(memory_parts_have_place(&parts, &cluster));
+    layout.offload = OFFLOAD_ACTIVATIONS; /* which may be few */
+    cluster.node.host_memory_bytes = 1;
+    assert_true(memory_parts_have_place(&parts, &cluster));
+}
+
 static void a_slow_link_sets_the_pace(void **state) {
     const double streamed = LAYERS * LAYER_PARAMETERS + 2 * TABLE;
     const double link = 1e6, micro_batches = 2;
@@ -332,6 +354,7 @@ int main(void) {
         cmocka_unit_test(what_moves_out_is_gone_from_the_device),
         cmocka_unit_test(streamed_layers_are_bounded),
         cmocka_unit_test(the_host_is_filled_before_the_store),
+        cmocka_unit_test(states_need_a_place),
         cmocka_unit_test(a_slow_link_sets_the_pace),
         cmocka_unit_test(activations_go_and_come),
         cmocka_unit_test(a_broadcast_replaces_the_network),

@@ -111,6 +111,16 @@ static void no_more_than_may_be_asked_are_named(void **state) {
     }
 }
 
+/* Eight devices hold a thousandth of this model. */
+static void far_more_devices_are_named(void **state) {
+    struct problem problem = {0};
+    struct answer answer = {0};
+    const struct problem_flags flags = {.model = "gpt-4-100t", .cluster = "dgx-h100", .devices = "8"};
+    const struct remedy *devices = remedy_of(find(*state, &flags, &problem, &answer), "--devices");
+    assert_non_null(devices);
+    assert_true(devices->plan->devices > 1024 && memory_fits(&devices->plan->memory));
+}
+
 /* A part of a node grows to the whole; and no more than the cluster has. */
 static void nothing_is_named_that_is_not_there(void **state) {
     struct problem problem = {0};
@@ -134,6 +144,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(settings_that_were_given_stay, create, destroy),
         cmocka_unit_test_setup_teardown(the_devices_searched_are_named, create, destroy),
         cmocka_unit_test_setup_teardown(no_more_than_may_be_asked_are_named, create, destroy),
+        cmocka_unit_test_setup_teardown(far_more_devices_are_named, create, destroy),
         cmocka_unit_test_setup_teardown(nothing_is_named_that_is_not_there, create, destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,28 @@ void compute_add_traffic(struct compute_work *work, const char *label, double fo
                 explain_text(work->explain, work->device->memory_bytes_per_second, UNIT_BYTES_PER_SECOND));
 }
 
+/* An element in an indexed kernel, in forty instructions or so on any of the devices' cores, whatever the
+ * memory. B200: rotary embedding of 67 million elements in bf16 as PyTorch's operations, 0.868 ms with 3.5
+ * such kernels and a sum (github.com/pytorch/pytorch, pull request 176223): 3.4 ps. H200: the same of 300
+ * million, 4.1 ms with three and two sums (github.com/kohya-ss/musubi-tuner, issue 1122): 4.1 ps; a product
+ * with a broadcast row, 1.18 TB/s of 4 bytes (github.com/tile-ai/TileOPs, pull request 500): 3.4 ps. */
+static const double INDEXED_ELEMENT_SECONDS = 3.4e-12;
+
+void compute_add_eager(struct compute_work *work, const char *label, double elements,
+                       const struct eager_kernels *kernels) {
+    double indexed = INDEXED_ELEMENT_SECONDS * elements;
+    double forward =
+        indexed * kernels->forward_indexed + compute_tensor_seconds(work, kernels->forward_bytes * elements);
+    double backward = indexed * kernels->backward_indexed +
+                      compute_tensor_seconds(work, kernels->backward_bytes * elements);
+    work->time->forward += forward;
+    work->time->backward_input += backward;
+    explain_add(work->explain, label, forward + backward, UNIT_SECONDS,
+                "%s elements through PyTorch's kernels, %.3g forward and %.3g backward that index each",
+                explain_text(work->explain, elements, UNIT_COUNT), kernels->forward_indexed,
+                kernels->backward_indexed);
+}
+
 void compute_add_idle(struct compute_work *work, const char *label, double seconds) {
     work->time->forward += seconds;
     work->time->backward_input += seconds;

@@ -42,6 +42,16 @@ double compute_tensor_seconds(const struct compute_work *work, double bytes);
 /* Adds memory traffic to the passes. The bytes are those in 16 bits, as of compute_tensor_seconds. */
 void compute_add_traffic(struct compute_work *work, const char *label, double forward_bytes,
                          double backward_bytes);
+/* Kernels of PyTorch on the same elements, one after another. Those whose operands differ in shape, strides
+ * or format are indexed: they reckon an address for each element. */
+struct eager_kernels {
+    double forward_indexed, forward_bytes; /* indexed kernels; bytes an element that the others move */
+    double backward_indexed, backward_bytes;
+};
+
+/* Adds them to the passes. */
+void compute_add_eager(struct compute_work *work, const char *label, double elements,
+                       const struct eager_kernels *kernels);
 /* Adds seconds in which the device waits to each pass. */
 void compute_add_idle(struct compute_work *work, const char *label, double seconds);
 

@@ -33,13 +33,19 @@ static const double EMBEDDING_BYTES = 8, EMBEDDING_BACKWARD_BYTES = 8;
 static const double LOSS_BYTES = 30, LOSS_BACKWARD_BYTES = 22;
 static const double FUSED_LOSS_BYTES = 4, FUSED_LOSS_BACKWARD_BYTES = 4;
 static const double COMPILED_LOSS_BYTES = 22, COMPILED_LOSS_BACKWARD_BYTES = 6;
-/* Biases of the experts' output, an expert at a time in fp32: product with the probability, sum, joining of
- * the parts, rounding; backward the same, and two sums (Megatron-LM experts.py, _apply_bias). The first
- * product's are added by it. */
-static const double EXPERT_BIAS_BYTES = 28, EXPERT_BIAS_BACKWARD_BYTES = 36;
-/* But not under FSDP: sum and joining in 16 bits, backward the sum over the rows (NeMo AutoModel,
- * moe/layers.py, _apply_bias). Of an element of the product. */
-static const double FIRST_BIAS_BYTES = 8, FIRST_BIAS_BACKWARD_BYTES = 2;
+/* Biases of the experts' output, an expert at a time in fp32. Forward the product with the probability and
+ * the sum, indexed; joining of the parts (8) and rounding (6). Backward the cast and the products with bias
+ * and probability, indexed; both sums of these (4 + 4), rounding (6) and joining (4) (Megatron-LM experts.py,
+ * _apply_bias). The first product's are added by it. */
+static const struct eager_kernels EXPERT_BIAS = {2, 14, 3, 18};
+/* But not under FSDP: sum, indexed, and joining (4) in 16 bits, backward the sum over the rows (2) (NeMo
+ * AutoModel, moe/layers.py, _apply_bias). Of an element of the product. */
+static const struct eager_kernels FIRST_BIAS = {1, 4, 0, 2};
+/* Rotary embedding as PyTorch's operations, of an element of query or key. Forward half of it negated, the
+ * halves joined and the products with cosine and sine, indexed; their sum (6) and joining with what is not
+ * rotated (4). Backward the same but for the joining, and what is not rotated set to zero and added (8)
+ * (Megatron-LM rope_utils.py, _apply_rotary_pos_emb_bshd). */
+static const struct eager_kernels UNFUSED_ROTARY = {3.5, 10, 3.5, 14};
 /* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
 static const double ROUTER_BYTES = 24;
 
@@ -75,7 +81,9 @@ static struct passes residual_bytes(const struct compute_work *work) {
 }
 
 static struct passes heads_bytes(const struct compute_work *work) {
-    if (training_gate_is_eager(work->problem->training, work->problem->model))
+    const struct training *training = work->problem->training;
+    const struct model *model = work->problem->model;
+    if (training_gate_is_eager(training, model) && !training_rotates_unfused(training, model))
         return (struct passes){EAGER_ROTARY_BYTES, EAGER_ROTARY_BACKWARD_BYTES};
     return fused(work, HEAD_BYTES);
 }
@@ -217,10 +225,10 @@ void compute_routing_traffic(struct compute_work *work) {
         work->time->activation += compute_tensor_seconds(work, activation.forward * ffn * rows);
     }
     if (training_adds_expert_biases(problem->training, problem->model)) {
-        double first = stack->fully_sharded ? (problem->model->gated ? 2 : 1) * ffn * rows : 0;
-        compute_add_traffic(work, "experts' biases",
-                            EXPERT_BIAS_BYTES * hidden * rows + FIRST_BIAS_BYTES * first,
-                            EXPERT_BIAS_BACKWARD_BYTES * hidden * rows + FIRST_BIAS_BACKWARD_BYTES * first);
+        compute_add_eager(work, "experts' biases", hidden * rows, &EXPERT_BIAS);
+        if (stack->fully_sharded)
+            compute_add_eager(work, "biases of the first product",
+                              (problem->model->gated ? 2 : 1) * ffn * rows, &FIRST_BIAS);
     }
 }
 
@@ -250,6 +258,10 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     work->time->traffic += compute_tensor_seconds(work, forward);
     work->time->norms += own_norms(work, with_experts) * compute_tensor_seconds(work, norm.forward * hidden);
     work->time->mlp += compute_tensor_seconds(work, ffn * activation.forward);
+    if (training_rotates_unfused(work->problem->training, model))
+        compute_add_eager(work, "rotary embedding, unfused",
+                          tokens * (double)((model->heads + model->kv_heads) * model->head_dim) / tp,
+                          &UNFUSED_ROTARY);
     if (model->mla.kv_lora_rank > 0)
         work->time->latent_up += compute_tensor_seconds(work, qkv * heads.forward);
 }

@@ -55,6 +55,7 @@ struct model {
     bool post_norms;           /* norms behind attention and MLP too (Grok-1) */
     bool shared_norm;          /* attention and MLP take the same norm's output (Command R) */
     bool attention_sinks;      /* a learned logit for each head's softmax (gpt-oss) */
+    bool yarn;                 /* positions stretched by YaRN, which scales queries and keys (gpt-oss) */
     struct model_experts experts;
     struct model_mla mla;
     int64_t mtp_layers; /* extra next-token layers (DeepSeek-V3) */

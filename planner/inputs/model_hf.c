@@ -245,11 +245,22 @@ static void set_norms(const struct hf_part *part, const struct hf_config *config
     model->shared_norm = model->side_by_side && has(part, HF_SHARED_NORM) && !one_each;
 }
 
+/* gpt_oss's class has it where the file is silent. */
+static bool has_yarn(const struct hf_part *part) {
+    static const char *const keys[] = {"rope_scaling.rope_type", "rope_scaling.type",
+                                       "rope_parameters.rope_type", NULL};
+    for (const char *const *key = keys; *key != NULL; key++)
+        if (hf_get(part->text, *key) != NULL)
+            return hf_is(hf_get(part->text, *key), "yarn");
+    return has(part, HF_SINKS);
+}
+
 static void set_attention(const struct hf_part *part, const struct hf_config *config, struct model *model) {
     const bool multi_query = flag_or(config->multi_query, has(part, HF_MULTI_QUERY));
     model->heads = config->heads;
     model->kv_heads = multi_query && !config->new_decoder.value ? 1 : config->kv_heads;
     model->attention_sinks = has(part, HF_SINKS);
+    model->yarn = has_yarn(part);
     if (has(part, HF_MLA))
         model->mla = config->mla; /* head_dim in such files is that of the rotary part */
     else

@@ -88,6 +88,7 @@ const struct field model_shape_fields[] = {
     {MODEL_FLAG(post_norms)},
     {MODEL_FLAG(shared_norm)},
     {MODEL_FLAG(attention_sinks)},
+    {MODEL_FLAG(yarn)},
     {MODEL_TOKENS(window), .none_allowed = true},
     {MODEL_TOKENS(attention_chunk), .none_allowed = true},
     {WHOLE(struct model_reading, "full_attention_every", full_attention_every, 2, MODEL_MAX_LAYERS),

@@ -184,6 +184,12 @@ bool training_gate_is_eager(const struct training *training, const struct model 
            !training_compiled(training, model);
 }
 
+bool training_rotates_unfused(const struct training *training, const struct model *model) {
+    if (model->mla.kv_lora_rank > 0 || training->stack->fully_sharded)
+        return false;
+    return training->stack->transformer_engine ? model->yarn : training_gate_is_eager(training, model);
+}
+
 /* Forks of Megatron-LM that train Llama-like models took a fused RMSNorm from elsewhere: FlagScale apex's,
  * the code of arXiv 2311.05610 flash attention's. */
 bool training_norms_are_eager(const struct training *training, const struct model *model) {

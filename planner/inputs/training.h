@@ -138,6 +138,9 @@ bool training_fuses_experts(const struct training *training);
 /* Whether attention runs in fp8, and the product that makes the logits. */
 bool training_attention_is_fp8(const struct training *training, const struct model *model);
 bool training_logits_are_fp8(const struct training *training);
+/* Whether Megatron-LM rotates queries and keys by PyTorch's operations: before Core always, since then where
+ * YaRN scales them, which Transformer Engine's kernel can't (megatron/core, rope_utils.py). */
+bool training_rotates_unfused(const struct training *training, const struct model *model);
 /* Whether biases of experts are added by kernels of their own, an expert at a time: by Megatron-Core and,
  * under FSDP, by NeMo AutoModel. */
 bool training_adds_expert_biases(const struct training *training, const struct model *model);

@@ -132,6 +132,24 @@ static void gpt_oss(void **state) {
     assert_counts(GPT_OSS("24", "32"), 20914757184);
 }
 
+#define QWEN3_ROTATED(scaling)                                                                               \
+    "{\"model_type\": \"qwen3\", \"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 8," \
+    " \"intermediate_size\": 128, \"vocab_size\": 100" scaling "}"
+
+/* Where a file is silent it is what the class has. */
+static void yarn(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    assert_true(model_of(GPT_OSS("24", "32"), arena).yarn);
+    assert_false(model_of(QWEN3_ROTATED(""), arena).yarn);
+    assert_false(model_of(QWEN3_ROTATED(", \"rope_scaling\": null"), arena).yarn);
+    assert_false(model_of(QWEN3_ROTATED(", \"rope_scaling\": {\"rope_type\": \"llama3\"}"), arena).yarn);
+    assert_true(
+        model_of(QWEN3_ROTATED(", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}"), arena).yarn);
+    assert_true(model_of(QWEN3_ROTATED(", \"rope_parameters\": {\"rope_type\": \"yarn\"}"), arena).yarn);
+    arena_destroy(arena);
+}
+
 #define QWEN2_WITH(keys)                                                                                     \
     "{\"model_type\": \"qwen2\", \"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 8," \
     " \"intermediate_size\": 128, \"vocab_size\": 100, \"max_position_embeddings\": 512" keys "}"
@@ -299,6 +317,7 @@ int main(void) {
         cmocka_unit_test(qwen),
         cmocka_unit_test(deepseek),
         cmocka_unit_test(gpt_oss),
+        cmocka_unit_test(yarn),
         cmocka_unit_test(positions_are_the_longest_sequence),
         cmocka_unit_test(grok),
         cmocka_unit_test(the_file_or_the_size_gives_the_name),

@@ -249,10 +249,19 @@ static void context_parallelism_of_pytorch_merges_its_pieces(void **state) {
     double repeated = 4 * (1 + (double)model.kv_heads / (double)model.heads);
     double summed =
         12 * (double)layout.tp; /* of the whole hidden state on each device; the gate is in both */
+    /* And Megatron-LM's rotary embedding is another: of queries and keys alone, by kernels that index. */
+    double rotated = elements * (1 + (double)model.kv_heads / (double)model.heads);
+    double split = elements * (1 + 2 * (double)model.kv_heads / (double)model.heads);
     assert_near(by_ring.forward - by_fused.forward,
-                compute_traffic_seconds(&cluster.device, (3 * 40 + 12 + repeated) * elements), 1e-9);
+                compute_traffic_seconds(&cluster.device, (3 * 40 + 12 + repeated) * elements +
+                                                             (20 - 4) * split - 10 * rotated) -
+                    3.5 * 3.4e-12 * rotated,
+                1e-9);
     assert_near(by_ring.backward_input - by_fused.backward_input,
-                compute_traffic_seconds(&cluster.device, (3 * 72 + 12 + repeated + summed) * elements), 1e-9);
+                compute_traffic_seconds(&cluster.device, (3 * 72 + 12 + repeated + summed) * elements +
+                                                             (20 - 1.7 * 4) * split - 14 * rotated) -
+                    3.5 * 3.4e-12 * rotated,
+                1e-9);
     assert_true(ring_sends.cp_forward > fused_sends.cp_forward);
     assert_true(ring_sends.cp_backward > fused_sends.cp_backward);
 }

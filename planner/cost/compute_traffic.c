@@ -150,8 +150,11 @@ static double ways(double things, double drawn) {
     return product;
 }
 
-/* Of a whole number of times: the search comes here often, and pow takes four times as long. */
+/* Of a whole number of times: the search comes here often, and pow takes four times as long for a few. */
 static double power(double base, double times) {
+    static const double FEW = 64;
+    if (times > FEW)
+        return pow(base, times);
     double product = 1;
     for (double i = 0; i < times; i++)
         product *= base;

@@ -45,6 +45,7 @@ extern const struct field model_mla_fields[];     /* struct model_mla */
 #define MODEL_MAX_WIDTH    1e8
 #define MODEL_MAX_HEADS    1e6
 #define MODEL_MAX_EXPERTS  1e6
+#define MODEL_MAX_GROUPS   1000 /* more can be drawn in more ways than a double holds */
 #define MODEL_MAX_SEQUENCE 1e9
 /* A derived size: below, the embedding is most of it; above, counts lose their last digits. */
 #define MODEL_MIN_PARAMETERS 1e6

@@ -70,8 +70,13 @@ static size_t printable_length(const char *text) {
     for (size_t i = 1; i < length; i++)
         if (((unsigned char)text[i] & 0xc0) != 0x80)
             return 0;
-    /* U+0080 to U+009f are control characters too. */
-    return first == 0xc2 && (unsigned char)text[1] < 0xa0 ? 0 : length;
+    /* U+0080 to U+009f are control characters too; others are written too long, half of a surrogate pair, or
+     * above U+10ffff. */
+    unsigned char second = (unsigned char)text[1];
+    bool none = (first == 0xc2 && second < 0xa0) || (first == 0xe0 && second < 0xa0) ||
+                (first == 0xed && second >= 0xa0) || (first == 0xf0 && second < 0x90) ||
+                (first == 0xf4 && second >= 0x90);
+    return none ? 0 : length;
 }
 
 bool error_shows(const char *text) {

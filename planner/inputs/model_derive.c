@@ -118,14 +118,15 @@ static bool derive(double parameters, const struct variation *variation, struct 
 bool model_derive(double parameters, struct arena *arena, struct model *model,
                   struct model_problem *problem) {
     struct model_counts counts;
+    char asked[32], got[32];
     if (!derive(parameters, &as_derived, model, &counts)) {
         problem->key = "parameters";
         snprintf(problem->why, sizeof problem->why,
-                 "no shape of %.4g parameters and a vocabulary of %lld: the nearest has %.4g", parameters,
-                 (long long)model->vocab, counts.parameters);
+                 "no shape of %s parameters and a vocabulary of %lld: the nearest has %s",
+                 units_format(parameters, UNIT_COUNT, asked, sizeof asked), (long long)model->vocab,
+                 units_format(counts.parameters, UNIT_COUNT, got, sizeof got));
         return false;
     }
-    char asked[32], got[32];
     model->shape_derived = true;
     model->size = parameters;
     model->derivation =

@@ -113,6 +113,8 @@ static void control_characters_never_reach_the_terminal(void **state) {
     assert_string_equal(printed(&error), "error: unknown key \"?[31m???\"\n");
     error_set(&error, "%s", "\xff\xfe\xc2\x9b\xe2\x82"); /* no UTF-8, C1 control, cut off */
     assert_string_equal(printed(&error), "error: ??????\n");
+    error_set(&error, "%s", "\xed\xa0\x80\xe0\x80\xaf\xf4\x90\x80\x80"); /* surrogate, too long, too high */
+    assert_string_equal(printed(&error), "error: ??????????\n");
 }
 
 static void what_is_shown_as_it_is_is_known(void **state) {

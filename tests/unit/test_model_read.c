@@ -98,7 +98,7 @@ static void mistakes_are_pointed_at(void **state) {
     assert_refused("model:\n  parameters: 8B\n  layers: 2\n",
                    "3:3: 'layers' can't stand beside 'parameters', from which the shape is derived");
     assert_refused("model:\n  parameters: 1M\n",
-                   "2:15: no shape of 1e+06 parameters and a vocabulary of 51200: the nearest has 6.572e+06");
+                   "2:15: no shape of 1M parameters and a vocabulary of 51200: the nearest has 6.57M");
 }
 
 /* Refused by the tables of fields, whose own tests look at the messages. */

@@ -26,6 +26,7 @@ const struct hf_architecture hf_architectures[] = {
     {"llama", "LlamaForCausalLM", 0, 0, &llama},
     {"llama4", "Llama4ForCausalLM", WIDE_EXPERTS | HF_SHARED_ONE, 128, NULL},
     {"mistral", "MistralForCausalLM", 0, 0, &mistral},
+    {"ministral", "MinistralForCausalLM", 0, 0, &mistral},
     {"ministral3", "Ministral3ForCausalLM", 0, 128, &ministral3},
     {"mixtral", "MixtralForCausalLM", WIDE_EXPERTS, 0, NULL},
     {"gemma", "GemmaForCausalLM", HF_TIED, 256, NULL},

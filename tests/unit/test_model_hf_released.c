@@ -35,6 +35,8 @@ static const struct released dense[] = {
      0, false},
     {"Gemma 3 1B", "{" SHAPE("gemma3_text", 1152, 6912, 26, 4, 1, 262144) ", \"head_dim\": 256}", 999885952,
      0, false},
+    {"Ministral 8B", "{" SHAPE("ministral", 4096, 12288, 36, 32, 8, 131072) ", \"head_dim\": 128}",
+     8019808256, 0, false},
     {"Phi-3 mini", "{" SHAPE("phi3", 3072, 8192, 32, 32, 32, 32064) "}", 3821079552, 0, false},
     {"Phi-4", "{" SHAPE("phi3", 5120, 17920, 40, 40, 10, 100352) ", \"attention_bias\": false}", 14659507200,
      0, false},

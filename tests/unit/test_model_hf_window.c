@@ -33,6 +33,7 @@ static void every_layer_has_one(void **state) {
     static const struct windowed files[] = {
         {WITH("mistral", "32", "\"sliding_window\": 4096"), 4096, 32, false},
         {WITH("mistral", "32", "\"sliding_window\": null"), 0, 0, false},
+        {WITH("ministral", "32", "\"head_dim\": 8"), 4096, 32, false},
         {WITH("mistral", "32", "\"head_dim\": 8"), 4096, 32, false},
         {WITH("mixtral", "32", "\"sliding_window\": 4096"), 4096, 32, false},
         {WITH("phi3", "32", "\"sliding_window\": 2047"), 2047, 32, false},
@@ -54,6 +55,10 @@ static void some_layers_attend_to_all(void **state) {
         {WITH("gpt_oss", "2", "\"sliding_window\": 128, \"layer_types\": [" FULL ", " FULL "]"), 0, 0, false},
         {WITH("gpt_oss", "2", "\"sliding_window\": null, \"layer_types\": [" SLIDING ", " FULL "]"), 0, 0,
          false},
+        {WITH("ministral", "4",
+              "\"sliding_window\": 32768, \"layer_types\": [" FULL ", " SLIDING ", " SLIDING ", " SLIDING
+              "]"),
+         32768, 3, false},
         {WITH("gemma2", "42", "\"sliding_window\": 4096"), 4096, 21, false},
         {WITH("gemma3_text", "26", "\"sliding_window\": 512, \"sliding_window_pattern\": 6"), 512, 22, false},
         {WITH("gemma3_text", "62", "\"sliding_window\": 1024"), 1024, 52, false},

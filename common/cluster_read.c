@@ -248,9 +248,7 @@ static bool scale_matmul(struct matmul_constants *constants, double peak_flops) 
 
     if (!constants->known || ratio == 1)
         return true;
-    constants->flops_per_second *= ratio;
-    constants->throttle_flops *= ratio;
-    constants->output_seconds /= ratio;
+    kernel_constants_scale_matmul(constants, ratio);
     constants->peak_flops = peak_flops;
     return is_sound_rate(constants->flops_per_second) && constants->throttle_flops <= FIELDS_LARGEST_NUMBER &&
            constants->output_seconds <= FIELDS_LARGEST_NUMBER;
@@ -261,9 +259,7 @@ static bool scale_attention(struct attention_constants *constants, double peak_f
 
     if (!constants->known || ratio == 1)
         return true;
-    constants->flops_per_second *= ratio;
-    constants->backward_flops_per_second *= ratio;
-    constants->throttle_flops *= ratio;
+    kernel_constants_scale_attention(constants, ratio);
     constants->peak_flops = peak_flops;
     return is_sound_rate(constants->flops_per_second) &&
            constants->backward_flops_per_second <= FIELDS_LARGEST_NUMBER;

@@ -59,4 +59,17 @@ struct kernel_constants {
     const char *from;  /* where fitted, or "scaled from H100"; NULL: no constants given */
 };
 
+/* To a device that computes `ratio` times as fast. */
+static inline void kernel_constants_scale_matmul(struct matmul_constants *matmul, double ratio) {
+    matmul->flops_per_second *= ratio;
+    matmul->throttle_flops *= ratio;
+    matmul->output_seconds /= ratio;
+}
+
+static inline void kernel_constants_scale_attention(struct attention_constants *attention, double ratio) {
+    attention->flops_per_second *= ratio;
+    attention->backward_flops_per_second *= ratio;
+    attention->throttle_flops *= ratio;
+}
+
 #endif

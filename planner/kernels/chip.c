@@ -114,6 +114,13 @@ static bool take_missing(struct cluster_device *device, const struct cluster_dev
                 .attention;
         taken = true;
     }
+    if (!own->attention_fp8.known && kernels->attention_fp8.known && device->peak_flops[PRECISION_FP8] > 0) {
+        own->attention_fp8 =
+            scaled(shipped, device->peak_flops[PRECISION_FP8] / shipped->peak_flops[PRECISION_FP8],
+                   memory_ratio, share)
+                .attention_fp8;
+        taken = true;
+    }
     if (own->grouped_rate <= 0) {
         own->grouped_rate = kernels->grouped_rate;
         own->grouped_launch_seconds = kernels->grouped_launch_seconds;

@@ -99,6 +99,24 @@ static void kernels_are_the_chips(void **state) {
     }
 }
 
+/* Attention in fp8 too, of the chips that have it. */
+static void attention_in_fp8_is_the_chips(void **state) {
+    const struct cluster_device known = shipped("gb200-nvl72"), without = shipped("dgx-h100");
+    struct cluster_device device = bare("GB200", &known, 1), half = bare("GB200", &known, 0.5);
+    struct cluster_device other = bare("H100", &without, 1);
+
+    (void)state;
+    chip_complete_kernels(&device, arena);
+    chip_complete_kernels(&half, arena);
+    chip_complete_kernels(&other, arena);
+    assert_true(device.kernels.attention_fp8.known);
+    assert_same_double(device.kernels.attention_fp8.flops_per_second,
+                       known.kernels.attention_fp8.flops_per_second);
+    assert_same_double(half.kernels.attention_fp8.backward_flops_per_second,
+                       known.kernels.attention_fp8.backward_flops_per_second / 2);
+    assert_false(other.kernels.attention_fp8.known);
+}
+
 /* Of half the peak large products and attention take nearly twice the time; casting operands to fp8 goes with
  * the memory, which is the same. */
 static void rates_go_with_the_peak(void **state) {
@@ -210,6 +228,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_says_the_chip),
         cmocka_unit_test(kernels_are_the_chips),
+        cmocka_unit_test(attention_in_fp8_is_the_chips),
         cmocka_unit_test(rates_go_with_the_peak),
         cmocka_unit_test(a_chip_with_a_high_peak_may_be_slow),
         cmocka_unit_test(what_a_file_gives_stays),

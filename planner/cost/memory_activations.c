@@ -253,6 +253,8 @@ static void layer_init(struct memory_parts *parts, enum layer_kind kind) {
     *layer = (struct layer_activations){0};
     attention_of_token(parts, &attention);
     layer->mlp = norms_bytes(parts, norms) + mlp_input_bytes(parts);
+    if (parts->model->side_by_side && !parts->model->shared_norm) /* attention's norm keeps that input too */
+        layer->mlp -= parts->element_bytes * hidden / share;
     if (has_dropout(parts))
         layer->mlp += MASK_BYTES * hidden / share;
     const double norm = layer->mlp;

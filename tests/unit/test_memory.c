@@ -405,6 +405,21 @@ static void test_further_norms(void **state) {
     assert_near(parts.activations[LAYER_DENSE].kept - plain, tokens * (2 + 6) * elements, 1e-9);
 }
 
+/* Side by side, attention and MLP have one input, whose norms keep it once (GPT-NeoX). */
+static void test_norms_of_one_input(void **state) {
+    struct model model = LLAMA_8B;
+    struct training training = {.stack = stack_find("megatron-core"), .sequence = 4096, .global_batch = 64};
+    struct layout layout = {.tp = 4, .dp = 8, .zero = 1, .sequence_parallel = true};
+    struct memory_parts behind, beside;
+    (void)state;
+    complete(&model, &layout);
+    memory_parts_init(&behind, &model, &training, &layout);
+    model.side_by_side = true;
+    memory_parts_init(&beside, &model, &training, &layout);
+    assert_near(behind.activations[LAYER_DENSE].kept - beside.activations[LAYER_DENSE].kept,
+                2 * 4096 * 4096 / 4.0, 1e-9);
+}
+
 /* A norm that attention and MLP share has one input and one result; in fp8 each of the products keeps its own
  * copy of that. */
 static void test_shared_norm(void **state) {
@@ -451,6 +466,7 @@ int main(void) {
         cmocka_unit_test(test_recompute_modules),
         cmocka_unit_test(test_single_operations),
         cmocka_unit_test(test_further_norms),
+        cmocka_unit_test(test_norms_of_one_input),
         cmocka_unit_test(test_shared_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -441,6 +441,13 @@ bool calibration_find(const struct timings *timings, struct calibration *calibra
     return true;
 }
 
+/* No product runs at twice the dense peak: whoever says so gave other units, or the host's time. */
+static bool is_possible(const struct timing *row, double peak_flops) {
+    const struct matmul *matmul = &row->of.matmul;
+    double flops = 2 * (double)matmul->m * (double)matmul->n * (double)matmul->k;
+    return flops / row->seconds <= 2 * peak_flops;
+}
+
 static bool check_base(const struct sample *sample, const char *device, const struct cluster *base,
                        struct error *error) {
     if (strcmp(device, base->device.name) != 0) {
@@ -448,9 +455,17 @@ static bool check_base(const struct sample *sample, const char *device, const st
         return error_hint(error, "--cluster takes a cluster file with that device");
     }
     for (size_t r = 0; r < sample->count; r++) {
-        enum precision precision = sample->rows[r]->precision;
-        if (base->device.peak_flops[precision] <= 0)
-            return error_set(error, "\"%s\" has no peak for %s", device, precision_names[precision]);
+        const struct timing *row = sample->rows[r];
+        const double peak = base->device.peak_flops[row->precision];
+        if (peak <= 0)
+            return error_set(error, "\"%s\" has no peak for %s", device, precision_names[row->precision]);
+        if (sample->kind == TIMING_MATMUL && !is_possible(row, peak)) {
+            const struct matmul *matmul = &row->of.matmul;
+            error_set(error, "a product of %lld x %lld x %lld in %g ms is beyond the peak of \"%s\"",
+                      (long long)matmul->m, (long long)matmul->n, (long long)matmul->k, row->seconds * 1e3,
+                      device);
+            return error_hint(error, "latency_ms takes milliseconds, until the device is done");
+        }
     }
     return true;
 }

@@ -116,7 +116,7 @@ static void add_tensor_parallel(const struct communication_problem *problem, boo
     struct collective collective = {COLLECTIVE_ALL_REDUCE, hidden_bytes(problem), groups.tp};
     bool overlapped = communication_overlaps_products(problem->cluster, layout);
     /* Routed experts take their tokens by the ep exchange instead. */
-    double blocks = with_experts && problem->model->experts.shared == 0 ? 1 : 2;
+    double blocks = model_layers_have_mlp(problem->model, with_experts) ? 2 : 1;
     double forward, again = 0, further = 0;
     if (!layout->sequence_parallel) {
         forward = add_collective(problem, explain, "tp, each pass", 2, &collective);

@@ -121,8 +121,7 @@ static double repeated_bytes(const struct compute_work *work) {
 static double gradient_sums_bytes(const struct compute_work *work, bool with_experts) {
     const struct training *training = work->problem->training;
     const struct model *model = work->problem->model;
-    bool has_mlp = !with_experts || model->experts.shared > 0;
-    double further = has_mlp && training_gate_is_apart(training, model);
+    double further = model_layers_have_mlp(model, with_experts) && training_gate_is_apart(training, model);
     if (training_projects_apart(training, model))
         further += model->mla.kv_lora_rank > 0 ? 1 : 2;
     return training_compiled(training, model) ? 0 : further * GRADIENT_SUM_BYTES;

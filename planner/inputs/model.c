@@ -136,6 +136,10 @@ void model_layer_parameters(const struct model *model, bool with_experts,
     parameters->norms += mlp_output_bias(model);
 }
 
+bool model_layers_have_mlp(const struct model *model, bool with_experts) {
+    return !with_experts || model->experts.shared > 0;
+}
+
 bool model_layer_has_experts(const struct model *model, int64_t index) {
     const struct model_experts *experts = &model->experts;
     if (experts->count == 0 || index < experts->first_dense_layers)

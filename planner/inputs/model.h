@@ -116,6 +116,9 @@ bool model_layer_has_experts(const struct model *model, int64_t index);
 int64_t model_expert_layers_of_first(const struct model *model, int64_t layers);
 int64_t model_expert_layers(const struct model *model);
 
+/* Whether layers have an MLP that every token passes: dense ones, and those with shared experts. */
+bool model_layers_have_mlp(const struct model *model, bool with_experts);
+
 /* Elements of a query (and so of a key) of one head; elements of a value; heads with keys and values of their
  * own. Under latent attention of what its low ranks are expanded to. */
 int64_t model_query_width(const struct model *model);

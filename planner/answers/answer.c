@@ -7,6 +7,7 @@
 #include "planner/answers/recommend.h"
 #include "planner/answers/size.h"
 #include "planner/numbers.h"
+#include "planner/search/search_choices.h"
 
 /* So many of the devices that were asked may stand idle. Where that takes this share of the time of planning
  * all, it is said; where this less, the number asked splits badly, and the fewer are planned. */
@@ -53,7 +54,9 @@ static bool is_doubled(const struct problem *problem, int64_t from, int64_t devi
 static void add_fastest(struct problem *problem, int64_t from, int64_t to, struct answer *answer) {
     int64_t step = problem->cluster.node.devices, fewest = problem_fewest_devices(problem);
     const struct plan *best = answer->plans[0];
+    const struct layout_request asked = problem->search.request;
     double share = WORTH_SAYING;
+    search_keep_offloads(&problem->search, best->layout.offload);
     bool are_few = to - from <= MOST_BETWEEN * step;
     int64_t least = are_few ? from : to / 2;
     least = least > fewest ? least : fewest;
@@ -67,6 +70,7 @@ static void add_fastest(struct problem *problem, int64_t from, int64_t to, struc
             share = 1;
         }
     }
+    problem->search.request = asked;
     if (best != answer->plans[0]) {
         memmove(answer->plans + 1, answer->plans, answer->plan_count * sizeof *answer->plans);
         answer->plans[0] = best;
@@ -221,7 +225,7 @@ static void take_fewest(struct problem *problem, const struct layout_request *as
  * on by itself, unless it is asked for, or the cluster has no other way to hold a large model. */
 static bool search_fewest(struct problem *problem, struct answer *answer, struct error *error) {
     const struct layout_request asked = problem->search.request;
-    bool narrowed = !problem_only_streams(problem) && asked.keys[LAYOUT_OFFLOAD].count == 0;
+    bool narrowed = !search_only_streams(&problem->cluster) && asked.keys[LAYOUT_OFFLOAD].count == 0;
     if (narrowed)
         layout_request_fix(&problem->search.request, LAYOUT_OFFLOAD, OFFLOAD_NONE);
     int64_t each = problem_devices_step(problem), most = PROBLEM_MAX_DEVICES / each;

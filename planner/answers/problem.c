@@ -197,10 +197,6 @@ bool problem_pose(const struct problem_asked *asked, struct arena *arena, struct
     return keep_parallelism(problem, error);
 }
 
-bool problem_only_streams(const struct problem *problem) {
-    return problem->cluster.parallelism == PARALLELISM_DATA && problem->cluster.store.name != NULL;
-}
-
 void problem_share_costs(struct problem *problem) {
     struct search_problem *search = &problem->search;
     if (search->context == NULL)

@@ -139,9 +139,6 @@ int64_t problem_devices_step(const struct problem *problem);
  * its devices and batch from here on. */
 void problem_share_costs(struct problem *problem);
 
-/* True where the cluster has no other way to hold a large model than to stream it. */
-bool problem_only_streams(const struct problem *problem);
-
 /* Takes so much off the memory of each device, and notes it. False with the error set where that is all. */
 bool problem_keep_free(struct problem *problem, double bytes, struct error *error);
 

@@ -55,11 +55,10 @@ static double percent_saved(const struct plan *moving, const struct plan *plain)
     return 100 * (1 - moving->step.seconds / plain->step.seconds);
 }
 
-/* What the stack lacks is tried where nothing else fits, and would have to be added to it; a machine that
- * streams weights brings software of its own. */
+/* What the stack lacks is tried where nothing else fits, and would have to be added to it. */
 static void note_needed(struct problem *problem, enum offload offload) {
     const char *stack = problem->search.training.stack->name;
-    if (search_usual_offloads(&problem->search) & 1U << offload || problem_only_streams(problem))
+    if (search_usual_offloads(&problem->search) & 1U << offload)
         problem_note(problem, "nothing fits without offload");
     else
         problem_note(problem, "nothing fits with what %s can move out: it lacks offload=%s", stack,

@@ -379,10 +379,8 @@ bool size_find(struct problem *problem, const struct wish *wish, const struct pr
     result->points = ARENA_ARRAY(problem->arena, struct size_point, MOST_POINTS);
     problem->search.top = 1;
     problem_share_costs(problem);
-    bool streams = problem_only_streams(problem);
-    bool leaves_out = !streams && search_further_offloads(&problem->search) != 0;
-    if (!streams)
-        search_keep_offloads(&problem->search, OFFLOAD_NONE);
+    bool leaves_out = search_further_offloads(&problem->search) != 0;
+    search_keep_offloads(&problem->search, OFFLOAD_NONE);
     set_range(&walk);
     if ((result->devices_to - result->devices_from) / problem->cluster.node.devices > FEW_COUNTS)
         walk.least_work = search_least_work(&problem->search);

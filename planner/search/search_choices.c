@@ -206,7 +206,13 @@ static bool has_outside(const struct cluster *cluster) {
            cluster->store.name != NULL;
 }
 
+bool search_only_streams(const struct cluster *cluster) {
+    return cluster->parallelism == PARALLELISM_DATA && cluster->store.name != NULL;
+}
+
 unsigned search_usual_offloads(const struct search_problem *problem) {
+    if (search_only_streams(problem->cluster))
+        return (1U << OFFLOAD_COUNT) - 1; /* by software of its own */
     unsigned moved = has_outside(problem->cluster) ? problem->training.stack->offloads : 0;
     return moved | 1U << OFFLOAD_NONE;
 }

@@ -51,8 +51,12 @@ struct split_choices {
 /* Whether the request says nothing of a key, or this among others. */
 bool search_allows(const struct search_problem *problem, enum layout_key key, int64_t value);
 
+/* True where the cluster has no other way to hold a large model than to stream it. */
+bool search_only_streams(const struct cluster *cluster);
+
 /* What may be moved out where the request leaves it free, each a bit 1 << enum offload: what the stack moves,
- * where the cluster has a place for it; and the rest, which is tried where nothing fits. */
+ * where the cluster has a place for it, or all where it only streams; and the rest, which is tried where
+ * nothing fits. */
 unsigned search_usual_offloads(const struct search_problem *problem);
 unsigned search_further_offloads(const struct search_problem *problem);
 

@@ -211,6 +211,25 @@ static void test_offload_is_weighed(void **state) {
     }
 }
 
+/* A machine that streams weights from a store does so for plans too, not only where nothing else fits. */
+static void test_streams_as_a_plan_does(void **state) {
+    const struct problem_flags flags = {.model = "megatron-22b", .cluster = "cerebras-cs2", .devices = "6"};
+    const struct wish wish = {.step_seconds = 30};
+    struct problem problem;
+    struct size_result result;
+    struct search_result planned;
+    struct error error = {0};
+    pose_wish(*state, &flags, &wish, &problem);
+    must(size_find(&problem, &wish, NULL, &result, &error), &error);
+    assert_non_null(result.best);
+    assert_int_equal(result.best->layout.offload, OFFLOAD_WEIGHTS);
+    pose_wish(*state, &flags, &wish, &problem);
+    problem_set_devices(&problem, 6, 6);
+    problem.search.top = 1;
+    must(recommend_run(&problem.search, *state, &planned, &error), &error);
+    assert_same_double(result.best->step.seconds, planned.plans[0].step.seconds);
+}
+
 static void test_no_answer(void **state) {
     const struct wish wish = {.deadline_seconds = 600};
     struct problem problem;
@@ -306,6 +325,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_binds, create, destroy),
         cmocka_unit_test_setup_teardown(test_offload_that_is_left_out_is_said, create, destroy),
         cmocka_unit_test_setup_teardown(test_offload_is_weighed, create, destroy),
+        cmocka_unit_test_setup_teardown(test_streams_as_a_plan_does, create, destroy),
         cmocka_unit_test_setup_teardown(test_no_answer, create, destroy),
         cmocka_unit_test_setup_teardown(test_frontier, create, destroy),
         cmocka_unit_test_setup_teardown(test_least_work, create, destroy),

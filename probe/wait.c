@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <linux/sched/types.h>
+#include <math.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,6 +19,8 @@ static const long IDLE_NANOSECONDS = 100000, IDLE_MOST_NANOSECONDS = 1000000;
  * that what it waits for gets the core: the other rank, or the kernel's part of TCP. */
 static const double AWAKE_SECONDS = 50e-6;
 static const long NAP_NANOSECONDS = 20000;
+static const double WORTH_SLEEPING_SECONDS =
+    200e-6; /* a wait that takes longer is slept through, for the most part */
 static const unsigned SLICE_NANOSECONDS = 100000; /* the least that Linux takes (from 6.12 on) */
 
 static bool ranks_share_cores = false;
@@ -95,4 +98,17 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
             nap(NAP_NANOSECONDS);
         }
     }
+}
+
+bool wait_answer(MPI_Request *request, double seconds, double *least, MPI_Status *status) {
+    const double slept_share = 0.75, slept_most = 0.5;
+    if (!ranks_share_cores)
+        return wait_request(request, seconds, WAIT_SPIN, status);
+    double begin = clock_seconds();
+    if (*least > WORTH_SLEEPING_SECONDS && isfinite(*least))
+        nap((long)(1e9 * fmin(slept_most, slept_share * *least)));
+    if (!wait_request(request, seconds, WAIT_SPIN, status))
+        return false;
+    *least = fmin(*least, clock_seconds() - begin);
+    return true;
 }

@@ -20,4 +20,9 @@ void wait_set_blocking(bool blocking);
 /* True when the request is done; false when `seconds` have passed, and the request is then still active. */
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status);
 
+/* The same of a short message that comes again and again. `least`: the shortest wait for it so far, infinite
+ * at first. Where ranks share cores, most of that is slept: who looks all the time is no longer let in first
+ * when the message comes, beside other programs. */
+bool wait_answer(MPI_Request *request, double seconds, double *least, MPI_Status *status);
+
 #endif

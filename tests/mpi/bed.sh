@@ -7,12 +7,13 @@
 #   bed_rate HOST RATE      sets what a host sends at (tbf's units), bed_rate_in what it receives at
 #   bed_link FROM TO RATE   gives what FROM sends to TO, both of one rack, a cable of its own with this rate
 #   bed_mtu HOST BYTES      the longest frames that the switch takes from a host, and sends to it
+#   bed_least_us FROM TO    the least latency between two hosts by a bare ping-pong, microseconds
 #   bed_cut HOST            takes a host's link down
 #   bed_cut_rack RACK       drops everything on a rack's uplink, silently
 #   bed_down                removes all
 #
 # BED_RAILS (1; 2: a second card, eth1, on every host), BED_RATE (1gbit), BED_UPLINK_MBIT (200), BED_DELAY_US (300 from rack to rack), BED_LOSS (0; of a hundred packets
-# that leave or enter a rack), BED_WIRE (the built wire).
+# that leave or enter a rack), BED_WIRE (the built wire; echo lies beside it).
 # Addresses are of the networks that RFC 5737 keeps for documentation; they exist only in the namespaces.
 
 bed_id=cp$$
@@ -170,6 +171,15 @@ bed_link() { # a second cable out of FROM, for the route to TO alone; TO answers
 
 bed_mtu() {
     ip -n "$bed_id-fab" link set "port${1#h}" mtu "$2"
+}
+
+bed_least_us() {
+    bed_in "$2" "$(dirname "$BED_WIRE")/echo" serve 2>/dev/null &
+    bed_server=$!
+    sleep 0.2
+    bed_in "$1" "$(dirname "$BED_WIRE")/echo" ask "192.0.2.$((${2#h} + 1))" 2
+    pkill -P "$bed_server"
+    wait "$bed_server" 2>/dev/null
 }
 
 bed_cut() {

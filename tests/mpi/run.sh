@@ -476,6 +476,7 @@ racks() {
     need_bed
     BED_UPLINK_MBIT=400
     bed_up 2 2 || fail "no test bed"
+    before=$(bed_least_us h0 h2)
     expect_status 0 bed_mpirun "$probe" -o c.yaml
     expect 'several hosts are one machine' c.yaml
     expect '^  nodes: 4$' c.yaml
@@ -486,8 +487,12 @@ racks() {
     done
     fits 10 # five operations in the rack and beyond
     # The truth: 125 MB/s on a link, 50 MB/s on an uplink. A busy machine only takes away.
-    bandwidth_within c.yaml rack MB/s 80 130
-    bandwidth_within c.yaml network MB/s 30 52
+    bandwidth_within c.yaml rack MB/s 110 129
+    bandwidth_within c.yaml network MB/s 47 51
+    after=$(bed_least_us h0 h2)
+    level_value c.yaml network latency | awk -v one="$before" -v other="$after" '
+        { truth = one < other ? one : other; exit !(truth > 300 && $2 == "us" && $1 > 0.85 * truth && $1 < 1.15 * truth) }' ||
+        fail "the latency is $(level_value c.yaml network latency), not $before or $after us"
     # A rank of each host was measured; a node has eight devices, which share its port in an all-to-all.
     awk '$1 == "-" && $2 == "name:" { here = $3 == "network" }
         here && $1 ~ /^all_.*:$/ { operation = $1 }

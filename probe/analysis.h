@@ -9,6 +9,7 @@
 #include "common/arena.h"
 #include "probe/levels.h"
 #include "probe/records.h"
+#include "probe/task.h"
 
 /* What became of a direction that looked slow, when it was looked at again. */
 enum analysis_verdict {
@@ -87,10 +88,14 @@ void analysis_deviations(const struct analysis_matrix *matrix, const struct leve
                          struct arena *arena, struct analysis_host *hosts, struct analysis_links *links,
                          struct analysis_links *suspects);
 
-/* The mean rate of the streams that loaded a level at the same time, in the repetition that other work took
- * least from, and in the next; 0: not measured. A repetition in which a stream
- * came too late to be counted says nothing. */
-void analysis_find_loaded(const struct records *records, int32_t level, double *best, double *second);
+/* The mean rate of the streams that loaded a level at the same time, in the repetitions that other work took
+ * least from, the best first; 0: not measured. A repetition in which a stream came too late to be counted
+ * says nothing. */
+enum { ANALYSIS_LOADS = 3 };
+void analysis_find_loaded(const struct records *records, int32_t level, double best[ANALYSIS_LOADS]);
+
+/* Whether a level needs no further repetition: the two best agree and show no loss, or three agree on one. */
+bool analysis_is_load_known(const double best[ANALYSIS_LOADS], double alone);
 
 /* A loss under load below this factor is noise of the measurement. */
 #define ANALYSIS_LOAD_NOISE 1.2
@@ -100,5 +105,15 @@ bool analysis_is_slow(double bandwidth, double usual);
 
 /* Whether a latency does. */
 bool analysis_is_late(double seconds, double usual);
+
+/* Figures of pairs alone whose samples spread: the middle half of them over a quarter of the median and more.
+ */
+struct analysis_noise {
+    size_t noisy, all;
+};
+
+/* Whether so many are noisy that the run is to be called so: of bandwidths (TASK_STREAM) more than a quarter,
+ * of latencies of the shortest messages (TASK_LATENCY), which other work hits first, more than half. */
+bool analysis_is_noisy(const struct records *records, enum task_kind kind, struct analysis_noise *noise);
 
 #endif

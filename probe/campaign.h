@@ -26,6 +26,8 @@ struct campaign {
     struct records *records;
     struct progress progress;
     double begin, limit_seconds; /* clock_seconds() of the start; --time-limit */
+    double aim_seconds;          /* from the start: beyond this nothing is measured only to be better known */
+    double later_seconds;        /* that the phases after the present one are expected to take */
     bool quick;                  /* --quick: what finds slow hosts and links, and no more */
     const struct node_source *node_source;
     struct node_summary *nodes;            /* of each host */

@@ -17,6 +17,8 @@
 enum { SAMPLES_MAX = 512, SAMPLES_MIN = 3, SAMPLES_LEAST = 2, REPEAT_MAX = 1000, TAG_FORM = 100 };
 static const double SAMPLE_SECONDS = 300e-6; /* a sample repeats short operations up to this long */
 static const double PRECISION = 0.02;
+static const double CONNECTED_SHARE =
+    0.25; /* by which the first operation may be longer if it made no connections */
 /* Of the longest time of a message, on top of the time given. A measurement of MPI's goes on for half of that
  * at most, and then takes one operation more; NCCL's operations keep to a limit of their own. */
 static const double PATIENT_STALLS = 2, OPERATION_STALLS = 1.5;
@@ -135,38 +137,50 @@ static double own_seconds(const struct task *task, const struct buffers *b, int 
     return (clock_seconds() - begin) / repeat;
 }
 
-/* Seconds of one operation: the mean of `repeat` of them, of the slowest member; the same on all. */
-static double sample(const struct task *task, const struct buffers *buffers, int repeat) {
-    double slowest;
-    MPI_Barrier(group);
-    double own = own_seconds(task, buffers, repeat);
-    MPI_Allreduce(&own, &slowest, 1, MPI_DOUBLE, MPI_MAX, group);
-    return slowest;
+/* Seconds of one operation: the mean of `repeat` of them, of the slowest member; the same on all, and so is
+ * what was `spent` since the moment `begin`. Agreeing takes longer than a short operation; the next one
+ * begins with it, as all end it together. */
+static double sample(const struct task *task, const struct buffers *buffers, int repeat, double begin,
+                     double *spent) {
+    double own[2], slowest[2];
+    own[0] = own_seconds(task, buffers, repeat);
+    own[1] = clock_seconds() - begin;
+    MPI_Allreduce(own, slowest, 2, MPI_DOUBLE, MPI_MAX, group);
+    *spent = slowest[1];
+    return slowest[0];
+}
+
+/* Every member sees the same values, so all stop together. */
+static bool is_enough(const struct task *task, const double *sorted, size_t count, size_t least,
+                      double spent) {
+    return count == SAMPLES_MAX || (count >= least && spent >= task->seconds) ||
+           spent >= task->seconds + task->stall_seconds / 2 || summary_settled(sorted, count, PRECISION);
 }
 
 /* False on all members when the operation fails on one. */
 static bool measure(const struct task *task, const struct buffers *buffers, struct summary *summary) {
-    double values[SAMPLES_MAX], sorted[SAMPLES_MAX], spent = 0;
+    double values[SAMPLES_MAX], sorted[SAMPLES_MAX], spent, begin = clock_seconds();
     size_t count = 0;
-    double first = sample(task, buffers, 1);
-    first = isfinite(first) ? sample(task, buffers, 1) : first; /* the one before made connections */
-    if (!isfinite(first))
+    MPI_Barrier(group);
+    double first = sample(task, buffers, 1, begin, &spent);
+    double second = isfinite(first) ? sample(task, buffers, 1, begin, &spent) : first;
+    if (!isfinite(second))
         return false;
-    size_t least = first > task->seconds ? SAMPLES_LEAST : SAMPLES_MIN;
-    int repeat = (int)fmin(REPEAT_MAX, fmax(1, SAMPLE_SECONDS / first));
+    bool is_long = second > task->seconds;
+    int repeat = (int)fmin(REPEAT_MAX, fmax(1, SAMPLE_SECONDS / second));
     if (repeat == 1) /* it is a sample like those that follow */
-        values[count++] = spent = first;
-    do {
-        values[count] = sample(task, buffers, repeat);
-        if (!isfinite(values[count]))
-            return false;
-        spent += values[count++] * repeat;
+        values[count++] = second;
+    if (is_long && first <= (1 + CONNECTED_SHARE) * second)
+        values[count++] = first;
+    for (;;) {
         memcpy(sorted, values, count * sizeof *values);
         summary_make(sorted, count, summary);
-        /* Every member sees the same values, so all stop together. */
-    } while (count < SAMPLES_MAX && (count < least || spent < task->seconds) &&
-             spent < task->seconds + task->stall_seconds / 2 && !summary_settled(sorted, count, PRECISION));
-    return true;
+        if (is_enough(task, sorted, count, is_long ? SAMPLES_LEAST : SAMPLES_MIN, spent))
+            return true;
+        values[count] = sample(task, buffers, repeat, begin, &spent);
+        if (!isfinite(values[count++]))
+            return false;
+    }
 }
 
 static void *allocate(const struct task *task, size_t bytes) {

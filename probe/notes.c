@@ -165,22 +165,21 @@ const char *notes_of_fit(const struct campaign *campaign, const char *notes) {
 }
 
 const char *notes_of_noise(const struct campaign *campaign, const char *notes) {
-    const double noisy_share = 0.25; /* interquartile range over median */
-    size_t noisy = 0, all = 0;
-    for (size_t r = 0; r < campaign->records->count; r++) {
-        const struct record *record = &campaign->records->items[r];
-        if (record->kind == TASK_STREAM && record->members == 1 && record->summary.count > 0) {
-            all++;
-            noisy += summary_spread(&record->summary) > noisy_share * record->summary.median ? 1 : 0;
+    static const struct {
+        enum task_kind kind;
+        const char *words;
+    } figures[] = {{TASK_STREAM, "bandwidths"}, {TASK_LATENCY, "latencies"}};
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        struct analysis_noise noise;
+        if (analysis_is_noisy(campaign->records, figures[i].kind, &noise)) {
+            notes = notes_add(campaign->arena, notes,
+                              arena_print(campaign->arena,
+                                          "noisy: in %zu of %zu %s the middle half of the samples "
+                                          "spreads over a quarter of the median and more",
+                                          noise.noisy, noise.all, figures[i].words));
         }
     }
-    if (4 * noisy <= all)
-        return notes;
-    return notes_add(campaign->arena, notes,
-                     arena_print(campaign->arena,
-                                 "noisy: in %zu of %zu bandwidths the middle half of the samples "
-                                 "spreads over a quarter of the median and more",
-                                 noisy, all));
+    return notes;
 }
 
 const char *notes_of_slow_links(const struct campaign *campaign, const char *notes) {
@@ -212,9 +211,9 @@ static const char *note_unloaded(const struct campaign *campaign, const char *no
     const size_t hosts_min = 4; /* of two pairs */
     size_t levels = campaign->placement->host_count >= hosts_min ? campaign->levels.count : 0;
     for (size_t level = 0; level < levels; level++) {
-        double best, second;
-        analysis_find_loaded(campaign->records, (int32_t)level, &best, &second);
-        if (!(best > 0)) {
+        double best[ANALYSIS_LOADS];
+        analysis_find_loaded(campaign->records, (int32_t)level, best);
+        if (!(best[0] > 0)) {
             notes =
                 notes_add(campaign->arena, notes,
                           arena_print(campaign->arena,

@@ -16,6 +16,8 @@ enum {
     HELD_OUT_SIZES = 3,
     FINE_SIZES = 3,
     LOOKS_MAX = 3,
+    LEVELS_LISTED = 4, /* socket, host, inner group, all hosts */
+    GROUPS_MAX = LEVELS_LISTED * (GROUP_SIZES_MAX + 2) + 1,
     COLLECTIVE_OPERATIONS = COLLECTIVE_SEND_RECEIVE
 };
 static const int64_t collective_bytes[COLLECTIVE_SIZES] = {1 << 10,   4 << 10, 16 << 10, 64 << 10,
@@ -25,12 +27,10 @@ static const int64_t held_out_bytes[HELD_OUT_SIZES] = {11 << 10, 88 << 10, 2 << 
  * btl_tcp_eager_limit), times step between sizes: interpolation over a factor of four is off by 5 to 9 % in
  * the median there, and over two by half of that (simulated without noise: docs/probing.md). */
 static const int64_t fine_bytes[FINE_SIZES] = {8 << 10, 32 << 10, 128 << 10};
-static const double FINE_SHARE =
-    0.1; /* of the time limit: after that, fine group sizes are left out at a level */
-/* Of the time limit at each level: looks at times that other work seems to have lengthened, and the fine
- * sizes, the largest group's first. Samples of a look, or two looks, agree where they differ by less than the
- * second. */
-static const double SPARE_SHARE = 0.01, STEADY_SHARE = 0.05;
+/* Of the time limit, at most: looks at times that other work seems to have lengthened, fine groups and sizes.
+ * They take no longer than the first looks. Samples of a look, or two looks, agree where they differ by less
+ * than the second. */
+static const double SPARE_SHARE = 0.05, STEADY_SHARE = 0.05;
 
 /* The looks at one operation of one size. */
 struct looks {
@@ -124,34 +124,36 @@ static bool measure_operations(struct campaign *campaign, const struct turn *tur
 }
 
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
-                          const int32_t *ranks, size_t count, double *spare_seconds, struct error *error) {
+                          const int32_t *ranks, size_t count, struct error *error) {
     size_t figures = (size_t)(operations->last - operations->first + 1) * figures_of(operations);
     struct looks *looks = ARENA_ARRAY(campaign->arena, struct looks, figures);
-    struct turn turn = {operations, ranks, count, false, false, HUGE_VAL};
-    if (!campaign_form(campaign, operations->transport, false, ranks, count, error) ||
-        !measure_operations(campaign, &turn, looks, error))
-        return false;
-    double begin = clock_seconds();
-    turn.again = true;
-    turn.until = begin + *spare_seconds;
-    for (int looked = 1; looked < LOOKS_MAX; looked++)
-        if (!measure_operations(campaign, &turn, looks, error))
-            return false;
-    turn.again = false;
-    turn.fine = true;
-    if (!measure_operations(campaign, &turn, looks, error))
-        return false;
-    *spare_seconds = fmax(0, *spare_seconds - (clock_seconds() - begin));
-    return true;
+    const struct turn turn = {operations, ranks, count, false, false, HUGE_VAL};
+    return campaign_form(campaign, operations->transport, false, ranks, count, error) &&
+           measure_operations(campaign, &turn, looks, error);
 }
+
+/* A group to measure. */
+struct group {
+    struct phases_operations operations;
+    const int32_t *ranks;
+    size_t count;
+    size_t place;        /* among those of its level; 0: all of them */
+    bool fine;           /* it may be left out */
+    struct looks *looks; /* NULL: none yet */
+};
+
+struct groups {
+    struct group items[GROUPS_MAX];
+    size_t count;
+};
 
 /* What of a group is measured: what is fitted, and what is held out. */
 enum part { PART_FITTED = 1, PART_HELD_OUT = 2 };
 
-static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_t count,
-                          enum record_group group, int parts, double *spare_seconds, struct error *error) {
+static void add_group(struct groups *groups, const int32_t *ranks, size_t count, enum record_group kind,
+                      int parts, size_t place, bool fine) {
     const struct phases_operations operations = {.transport = TRANSPORT_HOST,
-                                                 .group = group,
+                                                 .group = kind,
                                                  .first = COLLECTIVE_ALL_REDUCE,
                                                  .last = COLLECTIVE_ALL_TO_ALL,
                                                  .bytes = collective_bytes,
@@ -161,8 +163,8 @@ static bool measure_group(struct campaign *campaign, const int32_t *ranks, size_
                                                  .held_out_bytes = held_out_bytes,
                                                  .held_out_count =
                                                      (parts & PART_HELD_OUT) != 0 ? HELD_OUT_SIZES : 0};
-    return phases_time_is_up(campaign) ||
-           phases_measure_group(campaign, &operations, ranks, count, spare_seconds, error);
+    if (groups->count < GROUPS_MAX)
+        groups->items[groups->count++] = (struct group){operations, ranks, count, place, fine, NULL};
 }
 
 static int compare_ranks(const void *left, const void *right) {
@@ -181,23 +183,20 @@ static int32_t *take_members(struct campaign *campaign, const int32_t *ranks, si
 
 /* All of the `count` ranks, and some groups of them; `whole` is `count` and the slow ones. Held out are sizes
  * between, of all, and a group. */
-static bool measure_groups(struct campaign *campaign, const int32_t *ranks, size_t count, size_t whole,
-                           enum record_group group, struct error *error) {
+static void list_groups(struct campaign *campaign, const int32_t *ranks, size_t count, size_t whole,
+                        enum record_group kind, struct groups *groups) {
     struct group_size sizes[GROUP_SIZES_MAX];
-    double fine_until = clock_seconds() + FINE_SHARE * campaign->limit_seconds;
-    double spare_seconds = SPARE_SHARE * campaign->limit_seconds;
     if (count < 2)
-        return true;
-    if (!measure_group(campaign, take_members(campaign, ranks, count), count, group,
-                       PART_FITTED | PART_HELD_OUT, &spare_seconds, error))
-        return false;
+        return;
+    add_group(groups, take_members(campaign, ranks, count), count, kind, PART_FITTED | PART_HELD_OUT, 0,
+              false);
     size_t listed = group_sizes_list(count, whole, sizes), other = group_sizes_held_out(count, whole);
-    for (size_t i = 0; i < listed && !(sizes[i].fine && clock_seconds() > fine_until); i++)
-        if (!measure_group(campaign, take_members(campaign, ranks, sizes[i].members), sizes[i].members, group,
-                           PART_FITTED, &spare_seconds, error))
-            return false;
-    return other == 0 || measure_group(campaign, take_members(campaign, ranks, other), other, group,
-                                       PART_HELD_OUT, &spare_seconds, error);
+    for (size_t i = 0; i < listed; i++)
+        add_group(groups, take_members(campaign, ranks, sizes[i].members), sizes[i].members, kind,
+                  PART_FITTED, i + 1, sizes[i].fine);
+    if (other > 0)
+        add_group(groups, take_members(campaign, ranks, other), other, kind, PART_HELD_OUT, listed + 1,
+                  false);
 }
 
 static size_t sound_hosts(const struct campaign *campaign) {
@@ -256,56 +255,107 @@ static size_t leaders_inside(const struct campaign *campaign, int32_t *ranks, si
     return count;
 }
 
-bool phases_run_collectives(struct campaign *campaign, struct error *error) {
+static void list_all(struct campaign *campaign, struct groups *groups) {
     const struct placement *placement = campaign->placement;
     const struct placement_host *first = &placement->hosts[0];
-    size_t room = (size_t)placement->ranks;
+    size_t room = (size_t)placement->ranks, near = 0, in_host = (size_t)first->rank_count;
     int32_t *ranks = ARENA_ARRAY(campaign->arena, int32_t, room);
-    size_t near = 0;
     for (int32_t r = 0; campaign->sockets.name != NULL && r < first->rank_count; r++)
         if (campaign->sockets.group_of[r] == campaign->sockets.group_of[0])
             ranks[near++] = first->ranks[r];
-    if (!measure_groups(campaign, ranks, near, near, GROUP_SOCKET, error))
-        return false;
-    size_t in_host = (size_t)first->rank_count;
-    if (!measure_groups(campaign, first->ranks, in_host, in_host, GROUP_HOST, error))
-        return false;
+    list_groups(campaign, ranks, near, near, GROUP_SOCKET, groups);
+    list_groups(campaign, first->ranks, in_host, in_host, GROUP_HOST, groups);
     if (campaign->levels.count > 1) {
-        int32_t *inner = ARENA_ARRAY(campaign->arena, int32_t, room);
-        size_t whole, count = leaders_inside(campaign, inner, &whole);
-        if (!measure_groups(campaign, inner, count, whole, GROUP_INNER, error))
-            return false;
+        size_t whole, count = leaders_inside(campaign, ranks, &whole);
+        list_groups(campaign, ranks, count, whole, GROUP_INNER, groups);
     }
-    if (campaign->levels.count > 0 && !measure_groups(campaign, ranks, leaders_across(campaign, ranks),
-                                                      placement->host_count, GROUP_LEADERS, error))
-        return false;
-    bool more_ranks = placement->host_count > 1 && (size_t)placement->ranks > placement->host_count;
-    if (more_ranks && !phases_time_is_up(campaign)) {
+    if (campaign->levels.count > 0) {
+        size_t count = leaders_across(campaign, ranks);
+        list_groups(campaign, ranks, count, placement->host_count, GROUP_LEADERS, groups);
+    }
+    if (placement->host_count > 1 && (size_t)placement->ranks > placement->host_count) {
         int32_t *all = ARENA_ARRAY(campaign->arena, int32_t, room);
         size_t count = 0;
         for (size_t i = 0; i < room; i++)
             if (takes_part(campaign, (size_t)placement->host_of[i]))
                 all[count++] = (int32_t)i;
-        double spare_seconds = SPARE_SHARE * campaign->limit_seconds;
-        return measure_group(campaign, all, count, GROUP_EVERYTHING, PART_FITTED, &spare_seconds, error);
+        add_group(groups, all, count, GROUP_EVERYTHING, PART_FITTED, 0, false);
+    }
+}
+
+/* The first look at each group that is, or isn't, fine. */
+static bool look_at_all(struct campaign *campaign, struct groups *groups, bool fine, double until,
+                        struct error *error) {
+    for (size_t i = 0; i < groups->count && !phases_time_is_up(campaign) && clock_seconds() < until; i++) {
+        struct group *group = &groups->items[i];
+        const struct turn turn = {&group->operations, group->ranks, group->count, false, false, HUGE_VAL};
+        if (group->fine != fine)
+            continue;
+        group->looks = ARENA_ARRAY(campaign->arena, struct looks,
+                                   COLLECTIVE_OPERATIONS * figures_of(&group->operations));
+        if (!campaign_form(campaign, TRANSPORT_HOST, false, group->ranks, group->count, error) ||
+            !measure_operations(campaign, &turn, group->looks, error))
+            return false;
     }
     return true;
 }
 
-static double expect_groups(const struct campaign *campaign, size_t count) {
+/* Whether a look at the group again could tell more. */
+static bool is_unsure(const struct group *group) {
+    size_t figures = COLLECTIVE_OPERATIONS * figures_of(&group->operations);
+    for (size_t i = 0; i < figures; i++)
+        if (!group->looks[i].known && group->looks[i].least > 0)
+            return true;
+    return false;
+}
+
+/* Goes over all groups once more, the largest of each level first: to times that aren't known yet, or to the
+ * sizes between. A round over all of them spreads the looks in time. */
+static bool refine(struct campaign *campaign, const struct groups *groups, bool fine, double until,
+                   struct error *error) {
+    for (size_t place = 0; place <= GROUP_SIZES_MAX + 1; place++) {
+        for (size_t i = 0; i < groups->count && clock_seconds() < until; i++) {
+            const struct group *group = &groups->items[i];
+            const struct turn turn = {&group->operations, group->ranks, group->count, fine, !fine, until};
+            if (group->place == place && group->looks != NULL && (fine || is_unsure(group)) &&
+                (!campaign_form(campaign, TRANSPORT_HOST, false, group->ranks, group->count, error) ||
+                 !measure_operations(campaign, &turn, group->looks, error)))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool phases_run_collectives(struct campaign *campaign, struct error *error) {
+    struct groups *groups = ARENA_ARRAY(campaign->arena, struct groups, 1);
+    list_all(campaign, groups);
+    double begin = clock_seconds();
+    if (!look_at_all(campaign, groups, false, HUGE_VAL, error))
+        return false;
+    double now = clock_seconds(), most = fmin(now - begin, SPARE_SHARE * campaign->limit_seconds);
+    double until = now + fmin(most, phases_spare_seconds(campaign));
+    /* On a busy machine one more look at each group tells more than more groups. */
+    for (int looked = 1; looked < LOOKS_MAX; looked++)
+        if (!refine(campaign, groups, false, until, error) ||
+            (looked == 1 && !look_at_all(campaign, groups, true, until, error)))
+            return false;
+    return refine(campaign, groups, true, until, error);
+}
+
+static double expect_groups(size_t count) {
     struct group_size sizes[GROUP_SIZES_MAX];
     double figure = COLLECTIVE_OPERATIONS * (COLLECTIVE_SECONDS + WARM_UP_SECONDS);
     double sum = (COLLECTIVE_SIZES + HELD_OUT_SIZES) * figure;
     if (count < 2)
         return 0;
     size_t listed = group_sizes_list(count, count, sizes);
-    for (size_t i = 0; i < listed && !(sizes[i].fine && sum > FINE_SHARE * campaign->limit_seconds); i++)
-        sum += COLLECTIVE_SIZES * figure;
+    for (size_t i = 0; i < listed; i++)
+        sum += sizes[i].fine ? 0 : COLLECTIVE_SIZES * figure;
     return sum + (group_sizes_held_out(count, count) > 0 ? HELD_OUT_SIZES * figure : 0);
 }
 
 double phases_expect_collectives(const struct campaign *campaign) {
     const struct placement *placement = campaign->placement;
-    double sum = expect_groups(campaign, (size_t)placement->hosts[0].rank_count);
-    return placement->host_count > 1 ? sum + 2 * expect_groups(campaign, placement->host_count) : sum;
+    double sum = expect_groups((size_t)placement->hosts[0].rank_count);
+    return placement->host_count > 1 ? sum + 2 * expect_groups(placement->host_count) : sum;
 }

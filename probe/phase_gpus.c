@@ -69,7 +69,6 @@ static size_t ranks_of_hosts(const struct campaign *campaign, const size_t *orde
 /* One group; the first one of its kind also passes messages between two members. */
 static bool measure(struct campaign *campaign, const int32_t *ranks, size_t count, enum record_group group,
                     bool first, struct error *error) {
-    double no_second_look = 0; /* nobody else is on a GPU */
     const struct phases_operations operations = {.transport = TRANSPORT_NCCL,
                                                  .group = group,
                                                  .first = COLLECTIVE_ALL_REDUCE,
@@ -80,7 +79,7 @@ static bool measure(struct campaign *campaign, const int32_t *ranks, size_t coun
                                                  .held_out_bytes = nccl_held_out_bytes,
                                                  .held_out_count = NCCL_HELD_OUT_SIZES};
     return count < 2 || campaign->refused[TRANSPORT_NCCL] != NULL || phases_time_is_up(campaign) ||
-           phases_measure_group(campaign, &operations, ranks, count, &no_second_look, error);
+           phases_measure_group(campaign, &operations, ranks, count, error);
 }
 
 static bool measure_in_host(struct campaign *campaign, struct error *error) {

@@ -15,7 +15,10 @@ static const double LOADED_SECONDS = 0.5;
 static const double WARM_UP_SECONDS = 0.03; /* of one measurement, on top */
 /* Shares of the time limit that pairs may take; the rest is for what follows. */
 static const double LOCAL_SHARE = 0.15, PAIRS_SHARE = 0.5;
-static const double LOADED_AGREEMENT = 0.03; /* of the two best repetitions */
+/* What only makes figures better is left out beyond this share of the time limit, or beyond the time that all
+ * takes as planned and the slack. */
+static const double AIM_SHARE = 1.0 / 6, AIM_SLACK = 1.25;
+static const double SLOWNESS_MAX = 2; /* by which phases are expected to take longer as those before did */
 enum {
     SWEEP_PAIRS = 3,
     SWEEP_SIZES = 8,
@@ -147,7 +150,7 @@ double phases_extrapolate(const struct phases_took *before, const struct phases_
  * smallest may take as long. */
 static bool sweep_sizes(struct campaign *campaign, const struct record *asked, const int64_t *bytes,
                         size_t sizes, const struct campaign_pair *pair, struct error *error) {
-    const double longest_seconds = 0.5; /* four round trips are the least that is measured */
+    const double longest_seconds = 0.5; /* three round trips are the least that is measured */
     struct record key = *asked;
     struct phases_took before = {0}, last = {0};
     struct summary seen;
@@ -218,13 +221,13 @@ bool phases_run_sweep(struct campaign *campaign, enum transport transport, struc
     struct campaign_pair pairs[SWEEP_PAIRS];
     if (!sweep_inside(campaign, transport, error))
         return false;
-    for (size_t level = 0; level < campaign->levels.count; level++) {
-        size_t count = phases_sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
-        for (size_t i = 0; i < count && !phases_time_is_up(campaign); i++) {
-            if (!sweep_pair(campaign, transport, &pairs[i], (int32_t)level, i == 0, error))
+    for (size_t i = 0; i < SWEEP_PAIRS && (i == 0 || phases_spare_seconds(campaign) > 0); i++) {
+        for (size_t level = 0; level < campaign->levels.count && !phases_time_is_up(campaign); level++) {
+            size_t count = phases_sample_pairs(campaign, level, SWEEP_PAIRS, pairs);
+            if (i < count && !sweep_pair(campaign, transport, &pairs[i], (int32_t)level, i == 0, error))
                 return false;
-            step(campaign, ((double)level + (double)i / (double)count) / (double)campaign->levels.count);
         }
+        step(campaign, (double)(i + 1) / SWEEP_PAIRS);
     }
     return true;
 }
@@ -305,13 +308,12 @@ static bool load_level(struct campaign *campaign, int32_t level, const struct ca
     return count < 2 || campaign_measure(campaign, &key, pairs, count, LOADED_SECONDS, true, error);
 }
 
-/* Whether a level needs no further repetition: the two best agree, and show no loss that the next might not.
- */
+/* Whether a level needs no further repetition, or there is no time for it. */
 static bool is_load_known(const struct campaign *campaign, int32_t level, double alone, int32_t repetition) {
-    double best, second;
-    analysis_find_loaded(campaign->records, level, &best, &second);
-    return repetition >= LOADED_REPETITIONS && second >= (1 - LOADED_AGREEMENT) * best &&
-           best * ANALYSIS_LOAD_NOISE >= alone;
+    double best[ANALYSIS_LOADS];
+    analysis_find_loaded(campaign->records, level, best);
+    return repetition >= LOADED_REPETITIONS &&
+           (analysis_is_load_known(best, alone) || !(phases_spare_seconds(campaign) > 0));
 }
 
 struct analysis_usual phases_usual(const struct campaign *campaign, size_t level) {
@@ -426,13 +428,23 @@ static void plan_pairs(struct campaign *campaign) {
     schedule_make(hosts, campaign->pace * slot_seconds(), budget, &campaign->plan);
 }
 
+double phases_spare_seconds(const struct campaign *campaign) {
+    return campaign->aim_seconds - (clock_seconds() - campaign->begin) - campaign->later_seconds;
+}
+
 bool phases_run(struct campaign *campaign, struct error *error) {
     plan_pairs(campaign);
+    campaign->aim_seconds =
+        fmin(campaign->limit_seconds,
+             fmax(AIM_SHARE * campaign->limit_seconds, AIM_SLACK * phases_expected_seconds(campaign, 0)));
+    double planned = 0; /* of the phases before */
     for (size_t p = 0; p < PHASES; p++) {
-        if (expected_seconds(campaign, p) > 0) {
-            progress_phase(&campaign->progress, phases[p].what, expected_seconds(campaign, p),
-                           phases_expected_seconds(campaign, p + 1), clock_seconds());
-        }
+        double expected = expected_seconds(campaign, p), later = phases_expected_seconds(campaign, p + 1);
+        double spent = clock_seconds() - campaign->begin;
+        campaign->later_seconds = later * fmin(SLOWNESS_MAX, fmax(1, spent / fmax(1, planned)));
+        planned += expected;
+        if (expected > 0)
+            progress_phase(&campaign->progress, phases[p].what, expected, later, clock_seconds());
         if (!is_left_out(campaign, p) && !phases[p].run(campaign, error))
             return false;
     }

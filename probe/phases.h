@@ -33,8 +33,7 @@ double phases_expect_sweep(const struct campaign *campaign);
 
 /* Operations first .. last of one group, by the `count` sizes in `bytes`; sizes that take too long, and
  * larger ones, are left out. The same of sizes that are held out: no fit sees them, they show how well it
- * predicts. What looks unsteady is looked at again, up to `spare_seconds`, and the least time counts; what
- * then is left goes to the sizes in `fine_bytes`, between the others. What was spent is taken off. */
+ * predicts. `fine_bytes` are sizes between the others, for which there may be time later. */
 struct phases_operations {
     enum transport transport;
     enum record_group group;
@@ -47,7 +46,7 @@ struct phases_operations {
     size_t fine_count;
 };
 bool phases_measure_group(struct campaign *campaign, const struct phases_operations *operations,
-                          const int32_t *ranks, size_t count, double *spare_seconds, struct error *error);
+                          const int32_t *ranks, size_t count, struct error *error);
 
 /* Levels and who deviates, out of the pairs; looks again at links that seem slow. */
 bool phases_run_levels(struct campaign *campaign, struct error *error);
@@ -86,6 +85,10 @@ struct phases_took {
 double phases_extrapolate(const struct phases_took *before, const struct phases_took *last, int64_t bytes);
 
 bool phases_time_is_up(const struct campaign *campaign);
+
+/* Seconds left for what only makes figures better: until the time the probe aims at, less what the later
+ * phases take, as planned or as much longer as the phases before took. */
+double phases_spare_seconds(const struct campaign *campaign);
 
 /* Hosts that share a machine would disturb each other: they take turns. The end of the turn that begins with
  * host `first`. */

@@ -106,9 +106,9 @@ void result_summarize_over(const struct campaign *campaign, enum transport trans
 
 /* How much less each of many streams at a time gets than one alone. 1: no less, or not measured. */
 static double oversubscription(const struct campaign *campaign, int32_t level, double alone) {
-    double most, second;
-    analysis_find_loaded(campaign->records, level, &most, &second);
-    double factor = most > 0 ? alone / most : 1;
+    double best[ANALYSIS_LOADS];
+    analysis_find_loaded(campaign->records, level, best);
+    double factor = best[0] > 0 ? alone / best[0] : 1;
     return factor > ANALYSIS_LOAD_NOISE ? factor : 1;
 }
 

@@ -110,6 +110,7 @@ struct pace {
     int messages;      /* of a sample */
     double round_trip; /* seconds; the least of an announcement */
     double rate;       /* bytes a second of the last sample, in one direction */
+    bool counts;       /* the last one of the warm-up was as long as a sample */
 };
 
 static bool take_sample(const struct task *task, const struct message_buffers *buffers, struct pace *pace,
@@ -122,7 +123,8 @@ static bool take_sample(const struct task *task, const struct message_buffers *b
     return true;
 }
 
-/* Warm-up, until a sample has so many messages that it lasts long enough. */
+/* Warm-up, until a sample has so many messages that it lasts long enough. Over a slow link the first does,
+ * and shorter messages brought the connection up to speed before. */
 static bool find_messages(const struct task *task, const struct message_buffers *buffers, struct pace *pace) {
     double seconds;
     *pace = (struct pace){.messages = 1, .round_trip = HUGE_VAL};
@@ -133,8 +135,9 @@ static bool find_messages(const struct task *task, const struct message_buffers 
             return false;
         if (warm > 0 && seconds < sample_seconds(pace->round_trip))
             pace->messages *= 2;
-        else if (seconds > 2 * sample_seconds(pace->round_trip))
-            break; /* long enough for a connection to come up to speed */
+        pace->counts = seconds > 2 * sample_seconds(pace->round_trip);
+        if (pace->counts)
+            break;
     }
     return true;
 }
@@ -158,6 +161,8 @@ static bool sample_alone(const struct task *task, const struct message_buffers *
     const double ways = task->kind == TASK_EXCHANGE ? 2 : 1;
     double seconds;
     sampler_start(sampler, task);
+    if (pace->counts)
+        sampler_add(sampler, ways * pace->rate);
     do {
         if (!take_sample(task, buffers, pace, &seconds))
             return false;

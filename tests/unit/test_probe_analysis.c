@@ -233,11 +233,59 @@ static void test_loaded(void **state) {
                                                  .operation = i / 2,
                                                  .summary = {.count = rate > 0 ? 1 : 0, .median = rate}};
     }
-    double best, second;
-    analysis_find_loaded(&records, 1, &best, &second);
-    assert_true(best == 22 && second == 21);
-    analysis_find_loaded(&records, 0, &best, &second);
-    assert_true(best == 0 && second == 0);
+    double best[ANALYSIS_LOADS];
+    analysis_find_loaded(&records, 1, best);
+    assert_true(best[0] == 22 && best[1] == 21 && best[2] == 12);
+    analysis_find_loaded(&records, 0, best);
+    assert_true(best[0] == 0 && best[1] == 0);
+}
+
+/* Two repetitions that agree show that there is no loss; other work may feign one, so that takes three. */
+static void test_load_known(void **state) {
+    (void)state;
+    assert_true(analysis_is_load_known((double[ANALYSIS_LOADS]){98, 96, 50}, 100));
+    assert_false(analysis_is_load_known((double[ANALYSIS_LOADS]){98, 94, 50}, 100));
+    assert_false(analysis_is_load_known((double[ANALYSIS_LOADS]){50, 49, 40}, 100));
+    assert_true(analysis_is_load_known((double[ANALYSIS_LOADS]){50, 49, 49}, 100));
+}
+
+/* `spread`: interquartile range over median. */
+static void add_spread(struct records *records, struct record *items, enum task_kind kind, int64_t bytes,
+                       double spread) {
+    records->items = items;
+    items[records->count++] = (struct record){
+        .kind = kind,
+        .members = 1,
+        .bytes = bytes,
+        .summary = {.count = 20, .lower_quartile = 1, .median = 1, .upper_quartile = 1 + spread}};
+}
+
+/* A run is noisy where more than a quarter of the bandwidths spread, or more than half of the latencies. */
+static void test_noisy(void **state) {
+    (void)state;
+    struct record items[16];
+    struct records records = {0};
+    struct analysis_noise noise;
+    assert_false(analysis_is_noisy(&records, TASK_STREAM, &noise));
+    for (int i = 0; i < 4; i++) {
+        add_spread(&records, items, TASK_STREAM, 4 << 20, i < 1 ? 0.3 : 0.2);
+        add_spread(&records, items, TASK_LATENCY, 8, i < 2 ? 0.3 : 0.2);
+    }
+    assert_false(analysis_is_noisy(&records, TASK_STREAM, &noise));
+    assert_true(noise.noisy == 1 && noise.all == 4);
+    assert_false(analysis_is_noisy(&records, TASK_LATENCY, &noise));
+    assert_true(noise.noisy == 2 && noise.all == 4);
+    add_spread(&records, items, TASK_STREAM, 4 << 20, 0.3);
+    assert_true(analysis_is_noisy(&records, TASK_STREAM, &noise));
+    assert_true(noise.noisy == 2 && noise.all == 5);
+    add_spread(&records, items, TASK_LATENCY, 64, 0.3); /* longer messages don't count */
+    assert_false(analysis_is_noisy(&records, TASK_LATENCY, &noise));
+    add_spread(&records, items, TASK_LATENCY, 8, 0.3);
+    assert_true(analysis_is_noisy(&records, TASK_LATENCY, &noise));
+    items[records.count - 1].members = 2; /* nor what others ran beside */
+    assert_false(analysis_is_noisy(&records, TASK_LATENCY, &noise));
+    items[records.count - 1] = (struct record){.kind = TASK_LATENCY, .members = 1, .bytes = 8}; /* failed */
+    assert_false(analysis_is_noisy(&records, TASK_LATENCY, &noise));
 }
 
 /* Pairs at the same time share an uplink: a look alone counts for more, and they don't make each other
@@ -295,6 +343,8 @@ int main(void) {
         cmocka_unit_test(test_late_host),
         cmocka_unit_test(test_looks),
         cmocka_unit_test(test_loaded),
+        cmocka_unit_test(test_load_known),
+        cmocka_unit_test(test_noisy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,12 @@ bool cluster_device_is_recent(const struct cluster_device *device) {
     return device->peak_flops[PRECISION_FP8] > 0;
 }
 
+enum device_generation cluster_device_generation(const struct cluster_device *device) {
+    if (!cluster_device_is_recent(device))
+        return GENERATION_AMPERE;
+    return device->fp8_scaling == FP8_SCALING_BLOCK ? GENERATION_BLACKWELL : GENERATION_HOPPER;
+}
+
 int64_t cluster_devices(const struct cluster *cluster) {
     return cluster->nodes * cluster->node.devices;
 }

@@ -213,6 +213,11 @@ bool cluster_write(const struct cluster *cluster, const char *path, struct error
 /* True for NVIDIA's Hopper and what came since, and for other devices with fp8, which came with it. */
 bool cluster_device_is_recent(const struct cluster_device *device);
 
+/* NVIDIA's generation, or the one whose number formats another device shares: fp8 came with Hopper, its
+ * scales by blocks with Blackwell. */
+enum device_generation { GENERATION_AMPERE, GENERATION_HOPPER, GENERATION_BLACKWELL };
+enum device_generation cluster_device_generation(const struct cluster_device *device);
+
 /* Devices there are: nodes times devices a node; 0 when as many as asked. */
 int64_t cluster_devices(const struct cluster *cluster);
 

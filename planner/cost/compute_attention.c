@@ -55,7 +55,8 @@ static void add_flash_layers(struct compute_work *work, const struct attending *
 static void add_flash_attention(struct compute_work *work, const struct attention *attention) {
     const struct training *training = work->problem->training;
     const struct model *model = work->problem->model;
-    double rate = flash_kernel_rate(training_flash(training, model), cluster_device_is_recent(work->device));
+    double rate = flash_kernel_rate(training_flash(training, model, work->device),
+                                    cluster_device_generation(work->device));
     if (training_has_dropout(training, model))
         rate *= training->stack->attention_dropout;
     double windowed = model_windowed_share(model, attention->sequence);
@@ -131,7 +132,7 @@ void compute_attention_core(struct compute_work *work) {
     const struct compute_problem *problem = work->problem;
     const struct model *model = problem->model;
     const struct layout *layout = problem->layout;
-    bool fp8 = training_attention_is_fp8(problem->training, model);
+    bool fp8 = training_attention_is_fp8(problem->training);
     struct attention attention = {.precision = fp8 ? PRECISION_FP8 : work->half,
                                   .batch = layout->micro_batch,
                                   .sequence = problem->training->sequence,

@@ -13,13 +13,17 @@ const char *const loss_kernel_names[] = {"default", "fused", "compiled", "unfuse
 /* Of Transformer Engine's kernels, which attention.c has. A100: arXiv 2307.08691, figure 4 (81 to 92 TFLOP/s
  * of flash attention 1 and Triton's where flash attention 2 reaches 155 to 189). H100: flash attention 2 at
  * 335 of 539 forward and 322 of 516 backward (arXiv 2407.08608, figures 5 and 6); of flash attention 1
- * MosaicML's long sequences (A100's ratio of the two would be 0.30). */
-double flash_kernel_rate(enum flash_kernel kernel, bool recent_device) {
+ * MosaicML's long sequences (A100's ratio of the two would be 0.30). B200: flash attention 2 at 361 TFLOP/s
+ * forward with heads of 128 (github.com/meta-pytorch/tritonbench, pull request 171) and 334 backward with
+ * heads of 64 (github.com/Dao-AILab/flash-attention, issue 1589), where cuDNN reaches some 1,500 and 1,050;
+ * flash attention 1 as far behind it as on H100. */
+double flash_kernel_rate(enum flash_kernel kernel, enum device_generation generation) {
+    static const double flash_1[] = {0.46, 0.33, 0.16}, flash_2[] = {0.95, 0.62, 0.30};
     switch (kernel) {
     case FLASH_1:
-        return recent_device ? 0.33 : 0.46;
+        return flash_1[generation];
     case FLASH_2:
-        return recent_device ? 0.62 : 0.95;
+        return flash_2[generation];
     case FLASH_DEFAULT:
     case FLASH_CUDNN:
     case FLASH_CUDNN_FP8:

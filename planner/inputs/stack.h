@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/cluster.h"
 #include "common/fields.h"
 #include "common/precision.h"
 #include "planner/inputs/layout.h"
@@ -24,9 +25,9 @@ enum flash_kernel {
 };
 extern const char *const flash_kernel_names[]; /* "default" "flash-1" "flash-2" "cudnn" "cudnn-fp8", NULL */
 
-/* Share of the kernel model's speed that a kernel reaches. It differs on Hopper and later, of whose units
- * older kernels use half. */
-double flash_kernel_rate(enum flash_kernel kernel, bool recent_device);
+/* Share of the kernel model's speed that a kernel reaches, the less the newer the device: kernels made for
+ * one generation leave most of the next one's units alone. */
+double flash_kernel_rate(enum flash_kernel kernel, enum device_generation generation);
 
 /* Which kernels compute the loss. */
 enum loss_kernel {

@@ -156,12 +156,16 @@ static bool sharded_experts(const struct training *training, const struct model 
     return training->stack->fully_sharded && model->experts.count > 0;
 }
 
-/* PyTorch has flash attention 2 since release 2.2. The GPT-like models that were trained with FSDP are
- * llm-foundry's, whose ALiBi only Triton's kernel of 2022 knew. */
-enum flash_kernel training_flash(const struct training *training, const struct model *model) {
+/* PyTorch has flash attention 2 since release 2.2; on Blackwell torchtitan takes cuDNN's (its pull request
+ * 1196, May 2025). The GPT-like models that were trained with FSDP are llm-foundry's, whose ALiBi only
+ * Triton's kernel of 2022 knew. */
+enum flash_kernel training_flash(const struct training *training, const struct model *model,
+                                 const struct cluster_device *device) {
     if (training->recipe.flash != FLASH_DEFAULT)
         return training->recipe.flash;
     if (sharded_experts(training, model))
+        return FLASH_CUDNN;
+    if (training->stack->fully_sharded && cluster_device_generation(device) == GENERATION_BLACKWELL)
         return FLASH_CUDNN;
     return training->stack->fully_sharded && !model->gated ? FLASH_1 : training->stack->flash;
 }
@@ -209,9 +213,9 @@ bool training_gate_is_apart(const struct training *training, const struct model 
     return model->gated && apart;
 }
 
-bool training_attention_is_fp8(const struct training *training, const struct model *model) {
+bool training_attention_is_fp8(const struct training *training) {
     return training->precision == PRECISION_FP8 && training->attention == ATTENTION_FLASH &&
-           training_flash(training, model) == FLASH_CUDNN_FP8;
+           training->recipe.flash == FLASH_CUDNN_FP8;
 }
 
 bool training_logits_are_fp8(const struct training *training) {

@@ -132,11 +132,13 @@ double training_sent_gradient_bytes(const struct training *training, int64_t zer
 double training_parameter_bytes(const struct training *training);
 enum fp8_scaling training_fp8_scaling(const struct training *training, const struct cluster_device *device);
 enum loss_kernel training_loss(const struct training *training);
-enum flash_kernel training_flash(const struct training *training, const struct model *model);
+/* On such a device. */
+enum flash_kernel training_flash(const struct training *training, const struct model *model,
+                                 const struct cluster_device *device);
 /* Whether kernels go through all experts of a device, with activation and casts inside. */
 bool training_fuses_experts(const struct training *training);
 /* Whether attention runs in fp8, and the product that makes the logits. */
-bool training_attention_is_fp8(const struct training *training, const struct model *model);
+bool training_attention_is_fp8(const struct training *training);
 bool training_logits_are_fp8(const struct training *training);
 /* Whether Megatron-LM rotates queries and keys by PyTorch's operations: before Core always, since then where
  * YaRN scales them, which Transformer Engine's kernel can't (megatron/core, rope_utils.py). */

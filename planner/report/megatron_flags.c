@@ -170,12 +170,13 @@ static void add_numbers(struct writer *writer, const struct plan *plan) {
            "--fp8-param-gather");
 }
 
-static void add_kernels(struct writer *writer, const struct model *model, const struct training *training) {
+static void add_kernels(struct writer *writer, const struct model *model, const struct training *training,
+                        const struct cluster_device *device) {
     if (training->attention == ATTENTION_UNFUSED)
         add(writer, "--attention-backend unfused");
     else
-        add(writer, training_flash(training, model) >= FLASH_CUDNN ? "--attention-backend fused"
-                                                                   : "--attention-backend flash");
+        add(writer, training_flash(training, model, device) >= FLASH_CUDNN ? "--attention-backend fused"
+                                                                           : "--attention-backend flash");
     add_if(writer, training_loss(training) == LOSS_COMPILED, "--cross-entropy-loss-fusion");
     add_if(writer, training_loss(training) == LOSS_FUSED,
            "--cross-entropy-loss-fusion --cross-entropy-fusion-impl te");
@@ -229,5 +230,5 @@ void megatron_flags(const struct plan *plan, struct arena *arena, struct megatro
     add_data_parallel(&writer, training, layout);
     add_memory(&writer, model, training, layout);
     add_numbers(&writer, plan);
-    add_kernels(&writer, model, training);
+    add_kernels(&writer, model, training, &plan->cluster->device);
 }

@@ -118,8 +118,11 @@ static void stacks_fuse_what_their_users_train(void **state) {
     assert_true(training_norms_are_eager(&training, &llama) && training_norms_are_eager(&training, &gpt));
     training.recipe.norms = NORMS_DEFAULT;
     training.stack = stack_find("fsdp");
-    assert_int_equal(training_flash(&training, &llama), FLASH_2);
-    assert_int_equal(training_flash(&training, &gpt), FLASH_1);
+    struct cluster_device device = h100_cluster().device;
+    assert_int_equal(training_flash(&training, &llama, &device), FLASH_2);
+    assert_int_equal(training_flash(&training, &gpt, &device), FLASH_1);
+    device.fp8_scaling = FP8_SCALING_BLOCK; /* Blackwell */
+    assert_int_equal(training_flash(&training, &llama, &device), FLASH_CUDNN);
     assert_same_double(training_traffic_factor(&training, &llama), 1);
     assert_true(training_traffic_factor(&training, &gpt) > 1);
     assert_false(training_gate_is_eager(&training, &llama));

@@ -96,8 +96,8 @@ static void exchange_is_assumed_as_software_has_it(void **state) {
     struct model dense = model;
     dense.gated = model.gated = true;
     dense.experts.count = 0;
-    assert_int_equal(training_flash(&training, &model), FLASH_CUDNN);
-    assert_int_equal(training_flash(&training, &dense), FLASH_2);
+    assert_int_equal(training_flash(&training, &model, &cluster.device), FLASH_CUDNN);
+    assert_int_equal(training_flash(&training, &dense, &cluster.device), FLASH_2);
     training.recipe.compiled = TOGGLE_OFF;
     assert_false(training_gate_is_eager(&training, &model));
     assert_true(training_gate_is_eager(&training, &dense));

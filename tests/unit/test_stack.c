@@ -34,15 +34,18 @@ static void shares_are_shares(void **state) {
     }
 }
 
-/* Newer kernels are quicker, and those of before Hopper are furthest behind there. */
+/* Newer kernels are quicker, and older ones are the further behind the newer the device. */
 static void flash_kernels_get_quicker(void **state) {
     (void)state;
-    for (int hopper = 0; hopper <= 1; hopper++) {
-        assert_true(flash_kernel_rate(FLASH_1, hopper) < flash_kernel_rate(FLASH_2, hopper));
-        assert_true(flash_kernel_rate(FLASH_2, hopper) <= flash_kernel_rate(FLASH_CUDNN, hopper));
+    for (enum device_generation on = GENERATION_AMPERE; on <= GENERATION_BLACKWELL; on++) {
+        assert_true(flash_kernel_rate(FLASH_1, on) < flash_kernel_rate(FLASH_2, on));
+        assert_true(flash_kernel_rate(FLASH_2, on) <= flash_kernel_rate(FLASH_CUDNN, on));
+        assert_true(flash_kernel_rate(FLASH_CUDNN, on) == 1);
     }
-    assert_true(flash_kernel_rate(FLASH_2, true) < flash_kernel_rate(FLASH_2, false));
-    assert_true(flash_kernel_rate(FLASH_CUDNN, true) == 1);
+    assert_true(flash_kernel_rate(FLASH_2, GENERATION_HOPPER) <
+                flash_kernel_rate(FLASH_2, GENERATION_AMPERE));
+    assert_true(flash_kernel_rate(FLASH_2, GENERATION_BLACKWELL) <
+                flash_kernel_rate(FLASH_2, GENERATION_HOPPER));
 }
 
 int main(void) {

@@ -76,7 +76,7 @@ static const char *unseen_gathering(const struct training *training, const struc
         return "hardly a measured run with ZeRO-3 and experts outside FSDP";
     if (layout->ep >= BAND_LEAST_GATHERED_EP)
         return NULL;
-    return arena_print(arena, "no measured run gathers experts (ZeRO-3) with ep below %d",
+    return arena_print(arena, "hardly a measured run gathers experts (ZeRO-3) with ep below %d",
                        BAND_LEAST_GATHERED_EP);
 }
 

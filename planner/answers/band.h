@@ -41,7 +41,8 @@ enum { BAND_FEWEST_RUNS = 5, BAND_FEWEST_PUBLICATIONS = 3 };
 /* The shortest and longest sequences that so many runs have, or shorter and longer ones. */
 enum { BAND_LEAST_SEQUENCE = 512, BAND_MOST_SEQUENCE = 131072 };
 
-/* The least ep of runs under FSDP that gather experts' weights (ZeRO-3); other stacks hardly have any. */
+/* The least ep that enough runs under FSDP have which gather experts' weights (ZeRO-3); other stacks hardly
+ * have any such run. */
 enum { BAND_LEAST_GATHERED_EP = 8 };
 
 struct band {

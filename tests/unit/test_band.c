@@ -100,7 +100,7 @@ static void check_errors(const char *what, const struct group *group) {
 
 static void table_is_what_published_runs_give(void **state) {
     (void)state;
-    assert_int_equal(published.run_count, 377 + 843);
+    assert_int_equal(published.run_count, 377 + 935);
     for (int experts = 0; experts < BAND_EXPERTS; experts++)
         for (int memory = 0; memory <= 1; memory++)
             check_errors(arena_print(arena, "all devices, kind %d of experts, %s", experts,
@@ -166,8 +166,7 @@ static void offload_and_other_devices_have_hardly_a_run(void **state) {
 }
 
 static void measured_gathers_of_experts_are_those_of_the_runs(void **state) {
-    size_t fsdp = 0, others = 0;
-    int64_t least = INT64_MAX;
+    size_t fsdp = 0, below = 0, others = 0;
 
     (void)state;
     for (size_t i = 0; i < published.run_count; i++) {
@@ -178,14 +177,13 @@ static void measured_gathers_of_experts_are_those_of_the_runs(void **state) {
             continue;
         if (run->training.stack->fully_sharded) {
             fsdp++;
-            least = layout->ep < least ? layout->ep : least;
+            below += layout->ep < BAND_LEAST_GATHERED_EP;
         } else {
             others++;
         }
     }
     assert_in_range(others, 1, BAND_FEWEST_RUNS - 1);
-    assert_true(fsdp >= BAND_FEWEST_RUNS);
-    assert_int_equal(least, BAND_LEAST_GATHERED_EP);
+    assert_true(below < BAND_FEWEST_RUNS && fsdp >= below + BAND_FEWEST_RUNS);
 }
 
 static int compare_lengths(const void *a, const void *b) {
@@ -273,6 +271,8 @@ static void what_no_run_is_near_is_extrapolated(void **state) {
     found = bands("A100-SXM4-80GB", 0, PRECISION_TF32, &layout);
     check_extrapolated(&found, "tf32");
     found = bands("A100-SXM4-80GB", 8, PRECISION_BF16, &layout);
+    check_extrapolated(&found, "only 1 of this kind");
+    found = bands("A100-SXM4-80GB", 8, PRECISION_FP8, &layout);
     check_extrapolated(&found, "none of this kind");
     layout.schedule = SCHEDULE_DUALPIPE;
     found = bands("H100-SXM5-80GB", 0, PRECISION_BF16, &layout);

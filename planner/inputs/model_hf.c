@@ -249,9 +249,11 @@ static void set_norms(const struct hf_part *part, const struct hf_config *config
 static bool has_yarn(const struct hf_part *part) {
     static const char *const keys[] = {"rope_scaling.rope_type", "rope_scaling.type",
                                        "rope_parameters.rope_type", NULL};
-    for (const char *const *key = keys; *key != NULL; key++)
-        if (hf_get(part->text, *key) != NULL)
-            return hf_is(hf_get(part->text, *key), "yarn");
+    for (const char *const *key = keys; *key != NULL; key++) {
+        const struct yaml_node *type = hf_get(part->text, *key);
+        if (type != NULL)
+            return hf_is(type, "yarn");
+    }
     return has(part, HF_SINKS);
 }
 

@@ -4,6 +4,7 @@
 
 #include "planner/kernels/attention.h"
 #include "planner/kernels/reference_device.h"
+#include "shipped_cluster.h"
 
 static const struct attention example = {.batch = 4,
                                          .sequence = 8192,
@@ -12,14 +13,6 @@ static const struct attention example = {.batch = 4,
                                          .kv_heads = 8,
                                          .qk_head_dim = 128,
                                          .v_head_dim = 128};
-
-static struct cluster shipped(const char *name, struct arena *arena) {
-    struct cluster cluster;
-    struct error error;
-    assert_true(
-        cluster_read(arena_print(arena, SOURCE_DIR "/topologies/%s.yaml", name), arena, &cluster, &error));
-    return cluster;
-}
 
 /* H100-SXM, cuDNN, 16,384 tokens, milliseconds: the rates of arXiv 2407.08608, figure 5. */
 static void forward_as_measured_on_h100(void **state) {
@@ -57,7 +50,7 @@ static void both_passes_as_measured_on_a100(void **state) {
         {64, 8, 128, true, 4.383},   {64, 64, 192, false, 2.089}, {64, 64, 192, true, 6.933},
     };
     struct arena *arena = arena_create();
-    const struct cluster cluster = shipped("dgx-a100-80g", arena);
+    const struct cluster cluster = shipped_cluster("dgx-a100-80g", arena);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         struct attention a = {.batch = 1,
                               .sequence = 4096,
@@ -90,7 +83,7 @@ static void both_passes_as_measured_on_gb200(void **state) {
         {8192, 128, 128, 192, PRECISION_FP8, 2.478, 9.567},
     };
     struct arena *arena = arena_create();
-    const struct cluster cluster = shipped("gb200-nvl72", arena);
+    const struct cluster cluster = shipped_cluster("gb200-nvl72", arena);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         struct attention a = {.batch = 2,
                               .sequence = known[i].sequence,
@@ -116,7 +109,7 @@ static void fp8_skips_no_window_backward(void **state) {
         double forward, backward;
     } known[] = {{2048, 0.109, 0.642}, {4096, 0.210, 2.080}, {8192, 0.417, 7.427}};
     struct arena *arena = arena_create();
-    const struct cluster cluster = shipped("gb200-nvl72", arena);
+    const struct cluster cluster = shipped_cluster("gb200-nvl72", arena);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         struct attention a = {.batch = 2,
                               .sequence = known[i].sequence,
@@ -161,7 +154,7 @@ static void windowed_as_measured_on_h200(void **state) {
         double forward, backward;
     } known[] = {{32768, 3.021, 9.045}, {16384, 1.499, 4.392}, {8192, 0.738, 2.149}, {4096, 0.358, 1.042}};
     struct arena *arena = arena_create();
-    const struct cluster cluster = shipped("dgx-h200", arena);
+    const struct cluster cluster = shipped_cluster("dgx-h200", arena);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         struct attention a = {.batch = 2,
                               .sequence = known[i].sequence,

@@ -5,15 +5,10 @@
 #include "planner/kernels/attention.h"
 #include "planner/kernels/chip.h"
 #include "planner/kernels/matmul.h"
+#include "shipped_cluster.h"
 
 static struct cluster_device shipped(const char *topology) {
-    struct cluster cluster;
-    struct error error;
-    const char *path = arena_print(arena, SOURCE_DIR "/topologies/%s.yaml", topology);
-
-    if (!cluster_read(path, arena, &cluster, &error))
-        fail_msg("%s: %s", path, error.what);
-    return cluster.device;
+    return shipped_cluster(topology, arena).device;
 }
 
 /* As someone writes it down who knows no kernels. */

@@ -4,17 +4,10 @@
 #include "planner/cost/compute.h"
 #include "tests/unit/cost_question.h"
 #include "tests/unit/shapes.h"
+#include "tests/unit/shipped_cluster.h"
 
 static const struct layout one_device = {
     .tp = 1, .pp = 1, .vpp = 1, .cp = 1, .ep = 1, .etp = 1, .dp = 1, .micro_batch = 1};
-
-static struct cluster shipped(const char *name, struct arena *arena) {
-    struct error error;
-    struct cluster cluster;
-    assert_true(
-        cluster_read(arena_print(arena, SOURCE_DIR "/topologies/%s.yaml", name), arena, &cluster, &error));
-    return cluster;
-}
 
 /* Forward, of so many heads in all and tokens. */
 static double rotary_seconds(const struct cluster *cluster, int64_t heads, int64_t head_dim, int64_t tokens) {
@@ -42,7 +35,7 @@ static double rotary_seconds(const struct cluster *cluster, int64_t heads, int64
 static void rotary_takes_what_was_measured(void **state) {
     struct arena *arena = arena_create();
     (void)state;
-    const struct cluster b200 = shipped("dgx-b200", arena), h200 = shipped("dgx-h200", arena);
+    const struct cluster b200 = shipped_cluster("dgx-b200", arena), h200 = shipped_cluster("dgx-h200", arena);
     assert_near(rotary_seconds(&b200, 64, 128, 8192), 0.8675e-3, 0.1);
     assert_near(rotary_seconds(&h200, 56, 96, 55768), 4.1e-3, 0.1);
     arena_destroy(arena);

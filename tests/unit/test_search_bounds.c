@@ -5,6 +5,7 @@
 
 #include "planner/search/search_space.h"
 #include "random_problem.h"
+#include "shipped_cluster.h"
 
 enum { MOVED_PROBLEMS = 40, MICRO_BATCH_PROBLEMS = 200 };
 
@@ -133,7 +134,6 @@ static void test_micro_batches_take_least(void **state) {
         struct arena *arena = arena_create();
         struct error error = {0};
         struct model model;
-        struct cluster cluster;
         struct training training = {.sequence = 4096,
                                     .global_batch = 64,
                                     .precision = (enum precision)PICK_INT(PRECISION_BF16, PRECISION_FP8),
@@ -141,10 +141,9 @@ static void test_micro_batches_take_least(void **state) {
                                         (enum attention_kernel)PICK_INT(ATTENTION_FLASH, ATTENTION_UNFUSED),
                                     .stack = stack_find(stack_names[PICK_INT(0, 1, 2)])};
         const char *model_name = models[PICK_INT(0, 1, 2, 3)], *cluster_name = clusters[PICK_INT(0, 1, 2, 3)];
+        const struct cluster cluster = shipped_cluster(cluster_name, arena);
         assert_true(model_read(arena_print(arena, SOURCE_DIR "/examples/models/%s.yaml", model_name), arena,
                                &model, &error));
-        assert_true(cluster_read(arena_print(arena, SOURCE_DIR "/topologies/%s.yaml", cluster_name), arena,
-                                 &cluster, &error));
         struct cost_context *context = cost_context_create(arena, &model, &cluster, &training);
         struct layout layout = {.tp = PICK_INT(1, 2, 4, 8, 16),
                                 .pp = 2,

@@ -183,6 +183,19 @@ static void test_offload_that_is_left_out_is_said(void **state) {
     assert_non_null(strstr(problem.notes[problem.note_count - 1], "offload that fsdp lacks is left out"));
 }
 
+/* What plan says of so many devices. */
+static struct plan planned_on(struct arena *arena, const struct problem_flags *flags, const struct wish *wish,
+                              int64_t devices) {
+    struct problem problem;
+    struct search_result planned;
+    struct error error = {0};
+    pose_wish(arena, flags, wish, &problem);
+    problem_set_devices(&problem, devices, devices);
+    problem.search.top = 1;
+    must(recommend_run(&problem.search, arena, &planned, &error), &error);
+    return planned.plans[0];
+}
+
 /* Where the soonest or the cheapest is asked for, offload is taken where it saves enough, as for a plan: that
  * it beats what was found before is not what was wished. */
 static void test_offload_is_weighed(void **state) {
@@ -198,16 +211,12 @@ static void test_offload_is_weighed(void **state) {
         const struct wish wish = {.deadline_seconds = 1e10, .objective = objectives[i % 2]};
         struct problem problem;
         struct size_result result;
-        struct search_result planned;
         struct error error = {0};
         pose_wish(*state, &flags, &wish, &problem);
         must(size_find(&problem, &wish, NULL, &result, &error), &error);
-        pose_wish(*state, &flags, &wish, &problem);
-        problem_set_devices(&problem, result.best->devices, result.best->devices);
-        problem.search.top = 1;
-        must(recommend_run(&problem.search, *state, &planned, &error), &error);
-        assert_non_null(planned.plans[0].rival);
-        assert_same_double(result.best->step.seconds, planned.plans[0].step.seconds);
+        const struct plan planned = planned_on(*state, &flags, &wish, result.best->devices);
+        assert_non_null(planned.rival);
+        assert_same_double(result.best->step.seconds, planned.step.seconds);
     }
 }
 
@@ -217,17 +226,12 @@ static void test_streams_as_a_plan_does(void **state) {
     const struct wish wish = {.step_seconds = 30};
     struct problem problem;
     struct size_result result;
-    struct search_result planned;
     struct error error = {0};
     pose_wish(*state, &flags, &wish, &problem);
     must(size_find(&problem, &wish, NULL, &result, &error), &error);
     assert_non_null(result.best);
     assert_int_equal(result.best->layout.offload, OFFLOAD_WEIGHTS);
-    pose_wish(*state, &flags, &wish, &problem);
-    problem_set_devices(&problem, 6, 6);
-    problem.search.top = 1;
-    must(recommend_run(&problem.search, *state, &planned, &error), &error);
-    assert_same_double(result.best->step.seconds, planned.plans[0].step.seconds);
+    assert_same_double(result.best->step.seconds, planned_on(*state, &flags, &wish, 6).step.seconds);
 }
 
 static void test_no_answer(void **state) {

@@ -34,7 +34,8 @@ enum hf_trait {
     HF_EXPERTS_WIDE = 1 << 22, /* an expert's width is intermediate_size */
     HF_SHARED_ONE = 1 << 23,   /* always one shared expert, as wide as the others */
     HF_SHARED_GATED = 1 << 24, /* the one of its own width has a gate */
-    HF_ROUTER_BIAS = 1 << 25
+    HF_ROUTER_BIAS = 1 << 25,
+    HF_LAYERS_LISTED = 1 << 26 /* attention only where a list says so; without experts then */
 };
 
 /* What a class of the `transformers` library takes for keys left out. A `text_config` lists only what differs
@@ -80,6 +81,8 @@ struct hf_key {
     const char *model_key; /* that it stands for in a model file; model_complete names mistakes by it */
     unsigned only;         /* of architectures that have this trait; 0: of all */
     bool of_wrapper;       /* read too where it stands around text_config */
+    bool of_each_layer;    /* may be a list with a value for each layer, which have to be the same */
+    bool in_letters;       /* may be letters, each a layer's: L, local, but for the last, G, global */
 };
 extern const struct hf_key hf_keys[]; /* field.key NULL ends it */
 

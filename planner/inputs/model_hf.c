@@ -14,12 +14,41 @@ static bool flag_or(struct hf_flag flag, bool otherwise) {
     return flag.given ? flag.value : otherwise;
 }
 
+/* The one value of a list that has the same for each layer; NULL with the error set: they differ. */
+static const struct yaml_node *common_value(const struct fields_reader *reader, const struct yaml_node *list,
+                                            const char *key) {
+    const struct yaml_node *first = list->children;
+    for (const struct yaml_node *item = first; item != NULL; item = item->next) {
+        if (first->kind != YAML_SCALAR || !hf_is(item, first->text)) {
+            yaml_error(reader->document, item, reader->error, "layers that differ in %s are not modelled",
+                       key);
+            return NULL;
+        }
+    }
+    return first;
+}
+
+/* How many layers a pattern like LLLG has; 0: the value is none. */
+static int64_t letters(const struct yaml_node *value) {
+    if (value->kind != YAML_SCALAR)
+        return 0;
+    const size_t locals = strspn(value->text, "L");
+    return strcmp(value->text + locals, "G") == 0 ? (int64_t)locals + 1 : 0;
+}
+
 static bool read_key(const struct fields_reader *reader, const struct yaml_node *node,
                      const struct hf_key *key, struct hf_config *config) {
     const struct yaml_node *value = hf_get(node, key->field.key);
+    void *member = (char *)config + key->field.offset;
     if (value == NULL)
         return true;
-    if (!fields_read_value(reader, value, &key->field, (char *)config + key->field.offset))
+    if (key->in_letters && letters(value) > 0) {
+        *(int64_t *)member = letters(value);
+        return true;
+    }
+    if (key->of_each_layer && value->kind == YAML_SEQUENCE && value->children != NULL)
+        value = common_value(reader, value, key->field.key);
+    if (value == NULL || !fields_read_value(reader, value, &key->field, member))
         return false;
     if (key->field.present_offset != 0)
         *(bool *)((char *)config + key->field.present_offset) = true;
@@ -114,6 +143,7 @@ static bool check_fixed(const struct fields_reader *reader, const struct hf_part
         {"moe_layer_interval", config->layer_interval, 1},
         {"moe_layer_end_index", config->last_expert_layer, config->layers - 1},
         {"word_embed_proj_dim", config->embedding_width, config->hidden},
+        {"num_local_experts", has(part, HF_LAYERS_LISTED) ? config->experts : 0, 0},
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         const struct yaml_node *node = hf_get(part->text, fixed[i].key);
@@ -150,28 +180,40 @@ static bool read_dense_list(const struct fields_reader *reader, const struct hf_
     return true;
 }
 
-/* Newer files say of each layer what its MLP is. */
-static const char mlp_types_key[] = "mlp_layer_types";
+/* Some files say of each layer what its MLP is. */
+static const struct mlp_list {
+    const char *key, *dense, *sparse;
+} mlp_lists[] = {{"mlp_layer_types", "dense", "sparse"}, {"is_moe_layer", "false", "true"}};
+enum { MLP_LISTS = sizeof mlp_lists / sizeof *mlp_lists };
 
 static void count_dense(const struct hf_part *part, struct hf_config *config) {
-    const struct yaml_node *list = hf_get(part->text, mlp_types_key);
-    if (list == NULL || config->first_dense > 0)
-        return;
-    for (const struct yaml_node *item = list->children; hf_is(item, "dense"); item = item->next)
-        config->first_dense++;
+    for (size_t i = 0; i < MLP_LISTS && config->first_dense == 0; i++) {
+        const struct yaml_node *list = hf_get(part->text, mlp_lists[i].key);
+        for (const struct yaml_node *item = list != NULL ? list->children : NULL;
+             item != NULL && hf_is(item, mlp_lists[i].dense); item = item->next)
+            config->first_dense++;
+    }
 }
 
-static bool check_mlp_types(const struct fields_reader *reader, const struct hf_part *part,
-                            const struct model *model) {
-    const struct yaml_node *list = hf_get(part->text, mlp_types_key);
+static bool check_mlp_list(const struct fields_reader *reader, const struct hf_part *part,
+                           const struct mlp_list *known, const struct model *model) {
+    const struct yaml_node *list = hf_get(part->text, known->key);
     int64_t layer = 0;
     for (const struct yaml_node *item = list != NULL ? list->children : NULL; item != NULL;
          item = item->next) {
-        if (!hf_is(item, model_layer_has_experts(model, layer++) ? "sparse" : "dense")) {
+        if (!hf_is(item, model_layer_has_experts(model, layer++) ? known->sparse : known->dense)) {
             return yaml_error(reader->document, item, reader->error,
                               "only the first layers can be dense, and each so many of those behind");
         }
     }
+    return true;
+}
+
+static bool check_mlp_types(const struct fields_reader *reader, const struct hf_part *part,
+                            const struct model *model) {
+    for (size_t i = 0; i < MLP_LISTS; i++)
+        if (!check_mlp_list(reader, part, &mlp_lists[i], model))
+            return false;
     return true;
 }
 
@@ -206,10 +248,10 @@ static void set_experts(const struct hf_part *part, const struct hf_config *conf
     experts->count = config->experts;
     experts->top_k = config->top_k;
     experts->ffn_hidden = has(part, HF_EXPERTS_WIDE) ? config->ffn_hidden : config->expert_ffn_hidden;
-    experts->shared = has(part, HF_SHARED_ONE) ? 1 : config->shared;
+    experts->shared = has(part, HF_SHARED_ONE) && config->shared == 0 ? 1 : config->shared;
+    experts->shared_ffn_hidden = config->shared_ffn_hidden;
     if (has(part, HF_SHARED_GATED) && config->shared_ffn_hidden > 0) {
         experts->shared = 1;
-        experts->shared_ffn_hidden = config->shared_ffn_hidden;
         experts->shared_gate = true;
     }
     experts->first_dense_layers = config->first_dense;

@@ -18,6 +18,7 @@ static const char *const other_words[] = {"linear_attention", "lightning_attenti
 static const char *const other_layer_keys[] = {"hybrid_override_pattern",
                                                "attn_layer_period",
                                                "attn_layer_indices",
+                                               "layer_group_size",
                                                "mamba_d_ssm",
                                                "mamba_d_state",
                                                "hybrid_layer_ids",
@@ -30,6 +31,23 @@ static const char *const other_layer_keys[] = {"hybrid_override_pattern",
                                                "lru_width",
                                                "attention_hidden_size",
                                                NULL};
+
+/* Keys, unless they are off, of what a model cannot say though all its layers are attention. */
+static const struct unmodelled {
+    const char *key, *what;
+} unmodelled[] = {{"index_topk", "sparse attention is"}, /* DeepSeek-V3.2, GLM-5 */
+                  {"compress_ratios", "sparse attention is"},
+                  {"sparse_attention_config", "sparse attention is"},    /* MiniMax M3 */
+                  {"block_configs", "layers of different shapes are"},   /* Nemotron Super and Ultra */
+                  {"global_head_dim", "layers of different shapes are"}, /* Gemma 4 */
+                  {"swa_num_key_value_heads", "layers of different shapes are"}, /* MiMo V2 */
+                  {"attention_other_setting", "layers of different shapes are"}, /* Step 3.5 */
+                  {"attn_output_gate", "a gate on attention's output is"},
+                  {"use_head_wise_attn_gate", "a gate on attention's output is"},
+                  {"use_cla", "keys that layers share are"},               /* Hunyuan-Large */
+                  {"num_kv_shared_layers", "keys that layers share are"},  /* Gemma 3n */
+                  {"zero_expert_num", "experts that compute nothing are"}, /* LongCat-Flash */
+                  {NULL, NULL}};
 
 enum { HINT_COLUMNS = 94 }; /* behind "hint: " a terminal of 100 has them */
 
@@ -109,7 +127,7 @@ static bool check_layers_listed(const struct fields_reader *reader, const struct
     return true;
 }
 
-/* Of an architecture that is not known, whose keys may tell why. */
+/* What keys tell of a file without such a list. */
 static bool check_layers_told(const struct fields_reader *reader, const struct yaml_node *node) {
     if (hf_get(node, layer_keys[0]) != NULL)
         return true; /* that list has been looked through */
@@ -119,6 +137,30 @@ static bool check_layers_told(const struct fields_reader *reader, const struct y
             return fail_other_layers(reader, told, *key);
     }
     return true;
+}
+
+static bool is_off(const struct yaml_node *value) {
+    return value == NULL || hf_is(value, "false") || hf_is(value, "0");
+}
+
+static bool check_modelled(const struct fields_reader *reader, const struct yaml_node *node) {
+    for (const struct unmodelled *known = unmodelled; known->key != NULL; known++) {
+        const struct yaml_node *value = hf_get(node, known->key);
+        if (!is_off(value))
+            return yaml_error(reader->document, value, reader->error, "%s not modelled (%s)", known->what,
+                              known->key);
+    }
+    return true;
+}
+
+/* Where only a list says which layers are attention, it has to be there. */
+static bool check_list_given(const struct fields_reader *reader, const struct hf_part *part) {
+    if (part->architecture == NULL || (part->architecture->traits & HF_LAYERS_LISTED) == 0)
+        return true;
+    for (const char *const *key = layer_keys; *key != NULL; key++)
+        if (hf_get(part->text, *key) != NULL)
+            return true;
+    return fail_other_layers(reader, part->text, "no layer_types");
 }
 
 /* The known types, the one nearest to `word` first, as many as a line has room for. */
@@ -172,9 +214,8 @@ bool hf_find(const struct fields_reader *reader, const struct yaml_node *root, s
     part->architecture = find_architecture(part->text);
     if (part->architecture == NULL && hf_get(part->text, "model_type") == NULL)
         part->architecture = find_architecture(root);
-    if (!check_layers_listed(reader, part->text))
+    if (!check_layers_listed(reader, part->text) || !check_list_given(reader, part) ||
+        !check_layers_told(reader, part->text) || !check_modelled(reader, part->text))
         return false;
-    if (part->architecture != NULL)
-        return true;
-    return check_layers_told(reader, part->text) && fail_unknown(reader, part->text);
+    return part->architecture != NULL || fail_unknown(reader, part->text);
 }

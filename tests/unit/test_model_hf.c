@@ -238,6 +238,65 @@ static void layers_that_are_not_attention_are_pointed_at(void **state) {
                    "1:70: layers other than attention are not modelled (state_size)");
 }
 
+#define LISTED(type, keys)                                                                                   \
+    "{\"model_type\": \"" type "\", \"hidden_size\": 64, \"num_hidden_layers\": 2,"                          \
+    " \"num_attention_heads\": 8, \"intermediate_size\": 128, \"vocab_size\": 100,\n " keys "}"
+
+/* Whether or not the architecture is known; what is off is not there. */
+static void attention_that_is_not_modelled_is_pointed_at(void **state) {
+    static const struct {
+        const char *text, *refused;
+    } files[] = {
+        {LISTED("deepseek_v32", "\"index_topk\": 2048"),
+         "2:16: sparse attention is not modelled (index_topk)"},
+        {LISTED("llama", "\"index_topk\": 2048"), "2:16: sparse attention is not modelled (index_topk)"},
+        {LISTED("minimax_m3", "\"sparse_attention_config\": {\"sparse_topk_blocks\": 16}"),
+         "2:29: sparse attention is not modelled (sparse_attention_config)"},
+        {LISTED("gemma4_text", "\"layer_types\": [\"full_attention\"], \"global_head_dim\": 512"),
+         "2:56: layers of different shapes are not modelled (global_head_dim)"},
+        {LISTED("nemotron-nas", "\"block_configs\": [{}]"),
+         "2:19: layers of different shapes are not modelled (block_configs)"},
+        {LISTED("mimo_v2_flash", "\"swa_num_key_value_heads\": 8"),
+         "2:29: layers of different shapes are not modelled (swa_num_key_value_heads)"},
+        {LISTED("qwen3_5", "\"attn_output_gate\": true"),
+         "2:22: a gate on attention's output is not modelled (attn_output_gate)"},
+        {LISTED("hunyuan", "\"use_cla\": true"), "2:13: keys that layers share are not modelled (use_cla)"},
+        {LISTED("longcat_flash", "\"zero_expert_num\": 256"),
+         "2:21: experts that compute nothing are not modelled (zero_expert_num)"},
+        {LISTED("bailing_moe_linear", "\"layer_group_size\": 5"),
+         "2:22: layers other than attention are not modelled (layer_group_size)"},
+        {LISTED("llama", "\"linear_attn_config\": {}"),
+         "2:24: layers other than attention are not modelled (linear_attn_config)"},
+        /* Granite 4's layers are Mamba's unless a list says otherwise. */
+        {LISTED("granitemoehybrid", "\"shared_intermediate_size\": 128"),
+         "1:1: layers other than attention are not modelled (no layer_types)"},
+        {LISTED("granitemoehybrid", "\"layer_types\": [\"attention\", \"mamba\"]"),
+         "2:31: layers other than attention are not modelled (layer_types)"},
+        {LISTED("granitemoehybrid",
+                "\"layer_types\": [\"attention\", \"attention\"], \"num_local_experts\": 8"),
+         "2:66: num_local_experts other than 0 is not supported"},
+    };
+    struct arena *arena = arena_create();
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        assert_refused(files[i].text, files[i].refused);
+    model_of(LISTED("llama", "\"use_cla\": false, \"index_topk\": null, \"zero_expert_num\": 0"), arena);
+    arena_destroy(arena);
+}
+
+#define OF_EACH_LAYER(counts) LISTED("hunyuan_v1_moe", "\"num_experts\": 4, \"moe_topk\": " counts)
+
+/* Hunyuan's files list experts for each layer. */
+static void values_of_each_layer_are_the_same(void **state) {
+    struct arena *arena = arena_create();
+    (void)state;
+    assert_int_equal(model_of(OF_EACH_LAYER("[2, 2]"), arena).experts.top_k, 2);
+    assert_refused(OF_EACH_LAYER("[2, 1]"), "2:36: layers that differ in moe_topk are not modelled");
+    assert_refused(OF_EACH_LAYER("[[2], 2]"), "2:33: layers that differ in moe_topk are not modelled");
+    assert_refused(OF_EACH_LAYER("[]"), "2:32: moe_topk: a single value was expected, not a list");
+    arena_destroy(arena);
+}
+
 #define TEXT_PART(keys) "{\"model_type\": \"llava\", \"text_config\": {\"model_type\": " keys "}}"
 
 static void parts_of_a_vision_model_are_pointed_at(void **state) {
@@ -323,6 +382,8 @@ int main(void) {
         cmocka_unit_test(the_file_or_the_size_gives_the_name),
         cmocka_unit_test(mistakes_are_pointed_at),
         cmocka_unit_test(layers_that_are_not_attention_are_pointed_at),
+        cmocka_unit_test(attention_that_is_not_modelled_is_pointed_at),
+        cmocka_unit_test(values_of_each_layer_are_the_same),
         cmocka_unit_test(parts_of_a_vision_model_are_pointed_at),
         cmocka_unit_test(a_language_model_takes_its_classs_defaults),
         cmocka_unit_test(what_a_model_cannot_say_is_pointed_at),

@@ -67,6 +67,14 @@ static void some_layers_attend_to_all(void **state) {
         {WITH("cohere2", "32", "\"sliding_window\": 4096, \"sliding_window_pattern\": 4"), 4096, 24, false},
         {WITH("cohere2", "32", "\"sliding_window\": 4096, \"sliding_window_pattern\": 1"), 0, 0, false},
         {WITH("olmo3", "32", "\"sliding_window\": 4096"), 4096, 24, false},
+        {WITH("cwm", "64", "\"sliding_window\": 8192"), 8192, 48, false},
+        {WITH("exaone4", "30", "\"sliding_window\": null, \"sliding_window_pattern\": null"), 0, 0, false},
+        {WITH("exaone4", "64", "\"sliding_window\": 4096, \"sliding_window_pattern\": \"LLLG\""), 4096, 48,
+         false},
+        {WITH("exaone4", "64", "\"sliding_window\": 4096, \"sliding_window_pattern\": \"LG\""), 4096, 32,
+         false},
+        /* As `transformers` does, which takes it for ministral. */
+        {WITH("mistral", "2", "\"layer_types\": [" SLIDING ", " FULL "]"), 4096, 1, false},
     };
     (void)state;
     ASSERT_WINDOWS(files);
@@ -166,6 +174,10 @@ static void odd_lists_are_pointed_at(void **state) {
                    "2:50: no_rope_layers is no list of layers");
     assert_refused(WITH("mistral", "2", "\"sliding_window\": -1"),
                    "2:20: sliding_window: -1 is not between 0 and 1B");
+    assert_refused(
+        WITH("exaone4", "2", "\"sliding_window_pattern\": \"LGLG\""),
+        "2:28: sliding_window_pattern: \"LGLG\" isn't a number; it takes a count such as 32768, 60M, "
+        "200B (billion) or 13T");
     assert_refused(WITH("gemma2", "2", "\"sliding_window\": [4096]"),
                    "2:20: sliding_window: a single value was expected, not a list");
 }

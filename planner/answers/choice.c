@@ -26,10 +26,11 @@ static bool same_model(const struct model *a, const struct model *b) {
 }
 
 static bool same_recipe(const struct recipe *a, const struct recipe *b) {
-    return a->dropout == b->dropout && a->loss == b->loss && a->norms == b->norms &&
-           a->parameters == b->parameters && a->flash == b->flash && a->compiled == b->compiled &&
-           a->fp8_scaling == b->fp8_scaling && a->early_stop == b->early_stop &&
-           a->blocking_launches == b->blocking_launches && a->gate == b->gate;
+    return a->dropout == b->dropout && a->loss == b->loss && a->norms == b->norms && a->rotary == b->rotary &&
+           a->experts == b->experts && a->logits == b->logits && a->parameters == b->parameters &&
+           a->flash == b->flash && a->compiled == b->compiled && a->fp8_scaling == b->fp8_scaling &&
+           a->early_stop == b->early_stop && a->blocking_launches == b->blocking_launches &&
+           a->gate == b->gate;
 }
 
 static bool same_optimizer(const struct optimizer *a, const struct optimizer *b) {

@@ -46,6 +46,9 @@ static const struct eager_kernels FIRST_BIAS = {1, 4, 0, 2};
  * rotated (4). Backward the same but for the joining, and what is not rotated set to zero and added (8)
  * (Megatron-LM rope_utils.py, _apply_rotary_pos_emb_bshd). */
 static const struct eager_kernels UNFUSED_ROTARY = {3.5, 10, 3.5, 14};
+/* Latent attention's pairs of elements are first joined to halves, indexed; backward each half is put into
+ * zeros (2 x 2), indexed, and both are added (6). */
+static const struct eager_kernels UNFUSED_LATENT_ROTARY = {4.5, 10, 4.5, 24};
 /* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
 static const double ROUTER_BYTES = 24;
 
@@ -133,12 +136,24 @@ static struct passes activation_bytes(const struct compute_work *work) {
     return fused(work, work->problem->model->gated ? GATED_ACTIVATION_BYTES : ACTIVATION_BYTES);
 }
 
+/* Elements of a head that are read and written to make its query, key and value of latent attention, beside
+ * what unfused rotation does: joined and copied one by one, or by two kernels of Megatron-Core, which rotate
+ * queries in place, and read keys and values and write them with the rotated part
+ * (fused_mla_yarn_rope_apply.py).
+ */
+static double latent_head(const struct training *training, const struct model *model) {
+    double plain = (double)model->mla.qk_nope_head_dim, rotated = (double)model->mla.qk_rope_head_dim;
+    double value = (double)model->mla.v_head_dim;
+    if (training->stack->transformer_engine && !training_rotates_unfused(training, model))
+        return rotated + (plain + value) + rotated / 2;
+    return 2 * (plain + rotated) + value;
+}
+
 static double query_key_value(const struct compute_work *work) {
     const struct model *model = work->problem->model;
     double tp = (double)work->problem->layout->tp;
     if (model->mla.kv_lora_rank > 0)
-        return (double)model->heads *
-               (double)(3 * model->mla.qk_nope_head_dim + 2 * model->mla.qk_rope_head_dim) / tp;
+        return (double)model->heads * latent_head(work->problem->training, model) / tp;
     return (double)((model->heads + 2 * model->kv_heads) * model->head_dim) / tp;
 }
 
@@ -241,6 +256,17 @@ static double own_norms(const struct compute_work *work, bool with_experts) {
            training_mlp_norm_is_own(problem->training, with_experts);
 }
 
+static void add_unfused_rotary(struct compute_work *work) {
+    const struct model *model = work->problem->model;
+    double tokens = (double)work->tokens / (double)work->problem->layout->tp;
+    bool latent = model->mla.kv_lora_rank > 0; /* whose keys share what is rotated */
+    int64_t elements = latent ? model->heads * model->mla.qk_rope_head_dim
+                              : (model->heads + model->kv_heads) * model->head_dim;
+    if (training_rotates_unfused(work->problem->training, model))
+        compute_add_eager(work, "rotary embedding, unfused", tokens * (double)elements,
+                          latent ? &UNFUSED_LATENT_ROTARY : &UNFUSED_ROTARY);
+}
+
 void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     const struct model *model = work->problem->model;
     const struct passes norm = norm_bytes(work), residual = residual_bytes(work), heads = heads_bytes(work),
@@ -260,10 +286,7 @@ void compute_layer_traffic(struct compute_work *work, bool with_experts) {
     work->time->traffic += compute_tensor_seconds(work, forward);
     work->time->norms += own_norms(work, with_experts) * compute_tensor_seconds(work, norm.forward * hidden);
     work->time->mlp += compute_tensor_seconds(work, ffn * activation.forward);
-    if (training_rotates_unfused(work->problem->training, model))
-        compute_add_eager(work, "rotary embedding, unfused",
-                          tokens * (double)((model->heads + model->kv_heads) * model->head_dim) / tp,
-                          &UNFUSED_ROTARY);
+    add_unfused_rotary(work);
     if (model->mla.kv_lora_rank > 0)
         work->time->latent_up += compute_tensor_seconds(work, qkv * heads.forward);
 }

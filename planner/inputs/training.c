@@ -13,6 +13,7 @@ static const char *const toggle_names[] = {"default", "on", "off", NULL};
 static const char *const compiled_names[] = {"default", "true", "false", NULL}; /* as enum toggle */
 static const char *const parameter_format_names[] = {"default", "half", "fp8", NULL};
 static const char *const norm_kernel_names[] = {"default", "fused", "eager", NULL};
+static const char *const rotary_kernel_names[] = {"default", "fused", "unfused", NULL};
 static const char *const logits_format_names[] = {"default", "half", "fp8", NULL};
 static const char *const expert_kernel_names[] = {"default", "fused", "apart", NULL};
 static const char *const gate_product_names[] = {"default", "fused", "apart", NULL};
@@ -189,6 +190,8 @@ bool training_gate_is_eager(const struct training *training, const struct model 
 }
 
 bool training_rotates_unfused(const struct training *training, const struct model *model) {
+    if (training->recipe.rotary != ROTARY_DEFAULT)
+        return training->recipe.rotary == ROTARY_UNFUSED;
     if (model->mla.kv_lora_rank > 0 || training->stack->fully_sharded)
         return false;
     return training->stack->transformer_engine ? model->yarn : training_gate_is_eager(training, model);
@@ -263,6 +266,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, norms),
                                            .choices = norm_kernel_names},
+                                          {.key = "rotary",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, rotary),
+                                           .choices = rotary_kernel_names},
                                           {.key = "gate",
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, gate),

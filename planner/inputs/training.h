@@ -39,6 +39,8 @@ enum parameter_format { PARAMETERS_DEFAULT, PARAMETERS_HALF, PARAMETERS_FP8 };
 enum recipe_scaling { SCALING_DEFAULT, SCALING_TENSOR, SCALING_BLOCK };
 
 enum norm_kernel { NORMS_DEFAULT, NORMS_FUSED, NORMS_EAGER };
+/* Of queries and keys: a kernel of its own, or PyTorch's operations one by one. */
+enum rotary_kernel { ROTARY_DEFAULT, ROTARY_FUSED, ROTARY_UNFUSED };
 enum gate_products { GATE_DEFAULT, GATE_FUSED, GATE_APART };
 /* The routed experts of a device: a product for each, and kernels of their own for activation and casts; or
  * kernels that go through all of them, with both inside. */
@@ -52,7 +54,8 @@ extern const char *const cuda_graphs_names[];
 struct recipe {
     enum toggle dropout;
     enum loss_kernel loss;
-    enum norm_kernel norms;  /* a kernel of their own, or PyTorch's operations one by one */
+    enum norm_kernel norms; /* a kernel of their own, or PyTorch's operations one by one */
+    enum rotary_kernel rotary;
     enum gate_products gate; /* a gate's product is one with the other of its input, or its own */
     enum expert_kernels experts;
     enum logits_format logits;        /* of the product that makes them */
@@ -140,8 +143,9 @@ bool training_fuses_experts(const struct training *training);
 /* Whether attention runs in fp8, and the product that makes the logits. */
 bool training_attention_is_fp8(const struct training *training);
 bool training_logits_are_fp8(const struct training *training);
-/* Whether Megatron-LM rotates queries and keys by PyTorch's operations: before Core always, since then where
- * YaRN scales them, which Transformer Engine's kernel can't (megatron/core, rope_utils.py). */
+/* Whether queries and keys are rotated by PyTorch's operations, where the recipe doesn't say: by Megatron-LM
+ * before Core always, since then where YaRN scales them, which Transformer Engine's kernel can't
+ * (megatron/core, rope_utils.py); but latent attention has a kernel that can. */
 bool training_rotates_unfused(const struct training *training, const struct model *model);
 /* Whether biases of experts are added by kernels of their own, an expert at a time: by Megatron-Core and,
  * under FSDP, by NeMo AutoModel. */

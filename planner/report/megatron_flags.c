@@ -181,6 +181,7 @@ static void add_kernels(struct writer *writer, const struct model *model, const 
     add_if(writer, training_loss(training) == LOSS_FUSED,
            "--cross-entropy-loss-fusion --cross-entropy-fusion-impl te");
     add_if(writer, !training_has_dropout(training, model), "--attention-dropout 0 --hidden-dropout 0");
+    add_if(writer, training->recipe.rotary == ROTARY_UNFUSED, "--no-rope-fusion");
     add_if(writer, training_fuses_experts(training), "--use-transformer-engine-op-fuser");
     if (training->cuda_graphs == GRAPHS_STEP) {
         add(writer, "--cuda-graph-impl full_iteration --no-check-for-nan-in-loss-and-grad");

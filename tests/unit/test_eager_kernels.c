@@ -57,12 +57,52 @@ static void who_rotates_unfused(void **state) {
     llama.mla.kv_lora_rank = 0;
     training.stack = stack_find("fsdp");
     assert_false(training_rotates_unfused(&training, &llama));
+    training.recipe.rotary = ROTARY_FUSED; /* but it was said */
+    training.stack = stack_find("megatron-core");
+    assert_false(training_rotates_unfused(&training, &llama));
+    training.recipe.rotary = ROTARY_UNFUSED;
+    assert_true(training_rotates_unfused(&training, &gpt));
+}
+
+/* 16 heads of 128 plain, 64 rotated and 128 value elements. Megatron-Core's kernels move 2 x 64 of queries,
+ * and 256 and 320 of keys and values; else 192, 192 and 128 are joined or copied, and 64 rotated by
+ * operations. */
+static void latent_attention_rotates_in_place(void **state) {
+    static const double FUSED = 2 * 64 + 256 + 320, APART = 2 * (192 + 192 + 128), TOKENS = 4096;
+    struct arena *arena = arena_create();
+    const struct cluster h100 = shipped_cluster("dgx-h100", arena);
+    struct training training = training_of((int64_t)TOKENS, 1);
+    const struct model model = {
+        .layers = 1,
+        .hidden = 2048,
+        .heads = 16,
+        .kv_heads = 16,
+        .ffn_hidden = 1024,
+        .gated = true,
+        .vocab = 64,
+        .mla = {.kv_lora_rank = 512, .qk_nope_head_dim = 128, .qk_rope_head_dim = 64, .v_head_dim = 128}};
+    const struct compute_problem problem = {
+        .model = &model, .cluster = &h100, .training = &training, .layout = &one_device};
+    struct compute_time fused, unfused;
+    (void)state;
+    compute_layer(&problem, false, &fused, NULL);
+    training.recipe.rotary = ROTARY_UNFUSED;
+    compute_layer(&problem, false, &unfused, NULL);
+    double rotated = TOKENS * 16 * 64;
+    double moved = TOKENS * 16 * 2 * (APART - FUSED) * training_traffic_factor(&training, &model);
+    assert_near(unfused.forward - fused.forward,
+                4.5 * 3.4e-12 * rotated + compute_traffic_seconds(&h100.device, 10 * rotated + moved), 1e-6);
+    assert_near(unfused.backward_input - fused.backward_input,
+                4.5 * 3.4e-12 * rotated + compute_traffic_seconds(&h100.device, 24 * rotated + 1.7 * moved),
+                1e-6);
+    arena_destroy(arena);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rotary_takes_what_was_measured),
         cmocka_unit_test(who_rotates_unfused),
+        cmocka_unit_test(latent_attention_rotates_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,6 +129,14 @@ static void test_fp8(void **state) {
         "--bf16 --fp8-format e4m3 --fp8-recipe blockwise --fp8-param-gather ");
 }
 
+static void test_kernels(void **state) {
+    const char *layout = "tp=2 pp=1 cp=1";
+    assert_has(
+        flags_trained(*state, "dgx-h100", "bf16", "llama-3-8b", NULL, layout, "recipe: {rotary: unfused}"),
+        "--no-rope-fusion ");
+    assert_lacks(flags_of(*state, "llama-3-8b", NULL, layout), "--no-rope-fusion");
+}
+
 static void test_optimizer(void **state) {
     const char *layout = "tp=2 pp=1 cp=1";
     assert_lacks(flags_of(*state, "llama-3-8b", NULL, layout), "precision-aware");
@@ -152,10 +160,15 @@ static void test_what_megatron_core_does_not_run(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dense),         cmocka_unit_test(test_context_parallel),
-        cmocka_unit_test(test_beyond_a_node), cmocka_unit_test(test_unequal_stages),
-        cmocka_unit_test(test_experts),       cmocka_unit_test(test_fp8),
-        cmocka_unit_test(test_optimizer),     cmocka_unit_test(test_what_megatron_core_does_not_run),
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_context_parallel),
+        cmocka_unit_test(test_beyond_a_node),
+        cmocka_unit_test(test_unequal_stages),
+        cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_fp8),
+        cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_optimizer),
+        cmocka_unit_test(test_what_megatron_core_does_not_run),
     };
     return cmocka_run_group_tests(tests, create, destroy);
 }

@@ -207,6 +207,10 @@ static void add_context_parallel(const struct communication_problem *problem,
  * 550 and 538, 484 and 464 GB/s with them). DeepEP's 153 and 158 GB/s on 8 H800 (its README of 2025) and 337
  * on H20 (its issue 16) are as far from what NVLink gives all-to-all. */
 static const double IN_DOMAIN_SHARE = 1.15;
+/* What 20 multiprocessors move for DeepEP, its default and that of those who train under FSDP (torchtitan,
+ * NeMo AutoModel): between 348 and 494 GB/s out and 302 and 420 back, of 16 and 24 on 8 B200
+ * (README_Hybrid-EP.md). Hopper's NVLink is slower. */
+static const double DEEPEP_BYTES_PER_SECOND = 2 / (1 / 421e9 + 1 / 361e9);
 
 /* Of the innermost level's bandwidth, that a device reaches handing on what came from other nodes. HybridEP
  * on 16 H100: 54 GB/s of tokens a node, 3.2 copies of each in it; DeepEP on 16 H200: 134 to 145 GB/s
@@ -217,6 +221,20 @@ static const double FORWARD_SHARE = 0.35;
  * ports: DeepEP reaches 0.87 and 0.89 on 32 and 64 H800 (its README of 2025: 58 and 51 GB/s with the share
  * that stays in the node), HybridEP 0.71 to 0.82 on 32 and 64 H100 (README_Hybrid-EP.md). */
 static const double BETWEEN_NODES_SHARE = 0.88;
+
+/* Seconds of an exchange over NVLink alone, out and back; `bytes`: what a device receives. */
+static double add_in_domain(const struct communication_problem *problem, const struct rank_group *group,
+                            double bytes, struct explain *explain) {
+    struct collective exchange = {COLLECTIVE_ALL_TO_ALL, IN_DOMAIN_SHARE * bytes, *group};
+    double seconds = add_collective(problem, explain, "ep exchange, each pass", 2, &exchange);
+    double kernels = 2 * bytes / DEEPEP_BYTES_PER_SECOND;
+    if (!problem->training->stack->fully_sharded || kernels <= seconds)
+        return seconds;
+    explain_add(explain, "or by 20 multiprocessors", kernels, UNIT_SECONDS, "2 x %s at %s",
+                explain_text(explain, bytes, UNIT_BYTES),
+                explain_text(explain, DEEPEP_BYTES_PER_SECOND, UNIT_BYTES_PER_SECOND));
+    return kernels;
+}
 
 /* Seconds of an exchange that sends a token once to each node that has any of its experts, and there once to
  * each device: beyond a node both at the same time, token by token. `bytes`: one copy of each token. */
@@ -230,10 +248,8 @@ static double add_deduplicated(const struct communication_problem *problem, cons
     double copies = compute_copies(problem->model, (double)group->size);
     if (group->size <= 1)
         return 0;
-    if (span <= node) {
-        struct collective exchange = {COLLECTIVE_ALL_TO_ALL, IN_DOMAIN_SHARE * copies * bytes, *group};
-        return add_collective(problem, explain, "ep exchange, each pass", 2, &exchange);
-    }
+    if (span <= node)
+        return add_in_domain(problem, group, copies * bytes, explain);
     double sent = BETWEEN_NODES_SHARE * compute_copies(problem->model, nodes) * bytes;
     struct collective between = {COLLECTIVE_ALL_TO_ALL, sent, *group};
     double seconds = add_collective(problem, explain, "ep exchange between nodes, each pass", 2, &between);

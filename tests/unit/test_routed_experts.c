@@ -373,6 +373,28 @@ static void biases_of_experts_are_added_apart(void **state) {
                 1e-9);
 }
 
+/* DeepEP with 24 and 16 multiprocessors on 8 B200, out and back (README_Hybrid-EP.md); under FSDP it has 20.
+ */
+static void exchange_under_fsdp_has_few_multiprocessors(void **state) {
+    struct arena *arena = arena_create();
+    struct cluster b200 = shipped_cluster("dgx-b200", arena), h100 = h100_cluster();
+    struct model model = qwen3_30b;
+    struct training training = training_of(4096, 1024);
+    struct layout layout = dealt_to(8);
+    (void)state;
+    model.hidden = 7168;
+    training.routing = (struct routing){.dispatcher = DISPATCHER_DEEPEP, .imbalance = 1};
+    double bytes = 4096 * compute_copies(&model, 8) * 2 * 7168;
+    double of_24 = bytes / 494e9 + bytes / 420e9, of_16 = bytes / 348e9 + bytes / 302e9;
+    double core = exchange_seconds(&b200, &model, &training, &layout);
+    double core_h100 = exchange_seconds(&h100, &model, &training, &layout);
+    training.stack = stack_find("fsdp");
+    double fsdp = exchange_seconds(&b200, &model, &training, &layout);
+    assert_true(core < of_24 && of_24 < fsdp && fsdp < of_16);
+    assert_near(exchange_seconds(&h100, &model, &training, &layout), core_h100, 1e-12);
+    arena_destroy(arena);
+}
+
 /* torch._grouped_mm, three passes of 128,000 rows of 8 experts of 8192 x 5120 and 2048 x 7168 on B200: 37.7
  * and 15.0 ms (torchao, prototype/moe_training/README.md). Here there are two such products, and the routing.
  */
@@ -412,6 +434,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_copy_is_sent_once),
         cmocka_unit_test(exchange_over_nvlink_takes_what_was_measured),
+        cmocka_unit_test(exchange_under_fsdp_has_few_multiprocessors),
         cmocka_unit_test(products_by_torch_take_what_was_measured),
         cmocka_unit_test(exchange_is_assumed_as_software_has_it),
         cmocka_unit_test(routing_keys_do_what_they_say),

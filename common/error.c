@@ -52,13 +52,13 @@ void error_set_source(struct error *error, const char *line, size_t length) {
              (int)(length < sizeof error->source_line ? length : sizeof error->source_line - 1), line);
 }
 
-/* Bytes of the printable UTF-8 character at `text`, or 0 where it is a control character or no UTF-8. */
-static size_t printable_length(const char *text) {
+/* Bytes of the UTF-8 character at `text`, or 0 where it is none. */
+static size_t utf8_length(const char *text) {
     unsigned char first = (unsigned char)text[0];
     size_t length;
 
     if (first < 0x80)
-        return first < 0x20 || first == 0x7f ? 0 : 1;
+        return 1;
     if (first >= 0xc2 && first < 0xe0)
         length = 2;
     else if (first >= 0xe0 && first < 0xf0)
@@ -70,45 +70,78 @@ static size_t printable_length(const char *text) {
     for (size_t i = 1; i < length; i++)
         if (((unsigned char)text[i] & 0xc0) != 0x80)
             return 0;
-    /* U+0080 to U+009f are control characters too; others are written too long, half of a surrogate pair, or
-     * above U+10ffff. */
+    /* Others are written too long, half of a surrogate pair, or above U+10ffff. */
     unsigned char second = (unsigned char)text[1];
-    bool none = (first == 0xc2 && second < 0xa0) || (first == 0xe0 && second < 0xa0) ||
-                (first == 0xed && second >= 0xa0) || (first == 0xf0 && second < 0x90) ||
-                (first == 0xf4 && second >= 0x90);
+    bool none = (first == 0xe0 && second < 0xa0) || (first == 0xed && second >= 0xa0) ||
+                (first == 0xf0 && second < 0x90) || (first == 0xf4 && second >= 0x90);
     return none ? 0 : length;
+}
+
+static uint32_t code_point(const char *text, size_t length) {
+    uint32_t point = (unsigned char)text[0];
+
+    if (length == 1)
+        return point;
+    point &= 0x7fU >> length;
+    for (size_t i = 1; i < length; i++)
+        point = point << 6 | ((unsigned char)text[i] & 0x3f);
+    return point;
+}
+
+/* Control characters, and what turns the direction of the text behind it or ends a line: Unicode's
+ * Bidi_Control, and its line and paragraph separators. */
+static bool is_control(uint32_t point) {
+    return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x061c || point == 0x200e ||
+           point == 0x200f || (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
+size_t error_shown_bytes(const char *text) {
+    size_t length = utf8_length(text);
+
+    return length > 0 && is_control(code_point(text, length)) ? 0 : length;
 }
 
 bool error_shows(const char *text) {
     size_t length = 1;
 
     for (; *text != '\0' && length > 0; text += length)
-        length = printable_length(text);
+        length = error_shown_bytes(text);
     return length > 0;
 }
 
 /* Bytes of the character at `text`, which isn't the end; at least 1. `columns`: of what is shown for it. */
 static size_t shown_character(const char *text, size_t *columns) {
-    size_t length = printable_length(text);
+    size_t length = utf8_length(text);
 
     *columns = 1;
-    if (length > 0)
+    if (error_shown_bytes(text) > 0)
         terminal_character(text, columns);
     return length == 0 ? 1 : length;
 }
 
-static void print_clean(const char *text, size_t columns, FILE *stream) {
+/* What is shown of `text` in so many columns; `clean` has room for as many bytes. */
+static void make_clean(const char *text, size_t columns, char *clean) {
     size_t length, wide;
 
     for (; *text != '\0'; text += length, columns -= wide) {
         length = shown_character(text, &wide);
         if (wide > columns)
-            return;
-        if (printable_length(text) == 0)
-            fputc(*text == '\t' ? ' ' : '?', stream);
-        else
-            fwrite(text, 1, length, stream);
+            break;
+        if (error_shown_bytes(text) == 0) {
+            *clean++ = *text == '\t' ? ' ' : '?';
+        } else {
+            memcpy(clean, text, length);
+            clean += length;
+        }
     }
+    *clean = '\0';
+}
+
+static void print_clean(const char *text, size_t columns, FILE *stream) {
+    char clean[sizeof((struct error *)NULL)->what];
+
+    make_clean(text, columns, clean);
+    fputs(clean, stream);
 }
 
 static size_t columns_of(const char *text, unsigned characters) {
@@ -135,7 +168,20 @@ static void print_source_line(const struct error *error, FILE *stream) {
     fputc('\n', stream);
 }
 
-void error_print(const struct error *error, FILE *stream) {
+/* In lines that fit, where `wraps` and no place stands before it, which may be long itself. */
+static void print_what(const struct error *error, bool wraps, FILE *stream) {
+    static const char lead[] = "error: ";
+    char clean[sizeof error->what];
+
+    make_clean(error->what, sizeof error->what, clean);
+    fputs(lead, stream);
+    if (wraps && error->file[0] == '\0')
+        terminal_print_wrapped(clean, sizeof lead - 1, stream);
+    else
+        fprintf(stream, "%s\n", clean);
+}
+
+static void print(const struct error *error, bool wraps, FILE *stream) {
     if (error->file[0] != '\0') {
         print_clean(error->file, sizeof error->file, stream);
         if (error->line > 0)
@@ -144,15 +190,21 @@ void error_print(const struct error *error, FILE *stream) {
             fprintf(stream, ":%u", error->column);
         fputs(": ", stream);
     }
-    fputs("error: ", stream);
-    print_clean(error->what, sizeof error->what, stream);
-    fputc('\n', stream);
+    print_what(error, wraps, stream);
     print_source_line(error, stream);
     if (error->hint[0] != '\0') {
         fputs("hint: ", stream);
         print_clean(error->hint, sizeof error->hint, stream);
         fputc('\n', stream);
     }
+}
+
+void error_print(const struct error *error, FILE *stream) {
+    print(error, false, stream);
+}
+
+void error_print_wrapped(const struct error *error, FILE *stream) {
+    print(error, true, stream);
 }
 
 static size_t least(size_t a, size_t b) {

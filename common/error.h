@@ -27,11 +27,19 @@ bool error_hint(struct error *error, const char *format, ...) __attribute__((for
  * room for, such as JSON without line ends, a piece around the column. */
 void error_set_source(struct error *error, const char *line, size_t length);
 
-/* "file:line:column: error: what", then the line with a caret under the column, then the hint.
- * Control characters in what the user gave are shown as '?', so a binary file can't garble a terminal. */
+/* "file:line:column: error: what", then the line with a caret under the column, then the hint. Control
+ * characters in what the user gave are shown as '?', so neither a binary file nor a mark that turns the
+ * direction of text can garble a terminal. */
 void error_print(const struct error *error, FILE *stream);
 
-/* Whether all of `text` is shown as it is: UTF-8 without control characters. */
+/* The same, but without a place `what` is broken into lines that fit the terminal. */
+void error_print_wrapped(const struct error *error, FILE *stream);
+
+/* Bytes of the character that `text` begins with, where it is shown as it is: UTF-8, and no control character
+ * or mark of direction; else 0. */
+size_t error_shown_bytes(const char *text);
+
+/* Whether all of `text` is shown as it is. */
 bool error_shows(const char *text);
 
 /* The candidate that was meant by `word`: one that differs by a slip; else the only one with a word more or

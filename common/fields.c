@@ -46,16 +46,13 @@ static bool is_scalar(const struct fields_reader *reader, const struct yaml_node
                                                   : "a single value was expected, not a list");
 }
 
-/* Nothing that rings the bell or starts an escape sequence where the text is printed: the control characters
- * of ASCII and, in UTF-8, those above it. Texts may have several lines, names only one. */
+/* Nothing that rings the bell, starts an escape sequence or turns the direction of what follows where the
+ * text is printed. Texts may have several lines, names only one. */
 static bool is_printable(const char *text, bool one_line) {
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-        if ((*at == '\n' || *at == '\t') && !one_line)
-            continue;
-        if (*at < ' ' || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
-            return false;
-    }
-    return true;
+    size_t length = 1;
+    for (; *text != '\0' && length > 0; text += length)
+        length = (*text == '\n' || *text == '\t') && !one_line ? 1 : error_shown_bytes(text);
+    return length > 0;
 }
 
 static bool read_text(const struct fields_reader *reader, const struct yaml_node *node,

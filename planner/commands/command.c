@@ -55,7 +55,7 @@ int command_run(const struct command *command, int argc, char **argv) {
 
 int command_fail(const struct error *error) {
     fflush(stdout);
-    error_print(error, stderr);
+    error_print_wrapped(error, stderr);
     return EXIT_USAGE;
 }
 

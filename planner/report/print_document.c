@@ -45,10 +45,11 @@ json_t *print_plan_layout_data(const struct layout *layout) {
     json_t *data = json_object();
     for (int key = 0; key < LAYOUT_KEY_COUNT; key++) {
         const char *name = layout_key_names[key], *dot = strchr(name, '.');
-        bool is_left_out = key == LAYOUT_RECOMPUTE_LAYERS || key == LAYOUT_RECOMPUTE_MODULES ||
-                           key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS;
-        if (is_left_out && layout_get(layout, (enum layout_key)key) == 0)
-            continue; /* by the rule */
+        bool is_end = key == LAYOUT_FIRST_STAGE_LAYERS || key == LAYOUT_LAST_STAGE_LAYERS;
+        bool is_of_recompute = key == LAYOUT_RECOMPUTE_LAYERS || key == LAYOUT_RECOMPUTE_MODULES;
+        /* In a pipeline ends of 0 layers are a choice, the rule. */
+        if ((is_of_recompute || (is_end && layout->pp == 1)) && layout_get(layout, (enum layout_key)key) == 0)
+            continue;
         if (key == LAYOUT_ZERO_GROUP && layout->zero_group == 0 && layout->zero > 0) {
             json_object_set_new(data, name, json_integer(layout->dp * layout->cp));
         } else if (!dot) {

@@ -10,7 +10,7 @@ static const char *printed(const struct error *error) {
     FILE *stream = fmemopen(text, sizeof text, "w");
 
     assert_non_null(stream);
-    error_print(error, stream);
+    error_print_wrapped(error, stream);
     fclose(stream);
     return text;
 }
@@ -112,9 +112,36 @@ static void control_characters_never_reach_the_terminal(void **state) {
     error_set(&error, "unknown key \"%s\"", "\033[31m\x07\n\x7f");
     assert_string_equal(printed(&error), "error: unknown key \"?[31m???\"\n");
     error_set(&error, "%s", "\xff\xfe\xc2\x9b\xe2\x82"); /* no UTF-8, C1 control, cut off */
-    assert_string_equal(printed(&error), "error: ??????\n");
+    assert_string_equal(printed(&error), "error: ?????\n");
     error_set(&error, "%s", "\xed\xa0\x80\xe0\x80\xaf\xf4\x90\x80\x80"); /* surrogate, too long, too high */
     assert_string_equal(printed(&error), "error: ??????????\n");
+}
+
+/* U+202E would show what follows from right to left, U+2028 end the line; U+2010 and U+2065 do neither. */
+static void marks_of_direction_never_reach_the_terminal(void **state) {
+    struct error error = {.file = "a.yaml", .line = 1, .column = 10};
+
+    (void)state;
+    snprintf(error.what, sizeof error.what, "bad");
+    error_set_source(&error, "name: \u202ex\u200f y", strlen("name: \u202ex\u200f y"));
+    assert_string_equal(printed(&error), "a.yaml:1:10: error: bad\n  name: ?x? y\n           ^\n");
+    error_set(&error, "%s", "\u061c\u200e\u200f\u2028\u202a\u202e\u2066\u2069");
+    assert_string_equal(printed(&error), "error: ????????\n");
+    assert_true(error_shows("\u2010\u2065\u05d0"));
+}
+
+/* Without a place; behind one it is a line. */
+static void a_long_message_is_broken_into_lines(void **state) {
+    struct error error;
+
+    (void)state;
+    error_set(&error, "%060d %060d", 1, 2);
+    assert_string_equal(printed(&error),
+                        "error: 000000000000000000000000000000000000000000000000000000000001\n"
+                        "       000000000000000000000000000000000000000000000000000000000002\n");
+    snprintf(error.file, sizeof error.file, "a.yaml");
+    const char *text = printed(&error);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
 static void what_is_shown_as_it_is_is_known(void **state) {
@@ -200,6 +227,8 @@ int main(void) {
         cmocka_unit_test(the_caret_stands_below_the_column_that_is_shown),
         cmocka_unit_test(a_long_line_is_cut_around_the_caret),
         cmocka_unit_test(control_characters_never_reach_the_terminal),
+        cmocka_unit_test(marks_of_direction_never_reach_the_terminal),
+        cmocka_unit_test(a_long_message_is_broken_into_lines),
         cmocka_unit_test(what_is_shown_as_it_is_is_known),
         cmocka_unit_test(texts_longer_than_the_fields_are_cut),
         cmocka_unit_test(finds_the_nearest_name),

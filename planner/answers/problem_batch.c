@@ -37,16 +37,18 @@ static int64_t fixed_data_parallel(const struct problem *problem) {
     return problem->devices_from == problem->devices_to ? devices : 0;
 }
 
-/* What data-parallel splits and pipelines are made from: the split that the layout fixes, times the
- * micro-batch, else the devices; of a range their least common multiple, unless that is absurd. */
-static int64_t batch_unit(const struct problem *problem) {
+/* The data-parallel split that a layout fixes, times its largest micro-batch; 0: none is fixed. */
+static int64_t fixed_unit(const struct problem *problem) {
     const struct layout_request *request = &problem->search.request;
+    size_t choices = request->keys[LAYOUT_MICRO_BATCH].count;
+    return fixed_data_parallel(problem) *
+           (choices ? request->keys[LAYOUT_MICRO_BATCH].values[choices - 1] : 1);
+}
+
+/* What data-parallel splits and pipelines are made from: the devices; of a range their least common multiple,
+ * unless that is absurd. */
+static int64_t devices_unit(const struct problem *problem) {
     int64_t from = problem->devices_from, to = problem->devices_to;
-    int64_t data_parallel = fixed_data_parallel(problem);
-    if (data_parallel) {
-        size_t choices = request->keys[LAYOUT_MICRO_BATCH].count;
-        return data_parallel * (choices ? request->keys[LAYOUT_MICRO_BATCH].values[choices - 1] : 1);
-    }
     if (from == 0 || to == 0)
         return 1;
     int64_t multiple = from / greatest_common_divisor(from, to) * to;
@@ -91,11 +93,10 @@ static void try_divisor(int64_t divisor, struct batch_choice *choice) {
     }
 }
 
-/* Sequences near to `tokens` that as many splits as possible divide. Of those that as many do, the multiple
- * of the largest divisor of the unit. */
-static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
-    double wanted = tokens / (double)problem->search.training.sequence;
-    struct batch_choice choice = {round(wanted), wanted, rounding, batch_unit(problem), 0};
+/* Sequences near to `wanted` that as many splits of `unit` as possible divide. Of those that as many do, the
+ * multiple of the largest divisor of the unit. */
+static int64_t batch_near(int64_t unit, double wanted, double rounding) {
+    struct batch_choice choice = {round(wanted), wanted, rounding, unit, 0};
     for (int64_t part = 1; part <= choice.unit / part; part++) /* the largest divisors first */
         if (choice.unit % part == 0)
             try_divisor(choice.unit / part, &choice);
@@ -103,6 +104,14 @@ static int64_t batch_that_splits(const struct problem *problem, double tokens, d
         if (choice.unit % divisor == 0)
             try_divisor(divisor, &choice);
     return (int64_t)fmax(choice.sequences, 1);
+}
+
+/* As many as without a layout, so that a plan's layout given again has its batch; others where it doesn't
+ * divide those. */
+static int64_t batch_that_splits(const struct problem *problem, double tokens, double rounding) {
+    double wanted = tokens / (double)problem->search.training.sequence;
+    int64_t batch = batch_near(devices_unit(problem), wanted, rounding), unit = fixed_unit(problem);
+    return unit == 0 || batch % unit == 0 ? batch : batch_near(unit, wanted, rounding);
 }
 
 int64_t problem_batch(const struct problem *problem) {

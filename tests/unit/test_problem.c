@@ -50,6 +50,9 @@ static void test_default_batch(void **state) {
     assert_int_equal(batch(*state, "gpt-4", "24576", NULL, NULL), 6144);
     /* what the layout fixes divides it */
     assert_int_equal(batch(*state, "gpt-3", "40", NULL, "dp=5 micro_batch=2") % 10, 0);
+    /* a layout that divides what is taken without one leaves that */
+    assert_int_equal(batch(*state, "gpt-3", "136", NULL, NULL), 2176);
+    assert_int_equal(batch(*state, "gpt-3", "136", NULL, "tp=4 pp=17 cp=1 dp=2 micro_batch=2"), 2176);
     /* and so does what it leaves no choice of: 24960 / 8 / 15 = 208 */
     assert_int_equal(batch(*state, "gpt-4", "24960", "60M tokens", "tp=8 pp=15 cp=1") % 208, 0);
 }

@@ -255,6 +255,7 @@ static bool find_nearest(struct walk *walk, struct error *error) {
     if (!search_run(&problem->search, problem->arena, &found, error))
         return false;
     walk->result->nearest = found.nearest;
+    walk->result->never_ends = found.plan_count > 0;
     walk->result->nearest_devices = walk->result->devices_to;
     return true;
 }
@@ -332,7 +333,9 @@ static void set_range(struct walk *walk) {
     result->devices_to = problem->devices_to;
     if (result->devices_from == 0) {
         result->devices_from = fixed ? fixed : cluster->node.devices;
-        result->devices_to = fixed ? fixed : cluster->nodes ? there : SIZE_MOST_DEVICES;
+        result->devices_to = fixed            ? fixed
+                             : cluster->nodes ? there
+                                              : SIZE_MOST_DEVICES - SIZE_MOST_DEVICES % cluster->node.devices;
     }
 }
 

@@ -29,6 +29,7 @@ struct size_result {
     const struct plan *fewer;   /* the fastest of the counts next below; NULL: nothing fits on fewer */
     const struct plan *closest; /* where none meets them: misses its worst wish by the smallest share */
     struct near_miss nearest;   /* where nothing fits on any: on the largest count */
+    bool never_ends;            /* something fits there, but interruptions come faster than work is saved */
     int64_t nearest_devices;
     struct size_point *points; /* by devices */
     size_t point_count;

@@ -125,8 +125,9 @@ static void print_none(const struct problem *problem, const struct wish *wish,
             : arena_print(arena, "No number of devices from %s to %s does it.",
                           print_count(arena, result->devices_from), to);
     print_heading(range, style, stream);
-    if (miss) {
+    if (miss)
         print_paragraph("  ", miss, stream);
+    if (result->closest) {
         print_plan_layout("What comes closest", &result->closest->layout, &result->closest->training, style,
                           stream);
         print_plan_details(result->closest, style, arena, stream);
@@ -240,8 +241,9 @@ json_t *print_size_data(const struct problem *problem, const struct wish *wish,
     if (result->closest) {
         json_object_set_new(data, "closest", print_plan_one(problem, result->closest));
         json_object_set_new(data, "misses", miss_data(wish, result->closest));
-        json_object_set_new(data, "why", print_data_text(print_size_miss(wish, result, arena)));
     }
+    if (result->closest || result->never_ends)
+        json_object_set_new(data, "why", print_data_text(print_size_miss(wish, result, arena)));
     if (result->nearest.found)
         json_object_set_new(data, "nearest", print_plan_nearest_data(problem, &result->nearest));
     json_object_set_new(data, "frontier", frontier);

@@ -160,7 +160,8 @@ static const char *energy_words(const struct wish *wish, const struct size_resul
 const char *print_size_miss(const struct wish *wish, const struct size_result *result, struct arena *arena) {
     const char *misses = "";
     if (!result->closest)
-        return NULL;
+        return result->never_ends ? "The training never ends: interruptions come faster than work is saved."
+                                  : NULL;
     for (int i = 0; i < WISH_KEY_COUNT; i++) {
         enum wish_key key = (enum wish_key)i;
         double excess = wish_excess(wish, result->closest, key);
@@ -181,7 +182,10 @@ void print_size_no(const struct problem *problem, const struct wish *wish, const
     const char *to = print_count(arena, result->devices_to), *plural = units_plural(result->devices_to);
     if (!result->closest) {
         *key = WISH_DEVICES;
-        error_set(error, "%s: nothing fits on %s device%s", problem->cluster.name, to, plural);
+        if (result->never_ends)
+            error_set(error, "%s: interruptions come faster than work is saved", problem->cluster.name);
+        else
+            error_set(error, "%s: nothing fits on %s device%s", problem->cluster.name, to, plural);
         if (result->nearest.found) {
             error_hint(error, "the nearest layout is refused by %s: %s", result->nearest.bound,
                        result->nearest.why);

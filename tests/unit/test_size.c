@@ -6,6 +6,7 @@
 
 #include "planner/answers/recommend.h"
 #include "planner/answers/size.h"
+#include "planner/report/print_size.h"
 
 /* As short a search as can be: the small model, and few free keys. */
 static struct problem_flags small = {.model = "llama-3-8b",
@@ -251,6 +252,39 @@ static void test_no_answer(void **state) {
     assert_true(fabs(excess - (result.closest->total.days * 86400 / 600 - 1)) < 1e-9);
 }
 
+/* Nodes of six don't fill 32,768 devices. */
+static void test_all_counts_are_whole_nodes(void **state) {
+    struct problem_flags six = small;
+    const struct wish wish = {.step_seconds = 1e-6};
+    struct problem problem;
+    struct size_result result;
+    struct error error = {0};
+    six.devices = NULL;
+    pose_wish(*state, &six, &wish, &problem);
+    problem.cluster.node.devices = problem.cluster.levels[0].devices = 6;
+    must(size_find(&problem, &wish, NULL, &result, &error), &error);
+    assert_int_equal(result.devices_to, 32766);
+    for (size_t i = 0; i < result.point_count; i++)
+        assert_int_equal(result.points[i].plan->devices % 6, 0);
+}
+
+static void test_a_training_that_never_ends(void **state) {
+    const struct wish wish = {.deadline_seconds = 1e6};
+    struct problem problem;
+    struct size_result result;
+    struct error error = {0};
+    enum wish_key key;
+    pose_wish(*state, &small, &wish, &problem);
+    problem.cluster.device.mtbf_seconds = 1;
+    problem.cluster.node.storage_bytes_per_second = 1e9;
+    must(size_find(&problem, &wish, NULL, &result, &error), &error);
+    assert_true(result.never_ends);
+    assert_null(result.closest);
+    assert_non_null(strstr(print_size_miss(&wish, &result, *state), "never ends"));
+    print_size_no(&problem, &wish, &result, *state, &key, &error);
+    assert_string_equal(error.what, "dgx-h100: interruptions come faster than work is saved");
+}
+
 static void test_frontier(void **state) {
     struct problem problem;
     struct size_result result;
@@ -331,6 +365,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_offload_is_weighed, create, destroy),
         cmocka_unit_test_setup_teardown(test_streams_as_a_plan_does, create, destroy),
         cmocka_unit_test_setup_teardown(test_no_answer, create, destroy),
+        cmocka_unit_test_setup_teardown(test_all_counts_are_whole_nodes, create, destroy),
+        cmocka_unit_test_setup_teardown(test_a_training_that_never_ends, create, destroy),
         cmocka_unit_test_setup_teardown(test_frontier, create, destroy),
         cmocka_unit_test_setup_teardown(test_least_work, create, destroy),
         cmocka_unit_test_setup_teardown(test_spare_nodes_cost, create, destroy),

@@ -15,6 +15,15 @@ enum device_generation cluster_device_generation(const struct cluster_device *de
     return device->fp8_scaling == FP8_SCALING_BLOCK ? GENERATION_BLACKWELL : GENERATION_HOPPER;
 }
 
+bool cluster_device_has_grace(const struct cluster_device *device) {
+    static const char *const superchips[] = {"GH200", "GB200", "GB300"};
+
+    for (size_t i = 0; device->name != NULL && i < sizeof superchips / sizeof *superchips; i++)
+        if (strstr(device->name, superchips[i]) != NULL)
+            return true;
+    return false;
+}
+
 int64_t cluster_devices(const struct cluster *cluster) {
     return cluster->nodes * cluster->node.devices;
 }

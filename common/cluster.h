@@ -218,6 +218,9 @@ bool cluster_device_is_recent(const struct cluster_device *device);
 enum device_generation { GENERATION_AMPERE, GENERATION_HOPPER, GENERATION_BLACKWELL };
 enum device_generation cluster_device_generation(const struct cluster_device *device);
 
+/* Whether its host is a Grace, by the device's name. */
+bool cluster_device_has_grace(const struct cluster_device *device);
+
 /* Devices there are: nodes times devices a node; 0 when as many as asked. */
 int64_t cluster_devices(const struct cluster *cluster);
 

@@ -7,15 +7,23 @@
 static const double UNEVEN = 1.5;
 /* A hidden exchange is worth a word where it saves this share of a step. */
 static const double WORTH_TELLING = 0.05;
+/* What was assumed is told from this share on. */
+static const double TOLD = 0.01;
 
-/* The same layout with tokens routed otherwise. */
-static struct plan routed(struct problem *problem, const struct plan *plan, const struct routing *routing) {
+/* The same layout trained otherwise. */
+static struct plan trained(struct problem *problem, const struct plan *plan,
+                           const struct training *training) {
     struct search_problem search = problem->search;
     struct plan other;
-    search.training = plan->training;
-    search.training.routing = *routing;
+    search.training = *training;
     search_evaluate(&search, &plan->layout, problem->arena, &other, NULL);
     return other;
+}
+
+static struct plan routed(struct problem *problem, const struct plan *plan, const struct routing *routing) {
+    struct training training = plan->training;
+    training.routing = *routing;
+    return trained(problem, plan, &training);
 }
 
 static const char *room_words(const struct plan *plan) {
@@ -52,9 +60,27 @@ static void note_exchange(struct problem *problem, const struct plan *plan) {
                      settings_with(problem->settings, "routing.overlap", "true", problem->arena));
 }
 
+/* Of graphs that nobody asked for. */
+static void note_graphs(struct problem *problem, const struct plan *plan) {
+    struct training launched = plan->training;
+    if (launched.cuda_graphs != GRAPHS_DEFAULT ||
+        training_graphs(&launched, plan->model, &plan->cluster->device) == GRAPHS_NONE)
+        return;
+    launched.cuda_graphs = GRAPHS_NONE;
+    const struct plan without = trained(problem, plan, &launched);
+    double longer = without.step.seconds / plan->step.seconds - 1;
+    if (longer < TOLD)
+        return;
+    problem_note(problem,
+                 "attention, routers and dispatch replayed from CUDA graphs, as NVIDIA's recipes for Grace "
+                 "have it; without a step takes %.0f %% longer (--training \"%s\")",
+                 100 * longer, settings_with(problem->settings, "cuda_graphs", "false", problem->arena));
+}
+
 void expert_notes_add(struct problem *problem, const struct plan *plan) {
     if (!layout_exchanges_tokens(&plan->layout, plan->model))
         return;
     note_load(problem, plan);
     note_exchange(problem, plan);
+    note_graphs(problem, plan);
 }

@@ -60,7 +60,8 @@ static bool set_deepep(const struct plan *today, struct training *training) {
 }
 
 static bool set_graphs(const struct plan *today, struct training *training) {
-    if (today->model->experts.count == 0 || training->cuda_graphs != GRAPHS_NONE)
+    if (today->model->experts.count == 0 ||
+        training_graphs(training, today->model, &today->cluster->device) != GRAPHS_NONE)
         return false;
     training->cuda_graphs = GRAPHS_LAYERS;
     return true;

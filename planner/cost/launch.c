@@ -9,6 +9,12 @@ static const double BACKWARD_FLOOR = 1.6;
  * pass at most 0.7 of the floor (Megatron-Bridge, docs/training/moe-optimization.md), 28.2 and 27.1 s of it
  * on 8 B200 at least that (its performance summaries of 25.11 and 26.02). */
 static const double GRAPHED_FLOOR = 0.7;
+/* With attention's too: Qwen3 235B on 256 GB200 leaves a pass at most that, with a Grace's share. */
+static const double ATTENTION_GRAPHED_FLOOR = 0.4;
+
+/* What launching takes a Grace, in a Xeon's: a Linear 2.46 times (GH200) and 2.75 times (GB200; Transformer
+ * Engine issue 2053). But not everything is such calls: 10.0 s of Qwen3 30B on 8 GB200 leave 1.5 at most. */
+static const double GRACE_FACTOR = 1.5;
 
 /* What is launched for each expert, from the sources of Transformer Engine (GroupedLinear) and Megatron-Core
  * (experts.py, distributed_data_parallel.py). Forward two products; backward twice as many, and a hook for
@@ -59,11 +65,17 @@ static double node_seconds(const struct training *training) {
     return training->routing.overlap ? NODES_OF_A_PASS * LAUNCHES_OF_A_NODE * LAUNCH_SECONDS : 0;
 }
 
+static double ungraphed_share(enum cuda_graphs graphs) {
+    if (graphs == GRAPHS_NONE)
+        return 1;
+    return graphs == GRAPHS_ATTENTION ? ATTENTION_GRAPHED_FLOOR : GRAPHED_FLOOR;
+}
+
 struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
                                        const struct training *training, const struct layout *layout) {
     const struct stack *stack = training->stack;
     double experts = (double)model->experts.count / (double)layout->ep;
-    double floor = stack->expert_floor_seconds * (training->cuda_graphs != GRAPHS_NONE ? GRAPHED_FLOOR : 1);
+    double floor = stack->expert_floor_seconds * ungraphed_share(training_graphs(training, model, device));
     double nodes = node_seconds(training), forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
     if (training_graphs_experts(training, model))
         return (struct launch_time){0};
@@ -78,9 +90,11 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
         backward += BIAS_BACKWARD_LAUNCHES;
     }
     floor += pass_share(model, layout);
+    double host = cluster_device_has_grace(device) ? GRACE_FACTOR : 1;
     if (model->experts.capacity_factor > 0)
-        return (struct launch_time){PADDED_FLOOR * floor + nodes,
-                                    BACKWARD_FLOOR * PADDED_FLOOR * floor + nodes};
-    return (struct launch_time){floor + experts * forward * LAUNCH_SECONDS + nodes,
-                                BACKWARD_FLOOR * floor + experts * backward * LAUNCH_SECONDS + nodes};
+        return (struct launch_time){host * (PADDED_FLOOR * floor + nodes),
+                                    host * (BACKWARD_FLOOR * PADDED_FLOOR * floor + nodes)};
+    return (struct launch_time){host * (floor + experts * forward * LAUNCH_SECONDS + nodes),
+                                host *
+                                    (BACKWARD_FLOOR * floor + experts * backward * LAUNCH_SECONDS + nodes)};
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 const char *const attention_kernel_names[] = {"flash", "unfused", NULL};
-const char *const cuda_graphs_names[] = {"false", "true", "step", NULL};
+const char *const cuda_graphs_names[] = {"default", "false", "true", "attention", "step", NULL};
 const char *const gradient_format_names[] = {"default", "16-bit", "fp32", NULL};
 /* Of the recipe. */
 static const char *const toggle_names[] = {"default", "on", "off", NULL};
@@ -89,7 +89,17 @@ double training_fullest_experts(const struct training *training, const struct mo
 
 bool training_graphs_experts(const struct training *training, const struct model *model) {
     return training->cuda_graphs == GRAPHS_STEP ||
-           (training->cuda_graphs == GRAPHS_LAYERS && model->experts.capacity_factor > 0);
+           (training->cuda_graphs > GRAPHS_NONE && model->experts.capacity_factor > 0);
+}
+
+enum cuda_graphs training_graphs(const struct training *training, const struct model *model,
+                                 const struct cluster_device *device) {
+    bool uneven = model->experts.count > 0 && model->experts.capacity_factor <= 0;
+    if (training->cuda_graphs != GRAPHS_DEFAULT)
+        return training->cuda_graphs;
+    return training->stack->transformer_engine && uneven && cluster_device_has_grace(device)
+               ? GRAPHS_ATTENTION
+               : GRAPHS_NONE;
 }
 
 int64_t training_usual_modules(const struct training *training, const struct model *model) {

@@ -46,9 +46,9 @@ enum gate_products { GATE_DEFAULT, GATE_FUSED, GATE_APART };
  * kernels that go through all of them, with both inside. */
 enum expert_kernels { EXPERTS_DEFAULT, EXPERTS_FUSED, EXPERTS_APART };
 enum logits_format { LOGITS_DEFAULT, LOGITS_HALF, LOGITS_FP8 };
-/* What the host replays from CUDA graphs, instead of launching it: what it can of each layer with experts, or
- * a whole step. */
-enum cuda_graphs { GRAPHS_NONE, GRAPHS_LAYERS, GRAPHS_STEP };
+/* What the host replays from CUDA graphs, instead of launching it: what it can of each layer with experts but
+ * attention, with attention, or a whole step. */
+enum cuda_graphs { GRAPHS_DEFAULT, GRAPHS_NONE, GRAPHS_LAYERS, GRAPHS_ATTENTION, GRAPHS_STEP };
 extern const char *const cuda_graphs_names[];
 
 struct recipe {
@@ -119,6 +119,11 @@ double training_fullest_experts(const struct training *training, const struct mo
  * their capacity, whose rows are as many each time (Megatron-Core, transformer_config.py); else its router
  * and what prepares the exchange. */
 bool training_graphs_experts(const struct training *training, const struct model *model);
+/* What is replayed from graphs, where the training leaves it open: attention, routers and dispatch of experts
+ * without a capacity under Megatron-Core where a Grace launches them (NVIDIA's recipes for GB200,
+ * Megatron-Bridge, scripts/performance/configs), else nothing. */
+enum cuda_graphs training_graphs(const struct training *training, const struct model *model,
+                                 const struct cluster_device *device);
 /* What the stack's users repeat by selective recompute, bits 1 << enum recompute_module: every second product
  * under FSDP; with routed experts and fused attention under Megatron-Core norms and the experts' activation;
  * else the attention core. And what a layout's repeats, which is that where it doesn't say. */

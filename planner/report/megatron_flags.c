@@ -170,6 +170,20 @@ static void add_numbers(struct writer *writer, const struct plan *plan) {
            "--fp8-param-gather");
 }
 
+static void add_graphs(struct writer *writer, const struct model *model, const struct training *training,
+                       const struct cluster_device *device) {
+    enum cuda_graphs graphs = training_graphs(training, model, device);
+    if (graphs == GRAPHS_STEP) {
+        add(writer, "--cuda-graph-impl full_iteration --no-check-for-nan-in-loss-and-grad");
+        /* As NVIDIA's recipes have it (Megatron-Bridge, scripts/performance/configs of 26.06). */
+        add_if(writer, model->experts.count > 0, "--moe-paged-stash --moe-expert-rank-capacity-factor 1.5");
+    } else if (graphs != GRAPHS_NONE)
+        add(writer, arena_print(writer->arena, "--cuda-graph-impl transformer_engine --cuda-graph-modules %s",
+                                training_graphs_experts(training, model) ? "attn moe"
+                                : graphs == GRAPHS_ATTENTION             ? "attn moe_router moe_preprocess"
+                                                                         : "moe_router moe_preprocess"));
+}
+
 static void add_kernels(struct writer *writer, const struct model *model, const struct training *training,
                         const struct cluster_device *device) {
     if (training->attention == ATTENTION_UNFUSED)
@@ -183,15 +197,7 @@ static void add_kernels(struct writer *writer, const struct model *model, const 
     add_if(writer, !training_has_dropout(training, model), "--attention-dropout 0 --hidden-dropout 0");
     add_if(writer, training->recipe.rotary == ROTARY_UNFUSED, "--no-rope-fusion");
     add_if(writer, training_fuses_experts(training), "--use-transformer-engine-op-fuser");
-    if (training->cuda_graphs == GRAPHS_STEP) {
-        add(writer, "--cuda-graph-impl full_iteration --no-check-for-nan-in-loss-and-grad");
-        /* As NVIDIA's recipes have it (Megatron-Bridge, scripts/performance/configs of 26.06). */
-        add_if(writer, model->experts.count > 0, "--moe-paged-stash --moe-expert-rank-capacity-factor 1.5");
-    } else if (training->cuda_graphs == GRAPHS_LAYERS)
-        add(writer,
-            training_graphs_experts(training, model)
-                ? "--cuda-graph-impl transformer_engine --cuda-graph-modules attn moe"
-                : "--cuda-graph-impl transformer_engine --cuda-graph-modules moe_router moe_preprocess");
+    add_graphs(writer, model, training, device);
 }
 
 /* States in other formats, on the host, or sharded by Megatron's FSDP are Adam's alone (megatron/training/

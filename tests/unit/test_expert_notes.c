@@ -5,15 +5,17 @@
 
 #include "planner/answers/expert_notes.h"
 
-/* The problem with the notes on one layout of Mixtral on 64 devices, with what the model file adds to its
- * experts; `before`: how many others stand before. */
-static struct problem *noted(struct arena *arena, const char *layout, double capacity_factor,
-                             const struct routing *routing, size_t *before) {
+/* A question of Mixtral on 64 devices, and the notes on one layout of it, with what the model file adds to
+ * its experts; `before`: how many others stand before. */
+static struct problem *noted_on(struct arena *arena, const char *cluster, const char *training,
+                                const char *layout, double capacity_factor, const struct routing *routing,
+                                size_t *before) {
     const struct problem_flags flags = {.model = "mixtral-8x22b",
-                                        .cluster = "dgx-h100",
+                                        .cluster = cluster,
                                         .devices = "64",
                                         .sequence = "4096",
                                         .global_batch = "256",
+                                        .training = training,
                                         .layout = layout};
     struct problem *problem = ARENA_NEW(arena, struct problem);
     struct search_result result;
@@ -29,15 +31,20 @@ static struct problem *noted(struct arena *arena, const char *layout, double cap
     return problem;
 }
 
-/* The one that has `words`; NULL: none. */
-static const char *note(struct arena *arena, const char *words, const char *layout, double capacity_factor,
-                        const struct routing *routing) {
-    size_t before;
-    const struct problem *problem = noted(arena, layout, capacity_factor, routing, &before);
+static const char *find_note(const struct problem *problem, size_t before, const char *words) {
     for (size_t i = before; i < problem->note_count; i++)
         if (strstr(problem->notes[i], words))
             return problem->notes[i];
     return NULL;
+}
+
+/* The one that has `words`; NULL: none. */
+static const char *note(struct arena *arena, const char *words, const char *layout, double capacity_factor,
+                        const struct routing *routing) {
+    size_t before;
+    const struct problem *problem =
+        noted_on(arena, "dgx-h100", NULL, layout, capacity_factor, routing, &before);
+    return find_note(problem, before, words);
 }
 
 #define EXCHANGED "tp=2 pp=4 ep=8 etp=1 cp=1 dp=8 vpp=1 micro_batch=1 recompute=full zero=1 offload=none"
@@ -71,11 +78,24 @@ static void an_exchange_that_could_hide_is_told(void **state) {
     assert_null(note(*state, "tokens are exchanged", AT_HOME, 0, &slow));
 }
 
+static void graphs_that_nobody_asked_for_are_told(void **state) {
+    size_t before;
+    const struct problem *problem = noted_on(*state, "gb200-nvl72", NULL, EXCHANGED, 0, &untold, &before);
+    const char *text = find_note(problem, before, "replayed from CUDA graphs");
+    assert_non_null(text);
+    assert_non_null(strstr(text, "--training \"cuda_graphs: false\""));
+    assert_true(strtod(strstr(text, "takes ") + strlen("takes "), NULL) >= 1);
+    problem = noted_on(*state, "gb200-nvl72", "cuda_graphs: attention", EXCHANGED, 0, &untold, &before);
+    assert_null(find_note(problem, before, "replayed from CUDA graphs"));
+    assert_null(note(*state, "replayed from CUDA graphs", EXCHANGED, 0, &untold));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_assumed_load_is_told_with_what_another_would_take),
         cmocka_unit_test(a_known_load_and_experts_at_home_are_not_told),
         cmocka_unit_test(an_exchange_that_could_hide_is_told),
+        cmocka_unit_test(graphs_that_nobody_asked_for_are_told),
     };
     return cmocka_run_group_tests(tests, create, destroy);
 }

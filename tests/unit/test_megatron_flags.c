@@ -135,6 +135,14 @@ static void test_kernels(void **state) {
         flags_trained(*state, "dgx-h100", "bf16", "llama-3-8b", NULL, layout, "recipe: {rotary: unfused}"),
         "--no-rope-fusion ");
     assert_lacks(flags_of(*state, "llama-3-8b", NULL, layout), "--no-rope-fusion");
+    layout = "tp=1 pp=1 cp=1 ep=8 etp=1";
+    assert_has(flags_in(*state, "gb200-nvl72", "bf16", "qwen3-30b-a3b", NULL, layout),
+               "--cuda-graph-modules attn moe_router moe_preprocess ");
+    assert_has(flags_trained(*state, "dgx-h100", "bf16", "qwen3-30b-a3b", NULL, layout, "cuda_graphs: true"),
+               "--cuda-graph-modules moe_router moe_preprocess ");
+    assert_lacks(
+        flags_trained(*state, "gb200-nvl72", "bf16", "qwen3-30b-a3b", NULL, layout, "cuda_graphs: false"),
+        "--cuda-graph-modules");
 }
 
 static void test_optimizer(void **state) {

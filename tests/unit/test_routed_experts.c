@@ -185,6 +185,8 @@ static void graphs_spare_the_host(void **state) {
     training.cuda_graphs = GRAPHS_LAYERS;
     double spared = eager - launch_bound_seconds(&model, &training, &layout);
     assert_near(spared, 0.3 * 2.0e-3 * 2.6, 0.01);
+    training.cuda_graphs = GRAPHS_ATTENTION;
+    assert_near(eager - launch_bound_seconds(&model, &training, &layout), 2 * spared, 0.01);
     training.sequence = 16384; /* kernels take longer than their launch */
     training.cuda_graphs = GRAPHS_NONE;
     eager = cost_on(&cluster, &model, &training, &layout).seconds;
@@ -200,6 +202,32 @@ static void graphs_spare_the_host(void **state) {
     assert_true(launch_bound_seconds(&model, &training, &layout) > 0.5 * 2.6 * 2.0e-3);
     training.cuda_graphs = GRAPHS_LAYERS;
     assert_true(launch_bound_seconds(&model, &training, &layout) < 0.5 * 2.6 * 2.0e-3);
+}
+
+/* NVIDIA's recipes replay attention, routers and dispatch where a Grace, which launches at length, is the
+ * host. */
+static void a_grace_launches_slowly_and_has_graphs(void **state) {
+    struct cluster_device h100 = h100_cluster().device, gb200 = h100;
+    struct model model = qwen3_30b, padded = model;
+    struct training training = training_of(4096, 1024);
+    struct layout layout = dealt_to(8);
+    (void)state;
+    gb200.name = "GB200-186GB";
+    padded.experts.capacity_factor = 1;
+    assert_int_equal(training_graphs(&training, &model, &h100), GRAPHS_NONE);
+    assert_int_equal(training_graphs(&training, &padded, &gb200), GRAPHS_NONE);
+    assert_int_equal(training_graphs(&training, &model, &gb200), GRAPHS_ATTENTION);
+    double assumed = launch_expert_layer(&model, &gb200, &training, &layout).forward;
+    training.cuda_graphs = GRAPHS_ATTENTION;
+    assert_near(launch_expert_layer(&model, &gb200, &training, &layout).forward, assumed, 1e-12);
+    assert_near(launch_expert_layer(&model, &h100, &training, &layout).forward, assumed / 1.5, 1e-12);
+    training.cuda_graphs = GRAPHS_NONE;
+    assert_int_equal(training_graphs(&training, &model, &gb200), GRAPHS_NONE);
+    assert_near(launch_expert_layer(&model, &gb200, &training, &layout).backward,
+                1.5 * launch_expert_layer(&model, &h100, &training, &layout).backward, 1e-12);
+    training.cuda_graphs = GRAPHS_DEFAULT;
+    training.stack = stack_find("fsdp");
+    assert_int_equal(training_graphs(&training, &model, &gb200), GRAPHS_NONE);
 }
 
 /* A step in one graph leaves the host nothing to launch, and no gaps. */
@@ -439,6 +467,7 @@ int main(void) {
         cmocka_unit_test(exchange_is_assumed_as_software_has_it),
         cmocka_unit_test(routing_keys_do_what_they_say),
         cmocka_unit_test(graphs_spare_the_host),
+        cmocka_unit_test(a_grace_launches_slowly_and_has_graphs),
         cmocka_unit_test(a_step_in_one_graph_is_not_the_hosts),
         cmocka_unit_test(fused_experts_move_less),
         cmocka_unit_test(experts_of_a_device_take_launches),

@@ -328,6 +328,9 @@ static bool check_network(const struct check *check) {
         if (last && level->mesh)
             return yaml_error(check->document, blame(node, "mesh"), check->error,
                               "a mesh joins a number of devices by links of their own, not all there are");
+        if (i > 0 && level->mesh)
+            return yaml_error(check->document, blame(node, "mesh"), check->error,
+                              "only the first level can be a mesh: its links are of single devices");
         for (size_t j = 0; j < i; j++)
             if (strcmp(cluster->levels[j].name, level->name) == 0)
                 return yaml_error(check->document, blame(node, "name"), check->error,

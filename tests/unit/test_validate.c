@@ -262,7 +262,7 @@ static void measured_runs_are_predicted(void **state) {
 static void held_out_runs_are_predicted(void **state) {
     (void)state;
     assert_int_equal(held_out.step.runs, 922);
-    check_limit("held-out runs", "step time", &held_out.step, 7.5);
+    check_limit("held-out runs", "step time", &held_out.step, 7.0);
     check_limit("held-out runs", "memory", &held_out.memory, 8);
 }
 

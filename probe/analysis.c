@@ -26,8 +26,8 @@ static const double LATE_SHARE = 0.2; /* the same for latency above the usual */
 static const double USUAL_QUANTILE =
     0.75; /* of the bandwidths of a level; of the least latencies the other side */
 /* Of a sample's interquartile range over its median, and how many figures may be so. On two cores 14 to 21 %
- * of latencies are with little beside, 61 to 71 % beside eight programs that compute; of bandwidths over slow
- * links hardly any. */
+ * of latencies are with little beside; beside eight programs that compute 61 to 71 % of ranks that poll, 22
+ * to 29 % of ranks that share cores and sleep. Of bandwidths over slow links hardly any. */
 static const double NOISY_SPREAD = 0.25, NOISY_BANDWIDTHS = 0.25, NOISY_LATENCIES = 0.5;
 
 static const double LOADED_AGREEMENT = 0.03; /* of repetitions of a load */
@@ -335,6 +335,41 @@ void analysis_find_loaded(const struct records *records, int32_t level, double b
             best[i] = better;
         }
     }
+}
+
+/* Streams of a level at a time. */
+static size_t count_loading(const struct records *records, int32_t level) {
+    size_t count = 0;
+    for (size_t r = 0; r < records->count; r++) {
+        const struct record *record = &records->items[r];
+        count += record->phase == PHASE_LOADED && record->level == level && record->operation == 0 ? 1 : 0;
+    }
+    return count;
+}
+
+/* What cores let through at least to each of as many streams as loaded the level: what those inside inner
+ * levels got. 0: not known. */
+static double cores_carry(const struct records *records, int32_t level) {
+    double most = 0, streams = (double)count_loading(records, level), best[ANALYSIS_LOADS];
+    for (int32_t inner = 0; inner < level; inner++) {
+        analysis_find_loaded(records, inner, best);
+        most = fmax(most, best[0] * fmin(1, (double)count_loading(records, inner) / streams));
+    }
+    return most;
+}
+
+double analysis_oversubscription(const struct records *records, int32_t level, double alone, bool share_cores,
+                                 double *untold) {
+    double best[ANALYSIS_LOADS];
+    analysis_find_loaded(records, level, best);
+    double loss = best[0] > 0 ? alone / best[0] : 1;
+    *untold = 1;
+    if (loss <= ANALYSIS_LOAD_NOISE)
+        return 1;
+    if (!share_cores || cores_carry(records, level) > ANALYSIS_LOAD_NOISE * best[0])
+        return loss;
+    *untold = loss;
+    return 1;
 }
 
 bool analysis_is_load_known(const double best[ANALYSIS_LOADS], double alone) {

@@ -1,5 +1,6 @@
 #include "probe/notes.h"
 
+#include "probe/phases.h"
 #include "probe/result.h"
 
 #include <math.h>
@@ -225,6 +226,24 @@ static const char *note_unloaded(const struct campaign *campaign, const char *no
     return notes;
 }
 
+/* Levels whose loss under load may be that of the cores which their hosts share: the file then says 1. */
+static const char *note_untold(const struct campaign *campaign, const char *notes) {
+    size_t levels = campaign->placement->share_machine ? campaign->levels.count : 0;
+    for (size_t level = 0; level < levels; level++) {
+        double untold, alone = phases_usual(campaign, level).bandwidth;
+        analysis_oversubscription(campaign->records, (int32_t)level, alone, true, &untold);
+        if (untold > 1) {
+            notes =
+                notes_add(campaign->arena, notes,
+                          arena_print(campaign->arena,
+                                      "oversubscription of the %s is not told: %.3g at most, but its hosts "
+                                      "share the cores of one machine, which alone may slow streams so",
+                                      result_level_name(campaign, level), untold));
+        }
+    }
+    return notes;
+}
+
 /* Pairs of hosts of which a bandwidth is known. The plan may meet some twice, and the time may end it. */
 static size_t measured_pairs(const struct campaign *campaign) {
     const struct placement *placement = campaign->placement;
@@ -279,6 +298,7 @@ const char *notes_of_plan(const struct campaign *campaign, const char *notes) {
         notes = notes_add(arena, notes, "--quick: no messages by size, no load, no collectives");
     else if (campaign_seconds_left(campaign) > 0)
         notes = note_unloaded(campaign, notes);
+    notes = note_untold(campaign, notes);
     if (campaign_seconds_left(campaign) <= 0)
         notes = notes_add(arena, notes, "the time limit ended it before all was measured");
     return notes;

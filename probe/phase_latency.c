@@ -6,35 +6,37 @@
 #include "probe/phases.h"
 
 static const double LATENCY_SECONDS = 0.03, WARM_UP_SECONDS = 0.03;
-static const double PASSES_SHARE = 0.05;  /* of the time limit, for all pairs; and for hosts that look late */
-static const double SETTLED_SHARE = 0.02; /* by which the two least looks at a latency may differ */
-enum { PASSES_MAX = 8 };                  /* over all pairs */
+static const double PASSES_SHARE = 0.05; /* of the time limit, for all pairs; and for hosts that look late */
+/* So many least looks at a latency have to differ by no more than the share: other work holds up all round
+ * trips of a look alike, and two may agree on what is a tenth too long. */
+static const double SETTLED_SHARE = 0.01;
+enum { AGREEING = 3, PASSES_MAX = 8 }; /* passes: over all pairs */
 
 static const struct record look_key = {
     .phase = PHASE_PAIRS, .kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
 
-/* The least and the second of a pair's looks at its latency, seconds; infinite where there were fewer. */
+/* The least of a pair's looks at its latency, seconds, by rising time; infinite where there were fewer. */
 struct least_looks {
-    double least, second;
+    double seconds[AGREEING];
 };
 
 static bool is_settled(const struct least_looks *looks) {
-    return looks->second <= (1 + SETTLED_SHARE) * looks->least;
+    return looks->seconds[AGREEING - 1] <= (1 + SETTLED_SHARE) * looks->seconds[0];
 }
 
 static void add_look(struct least_looks *looks, double seconds) {
-    if (seconds < looks->least) {
-        looks->second = looks->least;
-        looks->least = seconds;
-    } else if (seconds < looks->second) {
-        looks->second = seconds;
+    for (size_t i = 0; i < AGREEING; i++) {
+        double later = fmax(seconds, looks->seconds[i]);
+        looks->seconds[i] = fmin(seconds, looks->seconds[i]);
+        seconds = later;
     }
 }
 
 static void gather_looks(const struct campaign *campaign, struct least_looks *looks) {
     size_t hosts = campaign->placement->host_count;
     for (size_t i = 0; i < hosts * hosts; i++)
-        looks[i] = (struct least_looks){HUGE_VAL, HUGE_VAL};
+        for (size_t k = 0; k < AGREEING; k++)
+            looks[i].seconds[k] = HUGE_VAL;
     for (size_t r = 0; r < campaign->records->count; r++) {
         const struct record *record = &campaign->records->items[r];
         if (record->phase == PHASE_PAIRS && record->kind == TASK_LATENCY) {

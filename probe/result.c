@@ -104,12 +104,11 @@ void result_summarize_over(const struct campaign *campaign, enum transport trans
     }
 }
 
-/* How much less each of many streams at a time gets than one alone. 1: no less, or not measured. */
+/* Ranks of one host are not looked at for cores that they share: the note says where there are too few. */
 static double oversubscription(const struct campaign *campaign, int32_t level, double alone) {
-    double best[ANALYSIS_LOADS];
-    analysis_find_loaded(campaign->records, level, best);
-    double factor = best[0] > 0 ? alone / best[0] : 1;
-    return factor > ANALYSIS_LOAD_NOISE ? factor : 1;
+    double untold;
+    bool share_cores = level >= 0 && campaign->placement->share_machine;
+    return analysis_oversubscription(campaign->records, level, alone, share_cores, &untold);
 }
 
 /* What all ranks of a node carry together between two hosts; 0 when there is one rank a host. */

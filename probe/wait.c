@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "probe/connections.h"
 
 enum { TESTS_BETWEEN_CLOCKS = 16 }; /* reading the clock at every test would slow small messages */
 static const long IDLE_NANOSECONDS = 100000, IDLE_MOST_NANOSECONDS = 1000000;
@@ -19,8 +20,8 @@ static const long IDLE_NANOSECONDS = 100000, IDLE_MOST_NANOSECONDS = 1000000;
  * that what it waits for gets the core: the other rank, or the kernel's part of TCP. */
 static const double AWAKE_SECONDS = 50e-6;
 static const long NAP_NANOSECONDS = 20000;
-static const double WORTH_SLEEPING_SECONDS =
-    200e-6; /* a wait that takes longer is slept through, for the most part */
+static const long ASLEEP_NANOSECONDS =
+    1000000; /* then it looks: a message may come another way than over TCP */
 static const unsigned SLICE_NANOSECONDS = 100000; /* the least that Linux takes (from 6.12 on) */
 
 static bool ranks_share_cores = false;
@@ -84,7 +85,7 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
         MPI_Test(request, &done, status);
         if (done)
             return true;
-        if (manner == WAIT_IDLE || !awake || tests % TESTS_BETWEEN_CLOCKS == 0) {
+        if (manner != WAIT_SPIN || !awake || tests % TESTS_BETWEEN_CLOCKS == 0) {
             begin = begin > 0 ? begin : clock_seconds();
             double waited = clock_seconds() - begin;
             if (waited > seconds)
@@ -94,21 +95,14 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
         if (manner == WAIT_IDLE) {
             bool long_since = (long)tests > IDLE_MOST_NANOSECONDS / IDLE_NANOSECONDS;
             nap(long_since ? IDLE_MOST_NANOSECONDS : IDLE_NANOSECONDS * (long)tests);
+        } else if (manner == WAIT_ASLEEP) {
+            connections_await(ASLEEP_NANOSECONDS);
         } else if (ranks_share_cores && !awake) {
             nap(NAP_NANOSECONDS);
         }
     }
 }
 
-bool wait_answer(MPI_Request *request, double seconds, double *least, MPI_Status *status) {
-    const double slept_share = 0.75, slept_most = 0.5;
-    if (!ranks_share_cores)
-        return wait_request(request, seconds, WAIT_SPIN, status);
-    double begin = clock_seconds();
-    if (*least > WORTH_SLEEPING_SECONDS && isfinite(*least))
-        nap((long)(1e9 * fmin(slept_most, slept_share * *least)));
-    if (!wait_request(request, seconds, WAIT_SPIN, status))
-        return false;
-    *least = fmin(*least, clock_seconds() - begin);
-    return true;
+bool wait_can_sleep(void) {
+    return ranks_share_cores && connections_find();
 }

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 enum wait_manner {
-    WAIT_SPIN, /* in a timed phase */
-    WAIT_IDLE  /* between them: leaves the core to others */
+    WAIT_SPIN,   /* in a timed phase */
+    WAIT_ASLEEP, /* the same, where wait_can_sleep: until something arrives on a TCP connection */
+    WAIT_IDLE    /* between them: leaves the core to others */
 };
 
 /* Told once: more ranks than cores, so that ranks sleep when what they wait for takes long. */
@@ -20,9 +21,10 @@ void wait_set_blocking(bool blocking);
 /* True when the request is done; false when `seconds` have passed, and the request is then still active. */
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status);
 
-/* The same of a short message that comes again and again. `least`: the shortest wait for it so far, infinite
- * at first. Where ranks share cores, most of that is slept: who looks all the time is no longer let in first
- * when the message comes, beside other programs. */
-bool wait_answer(MPI_Request *request, double seconds, double *least, MPI_Status *status);
+/* Whether ranks share cores and this one has TCP connections, which are looked up by this: to be called once
+ * a message has come from whoever is waited for. Beside other programs a rank that sleeps until its message
+ * comes is let in at once, and one that looks again and again late. But only what is short may be waited for
+ * so: MPI moves other messages while it is called. */
+bool wait_can_sleep(void);
 
 #endif

@@ -23,9 +23,8 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
     return MPI_Wait(request, status) == MPI_SUCCESS;
 }
 
-bool wait_answer(MPI_Request *request, double seconds, double *least, MPI_Status *status) {
-    (void)least;
-    return wait_request(request, seconds, WAIT_SPIN, status);
+bool wait_can_sleep(void) {
+    return false;
 }
 
 bool memory_copy_measure(double seconds, struct summary *summary) {

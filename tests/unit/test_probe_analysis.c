@@ -240,6 +240,47 @@ static void test_loaded(void **state) {
     assert_true(best[0] == 0 && best[1] == 0);
 }
 
+/* Two racks of hosts on one machine beside eight computing programs, two streams of each level at a time,
+ * MB/s. */
+static void test_oversubscription(void **state) {
+    (void)state;
+    static const struct {
+        double rack, network, alone;
+        bool share_cores;
+        double is, untold;
+    } cases[] = {
+        {95, 24.25, 48.5, true, 2, 1}, /* the cores carried 95, the uplinks 24 */
+        {50, 48, 120, true, 1, 2.5},   /* the cores carried no more in a rack */
+        {50, 48, 120, false, 2.5, 1},  /* each host has cores of its own */
+        {120, 110, 120, true, 1, 1},   /* no loss */
+        {0, 24.25, 48.5, true, 1, 2},  /* racks were not loaded */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct record items[4];
+        struct records records = {.items = items, .count = 4};
+        double untold;
+        for (int32_t k = 0; k < 4; k++) {
+            double rate = k < 2 ? cases[i].rack : cases[i].network;
+            items[k] = (struct record){.phase = PHASE_LOADED,
+                                       .level = k / 2,
+                                       .summary = {.count = rate > 0 ? 1 : 0, .median = rate}};
+        }
+        double factor = analysis_oversubscription(&records, 1, cases[i].alone, cases[i].share_cores, &untold);
+        assert_float_equal(factor, cases[i].is, 1e-9);
+        assert_float_equal(untold, cases[i].untold, 1e-9);
+        /* Nothing lies inside the innermost level. */
+        double inner = analysis_oversubscription(&records, 0, 2 * cases[i].rack, true, &untold);
+        assert_true(inner == 1 && untold == (cases[i].rack > 0 ? 2 : 1));
+    }
+    /* One stream alone in a rack says half of what cores carry for two. */
+    struct record items[3] = {{.phase = PHASE_LOADED, .summary = {.count = 1, .median = 55}},
+                              {.phase = PHASE_LOADED, .level = 1, .summary = {.count = 1, .median = 25}},
+                              {.phase = PHASE_LOADED, .level = 1, .summary = {.count = 1, .median = 25}}};
+    const struct records records = {.items = items, .count = 3};
+    double untold;
+    assert_true(analysis_oversubscription(&records, 1, 50, true, &untold) == 1 && untold == 2);
+}
+
 /* Two repetitions that agree show that there is no loss; other work may feign one, so that takes three. */
 static void test_load_known(void **state) {
     (void)state;
@@ -343,6 +384,7 @@ int main(void) {
         cmocka_unit_test(test_late_host),
         cmocka_unit_test(test_looks),
         cmocka_unit_test(test_loaded),
+        cmocka_unit_test(test_oversubscription),
         cmocka_unit_test(test_load_known),
         cmocka_unit_test(test_noisy),
     };

@@ -202,6 +202,9 @@ bool model_read(const char *path, struct arena *arena, struct model *model, stru
     } else if (yaml_get(root, "hidden_size") != NULL || yaml_get(root, "n_embd") != NULL) {
         yaml_error(&document, root, error, "neither model_type nor architectures is given");
         read = error_hint(error, "a config.json of Hugging Face has both");
+    } else if (yaml_get(root, "dim") != NULL && yaml_get(root, "n_layers") != NULL) {
+        yaml_error(&document, yaml_get(root, "dim"), error, "a params.json is not read");
+        read = error_hint(error, "take the model's config.json, or write a model file (docs/formats.md)");
     } else if (yaml_get(root, model_size_key) != NULL) {
         read = model_read_node(&reader, root, &reading);
     } else {

@@ -201,6 +201,8 @@ static void mistakes_are_pointed_at(void **state) {
     assert_non_null(strstr(error.hint, "known are olmo2, olmo3, olmoe and "));
     assert_true(strlen("hint: ") + strlen(error.hint) <= 100);
     assert_refused("{\"model_type\": \"llama\", \"hidden_size\": 64}", "1:1: num_hidden_layers is missing");
+    /* Mistral's own file, and Llama's. */
+    assert_refused("{\"dim\": 4096, \"n_layers\": 32}", "1:9: a params.json is not read");
     assert_refused("{\"model_type\": \"llama\", \"hidden_size\": 64, \"num_hidden_layers\": 2,\n"
                    " \"num_attention_heads\": 7, \"intermediate_size\": 128, \"vocab_size\": 100}",
                    "2:25: heads 7 does not divide hidden 64, and head_dim is not given");

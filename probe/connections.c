@@ -15,7 +15,7 @@ static nfds_t watched_count;
 
 static bool is_connection(int file) {
     int type;
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t type_size = sizeof type, peer_size = sizeof peer;
     return getsockopt(file, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM &&
            getpeername(file, (struct sockaddr *)&peer, &peer_size) == 0 &&

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,9 +17,11 @@
 
 enum { TESTS_BETWEEN_CLOCKS = 16 }; /* reading the clock at every test would slow small messages */
 static const long IDLE_NANOSECONDS = 100000, IDLE_MOST_NANOSECONDS = 1000000;
-/* A rank that shares its core spins as long as a message takes on a good link, then naps between tests, so
- * that what it waits for gets the core: the other rank, or the kernel's part of TCP. */
+/* A rank that shares its core, with another rank or a program that computes, spins as long as a message takes
+ * on a good link, then naps between tests, so that what it waits for gets the core: the other rank, or the
+ * kernel's part of TCP. */
 static const double AWAKE_SECONDS = 50e-6;
+static const double WANTED_SECONDS = 0.1; /* so long a core counts as shared that was taken once */
 static const long NAP_NANOSECONDS = 20000;
 static const long ASLEEP_NANOSECONDS =
     1000000; /* then it looks: a message may come another way than over TCP */
@@ -37,6 +40,18 @@ static void ask_for_short_turns(void) {
 static void nap(long nanoseconds) {
     const struct timespec pause = {0, nanoseconds};
     nanosleep(&pause, NULL);
+}
+
+/* Whether Linux has lately taken the core from this rank for another program. */
+static bool is_core_wanted(double now) {
+    static double wanted_at = -1;
+    static long taken;
+    struct rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) == 0 && usage.ru_nivcsw > taken) {
+        taken = usage.ru_nivcsw;
+        wanted_at = now;
+    }
+    return wanted_at >= 0 && now - wanted_at < WANTED_SECONDS;
 }
 
 /* Open MPI calls this again and again while a call of its own waits, or moves what it sends. */
@@ -70,24 +85,22 @@ void wait_set_blocking(bool blocking) {
 
 void wait_set_crowded(bool crowded) {
     ranks_share_cores = crowded;
-    if (crowded) {
-        prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* naps as short as they are meant to be */
-        ask_for_short_turns();
-        wait_set_blocking(false);
-    }
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* naps as short as they are meant to be */
+    ask_for_short_turns();
+    wait_set_blocking(false);
 }
 
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status) {
     int done = 0;
     bool awake = true;
-    double begin = 0; /* read late: a small message takes not much longer than the clock */
+    double waited = 0, begin = 0; /* read late: a small message takes not much longer than the clock */
     for (unsigned tests = 1;; tests++) {
         MPI_Test(request, &done, status);
         if (done)
             return true;
         if (manner != WAIT_SPIN || !awake || tests % TESTS_BETWEEN_CLOCKS == 0) {
             begin = begin > 0 ? begin : clock_seconds();
-            double waited = clock_seconds() - begin;
+            waited = clock_seconds() - begin;
             if (waited > seconds)
                 return false;
             awake = waited < AWAKE_SECONDS;
@@ -97,12 +110,12 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
             nap(long_since ? IDLE_MOST_NANOSECONDS : IDLE_NANOSECONDS * (long)tests);
         } else if (manner == WAIT_ASLEEP) {
             connections_await(ASLEEP_NANOSECONDS);
-        } else if (ranks_share_cores && !awake) {
+        } else if (!awake && (ranks_share_cores || is_core_wanted(begin + waited))) {
             nap(NAP_NANOSECONDS);
         }
     }
 }
 
 bool wait_can_sleep(void) {
-    return ranks_share_cores && connections_find();
+    return connections_find();
 }

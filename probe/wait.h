@@ -11,20 +11,21 @@ enum wait_manner {
     WAIT_IDLE    /* between them: leaves the core to others */
 };
 
-/* Told once: more ranks than cores, so that ranks sleep when what they wait for takes long. */
+/* Told once, whether there are more ranks than cores, so that ranks nap when what they wait for takes long. A
+ * rank alone on its core does so as long as other programs take the core from it. */
 void wait_set_crowded(bool crowded);
 
-/* Around calls of MPI that wait by themselves, as its collectives do: where ranks share cores they then nap
- * in between, as wait_request does. Only under Open MPI, and where told of it above. */
+/* Around calls of MPI that wait by themselves, as its collectives do: where there are more ranks
+ * than cores they then nap in between, as wait_request does. Only under Open MPI. */
 void wait_set_blocking(bool blocking);
 
 /* True when the request is done; false when `seconds` have passed, and the request is then still active. */
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status);
 
-/* Whether ranks share cores and this one has TCP connections, which are looked up by this: to be called once
- * a message has come from whoever is waited for. Beside other programs a rank that sleeps until its message
- * comes is let in at once, and one that looks again and again late. But only what is short may be waited for
- * so: MPI moves other messages while it is called. */
+/* Whether this rank has TCP connections, which are looked up by this: to be called once a message has come
+ * from whoever is waited for. Beside other programs a rank that sleeps until its message comes is let in at
+ * once, and one that looks again and again late. But only what is short may be waited for so: MPI moves other
+ * messages while it is called. */
 bool wait_can_sleep(void);
 
 #endif

@@ -14,7 +14,22 @@ work=$(mktemp -d)
 cd "$work" || exit 1
 . "$here/bed.sh"
 . "$here/slurm.sh"
-trap 'bed_down; slurm_down; cd /; rm -rf "$work"' EXIT
+trap 'compute_no_more; bed_down; slurm_down; cd /; rm -rf "$work"' EXIT
+
+computing=
+compute_beside() { # COUNT: so many programs that only compute run beside what follows
+    for _ in $(seq "$1"); do
+        (while :; do :; done) &
+        computing="$computing $!"
+    done
+}
+
+compute_no_more() {
+    for program in $computing; do
+        kill "$program" 2>/dev/null
+    done
+    computing=
+}
 
 fail() {
     echo "FAILED: $*"
@@ -69,6 +84,13 @@ bandwidth_within() {
 fits() {
     fitted=$(grep -c 'fit_error: 0\.[0-9]*' c.yaml)
     [ "$fitted" -eq "$1" ] || fail "$fitted operations have the error of their fit, not $1"
+}
+
+# latency_as_bare BEFORE AFTER: c.yaml's latency across racks is that of a bare ping-pong before or after it
+latency_as_bare() {
+    level_value c.yaml network latency | awk -v one="$1" -v other="$2" '
+        { truth = one < other ? one : other; exit !(truth > 300 && $2 == "us" && $1 > 0.85 * truth && $1 < 1.15 * truth) }' ||
+        fail "the latency is $(level_value c.yaml network latency), not $1 or $2 us"
 }
 
 # near FILE LEVEL KEY UNIT VALUE: within 3 %
@@ -490,9 +512,7 @@ racks() {
     bandwidth_within c.yaml rack MB/s 110 129
     bandwidth_within c.yaml network MB/s 47 51
     after=$(bed_least_us h0 h2)
-    level_value c.yaml network latency | awk -v one="$before" -v other="$after" '
-        { truth = one < other ? one : other; exit !(truth > 300 && $2 == "us" && $1 > 0.85 * truth && $1 < 1.15 * truth) }' ||
-        fail "the latency is $(level_value c.yaml network latency), not $before or $after us"
+    latency_as_bare "$before" "$after"
     # A rank of each host was measured; a node has eight devices, which share its port in an all-to-all.
     awk '$1 == "-" && $2 == "name:" { here = $3 == "network" }
         here && $1 ~ /^all_.*:$/ { operation = $1 }
@@ -614,6 +634,18 @@ lossy() {
     level_value c.yaml network latency | awk '{ exit !($2 == "us" && $1 > 300 && $1 < 450) }' ||
         fail "the latency is $(level_value c.yaml network latency), not 0.34 ms"
     expect 'what: all_reduce' c.yaml
+    refuse '^(host|link) ' out
+}
+
+# As many ranks as cores, which other programs want as well.
+busy() {
+    need_bed
+    bed_up 2 1 || fail "no test bed"
+    compute_beside 8
+    before=$(bed_least_us h0 h1)
+    expect_status 0 bed_mpirun "$probe" -o c.yaml --quick --time-limit 60
+    after=$(bed_least_us h0 h1)
+    latency_as_bare "$before" "$after"
     refuse '^(host|link) ' out
 }
 
@@ -814,7 +846,7 @@ sockets() {
 }
 
 case $case_name in
-sockets | unlike_mtu | lossy | far_apart | slow_network | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | cards | fat_tree | fat_tree_4_to_1 | fat_tree_sampled | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
+sockets | unlike_mtu | lossy | busy | far_apart | slow_network | clock_set | resumed_otherwise | odd_hosts | rails | one_rank | mpich | srun_job | cards | fat_tree | fat_tree_4_to_1 | fat_tree_sampled | two_ranks | oversubscribed | replay | bad_input | full_disk | killed | interrupted | stopped | racks | slow_host | slow_of_four | slow_link | eight_hosts | cut_uplink | silent_in_collective)
     $case_name
     ;;
 *)

@@ -27,10 +27,14 @@ static bool has_dropout(const struct memory_parts *parts) {
     return training_has_dropout(parts->training, parts->model);
 }
 
-/* An input that a matrix product keeps for its weight gradient: in fp8 where Transformer Engine made it so.
- */
+/* An input that a matrix product keeps for its weight gradient: in fp8 where Transformer Engine made it so,
+ * or torchao under FSDP, which keeps 16 bits of experts' and of what is scaled by blocks (torchao a6f867607,
+ * float8/float8_linear.py, prototype/mx_formats/mx_linear.py). */
 static double product_input_bytes(const struct memory_parts *parts) {
-    bool fp8 = parts->training->precision == PRECISION_FP8 && parts->training->stack->transformer_engine;
+    const struct training *training = parts->training;
+    bool sharded = training->stack->fully_sharded && parts->model->experts.count == 0 &&
+                   training->recipe.fp8_scaling != SCALING_BLOCK;
+    bool fp8 = training->precision == PRECISION_FP8 && (training->stack->transformer_engine || sharded);
     return fp8 ? FP8_BYTES : parts->element_bytes;
 }
 

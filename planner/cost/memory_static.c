@@ -255,6 +255,26 @@ static double largest_layer(const struct memory_parts *parts, const struct chunk
     return largest;
 }
 
+/* Parameters of embedding table and head that are gathered together, where a stage has both. */
+static double tables_parameters(const struct memory_parts *parts) {
+    const struct training *training = parts->training;
+    bool apart = training->stack->fully_sharded && training->recipe.tables == TABLES_APART;
+    bool one = parts->model->tied_embeddings || parts->layout->pp > 1 || apart;
+    return (one ? 1 : 2) * parts->vocabulary * (double)parts->model->hidden;
+}
+
+/* FSDP's root has what no other unit has. It stays gathered from the forward to the end of the backward pass,
+ * and its gradients, of which the head's comes first, are reduced together (torch/distributed/fsdp
+ * _fully_shard/_fsdp_state.py, _lazy_init; FSDP1 likewise, _runtime_utils.py). */
+static double root_bytes(const struct memory_parts *parts) {
+    double head = parts->vocabulary * (double)parts->model->hidden;
+    if (!parts->training->stack->fully_sharded || parts->training->recipe.tables == TABLES_APART)
+        return 0;
+    if (offload_gradients(parts->layout->offload))
+        head = 0;
+    return parts->element_bytes * (tables_parameters(parts) + head);
+}
+
 double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {
     const struct layout *layout = parts->layout;
     bool gathered = layout->zero >= 2 && layout_devices(layout) > layout->tp * layout->pp;
@@ -266,14 +286,8 @@ double memory_gather_bytes(const struct memory_parts *parts, const struct chunk_
     /* The layer's whole gradient before it is scattered, or sent out. */
     bytes = parts->element_bytes * (offload_gradients(layout->offload) ? memory_streamed(largest) : largest);
     if (gathered && layout->zero >= 3 && layout->pp == 1)
-        bytes += 2 * parts->element_bytes * largest; /* the layer at work and the next, fetched ahead */
+        bytes += 2 * parts->element_bytes * largest + root_bytes(parts); /* the layer at work, the next */
     return bytes;
-}
-
-/* Embedding table and head, where a stage has both. */
-static double tables_parameters(const struct memory_parts *parts) {
-    double tables = parts->model->tied_embeddings || parts->layout->pp > 1 ? 1 : 2;
-    return tables * parts->vocabulary * (double)parts->model->hidden;
 }
 
 double memory_head_gather_bytes(const struct memory_parts *parts, const struct chunk_layers *layers) {

@@ -18,6 +18,7 @@ static const char *const logits_format_names[] = {"default", "half", "fp8", NULL
 static const char *const expert_kernel_names[] = {"default", "fused", "apart", NULL};
 static const char *const gate_product_names[] = {"default", "fused", "apart", NULL};
 static const char *const recipe_scaling_names[] = {"default", "tensor", "block", NULL};
+static const char *const tables_gathered_names[] = {"default", "together", "apart", NULL};
 
 /* Where nothing is known of a run's routing: what a router balanced by a loss or a bias comes to. Assumed;
  * balance by force is 1, routers left alone go to 1.2 and beyond (docs/accuracy-evidence.md). */
@@ -316,6 +317,10 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, blocking_launches),
                                            .choices = toggle_names},
+                                          {.key = "tables",
+                                           .type = FIELD_CHOICE,
+                                           .offset = offsetof(struct recipe, tables),
+                                           .choices = tables_gathered_names},
                                           {.key = NULL}};
     return fields_read(reader, node, fields, "recipe", target);
 }

@@ -46,6 +46,9 @@ enum gate_products { GATE_DEFAULT, GATE_FUSED, GATE_APART };
  * kernels that go through all of them, with both inside. */
 enum expert_kernels { EXPERTS_DEFAULT, EXPERTS_FUSED, EXPERTS_APART };
 enum logits_format { LOGITS_DEFAULT, LOGITS_HALF, LOGITS_FP8 };
+/* Embedding table and head under FSDP: both its root's, which stays gathered for the whole step, or each
+ * gathered by itself, when its turn comes. */
+enum tables_gathered { TABLES_DEFAULT, TABLES_TOGETHER, TABLES_APART };
 /* What the host replays from CUDA graphs, instead of launching it: what it can of each layer with experts but
  * attention, with attention, or a whole step. */
 enum cuda_graphs { GRAPHS_DEFAULT, GRAPHS_NONE, GRAPHS_LAYERS, GRAPHS_ATTENTION, GRAPHS_STEP };
@@ -65,6 +68,7 @@ struct recipe {
     enum recipe_scaling fp8_scaling;  /* what shares a scale in fp8 */
     enum toggle early_stop;           /* under FSDP, full recompute ends before the layer's last product */
     enum toggle blocking_launches;    /* the host waits for each kernel (CUDA_LAUNCH_BLOCKING=1) */
+    enum tables_gathered tables;      /* under FSDP */
 };
 
 struct training {

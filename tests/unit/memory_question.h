@@ -23,6 +23,9 @@ struct question {
     enum loss_kernel loss;
     enum parameter_format parameters;
     bool eager; /* not compiled */
+    enum tables_gathered tables;
+    enum gradient_format gradients;
+    struct optimizer optimizer;
     double measured_bytes;
 };
 
@@ -61,7 +64,10 @@ static inline struct training training_of(const struct question *question) {
                              .attention = question->attention,
                              .recipe = {.loss = question->loss,
                                         .parameters = question->parameters,
-                                        .compiled = question->eager ? TOGGLE_OFF : TOGGLE_DEFAULT},
+                                        .compiled = question->eager ? TOGGLE_OFF : TOGGLE_DEFAULT,
+                                        .tables = question->tables},
+                             .gradients = question->gradients,
+                             .optimizer = question->optimizer,
                              .stack = stack_find(question->stack)};
 }
 

@@ -42,8 +42,8 @@ static bool same_training(const struct training *a, const struct training *b) {
            a->attention == b->attention && a->gradients == b->gradients && a->cuda_graphs == b->cuda_graphs &&
            a->stack == b->stack && same_recipe(&a->recipe, &b->recipe) &&
            same_optimizer(&a->optimizer, &b->optimizer) && a->routing.dispatcher == b->routing.dispatcher &&
-           a->routing.overlap == b->routing.overlap && !(a->routing.imbalance < b->routing.imbalance) &&
-           !(a->routing.imbalance > b->routing.imbalance);
+           a->routing.overlap == b->routing.overlap && a->routing.balance == b->routing.balance &&
+           !(a->routing.imbalance < b->routing.imbalance) && !(a->routing.imbalance > b->routing.imbalance);
 }
 
 /* The source is part of the question, for it stands for the software's release and the machine. */

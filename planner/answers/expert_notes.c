@@ -32,7 +32,7 @@ static const char *room_words(const struct plan *plan) {
 
 static void note_load(struct problem *problem, const struct plan *plan) {
     struct routing uneven = plan->training.routing;
-    if (plan->model->experts.capacity_factor > 0 || uneven.imbalance > 0)
+    if (plan->model->experts.capacity_factor > 0 || uneven.imbalance > 0 || uneven.balance == BALANCE_FORCED)
         return;
     uneven.imbalance = UNEVEN;
     const struct plan longer = routed(problem, plan, &uneven);

@@ -23,12 +23,17 @@ enum attention_kernel training_default_attention(const struct stack *stack);
 enum gradient_format { GRADIENTS_DEFAULT, GRADIENTS_HALF, GRADIENTS_SINGLE };
 extern const char *const gradient_format_names[]; /* "default" "16-bit" "fp32", NULL */
 
+/* Who keeps the experts' loads even: the router that is trained, or a benchmark by force. */
+enum expert_balance { BALANCE_DEFAULT, BALANCE_LEARNED, BALANCE_FORCED };
+extern const char *const expert_balance_names[]; /* "default" "learned" "forced", NULL */
+
 /* How tokens get to their experts. */
 struct routing {
     enum dispatcher dispatcher; /* DISPATCHER_DEFAULT: the stack's */
     bool overlap;               /* behind the compute of another micro-batch (Megatron-Core:
                                    overlap-moe-expert-parallel-comm) */
-    double imbalance;           /* rows of the fullest device's experts over the average; 0: unknown */
+    enum expert_balance balance;
+    double imbalance; /* rows of the fullest device's experts over the average; 0: as `balance` has it */
 };
 
 /* What a recipe of a stack can set one way or the other; where it isn't said, it is as the stack's users do.

@@ -60,8 +60,14 @@ static void an_assumed_load_is_told_with_what_another_would_take(void **state) {
     assert_within(longer, 30, 15); /* the experts are most of the work, and 1.5 / 1.05 is 1.43 */
 }
 
+static void a_router_in_training_is_told_by_its_load(void **state) {
+    const struct routing learned = {.balance = BALANCE_LEARNED};
+    assert_non_null(strstr(note(*state, "loaded evenly", EXCHANGED, 0, &learned), "evenly to 20 %;"));
+}
+
 static void a_known_load_and_experts_at_home_are_not_told(void **state) {
-    const struct routing known = {.imbalance = 1};
+    const struct routing known = {.imbalance = 1}, forced = {.balance = BALANCE_FORCED};
+    assert_null(note(*state, "loaded evenly", EXCHANGED, 0, &forced));
     assert_null(note(*state, "loaded evenly", EXCHANGED, 1, &untold));
     assert_null(note(*state, "loaded evenly", EXCHANGED, 0, &known));
     assert_null(note(*state, "", AT_HOME, 0, &untold));
@@ -93,6 +99,7 @@ static void graphs_that_nobody_asked_for_are_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_assumed_load_is_told_with_what_another_would_take),
+        cmocka_unit_test(a_router_in_training_is_told_by_its_load),
         cmocka_unit_test(a_known_load_and_experts_at_home_are_not_told),
         cmocka_unit_test(an_exchange_that_could_hide_is_told),
         cmocka_unit_test(graphs_that_nobody_asked_for_are_told),

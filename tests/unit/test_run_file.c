@@ -20,7 +20,7 @@ static const char *const one_run =
     "  training: {sequence: 2048, global_batch: 64, precision: fp16, stack: megatron-2022, attention: "
     "unfused, gradients: fp32, cuda_graphs: true, "
     "optimizer: {kind: muon, master: none, moments: fp8}, routing: {dispatcher: deepep, overlap: "
-    "true, imbalance: 1.25},\n"
+    "true, balance: learned, imbalance: 1.25},\n"
     "    recipe: {dropout: off, loss: compiled, parameters: fp8, flash: flash-2, compiled: true}}\n"
     "  layout: {tp: 8, pp: 8, cp: 1, dp: 1, vpp: 3, "
     "recompute_modules: core_attn+layernorm, overlap: {tp: false}}\n"
@@ -69,6 +69,7 @@ static void every_key_is_read(void **state) {
     assert_int_equal(run->training.optimizer.moments, MOMENTS_FP8);
     assert_int_equal(run->training.routing.dispatcher, DISPATCHER_DEEPEP);
     assert_true(run->training.routing.overlap);
+    assert_int_equal(run->training.routing.balance, BALANCE_LEARNED);
     assert_same_double(training_imbalance(&run->training), 1.25);
     assert_int_equal(run->training.recipe.dropout, TOGGLE_OFF);
     assert_int_equal(run->training.recipe.loss, LOSS_COMPILED);
@@ -142,7 +143,8 @@ static const struct mistake mistakes[] = {
     {"attention: unfused", "attention: fused", 7, "fused"},
     {"core_attn+layernorm", "core_attn+layernorms", 9, "layernorm"},
     {"dispatcher: deepep", "dispatcher: deep-ep", 7, "deepep"},
-    {"overlap: true, imb", "overlaps: true, imb", 7, "overlap"},
+    {"overlap: true, bal", "overlaps: true, bal", 7, "overlap"},
+    {"balance: learned", "balance: learnt", 7, "learned"},
     {"imbalance: 1.25", "imbalance: 0.9", 7, "imbalance"},
     {"dropout: off", "dropout: none", 8, "dropout"},
     {"loss: compiled", "loss: fuse", 8, "fused"},

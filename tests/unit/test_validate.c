@@ -211,7 +211,7 @@ static const struct limit {
     double step, memory;
 } limits[] = {
     {"bloom-a100", 39, 5.3, 4.3},       {"bridge-h100", 12, 2.2, 0},    {"dgxc-h100", 38, 2.5, 0},
-    {"folding-h100-moe", 18, 4.4, 0},   {"internevo-a100", 24, 4.3, 0}, {"moe-zoo-h100", 13, 9.5, 0},
+    {"folding-h100-moe", 18, 4.4, 0},   {"internevo-a100", 24, 4.3, 0}, {"moe-zoo-h100", 13, 8.0, 0},
     {"mosaicml", 105, 3.6, 0},          {"nemo-h100-fp8", 15, 2.8, 0},  {"sc21-a100", 10, 1.8, 0},
     {"seqsel-a100", 10, 2.4, 0},        {"simumax-b200", 16, 4.8, 0.3}, {"vtrain-a100", 59, 8.1, 0},
     {"zero-bubble-a100", 18, 3.8, 1.9},
@@ -261,8 +261,8 @@ static void measured_runs_are_predicted(void **state) {
 /* What a user's own run may expect. Held with some slack, since nothing is tuned to them. */
 static void held_out_runs_are_predicted(void **state) {
     (void)state;
-    assert_int_equal(held_out.step.runs, 922);
-    check_limit("held-out runs", "step time", &held_out.step, 7.0);
+    assert_int_equal(held_out.step.runs, 944);
+    check_limit("held-out runs", "step time", &held_out.step, 7.5);
     check_limit("held-out runs", "memory", &held_out.memory, 7);
 }
 
@@ -299,7 +299,7 @@ static void runs_that_ran_fit(void **state) {
 
     (void)state;
     assert_int_equal(measured.run_count, 377);
-    assert_int_equal(held_out.run_count, 935);
+    assert_int_equal(held_out.run_count, 957);
     assert_true(measured.refused <= 1);
     assert_true(held_out.refused <= 36);
     assert_int_equal(count_mosaicml(&measured, &refused) + count_mosaicml(&held_out, &refused), 216);

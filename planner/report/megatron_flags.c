@@ -91,6 +91,7 @@ static void add_experts(struct writer *writer, const struct plan *plan) {
     add(writer, "--moe-grouped-gemm");
     add(writer, deepep ? "--moe-token-dispatcher-type flex --moe-flex-dispatcher-backend deepep"
                        : "--moe-token-dispatcher-type alltoall");
+    add_if(writer, training->routing.balance == BALANCE_FORCED, "--moe-router-force-load-balancing");
     add_if(writer, training->routing.overlap, "--overlap-moe-expert-parallel-comm");
 }
 

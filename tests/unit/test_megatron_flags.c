@@ -113,6 +113,10 @@ static void test_experts(void **state) {
     /* Beyond a node it is another dispatcher. */
     assert_has(flags_of(*state, "qwen3-30b-a3b", NULL, "tp=1 pp=1 cp=1 ep=32 etp=1"),
                "--moe-token-dispatcher-type flex --moe-flex-dispatcher-backend deepep ");
+    assert_lacks(line, "force-load-balancing");
+    assert_has(flags_trained(*state, "dgx-h100", NULL, "qwen3-30b-a3b", NULL, "tp=1 pp=1 cp=1 ep=32 etp=1",
+                             "routing: {balance: forced}"),
+               "--moe-router-force-load-balancing ");
     assert_has(line, "--optimizer-cpu-offload --use-precision-aware-optimizer ");
     assert_has(line,
                "--offload-modules attn_norm qkv_linear core_attn attn_proj mlp_norm expert_fc1 moe_act ");

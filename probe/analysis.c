@@ -31,6 +31,10 @@ static const double USUAL_QUANTILE =
 static const double NOISY_SPREAD = 0.25, NOISY_BANDWIDTHS = 0.25, NOISY_LATENCIES = 0.5;
 
 static const double LOADED_AGREEMENT = 0.03; /* of repetitions of a load */
+/* How much faster streams inside a level were than as many through it, where hosts are one machine: less than
+ * this may be the cores', of which a longer way takes more a byte where its cables or switches are programs
+ * (1.2 to 2 where uplinks limit little, and 3.5 or more where they do: docs/probing.md). */
+static const double CORES_FACTOR = 2.5;
 
 static float *not_measured(struct arena *arena, size_t count) {
     float *values = ARENA_ARRAY(arena, float, count);
@@ -366,7 +370,7 @@ double analysis_oversubscription(const struct records *records, int32_t level, d
     *untold = 1;
     if (loss <= ANALYSIS_LOAD_NOISE)
         return 1;
-    if (!share_cores || cores_carry(records, level) > ANALYSIS_LOAD_NOISE * best[0])
+    if (!share_cores || cores_carry(records, level) > CORES_FACTOR * best[0])
         return loss;
     *untold = loss;
     return 1;

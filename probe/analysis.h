@@ -101,9 +101,10 @@ bool analysis_is_load_known(const double best[ANALYSIS_LOADS], double alone);
 #define ANALYSIS_LOAD_NOISE 1.2
 
 /* How much less each of many streams at a time gets of a level than one `alone`, 1: no less, or not known.
- * Where hosts are one machine, streams share its cores, and a loss is the level's only where streams inside
- * an inner level got more at a time: they had the same cores. `share_cores` says so of the hosts; `untold` is
- * a loss that is not counted therefore, else 1. */
+ * Where hosts are one machine, streams share its cores, and a loss is the level's only where as many streams
+ * inside an inner level got more than 2.5 times as much: they had the same cores, of which a longer way takes
+ * more a byte. `share_cores` says so of the hosts; `untold` is a loss that is not counted therefore, else 1.
+ */
 double analysis_oversubscription(const struct records *records, int32_t level, double alone, bool share_cores,
                                  double *untold);
 

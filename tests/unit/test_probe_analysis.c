@@ -249,11 +249,13 @@ static void test_oversubscription(void **state) {
         bool share_cores;
         double is, untold;
     } cases[] = {
-        {95, 24.25, 48.5, true, 2, 1}, /* the cores carried 95, the uplinks 24 */
-        {50, 48, 120, true, 1, 2.5},   /* the cores carried no more in a rack */
-        {50, 48, 120, false, 2.5, 1},  /* each host has cores of its own */
-        {120, 110, 120, true, 1, 1},   /* no loss */
-        {0, 24.25, 48.5, true, 1, 2},  /* racks were not loaded */
+        {95, 24.25, 48.5, true, 2, 1},       /* the cores carried 95, the uplinks 24 */
+        {50, 48, 120, true, 1, 2.5},         /* the cores carried no more in a rack */
+        {124, 92, 117, true, 1, 117 / 92.0}, /* cables of programs took more of the cores than a rack's */
+        {99, 60, 120, true, 1, 2},           /* the same beside computing programs */
+        {50, 48, 120, false, 2.5, 1},        /* each host has cores of its own */
+        {120, 110, 120, true, 1, 1},         /* no loss */
+        {0, 24.25, 48.5, true, 1, 2},        /* racks were not loaded */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct record items[4];

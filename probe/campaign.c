@@ -226,12 +226,27 @@ bool campaign_form(struct campaign *campaign, enum transport transport, bool tri
     return true;
 }
 
+/* Whether each is on another host. */
+static bool are_apart(const struct campaign *campaign, const int32_t *ranks, size_t count) {
+    struct arena *scratch = arena_create();
+    bool *seen = ARENA_ARRAY(scratch, bool, campaign->placement->host_count);
+    bool apart = true;
+    for (size_t i = 0; i < count; i++) {
+        int32_t host = campaign->placement->host_of[ranks[i]];
+        apart = apart && !seen[host];
+        seen[host] = true;
+    }
+    arena_destroy(scratch);
+    return apart;
+}
+
 bool campaign_collective(struct campaign *campaign, const struct record *key, const int32_t *ranks,
                          size_t count, double seconds, struct record *result, struct error *error) {
     const struct task task = {.kind = TASK_COLLECTIVE,
                               .operation = key->operation,
                               .transport = key->transport,
                               .members = (int32_t)count,
+                              .apart = are_apart(campaign, ranks, count) ? 1 : 0,
                               .bytes = key->bytes,
                               .seconds = seconds,
                               .stall_seconds = STALL_SECONDS};

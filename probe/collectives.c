@@ -163,6 +163,8 @@ static bool measure(const struct task *task, const struct buffers *buffers, stru
     size_t count = 0;
     MPI_Barrier(group);
     double first = sample(task, buffers, 1, begin, &spent);
+    if (task->apart != 0 && task->transport != TRANSPORT_NCCL)
+        wait_sleep_in_blocking(); /* the first operation made the connections */
     double second = isfinite(first) ? sample(task, buffers, 1, begin, &spent) : first;
     if (!isfinite(second))
         return false;

@@ -37,7 +37,26 @@ bool connections_find(void) {
     return watched_count > 0;
 }
 
-void connections_await(long nanoseconds) {
+static void await_events(long nanoseconds) {
     const struct timespec longest = {nanoseconds / NANOSECONDS, nanoseconds % NANOSECONDS};
     ppoll(watched, watched_count, &longest, NULL);
+}
+
+void connections_await(long nanoseconds) {
+    for (nfds_t i = 0; i < watched_count; i++)
+        watched[i].events = POLLIN;
+    await_events(nanoseconds);
+}
+
+void connections_await_either(long nanoseconds) {
+    for (nfds_t i = 0; i < watched_count; i++)
+        watched[i].events = POLLIN | POLLOUT;
+    await_events(0);
+    for (nfds_t i = 0; i < watched_count; i++) {
+        if ((watched[i].revents & ~POLLOUT) != 0)
+            return;
+        if ((watched[i].revents & POLLOUT) != 0)
+            watched[i].events = POLLIN; /* there is room already: nothing to wait for */
+    }
+    await_events(nanoseconds);
 }

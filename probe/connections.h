@@ -11,4 +11,7 @@ bool connections_find(void);
 /* Sleeps until something has arrived on one of them that nobody has read yet, or for so long. */
 void connections_await(long nanoseconds);
 
+/* The same, or until one that was full takes more, for those who send as well. */
+void connections_await_either(long nanoseconds);
+
 #endif

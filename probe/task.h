@@ -44,6 +44,7 @@ struct task {
     /* Streams that begin together: the rank that the initiators wait for, and how many they are; 0: alone. */
     int32_t together_root, together_count;
     int32_t members; /* of the group, TASK_GROUP and TASK_COLLECTIVE */
+    int32_t apart;   /* each member is on another host */
     int32_t samples_max;
     int64_t bytes;
     double seconds;       /* budget for repetition */

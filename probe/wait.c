@@ -27,7 +27,7 @@ static const long ASLEEP_NANOSECONDS =
     1000000; /* then it looks: a message may come another way than over TCP */
 static const unsigned SLICE_NANOSECONDS = 100000; /* the least that Linux takes (from 6.12 on) */
 
-static bool ranks_share_cores = false;
+static bool ranks_share_cores = false, sleeps_in_blocking = false;
 
 /* Asks for short turns on the core, which come the sooner: with the usual ones a rank that woke up or yielded
  * waits for milliseconds where another program computes. Anyone may ask; an older kernel says no, or takes no
@@ -57,6 +57,10 @@ static bool is_core_wanted(double now) {
 /* Open MPI calls this again and again while a call of its own waits, or moves what it sends. */
 static int nap_now_and_then(void) {
     static double awake_since;
+    if (sleeps_in_blocking) {
+        connections_await_either(ASLEEP_NANOSECONDS);
+        return 0;
+    }
     if (clock_seconds() - awake_since > AWAKE_SECONDS) {
         nap(NAP_NANOSECONDS);
         awake_since = clock_seconds();
@@ -76,6 +80,7 @@ static bool find(const char *name, void *function, size_t size) {
 void wait_set_blocking(bool blocking) {
     bool (*set_yield)(bool);
     int (*change)(progress_function *);
+    sleeps_in_blocking = false;
     if (ranks_share_cores && find("opal_progress_set_yield_when_idle", &set_yield, sizeof set_yield) &&
         find(blocking ? "opal_progress_register" : "opal_progress_unregister", &change, sizeof change)) {
         set_yield(false);
@@ -118,4 +123,8 @@ bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner,
 
 bool wait_can_sleep(void) {
     return connections_find();
+}
+
+void wait_sleep_in_blocking(void) {
+    sleeps_in_blocking = ranks_share_cores && wait_can_sleep();
 }

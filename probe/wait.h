@@ -19,6 +19,11 @@ void wait_set_crowded(bool crowded);
  * than cores they then nap in between, as wait_request does. Only under Open MPI. */
 void wait_set_blocking(bool blocking);
 
+/* From here to the end of those calls ranks that share cores sleep instead until a TCP connection has
+ * something to read or room again. For members on hosts of their own, who have met: what comes another way,
+ * or over a connection made later, waits for up to 1 ms. */
+void wait_sleep_in_blocking(void);
+
 /* True when the request is done; false when `seconds` have passed, and the request is then still active. */
 bool wait_request(MPI_Request *request, double seconds, enum wait_manner manner, MPI_Status *status);
 

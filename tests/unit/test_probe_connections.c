@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -60,10 +61,42 @@ static void test_arrival(void **state) {
     assert_false(connections_find());
 }
 
+/* A connection that is full: its other end, in a process of its own, reads after a while, and writes nothing.
+ */
+static void test_room(void **state) {
+    (void)state;
+    const long seconds = 10000000000;
+    static char bytes[1 << 16];
+    int ends[2];
+    connect_pair(ends);
+    while (send(ends[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    }
+    pid_t reader = fork();
+    assert_true(reader >= 0);
+    if (reader == 0) {
+        close(ends[0]);
+        usleep(50000);
+        while (read(ends[1], bytes, sizeof bytes) > 0) {
+        }
+        _exit(0);
+    }
+    close(ends[1]);
+    assert_true(connections_find());
+    double begin = clock_seconds();
+    connections_await_either(seconds);
+    assert_true(clock_seconds() - begin < 5);
+    begin = clock_seconds();
+    connections_await_either(20000000); /* there is room: nothing comes to read */
+    assert_true(clock_seconds() - begin >= 20e-3);
+    close(ends[0]);
+    waitpid(reader, NULL, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_none),
         cmocka_unit_test(test_arrival),
+        cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

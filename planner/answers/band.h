@@ -43,7 +43,7 @@ enum { BAND_LEAST_SEQUENCE = 512, BAND_MOST_SEQUENCE = 131072 };
 
 /* The least ep that enough runs under FSDP have which gather experts' weights (ZeRO-3); other stacks hardly
  * have any such run. */
-enum { BAND_LEAST_GATHERED_EP = 8 };
+enum { BAND_LEAST_GATHERED_EP = 4 };
 
 struct band {
     double error;               /* fraction of what is predicted */

@@ -261,9 +261,9 @@ static void measured_runs_are_predicted(void **state) {
 /* What a user's own run may expect. Held with some slack, since nothing is tuned to them. */
 static void held_out_runs_are_predicted(void **state) {
     (void)state;
-    assert_int_equal(held_out.step.runs, 944);
-    check_limit("held-out runs", "step time", &held_out.step, 7.5);
-    check_limit("held-out runs", "memory", &held_out.memory, 7);
+    assert_int_equal(held_out.step.runs, 984);
+    check_limit("held-out runs", "step time", &held_out.step, 7.9);
+    check_limit("held-out runs", "memory", &held_out.memory, 8);
 }
 
 /* Hardly a plan that would run out: what is held against the device is at or above what was measured. */
@@ -299,9 +299,9 @@ static void runs_that_ran_fit(void **state) {
 
     (void)state;
     assert_int_equal(measured.run_count, 377);
-    assert_int_equal(held_out.run_count, 957);
+    assert_int_equal(held_out.run_count, 998);
     assert_true(measured.refused <= 1);
-    assert_true(held_out.refused <= 36);
+    assert_true(held_out.refused <= 40);
     assert_int_equal(count_mosaicml(&measured, &refused) + count_mosaicml(&held_out, &refused), 216);
     assert_int_equal(refused, 0);
 }

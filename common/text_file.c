@@ -89,7 +89,9 @@ bool text_file_read(const char *path, size_t most_bytes, struct arena *arena, st
     bool good;
 
     *file = (struct text_file){.text = NULL};
-    if (descriptor < 0) {
+    if (path[0] == '\0') {
+        good = error_set(error, "the name of a file was expected, not an empty one");
+    } else if (descriptor < 0) {
         good = error_set(error, "can't be opened: %s", strerror(errno));
     } else {
         good = read_open(descriptor, most_bytes, arena, file, error);

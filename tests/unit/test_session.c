@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "planner/answers/session.h"
@@ -148,6 +149,22 @@ static void assert_refused(struct fixture *fixture, const char *text, unsigned l
         fail_msg("\"%s\" does not say \"%s\"", error.what, what);
 }
 
+/* Results are often kept in a folder that bears the name of what they are of. */
+static void test_folder_beside_the_session(void **state) {
+    struct fixture *fixture = *state;
+    const char *folder = arena_print(fixture->arena, "%s/gpt-3", fixture->folder);
+    struct session session;
+    struct problem problem;
+    struct wish wish;
+    struct error error;
+
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_true(read_text(fixture, "session: {model: gpt-3, clusters: [dgx-h100]}\n", &session, &error));
+    if (!session_pose(&session, 0, fixture->arena, &problem, &wish, &error))
+        fail_msg("%s", error.what);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 #define HEAD "session:\n  model: gpt-3\n  clusters: [dgx-h100]\n"
 
 static void test_refused(void **state) {
@@ -178,6 +195,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_everything, create, destroy),
         cmocka_unit_test_setup_teardown(test_same_as_flags, create, destroy),
         cmocka_unit_test_setup_teardown(test_files_beside_the_session, create, destroy),
+        cmocka_unit_test_setup_teardown(test_folder_beside_the_session, create, destroy),
         cmocka_unit_test_setup_teardown(test_refused, create, destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

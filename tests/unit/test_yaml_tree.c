@@ -247,7 +247,7 @@ static void files_that_are_none_are_refused(void **state) {
     assert_non_null(mkdtemp(folder));
     path = arena_print(arena, "%s/file", folder);
     assert_file_refused(path, "can't be opened: No such file or directory");
-    assert_file_refused("", "can't be opened: No such file or directory");
+    assert_file_refused("", "the name of a file was expected, not an empty one");
     assert_file_refused(folder, "a directory, where a file was expected");
     assert_file_refused("/dev/zero", "a device, where a file was expected");
     assert_int_equal(mkfifo(path, 0600), 0);

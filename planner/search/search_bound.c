@@ -258,7 +258,7 @@ double search_bound_variant(struct cost_context *context, const struct open_fram
 }
 
 static double device_seconds(const struct search_problem *problem, const struct frame *frame, double bound) {
-    return (bound - problem->training.stack->step_seconds) * (double)(frame->tp * frame->cp) /
+    return (bound - problem->training.stack->step_seconds) * ((double)frame->tp * (double)frame->cp) /
            (double)frame->micro_batch;
 }
 
@@ -286,13 +286,26 @@ static double less_work_of_frame(const struct search_problem *problem, struct co
     return smaller(least, device_seconds(problem, &frame, search_least_bound(bounds, open.modes.count)));
 }
 
+static double less_work_of_context(const struct search_problem *problem, struct cost_context *context,
+                                   int64_t cp, int64_t sequences, double least) {
+    for (int64_t tp = 1; tp <= problem->model->heads; tp++)
+        if (problem->model->heads % tp == 0)
+            least = less_work_of_frame(problem, context, tp, cp, sequences, least);
+    return least;
+}
+
 static double less_work_of_micro_batch(const struct search_problem *problem, struct cost_context *context,
                                        int64_t sequences, struct arena *arena, double least) {
+    int64_t sequence = problem->training.sequence;
+
     cost_context_renew(context, sequences, arena);
-    for (int64_t cp = 1; cp <= problem->training.sequence; cp++)
-        for (int64_t tp = 1; problem->training.sequence % cp == 0 && tp <= problem->model->heads; tp++)
-            if (problem->model->heads % tp == 0)
-                least = less_work_of_frame(problem, context, tp, cp, sequences, least);
+    /* Divisors come in pairs, the smaller of which are soon found. */
+    for (int64_t cp = 1; cp <= sequence / cp; cp++)
+        if (sequence % cp == 0) {
+            least = less_work_of_context(problem, context, cp, sequences, least);
+            if (cp < sequence / cp)
+                least = less_work_of_context(problem, context, sequence / cp, sequences, least);
+        }
     return least;
 }
 

@@ -322,6 +322,15 @@ static void test_least_work(void **state) {
     assert_true(nearest < 2 * least); /* and it is of use */
 }
 
+/* The longest sequence may be split further than there are devices, and than 32 bits count with tp. */
+static void test_least_work_of_a_long_sequence(void **state) {
+    struct problem problem;
+
+    pose_wish(*state, &small, &(struct wish){0}, &problem);
+    problem.search.training.sequence = 1 << 30;
+    assert_true(search_least_work(&problem.search) > 0);
+}
+
 static void test_spare_nodes_cost(void **state) {
     struct problem problem;
     struct size_result none, two;
@@ -369,6 +378,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_training_that_never_ends, create, destroy),
         cmocka_unit_test_setup_teardown(test_frontier, create, destroy),
         cmocka_unit_test_setup_teardown(test_least_work, create, destroy),
+        cmocka_unit_test_setup_teardown(test_least_work_of_a_long_sequence, create, destroy),
         cmocka_unit_test_setup_teardown(test_spare_nodes_cost, create, destroy),
         cmocka_unit_test_setup_teardown(test_wishes_without_sense, create, destroy),
     };

@@ -30,7 +30,7 @@ static bool same_recipe(const struct recipe *a, const struct recipe *b) {
            a->experts == b->experts && a->logits == b->logits && a->parameters == b->parameters &&
            a->flash == b->flash && a->compiled == b->compiled && a->fp8_scaling == b->fp8_scaling &&
            a->early_stop == b->early_stop && a->blocking_launches == b->blocking_launches &&
-           a->gate == b->gate && a->tables == b->tables;
+           a->gate == b->gate && a->tables == b->tables && a->loss_pieces == b->loss_pieces;
 }
 
 static bool same_optimizer(const struct optimizer *a, const struct optimizer *b) {

@@ -9,6 +9,8 @@
 #include "planner/cost/memory_parts.h"
 #include "planner/numbers.h"
 
+#include <math.h>
+
 static const double SINGLE_BYTES = 4, MASK_BYTES = 1, FP8_BYTES = 1;
 /* RMSNorm of single operations keeps its input in fp32 for the square and the scaling, and the scaled one in
  * 16 bits for the product with the weight. */
@@ -320,9 +322,12 @@ static double logits_bytes_per_entry(const struct memory_parts *parts) {
 
 double memory_logits_bytes(const struct memory_parts *parts) {
     double hidden = (double)parts->model->hidden, share = parts->sequence_share;
-    double token = parts->vocabulary * logits_bytes_per_entry(parts);
-    /* Input and output of the last norm, and the gradient of the head's input, whole and dealt out. */
-    token += 2 * parts->element_bytes * hidden / share + parts->element_bytes * hidden;
+    double pieces = fmax(1, (double)parts->training->recipe.loss_pieces);
+    double token = parts->vocabulary * logits_bytes_per_entry(parts) / pieces;
+    /* Input and output of the last norm, and the gradient of the head's input, whole and dealt out. Piece by
+     * piece it is put together in fp32 (torchtitan, GradAccumulator of components/loss.py). */
+    token += 2 * parts->element_bytes * hidden / share +
+             (pieces > 1 ? SINGLE_BYTES : parts->element_bytes) * hidden;
     if (share > 1)
         token += parts->element_bytes * hidden / share;
     /* Each further prediction keeps its logits until its own backward pass. */

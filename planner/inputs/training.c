@@ -27,6 +27,7 @@ static const char *const tables_gathered_names[] = {"default", "together", "apar
 static const double IMBALANCES[] = {[BALANCE_DEFAULT] = 1.05, [BALANCE_LEARNED] = 1.2, [BALANCE_FORCED] = 1};
 /* Beyond it a device would hold most tokens of the largest groups there are. */
 enum { MOST_IMBALANCE = 1000 };
+enum { MOST_LOSS_PIECES = 1000000 };
 
 enum attention_kernel training_default_attention(const struct stack *stack) {
     return stack->fused_attention ? ATTENTION_FLASH : ATTENTION_UNFUSED;
@@ -324,6 +325,11 @@ bool recipe_read(const struct fields_reader *reader, const struct yaml_node *nod
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, blocking_launches),
                                            .choices = toggle_names},
+                                          {.key = "loss_pieces",
+                                           .type = FIELD_INTEGER,
+                                           .offset = offsetof(struct recipe, loss_pieces),
+                                           .minimum = 1,
+                                           .maximum = MOST_LOSS_PIECES},
                                           {.key = "tables",
                                            .type = FIELD_CHOICE,
                                            .offset = offsetof(struct recipe, tables),

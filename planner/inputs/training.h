@@ -62,6 +62,7 @@ extern const char *const cuda_graphs_names[];
 struct recipe {
     enum toggle dropout;
     enum loss_kernel loss;
+    int64_t loss_pieces;    /* of a micro-batch's tokens, one after the other through head and loss; 0: 1 */
     enum norm_kernel norms; /* a kernel of their own, or PyTorch's operations one by one */
     enum rotary_kernel rotary;
     enum gate_products gate; /* a gate's product is one with the other of its input, or its own */

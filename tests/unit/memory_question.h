@@ -24,6 +24,7 @@ struct question {
     enum parameter_format parameters;
     bool eager; /* not compiled */
     enum tables_gathered tables;
+    int64_t loss_pieces;
     enum gradient_format gradients;
     struct optimizer optimizer;
     double measured_bytes;
@@ -65,7 +66,8 @@ static inline struct training training_of(const struct question *question) {
                              .recipe = {.loss = question->loss,
                                         .parameters = question->parameters,
                                         .compiled = question->eager ? TOGGLE_OFF : TOGGLE_DEFAULT,
-                                        .tables = question->tables},
+                                        .tables = question->tables,
+                                        .loss_pieces = question->loss_pieces},
                              .gradients = question->gradients,
                              .optimizer = question->optimizer,
                              .stack = stack_find(question->stack)};

@@ -64,6 +64,27 @@ static void tables_matter_to_a_root_alone(void **state) {
     }
 }
 
+static double logits_of(struct question question) {
+    struct training training = training_of(&question);
+    struct memory_parts parts;
+    complete(&question.model, &question.layout);
+    memory_parts_init(&parts, &question.model, &training, &question.layout);
+    return memory_logits_bytes(&parts);
+}
+
+/* Taken in pieces, one piece's logits are there at a time, and the gradient of what goes in in fp32
+ * (torchtitan at bcc09297a, components/loss.py). */
+static void a_loss_in_pieces_holds_one_of_them(void **state) {
+    const double tokens = 8192, hidden = 4096, entry = 2 + 3 * 4;
+    struct question question = sharded();
+    (void)state;
+    const double whole = logits_of(question);
+    question.loss_pieces = 1;
+    assert_near(logits_of(question), whole, 1e-12);
+    question.loss_pieces = 8;
+    assert_near(whole - logits_of(question), tokens * (128256 * entry * 7 / 8 - 2 * hidden), 1e-9);
+}
+
 static double kept_in(enum precision precision, enum recipe_scaling scaling, struct question question) {
     struct training training = training_of(&question);
     struct memory_parts parts;
@@ -97,6 +118,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_apart_are_gathered_one_at_a_time),
         cmocka_unit_test(tables_matter_to_a_root_alone),
+        cmocka_unit_test(a_loss_in_pieces_holds_one_of_them),
         cmocka_unit_test(linear_layers_keep_fp8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

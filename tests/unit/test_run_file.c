@@ -148,6 +148,7 @@ static const struct mistake mistakes[] = {
     {"imbalance: 1.25", "imbalance: 0.9", 7, "imbalance"},
     {"dropout: off", "dropout: none", 8, "dropout"},
     {"loss: compiled", "loss: fuse", 8, "fused"},
+    {"loss: compiled", "loss: compiled, loss_pieces: 0", 8, "loss_pieces"},
     {"parameters: fp8", "parameters: fp4", 8, "fp8"},
     {"flash: flash-2", "flash: flash-4", 8, "flash-4"},
     {"compiled: true", "compile: true", 8, "compiled"},

@@ -65,6 +65,14 @@ static double node_seconds(const struct training *training) {
     return training->routing.overlap ? NODES_OF_A_PASS * LAUNCHES_OF_A_NODE * LAUNCH_SECONDS : 0;
 }
 
+/* That are launched one by one. Under FSDP those of a device are slices of one weight, which one grouped
+ * product goes through, and one hook waits for (torchtitan, models/gpt_oss/moe.py at 58b034444; NeMo
+ * AutoModel, components/moe/experts.py). */
+static double launched_experts(const struct model *model, const struct stack *stack,
+                               const struct layout *layout) {
+    return stack->fully_sharded ? 1 : (double)model->experts.count / (double)layout->ep;
+}
+
 static double ungraphed_share(enum cuda_graphs graphs) {
     if (graphs == GRAPHS_NONE)
         return 1;
@@ -74,7 +82,7 @@ static double ungraphed_share(enum cuda_graphs graphs) {
 struct launch_time launch_expert_layer(const struct model *model, const struct cluster_device *device,
                                        const struct training *training, const struct layout *layout) {
     const struct stack *stack = training->stack;
-    double experts = (double)model->experts.count / (double)layout->ep;
+    double experts = launched_experts(model, stack, layout);
     double floor = stack->expert_floor_seconds * ungraphed_share(training_graphs(training, model, device));
     double nodes = node_seconds(training), forward = EXPERT_LAUNCHES, backward = EXPERT_BACKWARD_LAUNCHES;
     if (training_graphs_experts(training, model))

@@ -401,6 +401,26 @@ static void biases_of_experts_are_added_apart(void **state) {
                 1e-9);
 }
 
+/* Under FSDP the experts of a device are slices of one weight, which one grouped product goes through
+ * (torchtitan, models/gpt_oss/moe.py at 58b034444). */
+static void the_host_launches_experts_at_once_under_fsdp(void **state) {
+    struct arena *arena = arena_create();
+    struct cluster h100 = h100_cluster();
+    struct model few = qwen3_30b, many = qwen3_30b;
+    struct training training = training_of(4096, 1024);
+    struct layout one = dealt_to(1);
+    (void)state;
+    few.experts.count = 8;
+    many.experts.count = 128;
+    struct launch_time core = launch_expert_layer(&few, &h100.device, &training, &one);
+    assert_true(launch_expert_layer(&many, &h100.device, &training, &one).backward > 2 * core.backward);
+    training.stack = stack_find("fsdp");
+    struct launch_time fsdp = launch_expert_layer(&few, &h100.device, &training, &one);
+    assert_near(launch_expert_layer(&many, &h100.device, &training, &one).forward, fsdp.forward, 1e-12);
+    assert_near(launch_expert_layer(&many, &h100.device, &training, &one).backward, fsdp.backward, 1e-12);
+    arena_destroy(arena);
+}
+
 /* DeepEP with 24 and 16 multiprocessors on 8 B200, out and back (README_Hybrid-EP.md); under FSDP it has 20.
  */
 static void exchange_under_fsdp_has_few_multiprocessors(void **state) {
@@ -462,6 +482,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_copy_is_sent_once),
         cmocka_unit_test(exchange_over_nvlink_takes_what_was_measured),
+        cmocka_unit_test(the_host_launches_experts_at_once_under_fsdp),
         cmocka_unit_test(exchange_under_fsdp_has_few_multiprocessors),
         cmocka_unit_test(products_by_torch_take_what_was_measured),
         cmocka_unit_test(exchange_is_assumed_as_software_has_it),

@@ -263,7 +263,7 @@ static void held_out_runs_are_predicted(void **state) {
     (void)state;
     assert_int_equal(held_out.step.runs, 984);
     check_limit("held-out runs", "step time", &held_out.step, 7.9);
-    check_limit("held-out runs", "memory", &held_out.memory, 8);
+    check_limit("held-out runs", "memory", &held_out.memory, 7.5);
 }
 
 /* Hardly a plan that would run out: what is held against the device is at or above what was measured. */
@@ -301,7 +301,7 @@ static void runs_that_ran_fit(void **state) {
     assert_int_equal(measured.run_count, 377);
     assert_int_equal(held_out.run_count, 998);
     assert_true(measured.refused <= 1);
-    assert_true(held_out.refused <= 40);
+    assert_true(held_out.refused <= 37);
     assert_int_equal(count_mosaicml(&measured, &refused) + count_mosaicml(&held_out, &refused), 216);
     assert_int_equal(refused, 0);
 }

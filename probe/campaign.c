@@ -198,6 +198,7 @@ static bool run_group(struct campaign *campaign, const struct task *task, const 
                       struct report *first, struct error *error) {
     struct task *tasks = campaign->tasks;
     struct report *reports = campaign->reports;
+    *first = (struct report){0};
     for (size_t i = 0; i < count; i++)
         tasks[i] = *task;
     if (!crew_run(tasks, ranks, count, reports))

@@ -10,6 +10,14 @@ static struct question sharded(void) {
                              .global_batch = 16};
 }
 
+/* Of a question that lives as long as the parts do, trained so. */
+static struct memory_parts parts_of(struct question *question, const struct training *training) {
+    struct memory_parts parts;
+    complete(&question->model, &question->layout);
+    memory_parts_init(&parts, &question->model, training, &question->layout);
+    return parts;
+}
+
 /* Gathered bytes of a question: at the loss, in a layer's backward pass, and the flat ones. */
 struct gathered {
     double loss, layer, flat;
@@ -17,10 +25,8 @@ struct gathered {
 
 static struct gathered gathered_of(struct question question) {
     const struct chunk_layers layers = {.count = {[LAYER_DENSE] = 1}};
-    struct training training = training_of(&question);
-    struct memory_parts parts;
-    complete(&question.model, &question.layout);
-    memory_parts_init(&parts, &question.model, &training, &question.layout);
+    const struct training training = training_of(&question);
+    const struct memory_parts parts = parts_of(&question, &training);
     return (struct gathered){memory_head_gather_bytes(&parts, &layers), memory_gather_bytes(&parts, &layers),
                              memory_bucket_bytes(&parts)};
 }
@@ -65,10 +71,8 @@ static void tables_matter_to_a_root_alone(void **state) {
 }
 
 static double logits_of(struct question question) {
-    struct training training = training_of(&question);
-    struct memory_parts parts;
-    complete(&question.model, &question.layout);
-    memory_parts_init(&parts, &question.model, &training, &question.layout);
+    const struct training training = training_of(&question);
+    const struct memory_parts parts = parts_of(&question, &training);
     return memory_logits_bytes(&parts);
 }
 
@@ -87,13 +91,10 @@ static void a_loss_in_pieces_holds_one_of_them(void **state) {
 
 static double kept_in(enum precision precision, enum recipe_scaling scaling, struct question question) {
     struct training training = training_of(&question);
-    struct memory_parts parts;
     enum layer_kind kind = question.model.experts.count > 0 ? LAYER_EXPERTS : LAYER_DENSE;
     training.precision = precision;
     training.recipe.fp8_scaling = scaling;
-    complete(&question.model, &question.layout);
-    memory_parts_init(&parts, &question.model, &training, &question.layout);
-    return parts.activations[kind].kept;
+    return parts_of(&question, &training).activations[kind].kept;
 }
 
 /* torchao's linear layers keep their input in fp8 where a tensor has one scale (float8/float8_linear.py at

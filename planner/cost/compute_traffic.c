@@ -49,6 +49,18 @@ static const struct eager_kernels UNFUSED_ROTARY = {3.5, 10, 3.5, 14};
 /* Latent attention's pairs of elements are first joined to halves, indexed; backward each half is put into
  * zeros (2 x 2), indexed, and both are added (6). */
 static const struct eager_kernels UNFUSED_LATENT_ROTARY = {4.5, 10, 4.5, 24};
+/* What torchtitan's own all-to-all does to an element of a routed row, by PyTorch's operations. Forward it is
+ * taken from the tokens (4), joined with a row of zeros (4) and taken by expert (4); put back, indexed; cast
+ * (2 + 4), multiplied by its score, indexed, rounded (4 + 2) and added to its token, indexed. Backward it is
+ * taken from the token's gradient (4), cast (6), multiplied by the score, indexed, and by the row (12), whose
+ * sum is the score's gradient (4); rounded (6), copied into zeros that have the row cut off (2 + 4) and taken
+ * by expert (4); the gradients of gate and product beside it are summed (6), added by expert to zeros (2),
+ * indexed, and to the token's, indexed (torchtitan at f738a03bf, models/moe.py and
+ * distributed/expert_parallel.py). Rows are taken by vectors of 16 bytes (PyTorch, pull request 151490), put
+ * and added element by element (IndexKernel.cu, ScatterGatherKernel.cu, Indexing.cu). */
+static const struct eager_kernels OWN_ROUTING = {3, 24, 3, 50};
+/* Of an element of a token: copied before rows are added to it (4); zeros for its gradient (2). */
+static const struct eager_kernels OWN_ROUTING_OF_TOKENS = {0, 4, 0, 2};
 /* Router: softmax or sigmoid, top-k, maps and their sums over an expert, in fp32. */
 static const double ROUTER_BYTES = 24;
 
@@ -207,6 +219,30 @@ static double rows_moved(const struct compute_work *work, double rows) {
     return 2 * (tokens + rows) + (sorted ? 4 * rows : 0);
 }
 
+/* An all-to-all under FSDP is torchtitan's. Its operations are run one by one though the layers be compiled:
+ * until October 2025 a checkpointed layer with experts ran eagerly as a whole, since its pieces are
+ * compiled without them (torchtitan, 2a7a14841; 36a4b6942, models/llama4/infra/parallelize.py). */
+static bool routes_by_operations(const struct compute_problem *problem) {
+    return problem->training->stack->fully_sharded &&
+           training_dispatcher(problem->training, problem->model, problem->cluster, problem->layout) ==
+               DISPATCHER_ALL_TO_ALL;
+}
+
+static void add_routing(struct compute_work *work, double rows) {
+    static const double ELEMENT_BYTES = 2;
+    const struct model *model = work->problem->model;
+    double hidden = (double)model->hidden, tokens = (double)work->tokens / work->share;
+    double routing = ROUTER_BYTES * (double)model->experts.count * tokens;
+    bool own = routes_by_operations(work->problem);
+    if (!own)
+        routing += ELEMENT_BYTES * hidden * rows_moved(work, rows);
+    compute_add_traffic(work, "routing", routing, routing);
+    if (own) {
+        compute_add_eager(work, "rows sorted and scored", hidden * rows, &OWN_ROUTING);
+        compute_add_eager(work, "tokens that rows are added to", hidden * tokens, &OWN_ROUTING_OF_TOKENS);
+    }
+}
+
 /* Experts that are filled up to a capacity have the rows they need, and HybridEP leaves room for them
  * (Megatron-LM experts.py, skip_routed_expert_padding), which stands in for DeepEP where NVLink joins nodes
  * (Megatron-Bridge, flex_dispatcher_backend.py). */
@@ -220,17 +256,14 @@ static bool pads_rows(const struct compute_problem *problem) {
 }
 
 void compute_routing_traffic(struct compute_work *work) {
-    static const double ELEMENT_BYTES = 2;
     const struct compute_problem *problem = work->problem;
     const struct model_experts *experts = &problem->model->experts;
     double hidden = (double)problem->model->hidden;
     double rows = compute_expert_rows(problem->model, problem->training, problem->layout);
     const struct stack *stack = problem->training->stack;
     double ffn = (double)experts->ffn_hidden / (double)problem->layout->etp;
-    double routing = ELEMENT_BYTES * hidden * rows_moved(work, rows) +
-                     ROUTER_BYTES * (double)experts->count * (double)work->tokens / work->share;
     struct passes activation = activation_bytes(work);
-    compute_add_traffic(work, "routing", routing, routing);
+    add_routing(work, rows);
     if (pads_rows(problem))
         compute_add_traffic(work, "rows padded for fp8", PADDING_BYTES * hidden * rows,
                             PADDING_BYTES * hidden * rows);

@@ -57,7 +57,7 @@ static void effects_are_predicted(void **state) {
         effects++;
     }
     assert_int_equal(fclose(table), 0);
-    assert_int_equal(effects, 20);
+    assert_int_equal(effects, 21);
 }
 
 int main(void) {

@@ -287,6 +287,39 @@ static void fused_experts_move_less(void **state) {
     assert_true(experts_compute(&cluster, &model, &training, &layout).forward > apart.forward);
 }
 
+/* Six kernels of torchtitan's own all-to-all reckon an address for each element, others move bytes. */
+static void rows_are_sorted_by_operations(void **state) {
+    static const double TOKENS = 16384, TOP_K = 8, WIDTH = 2048, INDEXED = 3.4e-12;
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = qwen3_30b;
+    struct training training = training_of((int64_t)TOKENS, 1024);
+    struct layout layout = dealt_to(1);
+    double tokens = TOKENS * WIDTH, rows = TOP_K * tokens;
+    training.stack = stack_find("fsdp");
+    struct compute_time deepep = experts_compute(&cluster, &model, &training, &layout);
+    training.routing.dispatcher = DISPATCHER_ALL_TO_ALL;
+    struct compute_time own = experts_compute(&cluster, &model, &training, &layout);
+    double kernels = 4 * (tokens + rows); /* that deal rows out and sum them up */
+    assert_near(own.forward - deepep.forward,
+                3 * INDEXED * rows +
+                    compute_traffic_seconds(&cluster.device, 24 * rows + 4 * tokens - kernels),
+                1e-9);
+    assert_near(own.backward_input - deepep.backward_input,
+                3 * INDEXED * rows +
+                    compute_traffic_seconds(&cluster.device, 50 * rows + 2 * tokens - kernels),
+                1e-9);
+    training.recipe.compiled = TOGGLE_ON; /* but not these */
+    struct compute_time compiled = experts_compute(&cluster, &model, &training, &layout);
+    training.routing.dispatcher = DISPATCHER_DEEPEP;
+    deepep = experts_compute(&cluster, &model, &training, &layout);
+    assert_true(own.forward > compiled.forward && compiled.forward > deepep.forward + 3 * INDEXED * rows);
+    training.stack = stack_find("megatron-core"); /* has kernels for either */
+    deepep = experts_compute(&cluster, &model, &training, &layout);
+    training.routing.dispatcher = DISPATCHER_ALL_TO_ALL;
+    assert_near(experts_compute(&cluster, &model, &training, &layout).forward, deepep.forward, 1e-12);
+}
+
 /* The host launches products expert by expert, in fp8 the casts too, and what each bias takes; a stage's pass
  * costs it something besides. */
 static void experts_of_a_device_take_launches(void **state) {
@@ -491,6 +524,7 @@ int main(void) {
         cmocka_unit_test(a_grace_launches_slowly_and_has_graphs),
         cmocka_unit_test(a_step_in_one_graph_is_not_the_hosts),
         cmocka_unit_test(fused_experts_move_less),
+        cmocka_unit_test(rows_are_sorted_by_operations),
         cmocka_unit_test(experts_of_a_device_take_launches),
         cmocka_unit_test(rows_are_padded_for_fp8),
         cmocka_unit_test(biases_of_experts_are_added_apart),

@@ -232,7 +232,9 @@ bool problem_keep_free(struct problem *problem, double bytes, struct error *erro
     const double least = 1e6; /* less is a unit forgotten: "8" for "8 GB" */
     struct cluster *cluster = &problem->cluster;
     if (bytes > 0 && bytes < least) {
-        error_set(error, "headroom: %.4g B, less than 1 MB, is none", bytes);
+        char text[32];
+        error_set(error, "headroom: %s, less than 1 MB, is none",
+                  units_format(bytes, UNIT_BYTES, text, sizeof text));
         return error_hint(error, "a number without a unit is in bytes; \"8 GB\" has one");
     }
     if (bytes >= cluster->device.memory_bytes) {

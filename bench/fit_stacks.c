@@ -57,6 +57,12 @@ static const struct {
      1e-2,
      2e-3,
      {"megatron-core"}},
+    {"expert_call_seconds",
+     {offsetof(struct stack, expert_call_seconds)},
+     1e-6,
+     2e-3,
+     2e-4,
+     {"megatron-core"}},
     {"efficiency", {EFFICIENCY}, 0.05, 1, 0.9, {"a100-80g-800g"}},
     {"efficiency", {EFFICIENCY}, 0.05, 1, 0.9, {"a100-80g-4x100g"}},
     /* Neutral: BigScience's own all-reduce test, 8 GB over four nodes at 10 of 50 GB/s. */

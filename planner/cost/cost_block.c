@@ -133,7 +133,7 @@ struct launch_time cost_launch_block(const struct cost_context *context, const s
     if (block == BLOCK_DENSE)
         return launch_dense_layer(&context->training);
     if (block == BLOCK_EXPERTS)
-        return launch_expert_layer(context->model, &context->cluster->device, &context->training, layout);
+        return launch_expert_layer(context->model, context->cluster, &context->training, layout);
     return (struct launch_time){0};
 }
 

@@ -81,11 +81,6 @@ static void least_work(struct cost_context *context, const struct layout *layout
     least_work_of(context, layout, cost_base_part(context, layout), ep, routed, work);
 }
 
-/* With it the host launches least. */
-static int64_t largest_ep(const struct cost_context *context) {
-    return context->model->experts.count;
-}
-
 void cost_least_work(struct cost_context *context, const struct layout *layout, struct pipeline_work *work) {
     struct base_part *base = cost_base_part(context, layout);
     bool experts = context->model->experts.count > 0;
@@ -106,7 +101,7 @@ void cost_least_work_in_row(struct cost_context *context, const struct layout *l
 
 void cost_least_work_of_row(struct cost_context *context, const struct layout *layout,
                             const struct expert_row *row, struct pipeline_work *work) {
-    least_work(context, layout, largest_ep(context), row != NULL ? cost_routed_least(row) : NULL, work);
+    least_work(context, layout, LAUNCH_ANY_EP, row != NULL ? cost_routed_least(row) : NULL, work);
 }
 
 /* Without exchanges to hide none takes less than 1F1B. */
@@ -122,7 +117,7 @@ static void reckon_any_experts(struct cost_context *context, const struct layout
     }
     routed.forward = compute_least_experts(&compute);
     routed.backward_input = 2 * routed.forward;
-    least_work_of(context, &plain, base, largest_ep(context), &routed, work);
+    least_work_of(context, &plain, base, LAUNCH_ANY_EP, &routed, work);
 }
 
 /* With a micro-batch of so many sequences. */

@@ -56,8 +56,8 @@ enum { MOVES_ACTIVATIONS = 1 << OFFLOAD_ACTIVATIONS, MOVES_OPTIMIZER = 1 << OFFL
  * bench/fit_stacks moves these figures together. */
 #define MEGATRON_BEFORE_CORE                                                                                 \
     .flash = FLASH_2, .traffic_factor = 1, .eager_llama = true, .attention_dropout = 0.81,                   \
-    .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 2.0e-3, .hop_seconds = 0.55e-3,                  \
-    .step_seconds = 10e-3, .loss = LOSS_UNFUSED
+    .layer_floor_seconds = 0.93e-3, .expert_floor_seconds = 2.0e-3, .expert_call_seconds = 0.25e-3,          \
+    .hop_seconds = 0.55e-3, .step_seconds = 10e-3, .loss = LOSS_UNFUSED
 
 /* What is fused and who reduces what: from the sources of Megatron-LM (its releases of 2021 and 2022, and
  * Megatron-Core), Megatron-DeepSpeed, PyTorch FSDP and InternEvo. The calibrated figures were fitted to the
@@ -128,7 +128,8 @@ const struct stack stacks[] = {
         .traffic_factor = 2.25,
         .attention_dropout = 0.81,
         .layer_floor_seconds = 0.2e-3,
-        .expert_floor_seconds = 2.0e-3,
+        .expert_floor_seconds = 2.6e-3,
+        .expert_call_seconds = 0.25e-3,
         /* batch_p2p_sync of megatron/core/model_parallel_config.py: as before Core, transfers that nothing
          * overlaps are waited for by the host */
         .hop_seconds = 0.55e-3,
@@ -167,6 +168,7 @@ const struct stack stacks[] = {
         .attention_dropout = 0.81,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 2.0e-3,
+        .expert_call_seconds = 0.25e-3,
         .hop_seconds = 0.1e-3,
         .host_update_factor = PYTORCH_HOST_UPDATE,
         .host_update_bytes_per_second = PYTORCH_HOST_BYTES_PER_SECOND,
@@ -192,6 +194,7 @@ const struct stack stacks[] = {
         .attention_dropout = 0.81,
         .layer_floor_seconds = 0.2e-3,
         .expert_floor_seconds = 2.0e-3,
+        .expert_call_seconds = 0.25e-3,
         .hop_seconds = 0.1e-3,
         .host_update_factor = PYTORCH_HOST_UPDATE,
         .host_update_bytes_per_second = PYTORCH_HOST_BYTES_PER_SECOND,

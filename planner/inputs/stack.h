@@ -75,7 +75,8 @@ struct stack {
     double traffic_factor;       /* of element-wise memory traffic as counted */
     double attention_dropout;    /* share of flash attention's speed that is left with dropout */
     double layer_floor_seconds;  /* the host can't launch a dense layer's forward pass faster */
-    double expert_floor_seconds; /* nor that of a layer with routed experts, whatever their number */
+    double expert_floor_seconds; /* nor that of a layer with routed experts, a fused exchange and no tp */
+    double expert_call_seconds;  /* what each collective or module that such a layer calls besides takes it */
     double hop_seconds; /* host time that a transfer between stages costs a pass, where it isn't hidden */
     /* An optimizer's update on the host takes so many times what its states take to pass the host's memory;
      * 0: once. */

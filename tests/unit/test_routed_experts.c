@@ -1,4 +1,4 @@
-/* What routed experts take: their exchange, their launches, and the traffic beside them. */
+/* What routed experts take: their exchange, and the traffic beside them. */
 #include "check.h"
 
 #include <math.h>
@@ -166,95 +166,6 @@ static void routing_keys_do_what_they_say(void **state) {
     assert_true(cost.recompute < cost_on(&cluster, &model, &training, &layout).recompute);
 }
 
-/* A step of so little work that its time is the host's, of 128 micro-batches of 48 layers. */
-static double launch_bound_seconds(const struct model *model, const struct training *training,
-                                   const struct layout *layout) {
-    struct cluster cluster = h100_cluster();
-    return cost_on(&cluster, model, training, layout).seconds / (128 * 48);
-}
-
-/* Router and dispatch replayed from graphs leave the host 0.7 of what it takes for a layer of experts
- * whatever their number. */
-static void graphs_spare_the_host(void **state) {
-    (void)state;
-    struct cluster cluster = h100_cluster();
-    struct model model = qwen3_30b;
-    struct training training = training_of(512, 1024);
-    struct layout layout = dealt_to(8);
-    double eager = launch_bound_seconds(&model, &training, &layout);
-    training.cuda_graphs = GRAPHS_LAYERS;
-    double spared = eager - launch_bound_seconds(&model, &training, &layout);
-    assert_near(spared, 0.3 * 2.0e-3 * 2.6, 0.01);
-    training.cuda_graphs = GRAPHS_ATTENTION;
-    assert_near(eager - launch_bound_seconds(&model, &training, &layout), 2 * spared, 0.01);
-    training.sequence = 16384; /* kernels take longer than their launch */
-    training.cuda_graphs = GRAPHS_NONE;
-    eager = cost_on(&cluster, &model, &training, &layout).seconds;
-    training.cuda_graphs = GRAPHS_LAYERS;
-    assert_near(cost_on(&cluster, &model, &training, &layout).seconds, eager, 1e-12);
-    model.experts.capacity_factor = 1; /* whole layers are replayed, without gaps between kernels */
-    double replayed = cost_on(&cluster, &model, &training, &layout).seconds;
-    training.cuda_graphs = GRAPHS_NONE;
-    double gaps = cost_on(&cluster, &model, &training, &layout).seconds - replayed;
-    int64_t micro_batches = layout_micro_batches(&layout, training.global_batch);
-    assert_near(gaps / (double)(micro_batches * model.layers), 2 * 0.31e-3, 0.01);
-    training.sequence = 512; /* nor does the host set the pace */
-    assert_true(launch_bound_seconds(&model, &training, &layout) > 0.5 * 2.6 * 2.0e-3);
-    training.cuda_graphs = GRAPHS_LAYERS;
-    assert_true(launch_bound_seconds(&model, &training, &layout) < 0.5 * 2.6 * 2.0e-3);
-}
-
-/* NVIDIA's recipes replay attention, routers and dispatch where a Grace, which launches at length, is the
- * host. */
-static void a_grace_launches_slowly_and_has_graphs(void **state) {
-    struct cluster_device h100 = h100_cluster().device, gb200 = h100;
-    struct model model = qwen3_30b, padded = model;
-    struct training training = training_of(4096, 1024);
-    struct layout layout = dealt_to(8);
-    (void)state;
-    gb200.name = "GB200-186GB";
-    padded.experts.capacity_factor = 1;
-    assert_int_equal(training_graphs(&training, &model, &h100), GRAPHS_NONE);
-    assert_int_equal(training_graphs(&training, &padded, &gb200), GRAPHS_NONE);
-    assert_int_equal(training_graphs(&training, &model, &gb200), GRAPHS_ATTENTION);
-    double assumed = launch_expert_layer(&model, &gb200, &training, &layout).forward;
-    training.cuda_graphs = GRAPHS_ATTENTION;
-    assert_near(launch_expert_layer(&model, &gb200, &training, &layout).forward, assumed, 1e-12);
-    assert_near(launch_expert_layer(&model, &h100, &training, &layout).forward, assumed / 1.5, 1e-12);
-    training.cuda_graphs = GRAPHS_NONE;
-    assert_int_equal(training_graphs(&training, &model, &gb200), GRAPHS_NONE);
-    assert_near(launch_expert_layer(&model, &gb200, &training, &layout).backward,
-                1.5 * launch_expert_layer(&model, &h100, &training, &layout).backward, 1e-12);
-    training.cuda_graphs = GRAPHS_DEFAULT;
-    training.stack = stack_find("fsdp");
-    assert_int_equal(training_graphs(&training, &model, &gb200), GRAPHS_NONE);
-}
-
-/* A step in one graph leaves the host nothing to launch, and no gaps. */
-static void a_step_in_one_graph_is_not_the_hosts(void **state) {
-    (void)state;
-    struct cluster cluster = h100_cluster();
-    struct model model = qwen3_30b, dense = model;
-    struct training training = training_of(16384, 1024);
-    struct layout layout = dealt_to(8);
-    training.cuda_graphs = GRAPHS_LAYERS;
-    double layers = cost_on(&cluster, &model, &training, &layout).seconds;
-    training.cuda_graphs = GRAPHS_STEP;
-    double step = cost_on(&cluster, &model, &training, &layout).seconds;
-    int64_t micro_batches = layout_micro_batches(&layout, training.global_batch);
-    assert_near((layers - step) / (double)(micro_batches * model.layers), 2 * 0.31e-3, 0.01);
-    struct launch_time launch = launch_expert_layer(&model, &cluster.device, &training, &layout);
-    assert_true(launch.forward == 0 && launch.backward == 0);
-    dense.experts.count = 0;
-    training.sequence = 128;
-    layout.ep = 1;
-    step = cost_on(&cluster, &dense, &training, &layout).seconds;
-    training.cuda_graphs = GRAPHS_LAYERS; /* of experts alone */
-    layers = cost_on(&cluster, &dense, &training, &layout).seconds;
-    launch = launch_dense_layer(&training);
-    assert_true(launch.forward > 0 && layers > 1.2 * step);
-}
-
 static struct compute_time experts_compute(const struct cluster *cluster, const struct model *model,
                                            const struct training *training, const struct layout *layout) {
     struct compute_problem problem = {
@@ -320,63 +231,6 @@ static void rows_are_sorted_by_operations(void **state) {
     assert_near(experts_compute(&cluster, &model, &training, &layout).forward, deepep.forward, 1e-12);
 }
 
-/* The host launches products expert by expert, in fp8 the casts too, and what each bias takes; a stage's pass
- * costs it something besides. */
-static void experts_of_a_device_take_launches(void **state) {
-    (void)state;
-    struct model model = qwen3_30b;
-    struct training training = training_of(512, 1024);
-    struct layout layout = dealt_to(8);
-    double launch = 25e-6, sixteen = launch_bound_seconds(&model, &training, &layout);
-    layout.ep = 4;
-    double more = launch_bound_seconds(&model, &training, &layout) - sixteen;
-    assert_near(more, 16 * 8 * launch, 0.01);
-    layout.ep = 8;
-    training.precision = PRECISION_FP8;
-    double casts = launch_bound_seconds(&model, &training, &layout) - sixteen;
-    assert_near(casts, 16 * 12 * launch, 0.01);
-    training.precision = PRECISION_BF16;
-    model.experts.capacity_factor = 1; /* padded, whatever their number */
-    double padded = launch_bound_seconds(&model, &training, &layout);
-    assert_near(sixteen - padded, 0.5 * 2.6 * 2.0e-3 + 16 * 8 * launch, 0.01);
-    model.experts.capacity_factor = 0;
-    model.linear_bias = true;
-    double biases = launch_bound_seconds(&model, &training, &layout) - sixteen;
-    assert_near(biases, 16 * 11 * launch, 0.02);
-    /* 8 chunks of 6 layers instead of 2 of 24, each 0.55 ms forward and 1.6 times that backward. */
-    layout.pp = 2;
-    struct cluster_device device = {.name = "H100"};
-    struct launch_time one = launch_expert_layer(&model, &device, &training, &layout);
-    layout.vpp = 4;
-    struct launch_time four = launch_expert_layer(&model, &device, &training, &layout);
-    assert_near(48 * (four.forward - one.forward), (8 - 2) * 0.55e-3, 1e-9);
-    assert_near(48 * (four.backward - one.backward), (8 - 2) * 1.6 * 0.55e-3, 1e-9);
-    /* MXFP8 needs no largest element and no scale. */
-    training.precision = PRECISION_FP8;
-    struct launch_time tensors = launch_expert_layer(&model, &device, &training, &layout);
-    device.fp8_scaling = FP8_SCALING_BLOCK;
-    struct launch_time blocks = launch_expert_layer(&model, &device, &training, &layout);
-    assert_near(tensors.forward - blocks.forward, 16 * 4 * launch, 1e-9);
-    assert_near(tensors.backward - blocks.backward, 16 * 4 * launch, 1e-9);
-    /* A recipe says otherwise than the device. */
-    training.recipe.fp8_scaling = SCALING_TENSOR;
-    assert_near(launch_expert_layer(&model, &device, &training, &layout).forward, tensors.forward, 1e-12);
-    device.fp8_scaling = FP8_SCALING_TENSOR;
-    training.recipe.fp8_scaling = SCALING_BLOCK;
-    assert_near(launch_expert_layer(&model, &device, &training, &layout).forward, blocks.forward, 1e-12);
-    /* Beside another micro-batch each pass is four nodes, each as long as four launches, which capacities
-     * don't spare. */
-    training.routing.overlap = true;
-    struct launch_time nodes = launch_expert_layer(&model, &device, &training, &layout);
-    assert_near(nodes.forward - blocks.forward, 4 * 4 * launch, 1e-9);
-    assert_near(nodes.backward - blocks.backward, 4 * 4 * launch, 1e-9);
-    model.experts.capacity_factor = 1;
-    struct launch_time filled = launch_expert_layer(&model, &device, &training, &layout);
-    training.routing.overlap = false;
-    assert_near(filled.forward - launch_expert_layer(&model, &device, &training, &layout).forward,
-                4 * 4 * launch, 1e-9);
-}
-
 /* In fp8 rows are copied to have room for whole 16: out and back, 8 bytes an element in each pass, but where
  * they are filled up to a capacity or HybridEP leaves the room. */
 static void rows_are_padded_for_fp8(void **state) {
@@ -432,26 +286,6 @@ static void biases_of_experts_are_added_apart(void **state) {
     assert_near(biased.backward_input - plain.backward_input,
                 3 * indexed * elements + compute_traffic_seconds(&cluster.device, 18 * elements + 2 * first),
                 1e-9);
-}
-
-/* Under FSDP the experts of a device are slices of one weight, which one grouped product goes through
- * (torchtitan, models/gpt_oss/moe.py at 58b034444). */
-static void the_host_launches_experts_at_once_under_fsdp(void **state) {
-    struct arena *arena = arena_create();
-    struct cluster h100 = h100_cluster();
-    struct model few = qwen3_30b, many = qwen3_30b;
-    struct training training = training_of(4096, 1024);
-    struct layout one = dealt_to(1);
-    (void)state;
-    few.experts.count = 8;
-    many.experts.count = 128;
-    struct launch_time core = launch_expert_layer(&few, &h100.device, &training, &one);
-    assert_true(launch_expert_layer(&many, &h100.device, &training, &one).backward > 2 * core.backward);
-    training.stack = stack_find("fsdp");
-    struct launch_time fsdp = launch_expert_layer(&few, &h100.device, &training, &one);
-    assert_near(launch_expert_layer(&many, &h100.device, &training, &one).forward, fsdp.forward, 1e-12);
-    assert_near(launch_expert_layer(&many, &h100.device, &training, &one).backward, fsdp.backward, 1e-12);
-    arena_destroy(arena);
 }
 
 /* DeepEP with 24 and 16 multiprocessors on 8 B200, out and back (README_Hybrid-EP.md); under FSDP it has 20.
@@ -515,17 +349,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_copy_is_sent_once),
         cmocka_unit_test(exchange_over_nvlink_takes_what_was_measured),
-        cmocka_unit_test(the_host_launches_experts_at_once_under_fsdp),
         cmocka_unit_test(exchange_under_fsdp_has_few_multiprocessors),
         cmocka_unit_test(products_by_torch_take_what_was_measured),
         cmocka_unit_test(exchange_is_assumed_as_software_has_it),
         cmocka_unit_test(routing_keys_do_what_they_say),
-        cmocka_unit_test(graphs_spare_the_host),
-        cmocka_unit_test(a_grace_launches_slowly_and_has_graphs),
-        cmocka_unit_test(a_step_in_one_graph_is_not_the_hosts),
         cmocka_unit_test(fused_experts_move_less),
         cmocka_unit_test(rows_are_sorted_by_operations),
-        cmocka_unit_test(experts_of_a_device_take_launches),
         cmocka_unit_test(rows_are_padded_for_fp8),
         cmocka_unit_test(biases_of_experts_are_added_apart),
     };

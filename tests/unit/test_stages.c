@@ -363,8 +363,7 @@ static double lost_by_balance(const struct model *model, int64_t ep, int64_t sta
                 cost_block_pass(assignment.context, &layout, (enum block)block, &part.blocks[block]);
     const struct stage_ends *found;
     const size_t count = stage_balance_ends(cost_stage_balance(assignment.context, &sizes), stages, &found);
-    assert_true(count > 0);
-    ends = found[count - 1];
+    ends = count > 0 ? found[count - 1] : (struct stage_ends){0}; /* none: the rule's are as even */
     try_all(&assignment, assignment.layers, stages - 1, model->layers);
     deal_as_balanced(&assignment, &ends);
     const double lost = assigned_seconds(&assignment) / assignment.least - 1;

@@ -243,14 +243,6 @@ static bool are_apart(const struct campaign *campaign, const int32_t *ranks, siz
 
 bool campaign_collective(struct campaign *campaign, const struct record *key, const int32_t *ranks,
                          size_t count, double seconds, struct record *result, struct error *error) {
-    const struct task task = {.kind = TASK_COLLECTIVE,
-                              .operation = key->operation,
-                              .transport = key->transport,
-                              .members = (int32_t)count,
-                              .apart = are_apart(campaign, ranks, count) ? 1 : 0,
-                              .bytes = key->bytes,
-                              .seconds = seconds,
-                              .stall_seconds = STALL_SECONDS};
     struct report report;
     *result = *key;
     result->from = ranks[0];
@@ -260,6 +252,14 @@ bool campaign_collective(struct campaign *campaign, const struct record *key, co
         *result = *known;
         return true;
     }
+    const struct task task = {.kind = TASK_COLLECTIVE,
+                              .operation = key->operation,
+                              .transport = key->transport,
+                              .members = (int32_t)count,
+                              .apart = are_apart(campaign, ranks, count) ? 1 : 0,
+                              .bytes = key->bytes,
+                              .seconds = seconds,
+                              .stall_seconds = STALL_SECONDS};
     if (!run_group(campaign, &task, ranks, count, &report, error))
         return false;
     result->summary = report.summary;

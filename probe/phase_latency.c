@@ -11,6 +11,9 @@ static const double PASSES_SHARE = 0.05; /* of the time limit, for all pairs; an
  * trips of a look alike, and two may agree on what is a tenth too long. */
 static const double SETTLED_SHARE = 0.01;
 enum { AGREEING = 3, PASSES_MAX = 8 }; /* passes: over all pairs */
+/* So long passes go on if need be, be they more: other work holds up all looks of a short time alike, and
+ * those at few pairs are soon taken. */
+static const double PASSES_LEAST_SECONDS = 2.5;
 
 static const struct record look_key = {
     .phase = PHASE_PAIRS, .kind = TASK_LATENCY, .bytes = CAMPAIGN_LATENCY_BYTES};
@@ -62,12 +65,13 @@ static bool look(struct campaign *campaign, size_t from, size_t to, int32_t numb
 
 bool phases_settle_latencies(struct campaign *campaign, struct error *error) {
     size_t hosts = campaign->placement->host_count, pairs = hosts * (hosts - 1) / 2, unsettled = pairs;
-    double end = clock_seconds() + PASSES_SHARE * campaign->limit_seconds, seconds;
+    double begin = clock_seconds(), end = begin + PASSES_SHARE * campaign->limit_seconds, seconds;
     if (!(phases_latency_pass_seconds(campaign) > 0))
         return true;
     struct least_looks *looks = ARENA_ARRAY(campaign->arena, struct least_looks, hosts * hosts);
     gather_looks(campaign, looks);
-    for (int32_t pass = 1; pass <= PASSES_MAX && unsettled > 0; pass++) {
+    for (int32_t pass = 1;
+         unsettled > 0 && (pass <= PASSES_MAX || clock_seconds() < begin + PASSES_LEAST_SECONDS); pass++) {
         unsettled = 0;
         for (size_t i = 0; i < hosts; i++) {
             for (size_t j = i + 1; j < hosts; j++) {

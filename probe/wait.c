@@ -28,6 +28,8 @@ static const long ASLEEP_NANOSECONDS =
 static const unsigned SLICE_NANOSECONDS = 100000; /* the least that Linux takes (from 6.12 on) */
 
 static bool ranks_share_cores = false, sleeps_in_blocking = false;
+/* As mpirun told Open MPI: its own calls give the core away while they wait. */
+static bool mpi_yields = false;
 
 /* Asks for short turns on the core, which come the sooner: with the usual ones a rank that woke up or yielded
  * waits for milliseconds where another program computes. Anyone may ask; an older kernel says no, or takes no
@@ -77,19 +79,26 @@ static bool find(const char *name, void *function, size_t size) {
     return symbol != NULL;
 }
 
+/* Whether Open MPI gives the core away at each look that finds nothing; tells what it did before. A rank that
+ * does so beside a program that computes loses its next turn, too (Linux 6.18): what it awaits then finds it
+ * waiting for the core. */
+static bool set_yield(bool yield) {
+    bool (*set)(bool);
+    return find("opal_progress_set_yield_when_idle", &set, sizeof set) && set(yield);
+}
+
 void wait_set_blocking(bool blocking) {
-    bool (*set_yield)(bool);
     int (*change)(progress_function *);
     sleeps_in_blocking = false;
-    if (ranks_share_cores && find("opal_progress_set_yield_when_idle", &set_yield, sizeof set_yield) &&
-        find(blocking ? "opal_progress_register" : "opal_progress_unregister", &change, sizeof change)) {
-        set_yield(false);
+    if (!ranks_share_cores)
+        set_yield(blocking && mpi_yields);
+    else if (find(blocking ? "opal_progress_register" : "opal_progress_unregister", &change, sizeof change))
         change(nap_now_and_then);
-    }
 }
 
 void wait_set_crowded(bool crowded) {
     ranks_share_cores = crowded;
+    mpi_yields = set_yield(false);
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* naps as short as they are meant to be */
     ask_for_short_turns();
     wait_set_blocking(false);

@@ -16,7 +16,8 @@ enum wait_manner {
 void wait_set_crowded(bool crowded);
 
 /* Around calls of MPI that wait by themselves, as its collectives do: where there are more ranks
- * than cores they then nap in between, as wait_request does. Only under Open MPI. */
+ * than cores they then nap in between, as wait_request does; else they give the core away while they wait
+ * where mpirun asked for that, which between such calls no rank does. Only under Open MPI. */
 void wait_set_blocking(bool blocking);
 
 /* From here to the end of those calls ranks that share cores sleep instead until a TCP connection has

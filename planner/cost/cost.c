@@ -144,12 +144,14 @@ double cost_straggler_factor(struct cost_context *context, const struct layout *
 /* `launch` is 0 for what isn't a layer. */
 static void explain_block(const char *name, const struct pass_cost *pass, const struct launch_time *launch,
                           struct explain *explain) {
-    char host[80] = "", again[80] = "";
+    char host[128] = "", again[80] = "", calls[40] = "";
     if (pass->recompute > 0)
         snprintf(again, sizeof again, " (%s of it recompute)",
                  explain_text(explain, pass->recompute, UNIT_SECONDS));
+    if (launch->calls > 0)
+        snprintf(calls, sizeof calls, ", with %d further calls,", launch->calls);
     if (launch->forward > 0)
-        snprintf(host, sizeof host, "; the host launches it in %s and %s",
+        snprintf(host, sizeof host, "; the host launches it%s in %s and %s", calls,
                  explain_text(explain, launch->forward, UNIT_SECONDS),
                  explain_text(explain, launch->backward, UNIT_SECONDS));
     explain_add(explain, name, pass->forward + pass->backward_input + pass->backward_weight, UNIT_SECONDS,

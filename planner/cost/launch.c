@@ -66,7 +66,7 @@ static const double PASS_SECONDS = 0.55e-3;
 
 struct launch_time launch_dense_layer(const struct training *training) {
     double floor = training->cuda_graphs == GRAPHS_STEP ? 0 : training->stack->layer_floor_seconds;
-    return (struct launch_time){floor, BACKWARD_FLOOR * floor};
+    return (struct launch_time){.forward = floor, .backward = BACKWARD_FLOOR * floor};
 }
 
 /* A layer's share of that. */
@@ -81,8 +81,8 @@ static double node_seconds(const struct training *training) {
 }
 
 /* What a forward pass calls besides, as listed above. */
-static double further_calls(const struct model *model, const struct cluster *cluster,
-                            const struct training *training, const struct layout *layout) {
+static int further_calls(const struct model *model, const struct cluster *cluster,
+                         const struct training *training, const struct layout *layout) {
     const bool exchanged = layout->ep > 1, split = layout->tp > 1, latent = model->mla.kv_lora_rank > 0;
     int calls = 0;
     if (exchanged && training_dispatcher(training, model, cluster, layout) == DISPATCHER_ALL_TO_ALL)
@@ -119,7 +119,7 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
     const struct stack *stack = training->stack;
     const struct cluster_device *device = &cluster->device;
     double experts = launched_experts(model, stack, layout);
-    double calls = further_calls(model, cluster, training, layout);
+    const int calls = further_calls(model, cluster, training, layout);
     double floor = (stack->expert_floor_seconds + calls * stack->expert_call_seconds) *
                    ungraphed_share(training_graphs(training, model, device));
     double nodes = node_seconds(training), forward = 0, backward = 0;
@@ -135,10 +135,12 @@ struct launch_time launch_expert_layer(const struct model *model, const struct c
     }
     floor += pass_share(model, layout);
     double host = cluster_device_has_grace(device) ? GRACE_FACTOR : 1;
-    if (model->experts.capacity_factor > 0)
-        return (struct launch_time){host * (PADDED_FLOOR * floor + nodes),
-                                    host * (BACKWARD_FLOOR * PADDED_FLOOR * floor + nodes)};
-    return (struct launch_time){host * (floor + experts * forward * LAUNCH_SECONDS + nodes),
-                                host *
-                                    (BACKWARD_FLOOR * floor + experts * backward * LAUNCH_SECONDS + nodes)};
+    if (model->experts.capacity_factor > 0) {
+        floor *= PADDED_FLOOR;
+        experts = 0; /* whatever their number */
+    }
+    return (struct launch_time){
+        .forward = host * (floor + experts * forward * LAUNCH_SECONDS + nodes),
+        .backward = host * (BACKWARD_FLOOR * floor + experts * backward * LAUNCH_SECONDS + nodes),
+        .calls = calls};
 }

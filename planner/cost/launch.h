@@ -12,6 +12,7 @@
 struct launch_time {
     double forward;
     double backward; /* with weight gradients */
+    int calls;       /* of a forward pass, besides those of any layer of its kind */
 };
 
 /* The least time of a layer without routed experts. */

@@ -197,6 +197,7 @@ static void further_calls_take_the_host(void **state) {
     training.routing.dispatcher = DISPATCHER_ALL_TO_ALL;
     struct launch_time all = launch_expert_layer(&model, &cluster, &training, &layout);
     assert_near(all.forward - fused, 4 * call, 1e-9);
+    assert_int_equal(all.calls, 4);
     assert_near(all.backward, 1.6 * all.forward, 1e-9);
     layout.ep = 128;
     assert_near(launch_expert_layer(&model, &cluster, &training, &layout).forward - fused, 2 * call, 1e-9);

@@ -8,7 +8,7 @@
 static const struct band_errors all_step_errors[BAND_EXPERTS] = {
     {1000, 60, 0.1672, 16384},
     {76, 13, 0.3904, 2048},
-    {285, 33, 0.5507, 2048},
+    {285, 33, 0.4911, 2048},
 };
 
 static const struct band_errors all_memory_errors[BAND_EXPERTS] = {
@@ -31,7 +31,7 @@ static const struct band_errors step_errors[CHIP_GENERATIONS][BAND_EXPERTS][BAND
     [CHIP_H100][BAND_DENSE][BAND_8_BIT] = {162, 24, 0.1318, 11616},
     [CHIP_H100][BAND_FEW_EXPERTS][BAND_16_BIT] = {52, 9, 0.3904, 2048},
     [CHIP_H100][BAND_FEW_EXPERTS][BAND_8_BIT] = {12, 3, 0.1464, 2048},
-    [CHIP_H100][BAND_MANY_EXPERTS][BAND_16_BIT] = {104, 16, 0.6979, 1440},
+    [CHIP_H100][BAND_MANY_EXPERTS][BAND_16_BIT] = {104, 16, 0.6806, 1440},
     [CHIP_H100][BAND_MANY_EXPERTS][BAND_8_BIT] = {23, 6, 0.4349, 2048},
 };
 
@@ -42,7 +42,7 @@ static const struct band_errors memory_errors[CHIP_GENERATIONS][BAND_EXPERTS][BA
     [CHIP_B200][BAND_DENSE][BAND_8_BIT] = {3, 2, 0.3239, 8},
     [CHIP_B200][BAND_FEW_EXPERTS][BAND_16_BIT] = {1, 1, 0.3952, 4},
     [CHIP_B200][BAND_FEW_EXPERTS][BAND_8_BIT] = {1, 1, 0.3961, 4},
-    [CHIP_B200][BAND_MANY_EXPERTS][BAND_16_BIT] = {19, 4, 0.5548, 64},
+    [CHIP_B200][BAND_MANY_EXPERTS][BAND_16_BIT] = {19, 4, 0.4949, 64},
     [CHIP_B200][BAND_MANY_EXPERTS][BAND_8_BIT] = {2, 1, 0.3317, 32},
     [CHIP_H100][BAND_DENSE][BAND_16_BIT] = {32, 8, 0.2578, 440},
     [CHIP_H100][BAND_DENSE][BAND_8_BIT] = {27, 6, 0.5692, 512},

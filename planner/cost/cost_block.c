@@ -94,7 +94,9 @@ static double exposed_exchange(const struct training *training, enum schedule sc
     return training->routing.overlap ? communication_exposed(exchange, compute, shown) : exchange;
 }
 
-/* By operation, torchtitan's keeps every second product (torchtitan/distributed/activation_checkpoint.py). */
+/* By operation, torchtitan's keeps every second product (torchtitan/distributed/activation_checkpoint.py),
+ * but none of torch._grouped_mm, and since c4e229115 what was exchanged (_op_sac_save_list of
+ * models/deepseek_v3/infra/parallelize.py at 82a9530f6; get_default_op_list of PyTorch's _functorch). */
 static const double RECOMPUTED_PRODUCTS = 0.5;
 
 /* Adds seconds that a backward pass repeats, and those of them that are sent. */
@@ -112,7 +114,8 @@ static void add_selective(const struct block_cost *block, bool with_experts, int
     const double tp_half = sent->tp_forward / 2; /* the other half is attention's */
     const bool moe = with_experts && recompute_has(modules, RECOMPUTE_MOE);
     if (recompute_has(modules, RECOMPUTE_OPERATIONS)) /* what was scattered is kept */
-        repeat(RECOMPUTED_PRODUCTS * compute->products + compute->traffic, tp_half, &pass->tp, pass);
+        repeat(RECOMPUTED_PRODUCTS * compute->products + compute->traffic + compute->experts, tp_half,
+               &pass->tp, pass);
     if (recompute_has(modules, RECOMPUTE_CORE_ATTENTION))
         repeat(compute->attention, sent->cp_forward, &pass->cp, pass);
     if (recompute_has(modules, RECOMPUTE_LAYERNORM))

@@ -179,16 +179,15 @@ static void expert_mlp(const struct memory_parts *parts, struct layer_activation
 
 /* What FSDP's selective recompute keeps of a token: the results of every second matrix product in the order
  * they run (query, value, MLP in, MLP out), attention's result, and the layer's input (torchtitan,
- * activation checkpointing by operation). No backward pass needs the last product's result; torch.compile,
- * which sees the whole layer, lets it go. */
+ * activation checkpointing by operation). Grouped products aren't among what it keeps. No backward pass needs
+ * the last product's result; torch.compile, which sees the whole layer, lets it go. */
 static double selective_operations(const struct memory_parts *parts, const struct attention_bytes *attention,
                                    enum layer_kind kind) {
     const struct model *model = parts->model;
     double hidden = (double)model->hidden, share = parts->sequence_share;
     double ffn = (double)model->ffn_hidden / (double)parts->layout->tp;
     if (kind == LAYER_EXPERTS)
-        ffn = (double)(model->experts.top_k * model->experts.ffn_hidden) / share +
-              (double)(model->experts.shared * model->experts.shared_ffn_hidden) / (double)parts->layout->tp;
+        ffn = (double)(model->experts.shared * model->experts.shared_ffn_hidden) / (double)parts->layout->tp;
     return (training_compiled(parts->training, model) ? 1 : 2) * parts->element_bytes * hidden / share +
            parts->element_bytes * ffn + attention->operations + attention->scores;
 }

@@ -23,7 +23,8 @@ enum recompute_module {
     RECOMPUTE_SHARED_EXPERTS,
     RECOMPUTE_MLP,        /* of layers without experts */
     RECOMPUTE_MOE,        /* router, exchange, routed and shared experts */
-    RECOMPUTE_OPERATIONS, /* FSDP: every second product, and all that is no product or attention */
+    RECOMPUTE_OPERATIONS, /* FSDP: every second product, all grouped ones, and all that is no product or
+                             attention */
     RECOMPUTE_MODULE_COUNT
 };
 #define RECOMPUTE_BIT(module) ((int64_t)1 << RECOMPUTE_##module)

@@ -350,6 +350,25 @@ static void test_recompute_modules(void **state) {
     }
 }
 
+/* By operation FSDP keeps shared experts' first product, and none that is grouped. */
+static void test_operations_of_experts(void **state) {
+    struct model model = DEEPSEEK_V3_4, alone = DEEPSEEK_V3_4;
+    struct training training = {.stack = stack_find("fsdp"), .sequence = 4096, .global_batch = 64};
+    struct layout layout = {.ep = 8, .dp = 8, .zero = 3, .recompute = RECOMPUTE_SELECTIVE};
+    struct memory_parts parts, without;
+    (void)state;
+    alone.experts.shared = 0;
+    complete(&alone, &layout);
+    complete(&model, &layout);
+    layout.recompute_modules = RECOMPUTE_BIT(OPERATIONS);
+    memory_parts_init(&parts, &model, &training, &layout);
+    memory_parts_init(&without, &alone, &training, &layout);
+    assert_near(parts.activations[LAYER_EXPERTS].kept - without.activations[LAYER_EXPERTS].kept,
+                4096. * 2 * 2048, 1e-9);
+    assert_near(parts.activations[LAYER_DENSE].kept - without.activations[LAYER_EXPERTS].kept,
+                4096. * 2 * 18432, 1e-9);
+}
+
 /* PyTorch's operations one by one keep more of a layer than kernels of their own, and a loss over the logits
  * of all tp ranks as much as without tp. */
 static void test_single_operations(void **state) {
@@ -464,6 +483,7 @@ int main(void) {
         cmocka_unit_test(test_fp8),
         cmocka_unit_test(test_selective),
         cmocka_unit_test(test_recompute_modules),
+        cmocka_unit_test(test_operations_of_experts),
         cmocka_unit_test(test_single_operations),
         cmocka_unit_test(test_further_norms),
         cmocka_unit_test(test_norms_of_one_input),

@@ -231,6 +231,27 @@ static void rows_are_sorted_by_operations(void **state) {
     assert_near(experts_compute(&cluster, &model, &training, &layout).forward, deepep.forward, 1e-12);
 }
 
+/* By operation FSDP repeats what grouped products are part of, half of the others, and no exchange. */
+static void grouped_products_are_repeated(void **state) {
+    (void)state;
+    struct cluster cluster = h100_cluster();
+    struct model model = qwen3_30b;
+    struct training training = training_of(16384, 8);
+    struct layout layout = dealt_to(8);
+    training.stack = stack_find("fsdp");
+    struct compute_problem problem = {
+        .model = &model, .cluster = &cluster, .training = &training, .layout = &layout};
+    struct compute_time layer, experts = experts_compute(&cluster, &model, &training, &layout);
+    compute_layer(&problem, true, &layer, NULL);
+    struct step_cost none = cost_on(&cluster, &model, &training, &layout);
+    layout.recompute = RECOMPUTE_SELECTIVE;
+    layout.recompute_modules = RECOMPUTE_BIT(OPERATIONS);
+    struct step_cost cost = cost_on(&cluster, &model, &training, &layout);
+    assert_near(cost.recompute,
+                (double)model.layers * (0.5 * layer.products + layer.traffic + experts.forward), 1e-6);
+    assert_near(cost.ep, none.ep, 1e-6);
+}
+
 /* In fp8 rows are copied to have room for whole 16: out and back, 8 bytes an element in each pass, but where
  * they are filled up to a capacity or HybridEP leaves the room. */
 static void rows_are_padded_for_fp8(void **state) {
@@ -355,6 +376,7 @@ int main(void) {
         cmocka_unit_test(routing_keys_do_what_they_say),
         cmocka_unit_test(fused_experts_move_less),
         cmocka_unit_test(rows_are_sorted_by_operations),
+        cmocka_unit_test(grouped_products_are_repeated),
         cmocka_unit_test(rows_are_padded_for_fp8),
         cmocka_unit_test(biases_of_experts_are_added_apart),
     };
